@@ -1,0 +1,4 @@
+//! Configuration. Each process owns one directory of TOML files and a schema here; unknown keys are
+//! refused, units are in names, and an error shows file, line and key.
+
+pub mod load;

@@ -1,0 +1,43 @@
+//! Chancery, a hardware-backed Security Token Service. A folder is a process or a subject:
+//!
+//! | folder | what it is |
+//! |---|---|
+//! | `wire` | everything that crosses a process boundary, and who may send it |
+//! | `xml` | the bounded tree, canonicalisation, the canonical writer |
+//! | `token` | values to octets: SAML 2.0, SAML 1.1, their signatures |
+//! | `worker` | the process clients talk to |
+//! | `auth` | the process that decides who somebody is and what he may get |
+//! | `issuer` | the process that writes and releases tokens |
+//! | `signer` | the process that calls the PKCS#11 module |
+//! | `audit` | the process that keeps the record |
+//! | `exporter` | the process that serves metrics |
+//! | `ctl` | the command line, `chancery` |
+//! | `config` | configuration: schemas and checks |
+//! | `sandbox` | what a process gives up before it reads a stranger's octets |
+//! | `sys` | sockets, process limits, secrets: the unsafe code |
+//!
+//! `ARCHITECTURE.md` tells how they fit together.
+
+pub mod config;
+pub mod metrics;
+pub mod sandbox;
+pub mod sys;
+pub mod wire;
+
+#[cfg(feature = "audit")]
+pub mod audit;
+#[cfg(feature = "auth")]
+pub mod auth;
+#[cfg(feature = "ctl")]
+pub mod ctl;
+#[cfg(feature = "exporter")]
+pub mod exporter;
+#[cfg(feature = "issuer")]
+pub mod issuer;
+#[cfg(feature = "signer")]
+pub mod signer;
+#[cfg(feature = "issuer")]
+pub mod token;
+#[cfg(feature = "worker")]
+pub mod worker;
+pub mod xml;

@@ -1,0 +1,304 @@
+//! SEQPACKET channels between the processes. A [`Duplex`] is one end of one link: it queues what goes
+//! out, puts together what comes in, and turns whatever the permit table does not allow into [`Closed`].
+//! It never blocks; the poll loops of issuer, signer and audit own theirs, `channel_async` wraps it for
+//! tokio.
+
+use std::collections::VecDeque;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, accept4, connect, getsockopt, recv, send, socket,
+    socketpair, sockopt,
+};
+
+use crate::wire::frame::{Assembler, DATAGRAM, Violation, encode};
+use crate::wire::ids::Peer;
+use crate::wire::permit::{Link, State};
+
+/// Datagrams waiting for a peer that does not read; beyond this the peer is given up.
+const QUEUE: usize = 4096;
+
+/// Why a channel is over.
+#[derive(Debug)]
+pub enum Closed {
+    /// The peer is gone, or does not read.
+    Gone,
+    /// The peer broke the protocol.
+    Violation(Violation),
+    /// The kernel refused.
+    Io(io::Error),
+}
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gone => f.write_str("peer gone"),
+            Self::Violation(violation) => write!(f, "violation: {violation}"),
+            Self::Io(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Closed {}
+
+impl From<Violation> for Closed {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+impl From<Errno> for Closed {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN => Self::Gone,
+            other => Self::Io(other.into()),
+        }
+    }
+}
+
+/// A connected SEQPACKET socket, non-blocking, close-on-exec.
+#[derive(Debug)]
+pub struct Channel {
+    fd: OwnedFd,
+    peer: Peer,
+}
+
+impl Channel {
+    /// Connects to a listener by path.
+    ///
+    /// # Errors
+    /// What the kernel says; `ENOENT` and `ECONNREFUSED` while the other side is not up.
+    pub fn connect(path: &Path) -> io::Result<Self> {
+        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, flags(), None)?;
+        connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+        Self::adopt(fd)
+    }
+
+    /// Two connected ends, for tests.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (a, b) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags())?;
+        Ok((Self::adopt(a)?, Self::adopt(b)?))
+    }
+
+    fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        let peer = Peer(getsockopt(&fd, sockopt::PeerCredentials)?.pid());
+        Ok(Self { fd, peer })
+    }
+
+    /// Who the kernel says is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Channel {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+fn flags() -> SockFlag {
+    SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK
+}
+
+/// A listening SEQPACKET socket. Which one accepted tells the peer's role.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl Listener {
+    /// Takes over an inherited listener and makes it non-blocking.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
+        use nix::fcntl::{FcntlArg, OFlag, fcntl};
+        fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Self(fd))
+    }
+
+    /// The next connection, if one waits.
+    ///
+    /// # Errors
+    /// What the kernel says, other than that nobody waits.
+    pub fn accept(&self) -> io::Result<Option<Channel>> {
+        match accept4(self.0.as_raw_fd(), flags()) {
+            Ok(raw) => {
+                #[expect(unsafe_code, reason = "nix returns the accepted socket as a bare number")]
+                // SAFETY: accept4 just made this descriptor; nobody else owns it.
+                let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+                // A peer that hung up already is not worth an error.
+                Ok(Channel::adopt(fd).ok())
+            }
+            Err(Errno::EAGAIN | Errno::ECONNABORTED | Errno::EINTR) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// One end of a link: receives `In`, sends `Out`.
+#[derive(Debug)]
+pub struct Duplex<In, Out> {
+    channel: Channel,
+    assembler: Assembler,
+    outgoing: VecDeque<Vec<u8>>,
+    buffer: Vec<u8>,
+    types: PhantomData<fn(Out) -> In>,
+}
+
+impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
+    /// `link` is the direction of `In`.
+    #[must_use]
+    pub fn new(channel: Channel, link: Link) -> Self {
+        Self {
+            channel,
+            assembler: Assembler::new(link),
+            outgoing: VecDeque::new(),
+            buffer: vec![0; DATAGRAM + 1],
+            types: PhantomData,
+        }
+    }
+
+    /// Who the kernel says is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.channel.peer
+    }
+
+    /// Where the incoming direction stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.assembler.state()
+    }
+
+    /// Queues a message and sends what the kernel takes now.
+    ///
+    /// # Errors
+    /// [`Closed`] when the peer is gone or has stopped reading.
+    pub fn send(&mut self, message: &Out) -> Result<(), Closed> {
+        self.outgoing.extend(encode(message));
+        self.flush()?;
+        if self.outgoing.len() > QUEUE { Err(Closed::Gone) } else { Ok(()) }
+    }
+
+    /// Are there datagrams the kernel has not taken yet? Then poll for writing.
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Sends what the kernel takes now.
+    ///
+    /// # Errors
+    /// [`Closed`] when the peer is gone.
+    pub fn flush(&mut self) -> Result<(), Closed> {
+        while let Some(datagram) = self.outgoing.front_mut() {
+            match send(self.channel.as_raw_fd(), datagram, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT) {
+                Ok(_) => {
+                    // Passwords travel here; an emptied queue keeps none.
+                    zeroize::Zeroize::zeroize(datagram);
+                    self.outgoing.pop_front();
+                }
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next message, if one is whole. Call until it gives none.
+    ///
+    /// # Errors
+    /// [`Closed`]: drop the channel. A violation is for the log and the counter, never for the peer.
+    pub fn receive(&mut self) -> Result<Option<In>, Closed> {
+        loop {
+            match recv(self.channel.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+                Ok(0) => return Err(Closed::Gone),
+                Ok(length) if length > DATAGRAM => return Err(Violation::Malformed.into()),
+                Ok(length) => {
+                    let message = self.assembler.accept(&self.buffer[..length]);
+                    zeroize::Zeroize::zeroize(&mut self.buffer[..length]);
+                    if let Some(message) = message? {
+                        return Ok(Some(message));
+                    }
+                }
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+}
+
+impl<In, Out> AsFd for Duplex<In, Out> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
+    }
+}
+
+impl<In, Out> AsRawFd for Duplex<In, Out> {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.channel.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::links::{FromAudit, IssuerToAudit};
+    use crate::wire::{Millis, links::AuthToWorker};
+
+    #[test]
+    fn messages_arrive_in_order_and_a_hang_up_is_gone() {
+        let (a, b) = Channel::pair().unwrap();
+        let mut audit = Duplex::<IssuerToAudit, FromAudit>::new(a, Link::IssuerToAudit);
+        let mut issuer = Duplex::<FromAudit, IssuerToAudit>::new(b, Link::AuditToIssuer);
+        audit.send(&FromAudit::Head { entries: 3, last: Some(Millis(9)) }).unwrap();
+        audit.send(&FromAudit::Durable { sequence: 1 }).unwrap();
+        assert!(matches!(issuer.receive(), Ok(Some(FromAudit::Head { entries: 3, .. }))));
+        assert!(matches!(issuer.receive(), Ok(Some(FromAudit::Durable { sequence: 1 }))));
+        assert!(matches!(issuer.receive(), Ok(None)));
+        drop(audit);
+        assert!(matches!(issuer.receive(), Err(Closed::Gone)));
+    }
+
+    #[test]
+    fn a_message_of_another_link_is_a_violation() {
+        let (a, b) = Channel::pair().unwrap();
+        let mut liar = Duplex::<FromAudit, AuthToWorker>::new(a, Link::AuditToIssuer);
+        let mut issuer = Duplex::<FromAudit, IssuerToAudit>::new(b, Link::AuditToIssuer);
+        liar.send(&AuthToWorker::Refused(crate::wire::evidence::Refused {
+            correlation: crate::wire::Correlation::random(),
+            refusal: crate::wire::evidence::Refusal::BadRequest,
+        }))
+        .unwrap();
+        assert!(matches!(issuer.receive(), Err(Closed::Violation(_))));
+    }
+}

@@ -1,0 +1,73 @@
+//! [`Duplex`](super::channel::Duplex) for tokio: one task owns the channel, the rest of the process talks
+//! to it through queues.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
+use tokio::sync::mpsc;
+
+use super::channel::{Closed, Duplex};
+
+/// Moves messages until the channel is over or the outgoing queue is closed: what arrives goes to
+/// `incoming`, in order; what is put into `outgoing` is sent. A full `incoming` stops the reading, so a
+/// peer that sends faster than this process works is held back by its own socket.
+///
+/// # Errors
+/// [`Closed`], with the reason the channel is over. An orderly end (the outgoing queue was dropped) is
+/// `Ok`.
+pub async fn carry<In, Out>(
+    duplex: Duplex<In, Out>,
+    incoming: mpsc::Sender<In>,
+    mut outgoing: mpsc::Receiver<Out>,
+) -> Result<(), Closed>
+where
+    In: BorshDeserialize,
+    Out: BorshSerialize,
+{
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    #[expect(unsafe_code, reason = "tokio asks that the descriptor stay the same while it is registered")]
+    // SAFETY: a Duplex owns its socket, gives the same descriptor for life, and closes it only when dropped,
+    // after AsyncFd has deregistered it.
+    let registered = unsafe { AsyncFd::register_with_interest(duplex, interest) };
+    let mut io = registered.map_err(|error| Closed::Io(error.into()))?;
+    loop {
+        let wants_write = io.get_ref().wants_write();
+        let room = incoming.capacity() > 0;
+        let wanted = match (wants_write, room) {
+            (true, true) => Some(interest),
+            (true, false) => Some(Interest::WRITABLE),
+            (false, true) => Some(Interest::READABLE),
+            (false, false) => None,
+        };
+        tokio::select! {
+            message = outgoing.recv(), if !wants_write => match message {
+                Some(message) => io.get_mut().send(&message)?,
+                None => return Ok(()),
+            },
+            ready = io.ready_mut(wanted.unwrap_or(interest)), if wanted.is_some() => {
+                let mut guard = ready.map_err(Closed::Io)?;
+                if wants_write {
+                    guard.get_inner_mut().flush()?;
+                    if guard.get_inner().wants_write() {
+                        guard.clear_ready_matching(Ready::WRITABLE);
+                    }
+                }
+                if room && guard.ready().is_readable() {
+                    match guard.get_inner_mut().receive()? {
+                        Some(message) => {
+                            if incoming.try_send(message).is_err() {
+                                return Ok(());
+                            }
+                        }
+                        None => guard.clear_ready_matching(Ready::READABLE),
+                    }
+                }
+            }
+            permit = incoming.reserve(), if !room => {
+                if permit.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}

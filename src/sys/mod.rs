@@ -1,0 +1,12 @@
+//! What a process needs of the kernel: channels, inherited listeners, limits, the service manager. The
+//! only unsafe code of Chancery is here and in the PKCS#11 module loader, each with a SAFETY line.
+
+pub mod channel;
+#[cfg(any(feature = "worker", feature = "auth"))]
+pub mod channel_async;
+pub mod failpoint;
+pub mod listen;
+pub mod log;
+pub mod notify;
+pub mod places;
+pub mod spawn;

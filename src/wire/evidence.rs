@@ -1,0 +1,159 @@
+//! What a worker hands to auth: the proof a client sent, and what it wishes for. Both are claims of an
+//! exposed process about a stranger; auth believes neither before it has verified them.
+
+use std::net::IpAddr;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::bounded::{List, Secret, Text};
+use super::ids::{Correlation, Millis};
+use super::order::{Confirmation, TokenType};
+
+/// One request of one client.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Submission {
+    /// Names the request from here on.
+    pub correlation: Correlation,
+    /// The path the client asked for, as configured in `worker.d`.
+    pub endpoint: Text<128>,
+    /// The address the connection came from.
+    pub source: IpAddr,
+    /// `wsu:Timestamp`, when there was one.
+    pub timestamp: Option<Timestamp>,
+    /// The credential.
+    pub evidence: Evidence,
+    /// What it is for.
+    pub wish: Wish,
+}
+
+/// `wsu:Timestamp` (R-W010).
+#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
+pub struct Timestamp {
+    /// `wsu:Created`.
+    pub created: Millis,
+    /// `wsu:Expires`, which a client may leave out.
+    pub expires: Option<Millis>,
+}
+
+/// A credential.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub enum Evidence {
+    /// `wsse:UsernameToken` with a text password (R-W020).
+    Password {
+        /// `wsse:Username`, not yet known to exist.
+        username: Text<256>,
+        /// `wsse:Password`, its octets as UTF-8.
+        password: Secret<1024>,
+    },
+}
+
+/// The request for a token, as the client worded it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Wish {
+    /// What to do.
+    pub operation: Operation,
+    /// The address in `wsp:AppliesTo` (R-T020).
+    pub applies_to: Option<Text<1024>>,
+    /// `wst:TokenType`, when the client asked for one.
+    pub token_type: Option<TokenType>,
+    /// `wst:KeyType`, when the client asked for one.
+    pub key_type: Option<KeyType>,
+    /// `wst:KeySize` in bits.
+    pub key_size: Option<u32>,
+    /// `wst:Claims`.
+    pub claims: List<ClaimWish, 64>,
+    /// `wst:Lifetime`.
+    pub lifetime: Option<Lifetime>,
+}
+
+/// `wst:RequestType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Operation {
+    /// `…/Issue`.
+    Issue,
+}
+
+/// `wst:KeyType` (namespaces.md 1.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum KeyType {
+    /// `Bearer`, or `NoProofKey` in 2005/02.
+    Bearer,
+    /// `SymmetricKey`.
+    Symmetric,
+    /// `PublicKey`.
+    Public,
+}
+
+impl KeyType {
+    /// The confirmation a token for this key type carries.
+    #[must_use]
+    pub fn confirmation(self) -> Option<Confirmation> {
+        match self {
+            Self::Bearer => Some(Confirmation::Bearer),
+            Self::Symmetric | Self::Public => None,
+        }
+    }
+}
+
+/// One claim a client asks for by name (R-T027). The value always comes from our own sources.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ClaimWish {
+    /// The claim type URI.
+    pub uri: Text<512>,
+    /// Whether a token without it will do.
+    pub optional: bool,
+}
+
+/// `wst:Lifetime` (R-T026).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Lifetime {
+    /// `wsu:Created`.
+    pub created: Option<Millis>,
+    /// `wsu:Expires`.
+    pub expires: Option<Millis>,
+}
+
+/// The voucher's name and what it will buy.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Vouched {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// To be redeemed at issuer.
+    pub voucher: super::ids::VoucherId,
+}
+
+/// Why a client gets no token: no more than a client may know. The reason stays in auth's log and in the
+/// record, under the same correlation id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Refusal {
+    /// `wsse:FailedAuthentication`: unknown user and wrong password alike (R-T142).
+    FailedAuthentication,
+    /// `wsu:MessageExpired`.
+    MessageExpired,
+    /// `wsse:InvalidSecurity`.
+    InvalidSecurity,
+    /// `wst:InvalidRequest`.
+    InvalidRequest,
+    /// `wst:BadRequest`.
+    BadRequest,
+    /// `wst:InvalidScope`: no such relying party, or not for this requestor.
+    InvalidScope,
+    /// `wst:InvalidTimeRange`.
+    InvalidTimeRange,
+    /// `wst:RequestFailed`: policy says no, or something of ours failed.
+    RequestFailed,
+    /// `wst:RequestFailed` with a time to come back.
+    Busy {
+        /// HTTP `Retry-After`, seconds.
+        retry_after_s: u16,
+    },
+}
+
+/// The answer when there is no voucher.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Refused {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// What the client may know.
+    pub refusal: Refusal,
+}

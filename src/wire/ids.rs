@@ -1,0 +1,91 @@
+//! Names of things that several processes speak of.
+
+use std::fmt;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::bounded::Octets;
+
+macro_rules! random_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+        pub struct $name(pub [u8; 16]);
+
+        impl $name {
+            /// 128 bits from the kernel.
+            ///
+            /// # Panics
+            /// When the kernel has no randomness to give; nothing may go on then.
+            #[must_use]
+            pub fn random() -> Self {
+                let mut octets = [0; 16];
+                getrandom::fill(&mut octets).expect("the kernel's random number generator answers");
+                Self(octets)
+            }
+
+            /// Reads the form `Display` writes.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                if text.len() != 32 || !text.is_ascii() {
+                    return None;
+                }
+                let mut octets = [0; 16];
+                for (octet, pair) in octets.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+                    *octet = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+                }
+                Some(Self(octets))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+            }
+        }
+    };
+}
+
+random_id! {
+    /// Names one request in every process, every log line and the fault a client sees.
+    #[derive(Debug)]
+    Correlation
+}
+
+random_id! {
+    /// Names one voucher. Whoever knows it may redeem it once, over the channel it was made for.
+    VoucherId
+}
+
+impl fmt::Debug for VoucherId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<voucher>")
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// The wall clock, now.
+    #[must_use]
+    pub fn now() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// This many milliseconds later (earlier when negative), saturating.
+    #[must_use]
+    pub fn plus(self, milliseconds: i64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
+    }
+}
+
+/// The process id the kernel gave for the other end of a channel when it was accepted. It names a
+/// worker's channel alike in auth and in issuer, whatever user namespace they run in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+pub struct Peer(pub i32);
+
+/// `CKA_ID` of a key pair in the token.
+pub type KeyId = Octets<32>;

@@ -1,0 +1,132 @@
+//! What is written to the record. Each entry has a public part, which the chain covers, and a private
+//! part, of which the chain covers a salted hash, so that it can be erased without breaking the chain.
+
+use std::net::IpAddr;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::bounded::{List, Text};
+use super::ids::{Correlation, KeyId, Millis};
+use super::order::{Claim, Method, RequestIntegrity, Subject, TokenType};
+
+/// issuer's entries.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum IssuerEntry {
+    /// About to sign. Counts as issued unless an outcome says otherwise.
+    Intent(Intent, IntentPrivate),
+    /// What became of it.
+    Outcome(Outcome),
+}
+
+/// The public part of an intent.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Intent {
+    /// Issuer's clock.
+    pub instant: Millis,
+    /// Names the request.
+    pub correlation: Correlation,
+    /// `ID` / `AssertionID`.
+    pub token_id: Text<64>,
+    /// Kind of token.
+    pub token_type: TokenType,
+    /// For whom.
+    pub relying_party: Text<128>,
+    /// `NotBefore`.
+    pub created: Millis,
+    /// `NotOnOrAfter`.
+    pub expires: Millis,
+    /// How the subject proved himself.
+    pub method: Method,
+    /// What vouched for the wording of the request.
+    pub request: RequestIntegrity,
+    /// The key that will sign.
+    pub key: KeyId,
+    /// SHA-256 of the canonical octets the signature will cover.
+    pub digest: [u8; 32],
+}
+
+/// The private part of an intent.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct IntentPrivate {
+    /// Whom the token speaks of.
+    pub subject: Subject,
+    /// What it says.
+    pub claims: List<Claim, 64>,
+}
+
+/// The end of an issuance.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Outcome {
+    /// Issuer's clock.
+    pub instant: Millis,
+    /// Names the request.
+    pub correlation: Correlation,
+    /// The intent's token.
+    pub token_id: Text<64>,
+    /// How it ended.
+    pub result: OutcomeResult,
+}
+
+/// How an issuance ended.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum OutcomeResult {
+    /// Signed and verified; about to be released.
+    Signed {
+        /// SHA-256 of the signature's octets.
+        signature: [u8; 32],
+    },
+    /// The token gave no signature.
+    NotSigned,
+    /// The token gave a signature that does not verify; it was thrown away.
+    WrongSignature,
+}
+
+/// auth's entries.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum AuthEntry {
+    /// A requestor proved himself and was allowed or refused a token.
+    Decision(Decision, DecisionPrivate),
+    /// Refusals from strangers, summed up per source and second so that nobody can fill the disk.
+    Refusals {
+        /// auth's clock, the second they fell in.
+        instant: Millis,
+        /// Where from.
+        source: IpAddr,
+        /// How many.
+        count: u32,
+        /// The last one's reason, a short word from auth's closed list.
+        reason: Text<64>,
+        /// The last one's request.
+        correlation: Correlation,
+    },
+}
+
+/// The public part of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Decision {
+    /// auth's clock.
+    pub instant: Millis,
+    /// Names the request.
+    pub correlation: Correlation,
+    /// The endpoint.
+    pub endpoint: Text<128>,
+    /// Where from.
+    pub source: IpAddr,
+    /// How the requestor proved himself.
+    pub method: Method,
+    /// For which relying party, when one was found.
+    pub relying_party: Option<Text<128>>,
+    /// Was a voucher made?
+    pub allowed: bool,
+    /// A short word from auth's closed list.
+    pub reason: Text<64>,
+    /// Ids of the policies that decided.
+    pub policies: List<Text<128>, 16>,
+}
+
+/// The private part of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DecisionPrivate {
+    /// Who.
+    pub account: Text<256>,
+}

@@ -4,6 +4,8 @@
 pub mod channel;
 #[cfg(any(feature = "worker", feature = "auth"))]
 pub mod channel_async;
+#[cfg(feature = "worker")]
+pub mod dial;
 pub mod failpoint;
 pub mod limits;
 pub mod listen;

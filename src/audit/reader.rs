@@ -143,9 +143,8 @@ impl Entries {
                 }
                 return Ok(None);
             };
-            let damaged = |why: &str| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", Kind::Record.file(*file)))
-            };
+            let damaged =
+                |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", Kind::Record.file(*file)));
             match frames.step()? {
                 Step::Frame(frame) => {
                     let (public, head) = frame.split_last_chunk::<32>().ok_or_else(|| damaged("short entry"))?;

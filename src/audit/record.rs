@@ -105,8 +105,9 @@ impl Record {
         if !directory.exists() {
             DirBuilder::new().mode(0o700).create(directory).map_err(io)?;
         }
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600);
-        let lock = { lock }.open(directory.join("lock")).map_err(io)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(directory.join("lock")).map_err(io)?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
             Errno::EWOULDBLOCK => OpenError::InUse(directory.to_owned()),
             errno => io(errno.into()),

@@ -3,3 +3,5 @@
 
 pub mod audit;
 pub mod load;
+#[cfg(any(feature = "worker", feature = "ctl"))]
+pub mod worker;

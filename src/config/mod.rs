@@ -2,6 +2,8 @@
 //! refused, units are in names, and an error shows file, line and key.
 
 pub mod audit;
+#[cfg(any(feature = "issuer", feature = "ctl"))]
+pub mod issuer;
 pub mod load;
 #[cfg(any(feature = "worker", feature = "ctl"))]
 pub mod worker;

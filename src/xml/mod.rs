@@ -4,6 +4,10 @@
 
 pub mod chars;
 pub mod names;
+#[cfg(any(feature = "worker", feature = "ctl"))]
+pub mod tree;
 pub mod writer;
 
+#[cfg(any(feature = "worker", feature = "ctl"))]
+pub use tree::{Element, Limits, Malformed, Tree};
 pub use writer::Writer;

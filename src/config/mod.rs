@@ -2,3 +2,5 @@
 //! refused, units are in names, and an error shows file, line and key.
 
 pub mod load;
+pub mod profile;
+pub mod signer;

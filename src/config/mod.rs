@@ -7,3 +7,5 @@ pub mod issuer;
 pub mod load;
 #[cfg(any(feature = "worker", feature = "ctl"))]
 pub mod worker;
+pub mod profile;
+pub mod signer;

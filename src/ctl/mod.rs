@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod man;
 pub mod request;
 pub mod run;
 
@@ -25,6 +26,9 @@ enum Command {
     Check(check::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
+    /// Write the manual pages of this command
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// Runs the command line.
@@ -34,5 +38,6 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Request(args) => request::run(args),
+        Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }
 }

@@ -1,1 +1,4 @@
 //! worker
+
+pub mod message;
+pub mod mex;

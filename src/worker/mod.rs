@@ -135,3 +135,4 @@ fn serve(prepared: Prepared) -> io::Result<()> {
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
 }
+//! worker

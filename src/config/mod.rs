@@ -2,3 +2,7 @@
 //! refused, units are in names, and an error shows file, line and key.
 
 pub mod load;
+
+#[cfg(any(feature = "auth", feature = "ctl"))]
+pub mod auth;
+pub mod beneath;

@@ -9,3 +9,7 @@ pub mod load;
 pub mod worker;
 pub mod profile;
 pub mod signer;
+
+#[cfg(any(feature = "auth", feature = "ctl"))]
+pub mod auth;
+pub mod beneath;

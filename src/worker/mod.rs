@@ -135,4 +135,3 @@ fn serve(prepared: Prepared) -> io::Result<()> {
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(())
 }
-//! worker

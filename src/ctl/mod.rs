@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod check_sandbox;
 pub mod request;
 pub mod run;
 
@@ -23,6 +24,8 @@ enum Command {
     Run(run::Args),
     /// Read the configuration as the daemons would, and say what is wrong with it
     Check(check::Args),
+    /// Prove from inside each process what its sandbox refuses
+    CheckSandbox(check_sandbox::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
 }
@@ -33,6 +36,7 @@ pub fn main() -> ExitCode {
     match Line::parse().command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::CheckSandbox(args) => check_sandbox::run(&args),
         Command::Request(args) => request::run(args),
     }
 }

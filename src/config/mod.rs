@@ -1,4 +1,5 @@
 //! Configuration. Each process owns one directory of TOML files and a schema here; unknown keys are
 //! refused, units are in names, and an error shows file, line and key.
 
+pub mod audit;
 pub mod load;

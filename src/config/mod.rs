@@ -3,3 +3,7 @@
 
 pub mod audit;
 pub mod load;
+
+#[cfg(any(feature = "auth", feature = "ctl"))]
+pub mod auth;
+pub mod beneath;

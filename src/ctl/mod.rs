@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 pub mod check;
 pub mod check_sandbox;
+pub mod man;
 pub mod request;
 pub mod run;
 
@@ -28,6 +29,9 @@ enum Command {
     CheckSandbox(check_sandbox::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
+    /// Write the manual pages of this command
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// Runs the command line.
@@ -38,5 +42,6 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::CheckSandbox(args) => check_sandbox::run(&args),
         Command::Request(args) => request::run(args),
+        Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }
 }

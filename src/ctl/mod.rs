@@ -40,6 +40,7 @@ pub fn main() -> ExitCode {
     match Line::parse().command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::CheckSandbox(args) => check_sandbox::run(&args),
         Command::Request(args) => request::run(args),
         Command::CheckSandbox(args) => check_sandbox::run(&args),
         Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),

@@ -55,6 +55,9 @@ pub struct Args {
     /// Write a JSON file here when every process is ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
+    /// Stop in order when the process that started this one ends
+    #[arg(long)]
+    die_with_parent: bool,
     /// Another variable for the signers' environment, taken from ours (a vendor module's)
     #[arg(long, value_name = "NAME")]
     signer_env: Vec<String>,
@@ -77,6 +80,11 @@ struct Service {
 #[must_use]
 pub fn run(args: Args) -> ExitCode {
     crate::sys::log::start("chancery");
+    if args.die_with_parent
+        && let Err(error) = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM)
+    {
+        tracing::warn!(event = "die-with-parent", why = %error);
+    }
     match start(args) {
         Ok(code) => code,
         Err(error) => {

@@ -42,7 +42,6 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::CheckSandbox(args) => check_sandbox::run(&args),
         Command::Request(args) => request::run(args),
-        Command::CheckSandbox(args) => check_sandbox::run(&args),
         Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }
 }

@@ -497,6 +497,35 @@ fn a_sequence_that_does_not_go_on_ends_that_channel_alone() {
     assert_eq!(place.entries().len(), 2);
 }
 
+#[test]
+fn the_command_line_tells_a_sound_record_from_a_damaged_one_and_finds_entries() {
+    use chancery::ctl::audit::{Args, run};
+    use clap::Parser;
+    use std::process::ExitCode;
+    let place = written(2);
+    let directory = place.directory();
+    let status = |arguments: &[&str]| {
+        let line = ["audit", "--directory", directory.to_str().unwrap()];
+        run(Args::try_parse_from(line.iter().chain(arguments)).unwrap())
+    };
+    let is = |status: ExitCode, wanted: u8| assert_eq!(format!("{status:?}"), format!("{:?}", ExitCode::from(wanted)));
+    is(status(&["verify"]), 0);
+    is(status(&["verify", "--json"]), 0);
+    is(status(&["verify", "--head", &format!("1:{}", "00".repeat(32))]), 1);
+    is(status(&["tail", "-n", "1"]), 0);
+    is(status(&["show", "_1"]), 0);
+    is(status(&["show", "_1", "--json"]), 0);
+    is(status(&["show", "_7"]), 1);
+    let root = place.root.path().to_str().unwrap();
+    is(run(Args::try_parse_from(["audit", "verify", "--config", root]).unwrap()), 0);
+    is(run(Args::try_parse_from(["audit", "verify", "--directory", root]).unwrap()), 2);
+    let path = place.file(Kind::Record, 1);
+    let middle = frames(&path)[1] + 20;
+    let octets = fs::read(&path).unwrap();
+    OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[!octets[middle]], middle as u64).unwrap();
+    is(status(&["verify"]), 1);
+}
+
 /// Until the disk refuses: nothing that is acknowledged is missing, what is refused is not there, and after
 /// `relieve` entries are taken again.
 fn fills_up(place: &House, audit: Daemon, relieve: impl FnOnce()) {

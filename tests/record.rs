@@ -64,6 +64,12 @@ impl House {
         Peer::connect(&self.root.path().join(Place::AuditAuth.file()), Link::AuditToAuth)
     }
 
+    /// What an audit that starts now says of the record.
+    fn head_at_next_start(&self) -> u64 {
+        let _audit = self.start();
+        self.issuer().head
+    }
+
     fn directory(&self) -> PathBuf {
         self.root.path().join("record")
     }
@@ -296,6 +302,34 @@ fn a_torn_end_is_kept_aside_and_the_record_goes_on() {
         let report = place.verify();
         assert_eq!((report.faults, report.entries, report.torn.len()), (0, 6, 1));
         assert_eq!(fs::metadata(place.directory().join(&report.torn[0])).unwrap().len(), keep as u64);
+    }
+}
+
+#[test]
+fn a_private_part_whose_entry_was_not_written_is_kept_aside() {
+    let place = written(3);
+    let path = place.file(Kind::Record, 1);
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(frames(&path)[4] as u64).unwrap();
+    let audit = place.start();
+    let mut issuer = place.issuer();
+    assert_eq!(issuer.head, 4);
+    issuer.append(intent(4, 0));
+    issuer.settle();
+    drop(audit);
+    let report = place.verify();
+    assert_eq!((report.faults, report.entries, report.private_kept, report.torn.len()), (0, 5, 3, 1));
+}
+
+#[test]
+fn a_rotation_that_was_cut_short_is_begun_again() {
+    for octets in [0, 20, HEADER] {
+        let place = written(1);
+        fs::write(place.file(Kind::Private, 2), vec![0; octets]).unwrap();
+        fs::write(place.file(Kind::Record, 2), vec![0; octets]).unwrap();
+        drop(place.start());
+        assert_eq!(place.head_at_next_start(), 2);
+        let report = place.verify();
+        assert_eq!((report.faults, report.entries, report.files), (0, 2, 1));
     }
 }
 

@@ -45,3 +45,5 @@ pub fn main() -> ExitCode {
         Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }
 }
+//! ctl
+pub mod audit;

@@ -24,7 +24,7 @@ pub mod sandbox;
 pub mod sys;
 pub mod wire;
 
-#[cfg(feature = "audit")]
+#[cfg(any(feature = "audit", feature = "ctl"))]
 pub mod audit;
 #[cfg(feature = "auth")]
 pub mod auth;

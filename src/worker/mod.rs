@@ -128,7 +128,11 @@ fn serve(prepared: Prepared) -> io::Result<()> {
         let both_up = move || auth.is_up() && issuer.is_up();
         let started = Instant::now();
         while !both_up() && started.elapsed() < PEERS {
-            sleep(Duration::from_millis(5)).await;
+            tokio::select! {
+                () = sleep(Duration::from_millis(5)) => {}
+                _ = terminated.recv() => return Ok(()),
+                _ = interrupted.recv() => return Ok(()),
+            }
         }
         for listener in listeners {
             listener.set_nonblocking(true)?;
@@ -145,7 +149,10 @@ fn serve(prepared: Prepared) -> io::Result<()> {
                 _ = terminated.recv() => break Ok(()),
                 _ = interrupted.recv() => break Ok(()),
                 () = exchange.dead.notified() => break Err(io::Error::other("the dialer is gone")),
-                _ = look.tick() => ready.store(both_up(), Ordering::Relaxed),
+                _ = look.tick() => {
+                    ready.store(both_up(), Ordering::Relaxed);
+                    notifier.alive();
+                }
             }
         };
         notifier.stopping();

@@ -4,9 +4,13 @@
 pub mod channel;
 #[cfg(any(feature = "worker", feature = "auth"))]
 pub mod channel_async;
+#[cfg(feature = "worker")]
+pub mod dial;
 pub mod failpoint;
+pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod notify;
 pub mod places;
+pub mod refused;
 pub mod spawn;

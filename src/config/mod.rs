@@ -5,7 +5,7 @@ pub mod audit;
 #[cfg(any(feature = "issuer", feature = "ctl"))]
 pub mod issuer;
 pub mod load;
-#[cfg(any(feature = "worker", feature = "ctl"))]
-pub mod worker;
 pub mod profile;
 pub mod signer;
+#[cfg(any(feature = "worker", feature = "ctl"))]
+pub mod worker;

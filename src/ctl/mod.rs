@@ -6,9 +6,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod ceremony;
 pub mod check;
+pub mod check_sandbox;
+pub mod key;
 pub mod request;
 pub mod run;
+pub mod token;
 
 #[derive(Debug, Parser)]
 #[command(name = "chancery", version, about = "A hardware-backed Security Token Service", max_term_width = 100)]
@@ -23,6 +27,10 @@ enum Command {
     Run(run::Args),
     /// Read the configuration as the daemons would, and say what is wrong with it
     Check(check::Args),
+    /// Make a token, or let signers try its PIN again
+    Token(token::Args),
+    /// Make keys in the token, list them, certify them
+    Key(key::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
 }
@@ -33,6 +41,8 @@ pub fn main() -> ExitCode {
     match Line::parse().command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Token(args) => token::run(args),
+        Command::Key(args) => key::run(args),
         Command::Request(args) => request::run(args),
     }
 }

@@ -146,7 +146,7 @@ pub(super) const CALLS: &[Call] = &[
     row("readv", libc::SYS_readv, DAEMONS, Nothing, Always, "std and tokio read into several buffers"),
     row("writev", libc::SYS_writev, DAEMONS, Nothing, Always, "hyper and rustls write several buffers"),
     row("close", libc::SYS_close, ALL, Nothing, Always, "connections end"),
-    row("recvfrom", libc::SYS_recvfrom, DAEMONS, Nothing, Always, "recv on sockets"),
+    row("recvfrom", libc::SYS_recvfrom, ALL, Nothing, Always, "recv on sockets"),
     row("recvmsg", libc::SYS_recvmsg, ALL, Nothing, Always, "channels; the dialer's descriptors reach the worker so"),
     // With an address sendto reaches any datagram socket; with MSG_FASTOPEN it is connect by another name:
     // shutdown(2) turns an inherited listener into a socket that may dial.

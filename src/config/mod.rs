@@ -9,3 +9,7 @@ pub mod profile;
 pub mod signer;
 #[cfg(any(feature = "worker", feature = "ctl"))]
 pub mod worker;
+
+#[cfg(any(feature = "auth", feature = "ctl"))]
+pub mod auth;
+pub mod beneath;

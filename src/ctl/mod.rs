@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod ceremony;
 pub mod check;
 pub mod check_sandbox;
+pub mod man;
 pub mod key;
 pub mod request;
 pub mod run;
@@ -27,12 +28,17 @@ enum Command {
     Run(run::Args),
     /// Read the configuration as the daemons would, and say what is wrong with it
     Check(check::Args),
+    /// Prove from inside each process what its sandbox refuses
+    CheckSandbox(check_sandbox::Args),
     /// Make a token, or let signers try its PIN again
     Token(token::Args),
     /// Make keys in the token, list them, certify them
     Key(key::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
+    /// Write the manual pages of this command
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// Runs the command line.
@@ -41,8 +47,12 @@ pub fn main() -> ExitCode {
     match Line::parse().command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::CheckSandbox(args) => check_sandbox::run(&args),
         Command::Token(args) => token::run(args),
         Command::Key(args) => key::run(args),
         Command::Request(args) => request::run(args),
+        Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }
 }
+//! ctl
+pub mod audit;

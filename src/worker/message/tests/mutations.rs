@@ -106,13 +106,9 @@ fn seeds() -> Vec<Vec<u8>> {
             .into_bytes(),
     ];
     if let Some(data) = data() {
-        for path in [
-            "msal-python/rst13.xml",
-            "msal-python/rst2005.xml",
-            "govmomi/wire/bearer.xml",
-            "govmomi/wire/hok_actas.xml",
-            "pyvmomi/bearer.xml",
-        ] {
+        for path in
+            ["msal-python/rst13.xml", "msal-python/rst2005.xml", "govmomi/wire/bearer.xml", "pyvmomi/bearer.xml"]
+        {
             seeds.push(std::fs::read(data.join("clients").join(path)).unwrap());
         }
     }

@@ -24,7 +24,7 @@ pub mod sandbox;
 pub mod sys;
 pub mod wire;
 
-#[cfg(feature = "audit")]
+#[cfg(any(feature = "audit", feature = "ctl"))]
 pub mod audit;
 #[cfg(feature = "auth")]
 pub mod auth;
@@ -36,7 +36,7 @@ pub mod exporter;
 pub mod issuer;
 #[cfg(feature = "signer")]
 pub mod signer;
-#[cfg(feature = "issuer")]
+#[cfg(any(feature = "issuer", feature = "ctl"))]
 pub mod token;
 #[cfg(feature = "worker")]
 pub mod worker;

@@ -1,1 +1,284 @@
-//! sandbox
+//! What a process gives up before it reads a stranger's octets: descriptors nobody knows, core files, new
+//! privileges, files (Landlock) and system calls (seccomp). A process calls [`begin`] first of all and
+//! [`lock_down`] once it has opened what it needs and before it starts a thread. Neither can be taken back.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use nix::sys::resource::Resource;
+use seccompiler::SeccompAction;
+
+use crate::sys::{limits, refused};
+
+mod calls;
+mod files;
+mod filter;
+#[cfg(feature = "ctl")]
+pub mod probe;
+#[cfg(feature = "ctl")]
+mod scene;
+
+/// Whose table of system calls applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// `chancery-worker`: its listener and its channels, no file, no new socket. See `sys::dial`.
+    Worker,
+    /// `chancery-auth`: reads its configuration again, connects again to issuer and audit.
+    Auth,
+    /// `chancery-issuer`: as auth.
+    Issuer,
+    /// `chancery-signer`: the module's files and shared objects; no new socket.
+    Signer,
+    /// `chancery-audit`: the directory of the record.
+    Audit,
+    /// `chancery-exporter`: its listeners alone.
+    Exporter,
+    /// The worker's dialer (`sys::dial`): connects to the two places a worker talks to.
+    Dialer,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 7] =
+        [Self::Worker, Self::Auth, Self::Issuer, Self::Signer, Self::Audit, Self::Exporter, Self::Dialer];
+
+    /// The name, as in `chancery-NAME`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Auth => "auth",
+            Self::Issuer => "issuer",
+            Self::Signer => "signer",
+            Self::Audit => "audit",
+            Self::Exporter => "exporter",
+            Self::Dialer => "dialer",
+        }
+    }
+
+    /// Roles that may be granted files to read, or shared objects to map (the signer alone).
+    fn may_read(self) -> bool {
+        matches!(self, Self::Auth | Self::Issuer | Self::Signer | Self::Audit)
+    }
+
+    /// Roles that may be granted files to write.
+    fn may_write(self) -> bool {
+        matches!(self, Self::Auth | Self::Signer | Self::Audit)
+    }
+
+    /// The largest file the role may write, octets.
+    fn largest_file(self) -> u64 {
+        match self {
+            Self::Auth | Self::Audit => 64 << 30,
+            Self::Signer => 64 << 20,
+            Self::Worker | Self::Issuer | Self::Exporter | Self::Dialer => 0,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a process keeps beyond the descriptors it has open. The paths must exist. Without any path the
+/// calls that open files are refused as well.
+#[derive(Debug, Clone, Default)]
+pub struct Grants {
+    /// Files, or directories with all below them, to read.
+    pub read: Vec<PathBuf>,
+    /// Files, or directories with all below them, to read, write, make, rename and delete.
+    pub write: Vec<PathBuf>,
+    /// Directories (or files) from which shared objects may be mapped: the signer's module and what it
+    /// links. They can be read, too.
+    pub execute_map: Vec<PathBuf>,
+    /// TCP connections to the outside: auth's directory and database.
+    pub tcp_connect: bool,
+    /// The signer's profile says that its module loads under PR_SET_MDWE. The other roles always have it.
+    pub deny_write_execute: bool,
+}
+
+/// What was reached. For the log: [`fmt::Display`] is one line.
+#[derive(Debug, Clone)]
+#[must_use = "say in the log what was left open"]
+pub struct Report {
+    /// Whose table was installed.
+    pub role: Role,
+    /// Landlock ABI that is in force; 0 is none.
+    pub landlock: u8,
+    /// What is weaker than it should be or was left open, and why.
+    pub left_open: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "locked down as {}, landlock {}", self.role, self.landlock)?;
+        for left in &self.left_open {
+            write!(f, "; {left}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a process could not lock itself down. It must not go on.
+#[derive(Debug)]
+pub enum SandboxError {
+    /// A limit or a switch of prctl(2) was refused.
+    Limit(&'static str, io::Error),
+    /// This many threads run already; Landlock would not bind the others.
+    Threads(usize),
+    /// The role may not be granted this.
+    Grant(Role, &'static str),
+    /// A granted path cannot be opened.
+    Path(PathBuf, String),
+    /// Landlock refused.
+    Landlock(String),
+    /// The system-call filter cannot be made or installed.
+    Filter(String),
+    /// An environment variable says something unknown.
+    Setting(&'static str),
+}
+
+impl fmt::Display for SandboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit(what, error) => write!(f, "{what}: {error}"),
+            Self::Threads(count) => write!(f, "{count} threads run already, lock-down comes before the first"),
+            Self::Grant(role, what) => write!(f, "the {role} may not be granted {what}"),
+            Self::Path(path, why) => write!(f, "granted path {}: {why}", path.display()),
+            Self::Landlock(why) => write!(f, "landlock: {why}"),
+            Self::Filter(why) => write!(f, "system-call filter: {why}"),
+            Self::Setting(name) => write!(f, "{name} is neither unset nor one of its values"),
+        }
+    }
+}
+
+impl std::error::Error for SandboxError {}
+
+/// Closes every descriptor but the standard three and those LISTEN_FDS tells of, and raises the limit of
+/// descriptors. Call it first in `main`, before anything is opened.
+///
+/// # Errors
+/// [`SandboxError::Limit`].
+pub fn begin() -> Result<(), SandboxError> {
+    limits::few_arenas();
+    let inherited = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<u8>().ok()).unwrap_or(0);
+    limits::close_from(3 + i32::from(inherited)).map_err(|error| SandboxError::Limit("close_range", error))?;
+    limits::all_descriptors().map_err(|error| SandboxError::Limit("RLIMIT_NOFILE", error))
+}
+
+/// Locks the process down. After it a call that the role's table does not have kills the process.
+/// `CHANCERY_SANDBOX=debug` names the call on standard error and makes it fail instead;
+/// `CHANCERY_SANDBOX_ABI=0|2|…` pretends an older Landlock.
+///
+/// # Errors
+/// [`SandboxError`]; the process must end.
+pub fn lock_down(role: Role, grants: &Grants) -> Result<Report, SandboxError> {
+    let debug = match std::env::var("CHANCERY_SANDBOX").as_deref() {
+        Err(_) | Ok("") => false,
+        Ok("debug") => true,
+        Ok(_) => return Err(SandboxError::Setting("CHANCERY_SANDBOX")),
+    };
+    let most = match std::env::var("CHANCERY_SANDBOX_ABI") {
+        Err(_) => u8::MAX,
+        Ok(abi) => abi.parse().map_err(|_| SandboxError::Setting("CHANCERY_SANDBOX_ABI"))?,
+    };
+    grantable(role, grants)?;
+    let mut left_open = Vec::new();
+    one_thread(&mut left_open)?;
+    first_use(role, grants);
+    // Built before Landlock, which would keep nothing from it, but after which a failure is harder to tell.
+    let violation = if debug { SeccompAction::Trap } else { SeccompAction::KillProcess };
+    let programs = filter::programs(role, grants, violation)?;
+    if debug {
+        refused::name_refused_calls(name).map_err(|error| SandboxError::Limit("SIGSYS", error))?;
+        left_open.push("CHANCERY_SANDBOX=debug: refused calls fail and are named instead of killing".to_owned());
+    }
+
+    limit(role, &mut left_open)?;
+    limits::not_dumpable().map_err(|error| SandboxError::Limit("PR_SET_DUMPABLE", error))?;
+    limits::no_new_privileges().map_err(|error| SandboxError::Limit("PR_SET_NO_NEW_PRIVS", error))?;
+    if role != Role::Signer || grants.deny_write_execute {
+        if let Err(error) = limits::deny_write_execute() {
+            left_open.push(format!("PR_SET_MDWE: {error}; seccomp alone keeps memory from being W and X"));
+        }
+    } else {
+        left_open.push("PR_SET_MDWE is off for the module; seccomp keeps memory from being W and X".to_owned());
+    }
+    let landlock = files::restrict(grants, most)?;
+    if landlock < 4 {
+        left_open.push(format!("landlock {landlock}: seccomp alone refuses TCP and signals"));
+    }
+    for program in &programs {
+        seccompiler::apply_filter_all_threads(program).map_err(|error| SandboxError::Filter(error.to_string()))?;
+    }
+    Ok(Report { role, landlock, left_open })
+}
+
+/// The name of a call by number, where a row of any role has it.
+fn name(number: i64) -> Option<&'static str> {
+    calls::CALLS.iter().find(|call| call.number == number).map(|call| call.name)
+}
+
+fn grantable(role: Role, grants: &Grants) -> Result<(), SandboxError> {
+    if !role.may_read() && !grants.read.is_empty() {
+        return Err(SandboxError::Grant(role, "files to read"));
+    }
+    if !role.may_write() && !grants.write.is_empty() {
+        return Err(SandboxError::Grant(role, "files to write"));
+    }
+    if role != Role::Signer && !grants.execute_map.is_empty() {
+        return Err(SandboxError::Grant(role, "shared objects to map"));
+    }
+    if role != Role::Auth && grants.tcp_connect {
+        return Err(SandboxError::Grant(role, "TCP connections"));
+    }
+    Ok(())
+}
+
+/// Landlock binds the calling thread and those it starts later.
+fn one_thread(left_open: &mut Vec<String>) -> Result<(), SandboxError> {
+    match std::fs::read_dir("/proc/self/task").map(Iterator::count) {
+        Ok(1) => Ok(()),
+        Ok(count) => Err(SandboxError::Threads(count)),
+        Err(error) => {
+            left_open.push(format!("/proc/self/task: {error}; threads were not counted"));
+            Ok(())
+        }
+    }
+}
+
+/// aws-lc looks for /dev/sysgenid before its first random octet, which a process that opens no files can do
+/// only now. It also gathers entropy for some 70 ms of processor time, so nobody else does it for nothing.
+fn first_use(role: Role, grants: &Grants) {
+    let looks_later = !grants.read.is_empty() || !grants.write.is_empty();
+    if role == Role::Exporter || role == Role::Dialer || looks_later {
+        return;
+    }
+    #[cfg(any(feature = "worker", feature = "auth", feature = "issuer", feature = "signer", feature = "audit"))]
+    let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
+}
+
+fn limit(role: Role, left_open: &mut Vec<String>) -> Result<(), SandboxError> {
+    let cap = |resource, name, most| limits::cap(resource, most).map_err(|error| SandboxError::Limit(name, error));
+    cap(Resource::RLIMIT_CORE, "RLIMIT_CORE", 0)?;
+    // A log that goes to a file is written by this process; SIGXFSZ would kill it at its first line.
+    let logs_to_file = [1, 2].iter().any(|fd| is_file(*fd));
+    let largest = if logs_to_file { role.largest_file().max(16 << 30) } else { role.largest_file() };
+    cap(Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", largest)?;
+    // The limit counts all processes and threads of the user. Where roles share a user (`chancery run`) it
+    // would refuse threads for others' sake, so only the role without threads has it; units have TasksMax=.
+    if role == Role::Dialer {
+        cap(Resource::RLIMIT_NPROC, "RLIMIT_NPROC", 0)?;
+    } else if logs_to_file {
+        left_open.push("logs go to a file: RLIMIT_FSIZE is not 0".to_owned());
+    }
+    Ok(())
+}
+
+fn is_file(fd: i32) -> bool {
+    std::fs::metadata(format!("/proc/self/fd/{fd}")).is_ok_and(|metadata| metadata.is_file())
+}

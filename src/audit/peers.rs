@@ -1,0 +1,139 @@
+//! One channel of audit: issuer's or auth's. It hands what arrives to the batch, counts the sequence, and
+//! gives the answers once the batch's fate is known.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::format::{Origin, split_auth, split_issuer};
+use super::record::Record;
+use crate::sys::channel::{Channel, Closed, Duplex};
+use crate::wire::frame::Violation;
+use crate::wire::links::{AuthToAudit, FromAudit, IssuerToAudit};
+use crate::wire::permit::Link;
+
+/// Octets a batch may have before the rest waits for the next one.
+const BATCH: usize = 4 * 1024 * 1024;
+/// Entries of one channel in a batch: their refusals have to fit into the channel's queue.
+const ENTRIES: u64 = 1024;
+
+#[derive(Debug)]
+enum Line {
+    Issuer(Duplex<IssuerToAudit, FromAudit>),
+    Auth(Duplex<AuthToAudit, FromAudit>),
+}
+
+/// A channel and what it waits for.
+#[derive(Debug)]
+pub(super) struct Session {
+    line: Line,
+    /// Sequence of the last entry that came.
+    received: u64,
+    /// Sequence of the last entry that was answered.
+    answered: u64,
+}
+
+impl Session {
+    /// Greets a peer that was accepted from `origin`'s listener with where the record stands.
+    pub(super) fn accept(channel: Channel, origin: Origin, record: &Record) -> Result<Self, Closed> {
+        let line = match origin {
+            Origin::Issuer => Line::Issuer(Duplex::new(channel, Link::IssuerToAudit)),
+            Origin::Auth => Line::Auth(Duplex::new(channel, Link::AuthToAudit)),
+        };
+        let mut session = Self { line, received: 0, answered: 0 };
+        session.send(&FromAudit::Head { entries: record.entries(), last: record.last() })?;
+        Ok(session)
+    }
+
+    /// Whose channel it is.
+    pub(super) fn origin(&self) -> Origin {
+        match self.line {
+            Line::Issuer(_) => Origin::Issuer,
+            Line::Auth(_) => Origin::Auth,
+        }
+    }
+
+    /// The kernel's name for the peer.
+    pub(super) fn peer(&self) -> i32 {
+        match &self.line {
+            Line::Issuer(duplex) => duplex.peer().0,
+            Line::Auth(duplex) => duplex.peer().0,
+        }
+    }
+
+    /// Are there answers the kernel has not taken?
+    pub(super) fn wants_write(&self) -> bool {
+        match &self.line {
+            Line::Issuer(duplex) => duplex.wants_write(),
+            Line::Auth(duplex) => duplex.wants_write(),
+        }
+    }
+
+    /// Sends what the kernel takes now.
+    pub(super) fn flush(&mut self) -> Result<(), Closed> {
+        match &mut self.line {
+            Line::Issuer(duplex) => duplex.flush(),
+            Line::Auth(duplex) => duplex.flush(),
+        }
+    }
+
+    fn send(&mut self, message: &FromAudit) -> Result<(), Closed> {
+        match &mut self.line {
+            Line::Issuer(duplex) => duplex.send(message),
+            Line::Auth(duplex) => duplex.send(message),
+        }
+    }
+
+    /// Adds everything that waits to the record's batch, as long as there is room in it. What came before a
+    /// channel's end is in the batch.
+    pub(super) fn drain(&mut self, record: &mut Record) -> Result<(), Closed> {
+        while record.waiting() < BATCH && self.unanswered() < ENTRIES {
+            let (origin, sequence, (public, private)) = match &mut self.line {
+                Line::Issuer(duplex) => match duplex.receive()? {
+                    Some(IssuerToAudit::Append { sequence, entry }) => (Origin::Issuer, sequence, split_issuer(entry)),
+                    None => return Ok(()),
+                },
+                Line::Auth(duplex) => match duplex.receive()? {
+                    Some(AuthToAudit::Append { sequence, entry }) => (Origin::Auth, sequence, split_auth(entry)),
+                    None => return Ok(()),
+                },
+            };
+            if sequence != self.received + 1 {
+                return Err(Violation::Rule("the sequence does not go on").into());
+            }
+            self.received = sequence;
+            record.add(origin, public, private.as_ref());
+        }
+        Ok(())
+    }
+
+    /// Entries that were received and not answered.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.received - self.answered
+    }
+
+    /// Everything received is on disk.
+    pub(super) fn durable(&mut self) -> Result<(), Closed> {
+        if self.unanswered() == 0 {
+            return Ok(());
+        }
+        self.answered = self.received;
+        self.send(&FromAudit::Durable { sequence: self.received })
+    }
+
+    /// Nothing of the batch is on disk: each of its entries is refused by name.
+    pub(super) fn not_durable(&mut self) -> Result<(), Closed> {
+        for sequence in self.answered + 1..=self.received {
+            self.answered = sequence;
+            self.send(&FromAudit::NotDurable { sequence })?;
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Session {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.line {
+            Line::Issuer(duplex) => duplex.as_fd(),
+            Line::Auth(duplex) => duplex.as_fd(),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The loop of audit. A disk that is full or fails answers `NotDurable`, is probed once a second, and does
+//! not end the process; only when nobody can tell what is on disk does it end, so that its successor reads.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::format::Origin;
+use super::peers::Session;
+use super::record::{CommitError, Record};
+use crate::config::audit::Audit;
+use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
+use crate::sandbox;
+use crate::sys::channel::{Closed, Listener};
+use crate::sys::failpoint::failpoint;
+use crate::sys::listen::Inherited;
+use crate::sys::notify::Notifier;
+use crate::sys::{log, places};
+
+/// Channels of one origin open at once: one, and what a restart leaves behind. Counted for each, so that auth
+/// cannot keep issuer out.
+const SESSIONS: usize = 8;
+const SECOND: Duration = Duration::from_secs(1);
+
+struct Counters {
+    entries: IntCounterVec,
+    commits: IntCounter,
+    commit: Histogram,
+    not_durable: IntCounter,
+    failures: IntCounter,
+    length: IntGauge,
+    violations: IntCounterVec,
+}
+
+impl Counters {
+    fn new(metrics: &Metrics) -> Self {
+        let links = &["issuer-to-audit", "auth-to-audit"];
+        Self {
+            entries: metrics.counters(
+                "chancery_audit_entries_total",
+                "Entries made durable, by who sent them.",
+                "origin",
+                &["issuer", "auth"],
+            ),
+            commits: metrics.counter("chancery_audit_commits_total", "Batches made durable."),
+            commit: metrics.seconds("chancery_audit_commit_seconds", "Writing and syncing one batch."),
+            not_durable: metrics
+                .counter("chancery_audit_not_durable_total", "Entries refused because the disk did not take them."),
+            failures: metrics.counter("chancery_audit_write_failures_total", "Batches the disk did not take."),
+            length: metrics.gauge("chancery_audit_record_entries", "Entries in the record."),
+            violations: metrics.counters(
+                "chancery_violations_total",
+                "Messages from a peer that no honest peer sends.",
+                "link",
+                links,
+            ),
+        }
+    }
+}
+
+/// Inherits, opens the record, locks down, says ready, loops.
+#[must_use]
+pub fn main() -> ExitCode {
+    log::start("audit");
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(event = "stopped", why = %error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> Result<(), Box<dyn std::error::Error>> {
+    sandbox::begin()?;
+    let mut inherited = Inherited::take()?;
+    let issuer = Listener::adopt(inherited.one("issuer")?)?;
+    let auth = Listener::adopt(inherited.one("auth")?)?;
+    let config = Audit::load(&places::configuration_root())?;
+    let signals = signals()?;
+    let notifier = Notifier::open();
+    let metrics = Metrics::new("audit");
+    let counters = Counters::new(&metrics);
+    let record = Record::open(&config.directory, config.rotate_octets)?;
+    let grants = sandbox::Grants { write: vec![config.directory], ..sandbox::Grants::default() };
+    let locked = sandbox::lock_down(sandbox::Role::Audit, &grants)?;
+    tracing::info!(event = "ready", entries = record.entries(), sandbox = %locked);
+    let ready = Arc::new(AtomicBool::new(true));
+    metrics.report(Arc::clone(&ready));
+    notifier.ready();
+    counters.length.set(i64::try_from(record.entries()).unwrap_or(i64::MAX));
+    Audits { record, counters, ready, notifier, sessions: Vec::new(), failing: None }.run(&issuer, &auth, &signals)?;
+    Ok(())
+}
+
+/// SIGTERM and SIGINT are read, not suffered, so that a batch in hand is finished. SIGXFSZ is held back: a
+/// write beyond RLIMIT_FSIZE is then an error like a full disk.
+fn signals() -> io::Result<SignalFd> {
+    let mut held = SigSet::empty();
+    held.add(Signal::SIGXFSZ);
+    held.add(Signal::SIGHUP);
+    held.thread_block()?;
+    let mut read = SigSet::empty();
+    read.add(Signal::SIGTERM);
+    read.add(Signal::SIGINT);
+    read.thread_block()?;
+    Ok(SignalFd::with_flags(&read, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
+}
+
+struct Audits {
+    record: Record,
+    counters: Counters,
+    ready: Arc<AtomicBool>,
+    notifier: Notifier,
+    sessions: Vec<Session>,
+    /// When the disk was last tried, while it refuses.
+    failing: Option<Instant>,
+}
+
+impl Audits {
+    fn run(mut self, issuer: &Listener, auth: &Listener, signals: &SignalFd) -> Result<(), CommitError> {
+        let mut alive = Instant::now();
+        loop {
+            let stop = match self.wait(issuer, auth, signals) {
+                Ok(stop) => stop,
+                Err(error) => return Err(CommitError::Unknown(error)),
+            };
+            if stop {
+                self.notifier.stopping();
+                tracing::info!(event = "stopping", entries = self.record.entries());
+            } else {
+                self.accept(issuer, Origin::Issuer);
+                self.accept(auth, Origin::Auth);
+            }
+            self.drain();
+            self.commit()?;
+            if stop {
+                return Ok(());
+            }
+            self.probe()?;
+            if alive.elapsed() >= SECOND {
+                alive = Instant::now();
+                self.notifier.alive();
+            }
+        }
+    }
+
+    /// Until something happens, at most a second. True when it is time to stop.
+    fn wait(&self, issuer: &Listener, auth: &Listener, signals: &SignalFd) -> io::Result<bool> {
+        let reads = [signals.as_fd(), issuer.as_fd(), auth.as_fd()];
+        let mut polled: Vec<PollFd<'_>> = reads.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        polled.extend(self.sessions.iter().map(|session| {
+            let write = if session.wants_write() { PollFlags::POLLOUT } else { PollFlags::empty() };
+            PollFd::new(session.as_fd(), PollFlags::POLLIN | write)
+        }));
+        match poll(&mut polled, PollTimeout::from(1000_u16)) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        Ok(polled.first().and_then(PollFd::any).unwrap_or(false))
+    }
+
+    fn of(&self, origin: Origin) -> usize {
+        self.sessions.iter().filter(|session| session.origin() == origin).count()
+    }
+
+    fn accept(&mut self, listener: &Listener, origin: Origin) {
+        loop {
+            match listener.accept() {
+                // A channel too many is closed at once; whoever made it finds out by its end.
+                Ok(Some(_)) if self.of(origin) >= SESSIONS => {
+                    tracing::warn!(event = "too-many-channels", origin = origin.name());
+                }
+                Ok(Some(channel)) => match Session::accept(channel, origin, &self.record) {
+                    Ok(session) => self.sessions.push(session),
+                    Err(error) => tracing::info!(event = "peer-gone", origin = origin.name(), why = %error),
+                },
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(event = "accept-failed", origin = origin.name(), %error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes in what waits on every channel, and drops the channels that are over. What they sent before
+    /// stays in the batch.
+    fn drain(&mut self) {
+        let (record, counters) = (&mut self.record, &self.counters);
+        self.sessions.retain_mut(|session| match session.flush().and_then(|()| session.drain(record)) {
+            Ok(()) => true,
+            Err(closed) => {
+                over(session, &closed, counters);
+                false
+            }
+        });
+    }
+
+    fn commit(&mut self) -> Result<(), CommitError> {
+        if self.record.waiting() == 0 {
+            return Ok(());
+        }
+        let before = self.record.entries();
+        let begun = Instant::now();
+        let outcome = self.record.commit();
+        let counters = &self.counters;
+        match outcome {
+            Ok(()) => {
+                failpoint("recorded");
+                counters.commit.observe(begun.elapsed().as_secs_f64());
+                counters.commits.inc();
+                counters.length.set(i64::try_from(self.record.entries()).unwrap_or(i64::MAX));
+                tracing::debug!(event = "committed", entries = self.record.entries() - before);
+                self.sessions.retain_mut(|session| {
+                    let origin = session.origin().name();
+                    counters.entries.with_label_values(&[origin]).inc_by(session.unanswered());
+                    session.durable().inspect_err(|closed| over(session, closed, counters)).is_ok()
+                });
+                self.well();
+                Ok(())
+            }
+            Err(CommitError::NotWritten(error)) => {
+                counters.failures.inc();
+                self.sessions.retain_mut(|session| {
+                    counters.not_durable.inc_by(session.unanswered());
+                    session.not_durable().inspect_err(|closed| over(session, closed, counters)).is_ok()
+                });
+                self.unwell(&error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// While the disk refuses, tries it once a second: nobody may send entries as long as nothing is issued.
+    fn probe(&mut self) -> Result<(), CommitError> {
+        if self.failing.is_none_or(|tried| tried.elapsed() < SECOND) {
+            return Ok(());
+        }
+        match self.record.probe() {
+            Ok(()) => self.well(),
+            Err(CommitError::NotWritten(error)) => self.unwell(&error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn well(&mut self) {
+        if self.failing.take().is_some() {
+            self.ready.store(true, Ordering::Relaxed);
+            tracing::info!(event = "record-writable-again", entries = self.record.entries());
+        }
+    }
+
+    /// Said once, not for every entry that is refused.
+    fn unwell(&mut self, error: &io::Error) {
+        if self.failing.replace(Instant::now()).is_none() {
+            self.ready.store(false, Ordering::Relaxed);
+            tracing::error!(event = "record-not-writable", entries = self.record.entries(), why = %error);
+        }
+    }
+}
+
+fn over(session: &Session, closed: &Closed, counters: &Counters) {
+    let (origin, peer) = (session.origin(), session.peer());
+    let Closed::Violation(why) = closed else {
+        tracing::info!(event = "peer-gone", origin = origin.name(), peer, why = %closed);
+        return;
+    };
+    let link = match origin {
+        Origin::Issuer => "issuer-to-audit",
+        Origin::Auth => "auth-to-audit",
+    };
+    counters.violations.with_label_values(&[link]).inc();
+    tracing::warn!(event = "violation", link, peer, why = %why);
+}

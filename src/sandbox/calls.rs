@@ -1,0 +1,287 @@
+//! The system calls each process may make once it is locked down, one row a call with the reason it is
+//! there. What has no row is refused: the kernel kills the process. A row is added because something was
+//! seen to need it, never because it looks harmless.
+
+use libc::c_long;
+
+use super::Role;
+
+/// Which roles a row is for: a set of [`Role`] bits.
+#[derive(Clone, Copy)]
+pub(super) struct Roles(u8);
+
+impl Roles {
+    const fn of(roles: &[Role]) -> Self {
+        let mut bits = 0;
+        let mut index = 0;
+        while index < roles.len() {
+            bits |= 1 << roles[index] as u8;
+            index += 1;
+        }
+        Self(bits)
+    }
+
+    pub(super) const fn contains(self, role: Role) -> bool {
+        self.0 & (1 << role as u8) != 0
+    }
+}
+
+/// A condition on one argument. Arguments the kernel takes as 32 bits are compared as 32 bits.
+#[derive(Clone, Copy)]
+pub(super) enum Arg {
+    /// Argument `.0` is `.1`.
+    Is(u8, u64),
+    /// Of argument `.0`, the bits `.1` are `.2`.
+    Bits(u8, u64, u64),
+    /// Argument `.0` is a null pointer.
+    Null(u8),
+    /// Argument `.0` is this process's id.
+    Own(u8),
+}
+
+/// When the call is let through.
+#[derive(Clone, Copy)]
+pub(super) enum When {
+    /// With any arguments.
+    Always,
+    /// When all of these hold. Several rows of one call are alternatives.
+    All(&'static [Arg]),
+    /// Never, but it returns this errno instead of killing, for callers that know another way.
+    Refused(i32),
+}
+
+/// What the process must have been granted for the row to count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Nothing,
+    /// Files to read.
+    Read,
+    /// Files to write.
+    Write,
+    /// Directories to map shared objects from.
+    Map,
+    /// TCP connections to the outside.
+    Tcp,
+}
+
+/// One row.
+pub(super) struct Call {
+    pub(super) name: &'static str,
+    pub(super) number: c_long,
+    pub(super) roles: Roles,
+    pub(super) need: Need,
+    pub(super) when: When,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reason is for the reader and for the tests"))]
+    pub(super) why: &'static str,
+}
+
+const fn row(name: &'static str, number: c_long, roles: Roles, need: Need, when: When, why: &'static str) -> Call {
+    Call { name, number, roles, need, when, why }
+}
+
+use Need::{Map, Nothing, Read, Tcp, Write};
+use Role::{Audit, Auth, Dialer, Exporter, Issuer, Signer, Worker};
+use When::{All, Always, Refused};
+
+/// Every process, the dialer too.
+const ALL: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter, Dialer]);
+/// Every process but the dialer, which has one thread and one loop.
+const DAEMONS: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter]);
+/// Those that run on tokio.
+const TOKIO: Roles = Roles::of(&[Worker, Auth, Exporter]);
+/// Those that poll in plain threads.
+const POLLING: Roles = Roles::of(&[Issuer, Signer, Audit]);
+/// Those with an inherited listener.
+const LISTENING: Roles = Roles::of(&[Worker, Auth, Issuer, Audit, Exporter]);
+/// Those that connect again to a peer that was restarted.
+const RECONNECTING: Roles = Roles::of(&[Auth, Issuer, Dialer]);
+/// Those that may be granted files.
+const FILES: Roles = Roles::of(&[Auth, Issuer, Signer, Audit]);
+/// Those that may be granted files to write.
+const WRITING: Roles = Roles::of(&[Auth, Signer, Audit]);
+const SIGNER: Roles = Roles::of(&[Signer]);
+const WEB: Roles = Roles::of(&[Worker, Exporter]);
+const AUTH: Roles = Roles::of(&[Auth]);
+const DIALER: Roles = Roles::of(&[Dialer]);
+
+/// A signed constant of the C library as the kernel compares it.
+const fn bits(value: i32) -> u64 {
+    value.cast_unsigned() as u64
+}
+
+/// pthread_create's flags, but for CLONE_DETACHED, which musl adds and the kernel ignores. Without
+/// CLONE_THREAD this call is fork.
+const THREAD: u64 = bits(
+    libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD
+        | libc::CLONE_SYSVSEM
+        | libc::CLONE_SETTLS
+        | libc::CLONE_PARENT_SETTID
+        | libc::CLONE_CHILD_CLEARTID,
+);
+const ANY_CLONE_FLAG: u64 = 0xffff_ffff & !bits(libc::CLONE_DETACHED);
+
+/// An open that cannot change anything.
+const OPEN_TO_READ: u64 = bits(libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND);
+
+const SEQPACKET: u64 = bits(libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+const STREAM: u64 = bits(libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+const UNIX: u64 = bits(libc::AF_UNIX);
+
+const EXEC: u64 = bits(libc::PROT_EXEC);
+const WRITABLE: u64 = bits(libc::PROT_WRITE);
+const FASTOPEN: u64 = bits(libc::MSG_FASTOPEN);
+const SOCKET_LEVEL: u64 = bits(libc::SOL_SOCKET);
+const TCP_LEVEL: u64 = bits(libc::IPPROTO_TCP);
+
+/// The table.
+#[rustfmt::skip]
+pub(super) const CALLS: &[Call] = &[
+    // Octets in and out of what is open already.
+    row("read", libc::SYS_read, ALL, Nothing, Always, "every descriptor that is open"),
+    row("write", libc::SYS_write, ALL, Nothing, Always, "sockets, logs"),
+    row("readv", libc::SYS_readv, DAEMONS, Nothing, Always, "std and tokio read into several buffers"),
+    row("writev", libc::SYS_writev, DAEMONS, Nothing, Always, "hyper and rustls write several buffers"),
+    row("close", libc::SYS_close, ALL, Nothing, Always, "connections end"),
+    row("recvfrom", libc::SYS_recvfrom, ALL, Nothing, Always, "recv on sockets"),
+    row("recvmsg", libc::SYS_recvmsg, ALL, Nothing, Always, "channels; the dialer's descriptors reach the worker so"),
+    // With an address sendto reaches any datagram socket; with MSG_FASTOPEN it is connect by another name:
+    // shutdown(2) turns an inherited listener into a socket that may dial.
+    row("sendto", libc::SYS_sendto, DAEMONS, Nothing, All(&[Arg::Bits(3, FASTOPEN, 0), Arg::Null(4)]), "send on connected sockets"),
+    row("sendmsg", libc::SYS_sendmsg, DIALER, Nothing, All(&[Arg::Bits(2, FASTOPEN, 0)]), "passes the connected descriptor to the worker"),
+    row("shutdown", libc::SYS_shutdown, TOKIO, Nothing, All(&[Arg::Is(1, bits(libc::SHUT_WR))]), "ends TLS and HTTP connections; SHUT_RD would unlisten a listener"),
+    row("accept4", libc::SYS_accept4, LISTENING, Nothing, Always, "the inherited listeners"),
+    row("getsockname", libc::SYS_getsockname, LISTENING, Nothing, Always, "std names the local address"),
+    row("getpeername", libc::SYS_getpeername, LISTENING, Nothing, Always, "std names the peer's address"),
+    row("getsockopt", libc::SYS_getsockopt, ALL, Nothing, All(&[Arg::Is(1, SOCKET_LEVEL)]), "SO_ERROR; SO_PEERCRED names the peer of a channel"),
+    row("setsockopt", libc::SYS_setsockopt, WEB, Nothing, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_NODELAY))]), "answers leave at once"),
+    row("setsockopt", libc::SYS_setsockopt, WEB, Nothing, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_USER_TIMEOUT))]), "a client that stops reading is given up"),
+    row("setsockopt", libc::SYS_setsockopt, WEB, Nothing, All(&[Arg::Is(1, SOCKET_LEVEL), Arg::Is(2, bits(libc::SO_KEEPALIVE))]), "dead clients are noticed"),
+    row("setsockopt", libc::SYS_setsockopt, WEB, Nothing, All(&[Arg::Is(1, SOCKET_LEVEL), Arg::Is(2, bits(libc::SO_LINGER))]), "a connection of garbage is reset"),
+    row("socket", libc::SYS_socket, RECONNECTING, Nothing, All(&[Arg::Is(0, UNIX), Arg::Is(1, SEQPACKET), Arg::Is(2, 0)]), "a channel to a peer that was restarted"),
+    row("socket", libc::SYS_socket, AUTH, Tcp, All(&[Arg::Is(0, bits(libc::AF_INET)), Arg::Is(1, STREAM)]), "the directory, the database"),
+    row("socket", libc::SYS_socket, AUTH, Tcp, All(&[Arg::Is(0, bits(libc::AF_INET6)), Arg::Is(1, STREAM)]), "the directory, the database"),
+    row("socket", libc::SYS_socket, SIGNER, Nothing, Refused(libc::EACCES), "the C library's name service asks nscd before it reads files"),
+    row("connect", libc::SYS_connect, RECONNECTING, Nothing, Always, "a channel to a peer that was restarted"),
+    row("socketpair", libc::SYS_socketpair, TOKIO, Nothing, All(&[Arg::Is(0, UNIX), Arg::Is(1, STREAM)]), "tokio's own wake-up for signals"),
+    row("ioctl", libc::SYS_ioctl, ALL, Nothing, All(&[Arg::Is(1, libc::FIONBIO)]), "std makes sockets non-blocking so"),
+    row("fcntl", libc::SYS_fcntl, ALL, Nothing, All(&[Arg::Is(1, bits(libc::F_GETFL))]), "std, nix"),
+    row("fcntl", libc::SYS_fcntl, ALL, Nothing, All(&[Arg::Is(1, bits(libc::F_SETFL))]), "O_NONBLOCK"),
+    row("fcntl", libc::SYS_fcntl, ALL, Nothing, All(&[Arg::Is(1, bits(libc::F_GETFD))]), "std checks descriptors in debug builds"),
+    row("fcntl", libc::SYS_fcntl, ALL, Nothing, All(&[Arg::Is(1, bits(libc::F_SETFD))]), "close-on-exec"),
+    row("fcntl", libc::SYS_fcntl, DAEMONS, Nothing, All(&[Arg::Is(1, bits(libc::F_DUPFD_CLOEXEC))]), "try_clone; tokio's signal driver"),
+    row("fcntl", libc::SYS_fcntl, WRITING, Write, All(&[Arg::Is(1, bits(libc::F_SETLK))]), "SQLite and SoftHSM lock their files"),
+    row("fcntl", libc::SYS_fcntl, WRITING, Write, All(&[Arg::Is(1, bits(libc::F_SETLKW))]), "SoftHSM locks its files"),
+    row("fcntl", libc::SYS_fcntl, WRITING, Write, All(&[Arg::Is(1, bits(libc::F_GETLK))]), "SQLite looks at locks"),
+
+    // Waiting.
+    #[cfg(target_arch = "x86_64")]
+    row("poll", libc::SYS_poll, ALL, Nothing, Always, "the poll loops"),
+    row("ppoll", libc::SYS_ppoll, ALL, Nothing, Always, "the poll loops"),
+    #[cfg(target_arch = "x86_64")]
+    row("epoll_wait", libc::SYS_epoll_wait, TOKIO, Nothing, Always, "tokio"),
+    row("epoll_pwait", libc::SYS_epoll_pwait, TOKIO, Nothing, Always, "tokio"),
+    row("epoll_ctl", libc::SYS_epoll_ctl, TOKIO, Nothing, Always, "tokio"),
+    row("epoll_create1", libc::SYS_epoll_create1, TOKIO, Nothing, Always, "tokio's runtime starts after lock-down"),
+    row("eventfd2", libc::SYS_eventfd2, DAEMONS, Nothing, Always, "tokio's waker; a poll loop's waker"),
+    row("signalfd4", libc::SYS_signalfd4, POLLING, Nothing, Always, "a poll loop reads its signals"),
+    row("timerfd_create", libc::SYS_timerfd_create, POLLING, Nothing, Always, "a poll loop's deadlines"),
+    row("timerfd_settime", libc::SYS_timerfd_settime, POLLING, Nothing, Always, "a poll loop's deadlines"),
+    row("futex", libc::SYS_futex, ALL, Nothing, Always, "locks"),
+    row("clock_nanosleep", libc::SYS_clock_nanosleep, ALL, Nothing, Always, "sleep"),
+    row("nanosleep", libc::SYS_nanosleep, DAEMONS, Nothing, Always, "sleep in older C libraries"),
+    row("restart_syscall", libc::SYS_restart_syscall, ALL, Nothing, Always, "the kernel goes on with a call that SIGSTOP interrupted"),
+
+    // Time and chance.
+    row("clock_gettime", libc::SYS_clock_gettime, ALL, Nothing, Always, "where the vDSO has no clock"),
+    row("clock_getres", libc::SYS_clock_getres, DAEMONS, Nothing, Always, "where the vDSO has no clock"),
+    row("gettimeofday", libc::SYS_gettimeofday, DAEMONS, Nothing, Always, "where the vDSO has no clock"),
+    row("getrandom", libc::SYS_getrandom, ALL, Nothing, Always, "identifiers, TLS, hash maps"),
+
+    // Memory. Executable memory is for the signer's module alone, and never writable.
+    row("mmap", libc::SYS_mmap, ALL, Nothing, All(&[Arg::Bits(2, EXEC, 0)]), "the allocator, thread stacks"),
+    row("mprotect", libc::SYS_mprotect, ALL, Nothing, All(&[Arg::Bits(2, EXEC, 0)]), "the allocator, guard pages, RELRO"),
+    row("mmap", libc::SYS_mmap, SIGNER, Map, All(&[Arg::Bits(2, EXEC | WRITABLE, EXEC)]), "the vendor's module and its libraries"),
+    row("munmap", libc::SYS_munmap, ALL, Nothing, Always, "the allocator, thread stacks"),
+    row("mremap", libc::SYS_mremap, ALL, Nothing, Always, "the allocator"),
+    row("brk", libc::SYS_brk, ALL, Nothing, Always, "the allocator"),
+    row("madvise", libc::SYS_madvise, ALL, Nothing, Always, "the allocator, thread stacks, WIPEONFORK of aws-lc"),
+    row("mlock", libc::SYS_mlock, SIGNER, Nothing, Always, "SoftHSM keeps PINs out of swap"),
+    row("munlock", libc::SYS_munlock, SIGNER, Nothing, Always, "SoftHSM, as above"),
+    #[cfg(target_arch = "x86_64")]
+    row("arch_prctl", libc::SYS_arch_prctl, SIGNER, Map, All(&[Arg::Is(0, 0x3001)]), "the loader asks for shadow stacks (ARCH_CET_STATUS)"),
+
+    // Threads. clone is let through for threads alone; clone3 keeps its flags in memory, where no filter
+    // can look, so the C library is told that there is none and takes clone.
+    row("clone3", libc::SYS_clone3, ALL, Nothing, Refused(libc::ENOSYS), "the C library falls back to clone"),
+    row("clone", libc::SYS_clone, DAEMONS, Nothing, All(&[Arg::Bits(0, ANY_CLONE_FLAG, THREAD)]), "threads, never processes"),
+    row("set_robust_list", libc::SYS_set_robust_list, DAEMONS, Nothing, Always, "a thread starts"),
+    row("rseq", libc::SYS_rseq, DAEMONS, Nothing, Always, "a thread starts"),
+    row("sigaltstack", libc::SYS_sigaltstack, ALL, Nothing, Always, "std's guard against stack overflow, as a thread starts and ends"),
+    row("prctl", libc::SYS_prctl, DAEMONS, Nothing, All(&[Arg::Is(0, bits(libc::PR_SET_NAME))]), "a thread is named"),
+    row("sched_getaffinity", libc::SYS_sched_getaffinity, DAEMONS, Nothing, Always, "how many threads; std looks at the stack's bounds"),
+    row("sched_yield", libc::SYS_sched_yield, DAEMONS, Nothing, Always, "spinning locks give way"),
+    row("getpid", libc::SYS_getpid, ALL, Nothing, Always, "logs; abort"),
+    row("gettid", libc::SYS_gettid, ALL, Nothing, Always, "abort"),
+    row("exit", libc::SYS_exit, ALL, Nothing, Always, "a thread ends"),
+    row("exit_group", libc::SYS_exit_group, ALL, Nothing, Always, "the process ends"),
+
+    // Signals, to this process alone.
+    row("rt_sigaction", libc::SYS_rt_sigaction, ALL, Nothing, Always, "tokio's signals; abort"),
+    row("rt_sigprocmask", libc::SYS_rt_sigprocmask, ALL, Nothing, Always, "thread start; abort"),
+    row("rt_sigreturn", libc::SYS_rt_sigreturn, ALL, Nothing, Always, "a signal handler ends"),
+    row("tgkill", libc::SYS_tgkill, ALL, Nothing, All(&[Arg::Own(0)]), "abort"),
+    row("kill", libc::SYS_kill, DAEMONS, Nothing, All(&[Arg::Own(0)]), "the places where the crash tests kill a process"),
+
+    // Files, for those that were granted some.
+    row("openat", libc::SYS_openat, FILES, Read, All(&[Arg::Bits(2, OPEN_TO_READ, 0)]), "auth and issuer read their configuration again; the signer's module reads its own"),
+    row("openat", libc::SYS_openat, WRITING, Write, Always, "audit rotates the record; SoftHSM keeps objects in files"),
+    row("fstat", libc::SYS_fstat, FILES, Read, Always, "sizes of files"),
+    row("newfstatat", libc::SYS_newfstatat, FILES, Read, Always, "sizes of files"),
+    row("statx", libc::SYS_statx, FILES, Read, Always, "std asks for sizes of files so"),
+    row("getdents64", libc::SYS_getdents64, FILES, Read, Always, "a directory of TOML files; SoftHSM's tokens"),
+    row("lseek", libc::SYS_lseek, FILES, Read, Always, "std reads files; stdio in SoftHSM"),
+    row("pread64", libc::SYS_pread64, FILES, Read, Always, "audit reads back; the loader reads headers"),
+    row("readlinkat", libc::SYS_readlinkat, FILES, Read, Always, "paths are resolved"),
+    #[cfg(target_arch = "x86_64")]
+    row("readlink", libc::SYS_readlink, FILES, Read, Always, "paths are resolved"),
+    #[cfg(target_arch = "x86_64")]
+    row("access", libc::SYS_access, SIGNER, Read, Always, "the loader looks for ld.so.preload; OpenSSL for its configuration"),
+    row("faccessat", libc::SYS_faccessat, SIGNER, Read, Always, "as access"),
+    row("faccessat2", libc::SYS_faccessat2, SIGNER, Read, Always, "as access"),
+    row("getuid", libc::SYS_getuid, SIGNER, Nothing, Always, "OpenSSL asks whether it may trust the environment"),
+    row("geteuid", libc::SYS_geteuid, SIGNER, Nothing, Always, "as getuid"),
+    row("getgid", libc::SYS_getgid, SIGNER, Nothing, Always, "as getuid"),
+    row("getegid", libc::SYS_getegid, SIGNER, Nothing, Always, "as getuid"),
+    row("uname", libc::SYS_uname, SIGNER, Nothing, Always, "OpenSSL seeds its generator"),
+    row("sysinfo", libc::SYS_sysinfo, SIGNER, Nothing, Always, "qsort in the C library asks for the memory's size"),
+    row("umask", libc::SYS_umask, SIGNER, Write, Always, "SoftHSM makes its files private"),
+    row("pwrite64", libc::SYS_pwrite64, WRITING, Write, Always, "the record; SQLite"),
+    row("pwritev", libc::SYS_pwritev, WRITING, Write, Always, "the record"),
+    row("ftruncate", libc::SYS_ftruncate, WRITING, Write, Always, "a torn tail of the record is cut; SoftHSM"),
+    row("fallocate", libc::SYS_fallocate, WRITING, Write, Always, "the record asks for room before it needs it"),
+    row("fsync", libc::SYS_fsync, WRITING, Write, Always, "durable"),
+    row("fdatasync", libc::SYS_fdatasync, WRITING, Write, Always, "durable"),
+    row("fchmod", libc::SYS_fchmod, WRITING, Write, Always, "files that only their owner reads"),
+    row("flock", libc::SYS_flock, WRITING, Write, Always, "one writer"),
+    row("fstatfs", libc::SYS_fstatfs, WRITING, Write, Always, "how much room is left"),
+    row("statfs", libc::SYS_statfs, WRITING, Write, Always, "how much room is left"),
+    row("renameat", libc::SYS_renameat, WRITING, Write, Always, "a file takes its name when it is whole"),
+    row("renameat2", libc::SYS_renameat2, WRITING, Write, Always, "as renameat"),
+    row("unlinkat", libc::SYS_unlinkat, WRITING, Write, Always, "SoftHSM deletes objects"),
+    row("mkdirat", libc::SYS_mkdirat, WRITING, Write, Always, "a directory a token"),
+    row("fchmodat", libc::SYS_fchmodat, WRITING, Write, Always, "as fchmod"),
+    #[cfg(target_arch = "x86_64")]
+    row("rename", libc::SYS_rename, WRITING, Write, Always, "as renameat"),
+    #[cfg(target_arch = "x86_64")]
+    row("unlink", libc::SYS_unlink, WRITING, Write, Always, "as unlinkat"),
+    #[cfg(target_arch = "x86_64")]
+    row("mkdir", libc::SYS_mkdir, WRITING, Write, Always, "as mkdirat"),
+    #[cfg(target_arch = "x86_64")]
+    row("rmdir", libc::SYS_rmdir, SIGNER, Write, Always, "SoftHSM deletes a token"),
+    #[cfg(target_arch = "x86_64")]
+    row("chmod", libc::SYS_chmod, WRITING, Write, Always, "as fchmod"),
+];

@@ -21,6 +21,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::{Activity, Verdict, Watched};
+use super::counters;
 use super::http::Front;
 use super::limits::{LogGate, Place, Sources};
 
@@ -182,6 +183,9 @@ impl Door {
             (_, true) => "1.3-resumed",
         };
         self.front.counters.handshakes.with_label_values(&[kind]).inc();
+        if session.protocol_version() == Some(ProtocolVersion::TLSv1_2) {
+            self.front.counters.leniencies.with_label_values(&[counters::TLS12]).inc();
+        }
         Ok(stream)
     }
 }

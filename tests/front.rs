@@ -27,6 +27,10 @@ fn evidence_goes_to_auth_the_voucher_to_issuer_and_the_token_to_the_client() {
     }
     assert_eq!(stage.auth.seen(), 2);
     assert_eq!(stage.issuer.redeemed.load(Ordering::SeqCst), 2);
+    stage.counts("chancery_requests_total", "released", 2.0);
+    stage.counts("chancery_endpoint_requests_total", ENDPOINT, 2.0);
+    stage.counts("chancery_tls_handshakes_total", "1.3", 2.0);
+    stage.counts("chancery_leniencies_total", "timestamp-absent", 2.0);
 }
 
 #[test]
@@ -134,6 +138,7 @@ fn tls_1_2_is_a_leniency() {
     let client = lenient.client().tls12();
     assert_eq!(client.post(SOAP).status, 200);
     assert_eq!(client.seen().version, Some(rustls::ProtocolVersion::TLSv1_2));
+    lenient.counts("chancery_leniencies_total", "tls-1.2", 1.0);
 }
 
 #[test]
@@ -205,6 +210,20 @@ fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
             assert_eq!(admitted.join().unwrap().status, 200);
         }
     });
+}
+
+#[test]
+fn one_address_cannot_take_every_request() {
+    let stage = Stage::new("requests_per_source = 1\n");
+    stage.auth.mood(Mood::Slow(Duration::from_millis(1000)));
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| stage.client().post(SOAP));
+        stage.auth.wait_for(1);
+        assert_eq!(stage.client().post(SOAP).status, 503);
+        assert_eq!(stage.client().from("127.0.0.2").post(SOAP).status, 200);
+        assert_eq!(busy.join().unwrap().status, 200);
+    });
+    stage.counts("chancery_request_refusals_total", "overload", 1.0);
 }
 
 #[test]

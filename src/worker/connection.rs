@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -96,7 +97,8 @@ impl Door {
 
     fn closed(&self, reason: Closed, source: IpAddr) {
         self.front.counters.closed.with_label_values(&[reason]).inc();
-        if reason != "idle"
+        // What ordinary clients and health checks do is not worth a line.
+        if !matches!(reason, "idle" | "hung-up")
             && let Some(left_out) = self.log.pass()
         {
             tracing::warn!(event = "closed", reason, %source, left_out);
@@ -158,7 +160,7 @@ impl Door {
     }
 
     async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Closed> {
-        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(|_| "tls")?;
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(refused)?;
         // rustls asks for the signature while the ClientHello is worked on, which is in the first poll.
         // The place in the queue is given back after it, so that clients which then say nothing hold none.
         let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
@@ -169,11 +171,7 @@ impl Door {
             Poll::Ready(accepted) => accepted,
             Poll::Pending => accept.await,
         };
-        let stream = accepted.map_err(|error| {
-            // The one error of our own: the client did nothing wrong.
-            let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            if matches!(ours, Some(rustls::Error::General(_))) { "no-signature" } else { "tls" }
-        })?;
+        let stream = accepted.map_err(refused)?;
         let session = stream.get_ref().1;
         let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let kind = match (session.protocol_version(), resumed) {
@@ -187,6 +185,17 @@ impl Door {
             self.front.counters.leniencies.with_label_values(&[counters::TLS12]).inc();
         }
         Ok(stream)
+    }
+}
+
+/// Why a handshake came to nothing.
+fn refused(error: io::Error) -> Closed {
+    let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (ours, error.kind()) {
+        // The one error of our own: the client did nothing wrong.
+        (Some(rustls::Error::General(_)), _) => "no-signature",
+        (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => "hung-up",
+        _ => "tls",
     }
 }
 

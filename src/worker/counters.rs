@@ -22,8 +22,17 @@ const REASONS: &[&str] = &[
     "peer-late",
 ];
 /// Reasons for closing a connection without an answer.
-const CLOSED: &[&str] =
-    &["too-many", "too-many-from-source", "tls", "handshake-timeout", "idle", "slow-head", "http", "no-signature"];
+const CLOSED: &[&str] = &[
+    "too-many",
+    "too-many-from-source",
+    "hung-up",
+    "tls",
+    "handshake-timeout",
+    "idle",
+    "slow-head",
+    "http",
+    "no-signature",
+];
 
 /// The leniency that is not of the message layer.
 pub(super) const TLS12: &str = "tls-1.2";

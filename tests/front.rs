@@ -88,6 +88,26 @@ fn heads_that_are_coded_doubled_or_too_large_are_refused() {
 }
 
 #[test]
+fn what_cannot_be_read_is_answered_counted_and_logged_under_the_clients_id() {
+    let stage = Stage::new("");
+    let client = stage.client();
+    let deep = format!("{}{}", "<a>".repeat(5000), "</a>".repeat(5000));
+    let entity = "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><a>&b;</a>";
+    for bad in ["", "<", "\u{FEFF}", deep.as_str(), entity, "<a/>", &String::from_utf8_lossy(&SOAP[..SOAP.len() / 2])] {
+        let reply = client.post(bad.as_bytes());
+        assert!((400..=500).contains(&reply.status), "{reply:?}");
+        assert!(!reply.text().contains("root:"), "{reply:?}");
+        let id = reply.header("x-correlation-id").unwrap().to_owned();
+        stage.logs(&format!("correlation={id}"));
+        let lines = stage.log().lines().filter(|line| line.contains(&id)).count();
+        assert_eq!(lines, 1);
+    }
+    assert_eq!(client.post(SOAP).status, 200);
+    assert_eq!(stage.auth.seen(), 1);
+    stage.counts("chancery_requests_total", "unreadable", 7.0);
+}
+
+#[test]
 fn slow_senders_are_cut_off() {
     let stage = Stage::new("body_timeout_s = 3\nbody_octets_per_s = 1000\nhead_timeout_s = 1\nidle_timeout_s = 30\n");
     let started = Instant::now();

@@ -263,6 +263,20 @@ fn a_worker_told_to_stop_finishes_what_it_has_and_its_successor_serves_who_came_
 }
 
 #[test]
+fn strangers_who_hold_connections_do_not_hold_up_a_restart() {
+    let mut stage = Stage::new("");
+    let _silent = TcpStream::connect(stage.address).unwrap();
+    let client = stage.client();
+    let holding = std::thread::spawn(move || client.raw(b""));
+    stage.counts("chancery_connections", "", 2.0);
+    let started = Instant::now();
+    stage.terminate();
+    assert!(stage.exited(Duration::from_secs(5)).success());
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert_eq!(holding.join().unwrap(), "");
+}
+
+#[test]
 fn a_restart_of_auth_fails_no_request() {
     let mut stage = Stage::new("");
     stage.auth.mood(Mood::Silent);

@@ -29,6 +29,10 @@ use super::limits::{LogGate, Place, Sources};
 /// How long a connection that was told to end may go on writing its last answer.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// While draining: how long a handshake may still take, and a connection wait for a request that may be on
+/// its way. A stranger who holds a connection open must not hold up the successor.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// Where connections come in.
 pub(super) struct Door {
     front: Arc<Front>,
@@ -98,7 +102,7 @@ impl Door {
     fn closed(&self, reason: Closed, source: IpAddr) {
         self.front.counters.closed.with_label_values(&[reason]).inc();
         // What ordinary clients and health checks do is not worth a line.
-        if !matches!(reason, "idle" | "hung-up")
+        if !matches!(reason, "idle" | "hung-up" | "draining")
             && let Some(left_out) = self.log.pass()
         {
             tracing::warn!(event = "closed", reason, %source, left_out);
@@ -118,10 +122,13 @@ impl Door {
         let _ = stream.set_nodelay(true);
         let limits = &self.front.config.limits;
         let deadline = Instant::now() + Duration::from_secs(limits.handshake_timeout_s.into());
-        let stream = match timeout_at(deadline, self.handshake(stream)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(why)) => return Err(why),
-            Err(_) => return Err("handshake-timeout"),
+        let mut draining = drain.clone();
+        let stream = tokio::select! {
+            shaken = self.handshake(stream) => shaken?,
+            () = sleep_until(deadline) => return Err("handshake-timeout"),
+            () = async { let _ = draining.wait_for(|drain| *drain).await; sleep(LINGER).await } => {
+                return Err("draining");
+            }
         };
         let idle = Duration::from_secs(limits.idle_timeout_s.into());
         let head_size = limits.head_kib.saturating_mul(1024);
@@ -222,15 +229,20 @@ async fn drive<C>(
 where
     C: Future<Output = Result<(), hyper::Error>>,
 {
-    let mut draining = false;
+    let mut draining = None;
     let mut end = None;
     let mut why = Ok(());
     loop {
-        let look = match (end, activity.verdict()) {
-            (Some(end), _) => end,
-            (None, Verdict::Wait(look)) => look,
-            (None, Verdict::SlowHead) => return Err("slow-head"),
-            (None, Verdict::Idle) => {
+        let look = match (end, draining, activity.verdict()) {
+            (Some(end), ..) => end,
+            (None, Some(started), _) => match activity.quiet() {
+                // After its last answer hyper ends the connection by itself.
+                None => Instant::now() + LINGER,
+                Some(since) => *end.insert(since.max(started) + LINGER),
+            },
+            (None, None, Verdict::Wait(look)) => look,
+            (None, None, Verdict::SlowHead) => return Err("slow-head"),
+            (None, None, Verdict::Idle) => {
                 // A new request may be on its way: let it be answered, but no further one.
                 finish(connection.as_mut());
                 why = Err("idle");
@@ -239,15 +251,16 @@ where
         };
         tokio::select! {
             ended = connection.as_mut() => return ended.map_err(|_| "http").and(why),
-            _ = drain.wait_for(|drain| *drain), if !draining => {
-                draining = true;
+            _ = drain.wait_for(|drain| *drain), if draining.is_none() => {
+                draining = Some(Instant::now());
                 finish(connection.as_mut());
             }
-            () = sleep_until(look) => {
-                if end.is_some_and(|end| Instant::now() >= end) {
-                    return why;
-                }
-            }
+            () = sleep_until(look) => match end {
+                Some(passed) if Instant::now() >= passed && activity.quiet().is_some() => return why,
+                // A request came after all: it is answered first.
+                Some(passed) if Instant::now() >= passed => end = None,
+                _ => {}
+            },
         }
     }
 }

@@ -330,7 +330,9 @@ impl Stage {
             let snapshot = Snapshot::try_from_slice(&octets[..length]).unwrap();
             assert_eq!(&*snapshot.process, "worker@1");
             let family = snapshot.families.iter().find(|known| &*known.name == family).unwrap();
-            let sample = family.samples.iter().find(|sample| sample.labels.iter().any(|known| &*known.value == label));
+            let sample = family.samples.iter().find(|sample| {
+                sample.labels.iter().any(|known| &*known.value == label) || sample.labels.is_empty() && label.is_empty()
+            });
             last = sample.map(|sample| sample.value);
         }
     }

@@ -36,7 +36,7 @@ pub mod exporter;
 pub mod issuer;
 #[cfg(feature = "signer")]
 pub mod signer;
-#[cfg(feature = "issuer")]
+#[cfg(any(feature = "issuer", feature = "ctl"))]
 pub mod token;
 #[cfg(feature = "worker")]
 pub mod worker;

@@ -1,3 +1,51 @@
-//! ctl
+//! The command line, `chancery`. It supervises where systemd does not, checks configuration with the
+//! daemons' own code, and talks to a running service as any client would. It never loads a PKCS#11 module
+//! and holds no key.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
 
 pub mod audit;
+pub mod check;
+pub mod check_sandbox;
+pub mod man;
+pub mod request;
+pub mod run;
+
+#[derive(Debug, Parser)]
+#[command(name = "chancery", version, about = "A hardware-backed Security Token Service", max_term_width = 100)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start every process and keep them running, where systemd does not
+    Run(run::Args),
+    /// Read the configuration as the daemons would, and say what is wrong with it
+    Check(check::Args),
+    /// Prove from inside each process what its sandbox refuses
+    CheckSandbox(check_sandbox::Args),
+    /// Verify the record of what was issued, and look into it
+    Audit(audit::Args),
+    /// Ask a Security Token Service for a token
+    Request(request::Args),
+    /// Write the manual pages of this command
+    #[command(hide = true)]
+    Man(man::Args),
+}
+
+/// Runs the command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Line::parse().command {
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::CheckSandbox(args) => check_sandbox::run(&args),
+        Command::Audit(args) => audit::run(args),
+        Command::Request(args) => request::run(args),
+        Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
+    }
+}

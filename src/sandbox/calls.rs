@@ -100,7 +100,6 @@ const FILES: Roles = Roles::of(&[Auth, Issuer, Signer, Audit]);
 /// Those that may be granted files to write.
 const WRITING: Roles = Roles::of(&[Auth, Signer, Audit]);
 const SIGNER: Roles = Roles::of(&[Signer]);
-const NOT_SIGNER: Roles = Roles::of(&[Worker, Auth, Issuer, Audit, Exporter, Dialer]);
 const WEB: Roles = Roles::of(&[Worker, Exporter]);
 const AUTH: Roles = Roles::of(&[Auth]);
 const DIALER: Roles = Roles::of(&[Dialer]);
@@ -147,7 +146,7 @@ pub(super) const CALLS: &[Call] = &[
     row("readv", libc::SYS_readv, DAEMONS, Nothing, Always, "std and tokio read into several buffers"),
     row("writev", libc::SYS_writev, DAEMONS, Nothing, Always, "hyper and rustls write several buffers"),
     row("close", libc::SYS_close, ALL, Nothing, Always, "connections end"),
-    row("recvfrom", libc::SYS_recvfrom, DAEMONS, Nothing, Always, "recv on sockets"),
+    row("recvfrom", libc::SYS_recvfrom, ALL, Nothing, Always, "recv on sockets"),
     row("recvmsg", libc::SYS_recvmsg, ALL, Nothing, Always, "channels; the dialer's descriptors reach the worker so"),
     // With an address sendto reaches any datagram socket; with MSG_FASTOPEN it is connect by another name:
     // shutdown(2) turns an inherited listener into a socket that may dial.
@@ -203,12 +202,9 @@ pub(super) const CALLS: &[Call] = &[
     row("getrandom", libc::SYS_getrandom, ALL, Nothing, Always, "identifiers, TLS, hash maps"),
 
     // Memory. Executable memory is for the signer's module alone, and never writable.
-    row("mmap", libc::SYS_mmap, NOT_SIGNER, Nothing, All(&[Arg::Bits(2, EXEC, 0)]), "the allocator, thread stacks"),
-    row("mprotect", libc::SYS_mprotect, NOT_SIGNER, Nothing, All(&[Arg::Bits(2, EXEC, 0)]), "the allocator, guard pages"),
-    row("mmap", libc::SYS_mmap, SIGNER, Nothing, All(&[Arg::Bits(2, EXEC, 0)]), "the allocator, thread stacks"),
-    row("mprotect", libc::SYS_mprotect, SIGNER, Nothing, All(&[Arg::Bits(2, EXEC, 0)]), "the allocator, guard pages"),
+    row("mmap", libc::SYS_mmap, ALL, Nothing, All(&[Arg::Bits(2, EXEC, 0)]), "the allocator, thread stacks"),
+    row("mprotect", libc::SYS_mprotect, ALL, Nothing, All(&[Arg::Bits(2, EXEC, 0)]), "the allocator, guard pages, RELRO"),
     row("mmap", libc::SYS_mmap, SIGNER, Map, All(&[Arg::Bits(2, EXEC | WRITABLE, EXEC)]), "the vendor's module and its libraries"),
-    row("mprotect", libc::SYS_mprotect, SIGNER, Map, All(&[Arg::Bits(2, EXEC | WRITABLE, EXEC)]), "text relocations of the vendor's module"),
     row("munmap", libc::SYS_munmap, ALL, Nothing, Always, "the allocator, thread stacks"),
     row("mremap", libc::SYS_mremap, ALL, Nothing, Always, "the allocator"),
     row("brk", libc::SYS_brk, ALL, Nothing, Always, "the allocator"),

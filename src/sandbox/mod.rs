@@ -14,6 +14,10 @@ use crate::sys::{limits, refused};
 mod calls;
 mod files;
 mod filter;
+#[cfg(feature = "ctl")]
+pub mod probe;
+#[cfg(feature = "ctl")]
+mod scene;
 
 /// Whose table of system calls applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

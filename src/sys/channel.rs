@@ -88,6 +88,19 @@ impl Channel {
         Ok((Self::adopt(a)?, Self::adopt(b)?))
     }
 
+    /// Takes over a connected SEQPACKET socket that another process made, as the worker's dialer does.
+    ///
+    /// # Errors
+    /// `EPROTO` when it is no unix SEQPACKET socket; what the kernel says.
+    pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
+        use nix::sys::socket::{SockaddrLike, SockaddrStorage, getsockname};
+        let family = getsockname::<SockaddrStorage>(fd.as_raw_fd())?.family();
+        if family != Some(AddressFamily::Unix) || getsockopt(&fd, sockopt::SockType)? != SockType::SeqPacket {
+            return Err(Errno::EPROTO.into());
+        }
+        Self::adopt(fd)
+    }
+
     fn adopt(fd: OwnedFd) -> io::Result<Self> {
         let peer = Peer(getsockopt(&fd, sockopt::PeerCredentials)?.pid());
         Ok(Self { fd, peer })

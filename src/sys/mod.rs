@@ -1,9 +1,13 @@
 //! What a process needs of the kernel: channels, inherited listeners, limits, the service manager. The
 //! only unsafe code of Chancery is here and in the PKCS#11 module loader, each with a SAFETY line.
 
+#[cfg(feature = "ctl")]
+pub mod attempts;
 pub mod channel;
 #[cfg(any(feature = "worker", feature = "auth"))]
 pub mod channel_async;
+#[cfg(feature = "worker")]
+pub mod dial;
 pub mod failpoint;
 pub mod limits;
 pub mod listen;

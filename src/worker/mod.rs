@@ -1,1 +1,137 @@
-//! worker
+//! The process clients talk to. It inherits its listener, reads its configuration, gives up everything
+//! else, says ready, and then turns octets into typed requests and answers into octets: TLS records, HTTP,
+//! SOAP. It decides nothing. It opens no file and dials nobody but auth and issuer, holds no private key,
+//! and cannot name a subject: a token comes only from evidence that auth has verified.
+
+use std::io;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+mod activity;
+mod body;
+mod connection;
+mod counters;
+mod handshake;
+mod http;
+mod limits;
+mod line;
+pub mod message;
+pub mod mex;
+mod peers;
+mod request;
+mod tls;
+
+pub use tls::Chain;
+
+use crate::config::worker::Worker;
+use crate::metrics::Metrics;
+use crate::sys::listen::Inherited;
+use crate::sys::notify::Notifier;
+use crate::sys::places::configuration_root;
+
+/// How long the peers may take before this process says ready without them.
+const PEERS: Duration = Duration::from_secs(5);
+
+/// What was inherited and read before the lock-down.
+struct Prepared {
+    config: Worker,
+    chain: Chain,
+    listeners: Vec<TcpListener>,
+    metrics: Metrics,
+    notifier: Notifier,
+}
+
+/// The process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let name = format!("worker@{}", std::env::var("CHANCERY_ORDINAL").as_deref().unwrap_or("1"));
+    crate::sys::log::start(&name);
+    let served = prepare(&name).and_then(|prepared| {
+        lock_down()?;
+        serve(prepared).map_err(|error| error.to_string())
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(event = "stopped", %error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prepare(name: &str) -> Result<Prepared, String> {
+    let mut inherited = Inherited::take().map_err(|error| error.to_string())?;
+    let listeners: Vec<TcpListener> = inherited.all("https").into_iter().map(TcpListener::from).collect();
+    if listeners.is_empty() {
+        return Err("no inherited listener is named \"https\"".to_owned());
+    }
+    let config = crate::config::worker::load(&configuration_root().join("worker.d")).map_err(|e| e.to_string())?;
+    let chain = Chain::read(&config.tls.certificate).map_err(|error| error.to_string())?;
+    Ok(Prepared { config, chain, listeners, metrics: Metrics::new(name), notifier: Notifier::open() })
+}
+
+/// Gives up what is not needed any more. Before the first thread and the first octet from a stranger.
+fn lock_down() -> Result<(), String> {
+    Ok(())
+}
+
+fn serve(prepared: Prepared) -> io::Result<()> {
+    let Prepared { config, chain, listeners, metrics, notifier } = prepared;
+    let capacity = limits::connections(config.limits.connections);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("worker")
+        .max_blocking_threads(handshake::BLOCKED as usize + 64)
+        .build()?;
+    runtime.block_on(async {
+        let counters = counters::Counters::new(&metrics, &config);
+        let limits = config.limits.clone();
+        let auth = peers::Auth::open(limits.requests as usize, &counters.violations);
+        let issuer = peers::Issuer::open((limits.requests + limits.handshakes) as usize, &counters.violations);
+        let tls = tls::server(&config, chain, issuer.clone(), counters.clone()).map_err(io::Error::other)?;
+        let front = Arc::new(http::Front::new(config, auth.clone(), issuer.clone(), counters));
+        let door = connection::Door::new(front, tls, capacity);
+        let (drain, draining) = watch::channel(false);
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mut interrupted = signal(SignalKind::interrupt())?;
+
+        let ready = Arc::new(AtomicBool::new(false));
+        let both_up = move || auth.is_up() && issuer.is_up();
+        let started = Instant::now();
+        while !both_up() && started.elapsed() < PEERS {
+            sleep(Duration::from_millis(5)).await;
+        }
+        for listener in listeners {
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tokio::spawn(Arc::clone(&door).accept(listener, draining.clone()));
+        }
+        notifier.ready();
+        tracing::info!(event = "ready", connections = capacity, peers = both_up());
+
+        let mut look = tokio::time::interval(Duration::from_millis(500));
+        loop {
+            tokio::select! {
+                _ = terminated.recv() => break,
+                _ = interrupted.recv() => break,
+                _ = look.tick() => ready.store(both_up(), Ordering::Relaxed),
+            }
+        }
+        notifier.stopping();
+        ready.store(false, Ordering::Relaxed);
+        tracing::info!(event = "draining");
+        let _ = drain.send(true);
+        let left = door.emptied(Instant::now() + Duration::from_secs(limits.drain_s.into())).await;
+        tracing::info!(event = "drained", left);
+        Ok::<(), io::Error>(())
+    })?;
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    Ok(())
+}

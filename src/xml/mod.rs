@@ -1,1 +1,13 @@
-//! xml
+//! XML, as little of it as the protocols need: a strict and bounded tree for what strangers send, and a
+//! writer whose output is already in exclusive canonical form for what we send. No DTD, no entities, no
+//! processing instructions, no network, no files. The issuer has the writer and not the tree.
+
+pub mod chars;
+pub mod names;
+#[cfg(any(feature = "worker", feature = "ctl"))]
+pub mod tree;
+pub mod writer;
+
+#[cfg(any(feature = "worker", feature = "ctl"))]
+pub use tree::{Element, Limits, Malformed, Tree};
+pub use writer::Writer;

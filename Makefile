@@ -1,0 +1,34 @@
+# The two that matter: `make run` shows the service, `make test` tests it. Both install what is missing.
+
+CARGO ?= cargo
+DEMO ?= .demo
+
+.PHONY: run test bench packages nightly fmt lint clean-demo
+
+run: ## make a demo, start everything, issue a token, stay up until Ctrl-C
+	@tests/support/prepare --no-python
+	@$(CARGO) build --bins
+	@target/debug/chancery run --demo --directory $(DEMO)
+
+test: ## every test, with real clients and judges; ends with what was skipped and the sum
+	@tests/support/prepare
+	@.ci/test
+
+bench: ## what a token costs, and where
+	@tests/support/prepare --no-python
+	@tests/bench/run
+
+packages: ## .deb and .rpm in dist/
+	@tests/support/prepare --no-python
+	@packaging/build
+
+nightly: test bench packages ## what is too slow for every change
+
+lint: ## format, clippy, each role alone, dependency policy
+	@.ci/checks
+
+fmt:
+	@$(CARGO) fmt --all
+
+clean-demo: ## forget the demo's token, keys, user and record
+	@rm -rf -- "$(DEMO)"

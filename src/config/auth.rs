@@ -1,0 +1,303 @@
+//! auth's configuration, `auth.d/`: who the users are, which relying parties there are, and the limits of
+//! the process. What comes out of [`check`] cannot be wrong any more: hashes are parsed, policies are
+//! validated against the schema, every claim's source exists. It decides nothing about a request.
+
+pub mod claims;
+pub mod party;
+pub mod policy;
+pub mod users;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use self::party::Party;
+use self::users::Users;
+use super::beneath::Directory;
+use super::load::{ConfigError, Loaded};
+
+/// Everything auth decides by.
+#[derive(Debug)]
+pub struct Auth {
+    /// Endpoints whose requests are answered; the paths of `worker.d`.
+    pub endpoints: BTreeSet<String>,
+    /// What a `wsu:Timestamp` must fulfil (R-W011).
+    pub timestamp: TimestampRules,
+    /// The pool that verifies passwords.
+    pub password: PasswordRules,
+    /// How often somebody may be wrong.
+    pub throttle: ThrottleRules,
+    /// Bounds of the process.
+    pub limits: Limits,
+    /// Accounts.
+    pub users: Users,
+    /// Relying parties by address.
+    pub parties: Parties,
+}
+
+/// `[timestamp]`.
+#[derive(Debug, Clone, Copy)]
+pub struct TimestampRules {
+    /// Is a request without one refused?
+    pub required: bool,
+    /// Milliseconds a message is good for after its `Created`.
+    pub ttl_ms: i64,
+    /// Milliseconds `Created` may lie ahead of our clock.
+    pub future_ms: i64,
+    /// Milliseconds clocks may differ; added once to each bound.
+    pub skew_ms: i64,
+}
+
+/// `[password]`. Threads and queue hold from start to end of the process; a reload does not change them.
+#[derive(Debug, Clone, Copy)]
+pub struct PasswordRules {
+    /// Threads that run argon2.
+    pub threads: usize,
+    /// Verifications that may wait for one.
+    pub queue: usize,
+    /// How long a success is remembered; at most 60 s.
+    pub cache: Duration,
+    /// Successes remembered at one time.
+    pub cache_entries: usize,
+}
+
+/// `[throttle]`.
+#[derive(Debug, Clone, Copy)]
+pub struct ThrottleRules {
+    /// Wrong passwords of one user in a row.
+    pub user_burst: u32,
+    /// Wrong passwords of one user in the long run, a minute.
+    pub user_per_minute: u32,
+    /// Wrong passwords from one address in a row.
+    pub address_burst: u32,
+    /// Wrong passwords from one address in the long run, a minute.
+    pub address_per_minute: u32,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests of one worker at a time; beyond these its channel is not read.
+    pub in_flight_per_worker: usize,
+    /// How long a request waits for the record.
+    pub audit_deadline: Duration,
+    /// How long a request waits for issuer to take its voucher.
+    pub issuer_deadline: Duration,
+    /// How long a voucher lodged at one issuer is offered to the next.
+    pub voucher_ttl: Duration,
+}
+
+/// The relying parties.
+#[derive(Debug, Default)]
+pub struct Parties {
+    by_address: HashMap<String, Arc<Party>>,
+    default: Option<Arc<Party>>,
+}
+
+impl Parties {
+    /// The party this `AppliesTo` names, or the default one when there is no `AppliesTo` (R-T020, R-T021).
+    ///
+    /// The address must equal one of the party's addresses octet for octet, but for XML white space around
+    /// it. No case folding, no trailing slash, no percent-decoding, no dot segments, no Unicode form: a
+    /// party that is known by two spellings lists both.
+    #[must_use]
+    pub fn find(&self, applies_to: Option<&str>) -> Option<&Arc<Party>> {
+        match applies_to {
+            Some(address) => self.by_address.get(address.trim_matches([' ', '\t', '\r', '\n'])),
+            None => self.default.as_ref(),
+        }
+    }
+
+    /// How many addresses there are.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.by_address.len()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default = "endpoints")]
+    endpoints: Vec<Spanned<String>>,
+    default_relying_party: Option<Spanned<String>>,
+    #[serde(default)]
+    timestamp: TimestampFile,
+    #[serde(default)]
+    password: PasswordFile,
+    #[serde(default)]
+    throttle: ThrottleFile,
+    #[serde(default)]
+    limits: LimitsFile,
+}
+
+fn endpoints() -> Vec<Spanned<String>> {
+    ["/adfs/services/trust/13/usernamemixed", "/adfs/services/trust/2005/usernamemixed", "/sts"]
+        .map(|path| Spanned::new(0..0, path.to_owned()))
+        .into()
+}
+
+type Number = Option<Spanned<u32>>;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct TimestampFile {
+    required: bool,
+    ttl_s: Number,
+    future_s: Number,
+    skew_s: Number,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct PasswordFile {
+    argon2_threads: Number,
+    queue: Number,
+    cache_s: Number,
+    cache_entries: Number,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct ThrottleFile {
+    user_burst: Number,
+    user_per_minute: Number,
+    address_burst: Number,
+    address_per_minute: Number,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsFile {
+    in_flight_per_worker: Number,
+    audit_deadline_ms: Number,
+    issuer_deadline_ms: Number,
+    voucher_ttl_ms: Number,
+}
+
+/// Reads `auth.d/` below the configuration root, as the daemon does.
+///
+/// # Errors
+/// [`ConfigError`] of the first thing that cannot be used.
+pub fn check(root: &Path) -> Result<Auth, ConfigError> {
+    read(&Directory::open(&root.join("auth.d"))?)
+}
+
+/// Reads the configuration from the open `auth.d/`.
+///
+/// # Errors
+/// [`ConfigError`] of the first thing that cannot be used.
+pub fn read(directory: &Directory) -> Result<Auth, ConfigError> {
+    let file = directory.file::<File>("auth.toml")?;
+    let number = |key: &str, value: &Number, default: u32, range: RangeInclusive<u32>| match value {
+        None => Ok(default),
+        Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
+        Some(value) => Err(file.error(value.span(), between(key, &range))),
+    };
+    let File { timestamp, password, throttle, limits, .. } = &file.value;
+    let seconds = |s: u32| i64::from(s) * 1000;
+    let milliseconds = |ms: u32| Duration::from_millis(ms.into());
+    let users = users::read(directory)?;
+    Ok(Auth {
+        endpoints: checked_endpoints(&file)?,
+        timestamp: TimestampRules {
+            required: timestamp.required,
+            ttl_ms: seconds(number("timestamp.ttl_s", &timestamp.ttl_s, 300, 1..=3600)?),
+            future_ms: seconds(number("timestamp.future_s", &timestamp.future_s, 60, 0..=600)?),
+            skew_ms: seconds(number("timestamp.skew_s", &timestamp.skew_s, 0, 0..=600)?),
+        },
+        password: PasswordRules {
+            threads: number("password.argon2_threads", &password.argon2_threads, 2, 1..=64)? as usize,
+            queue: number("password.queue", &password.queue, 64, 1..=4096)? as usize,
+            cache: Duration::from_secs(number("password.cache_s", &password.cache_s, 60, 0..=60)?.into()),
+            cache_entries: number("password.cache_entries", &password.cache_entries, 4096, 1..=65_536)? as usize,
+        },
+        throttle: ThrottleRules {
+            user_burst: number("throttle.user_burst", &throttle.user_burst, 10, 1..=1_000_000)?,
+            user_per_minute: number("throttle.user_per_minute", &throttle.user_per_minute, 10, 1..=1_000_000)?,
+            address_burst: number("throttle.address_burst", &throttle.address_burst, 100, 1..=1_000_000)?,
+            address_per_minute: number(
+                "throttle.address_per_minute",
+                &throttle.address_per_minute,
+                300,
+                1..=1_000_000,
+            )?,
+        },
+        limits: Limits {
+            in_flight_per_worker: number("limits.in_flight_per_worker", &limits.in_flight_per_worker, 512, 1..=8192)?
+                as usize,
+            audit_deadline: milliseconds(number(
+                "limits.audit_deadline_ms",
+                &limits.audit_deadline_ms,
+                2000,
+                50..=60_000,
+            )?),
+            issuer_deadline: milliseconds(number(
+                "limits.issuer_deadline_ms",
+                &limits.issuer_deadline_ms,
+                2000,
+                50..=60_000,
+            )?),
+            voucher_ttl: milliseconds(number("limits.voucher_ttl_ms", &limits.voucher_ttl_ms, 5000, 100..=60_000)?),
+        },
+        parties: parties(directory, &file, &users)?,
+        users,
+    })
+}
+
+fn between(key: &str, range: &RangeInclusive<u32>) -> impl Display {
+    format!("{key} must be from {} to {}", range.start(), range.end())
+}
+
+fn checked_endpoints(file: &Loaded<File>) -> Result<BTreeSet<String>, ConfigError> {
+    let mut endpoints = BTreeSet::new();
+    for endpoint in &file.value.endpoints {
+        let path = endpoint.get_ref();
+        if !path.starts_with('/') || path.len() > 128 || !path.bytes().all(|c| c.is_ascii_graphic()) {
+            let why = "an endpoint is a path of at most 128 printable ASCII characters, beginning with /";
+            return Err(file.error(endpoint.span(), why));
+        }
+        if !endpoints.insert(path.clone()) {
+            return Err(file.error(endpoint.span(), "this endpoint stands here twice"));
+        }
+    }
+    Ok(endpoints)
+}
+
+fn parties(directory: &Directory, file: &Loaded<File>, users: &Users) -> Result<Parties, ConfigError> {
+    let mut parties = Parties::default();
+    let mut owners: HashMap<String, std::path::PathBuf> = HashMap::new();
+    let default = file.value.default_relying_party.as_ref();
+    for (name, loaded) in directory.files("relying-parties")? {
+        let party = Arc::new(party::compile(&name, &loaded, users)?);
+        for address in &loaded.value.applies_to {
+            if let Some(owner) = owners.insert(address.get_ref().clone(), loaded.path.clone()) {
+                let why = if owner == loaded.path {
+                    "applies_to names this address twice".to_owned()
+                } else {
+                    format!("applies_to of another relying party names this address too: {}", owner.display())
+                };
+                return Err(loaded.error(address.span(), why));
+            }
+            parties.by_address.insert(address.get_ref().clone(), party.clone());
+        }
+        if default.is_some_and(|default| *default.get_ref() == name) {
+            parties.default = Some(party);
+        }
+    }
+    match default {
+        Some(default) if parties.default.is_none() => {
+            Err(file.error(default.span(), "default_relying_party: no such file in relying-parties/"))
+        }
+        _ => Ok(parties),
+    }
+}
+
+#[cfg(test)]
+mod tests;

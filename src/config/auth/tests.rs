@@ -1,0 +1,193 @@
+//! One broken configuration a test: each is refused with the file, the line and the reason.
+
+use super::*;
+
+/// `correct horse`, cheap.
+const HASH: &str = "$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$";
+
+struct Tree(tempfile::TempDir);
+
+impl Tree {
+    fn new() -> Self {
+        let tree = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir_all(tree.0.path().join("auth.d/relying-parties")).unwrap();
+        tree.with("auth.toml", "").with("users.toml", &users("")).with("relying-parties/office.toml", &party(""))
+    }
+
+    fn with(self, file: &str, text: &str) -> Self {
+        std::fs::write(self.0.path().join("auth.d").join(file), text).unwrap();
+        self
+    }
+
+    #[track_caller]
+    fn refused(&self, words: &[&str]) {
+        let message = check(self.0.path()).expect_err("is refused").to_string();
+        for word in words {
+            assert!(message.contains(word), "{word:?} is missing in:\n{message}");
+        }
+    }
+
+    fn good(&self) -> Auth {
+        check(self.0.path()).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+fn hash() -> String {
+    format!("{HASH}{}", "A".repeat(43))
+}
+
+fn users(more: &str) -> String {
+    format!(
+        "{more}\n[users.alice]\npassword = '{}'\ngroups = [\"staff\"]\n[users.alice.attributes]\nmail = [\"alice@example.com\"]\n",
+        hash()
+    )
+}
+
+fn party(more: &str) -> String {
+    format!(
+        "applies_to = [\"urn:office\"]\ntoken_types = [\"saml11\", \"saml20\"]\n\
+         policy = '''permit(principal, action, resource);'''\n{more}\n"
+    )
+}
+
+fn with_policy(policy: &str) -> String {
+    format!("applies_to = [\"urn:office\"]\ntoken_types = [\"saml20\"]\npolicy = '''\n{policy}\n'''\n")
+}
+
+#[test]
+fn a_good_configuration_has_the_defaults_of_the_requirements() {
+    let auth = Tree::new().good();
+    assert_eq!((auth.timestamp.ttl_ms, auth.timestamp.future_ms), (300_000, 60_000));
+    let party = auth.parties.find(Some("urn:office")).unwrap();
+    assert_eq!((party.lifetime_default_ms, party.lifetime_ceiling_ms), (15 * 60_000, 60 * 60_000));
+    assert!(auth.parties.find(None).is_none());
+    assert_eq!(auth.users.count(), 1);
+    assert_eq!(auth.users.dummy.cost(), auth.users.find("alice").unwrap().hash.cost());
+}
+
+#[test]
+fn an_address_is_found_only_octet_for_octet() {
+    let auth =
+        Tree::new().with("relying-parties/b.toml", &party("").replace("urn:office", "https://b.example/x")).good();
+    assert!(auth.parties.find(Some(" https://b.example/x\n")).is_some());
+    for near in [
+        "https://b.example/x/",
+        "https://B.example/x",
+        "https://b.example/./x",
+        "https://b.example/%78",
+        "https://b.example:443/x",
+        "https://u@b.example/x",
+        "https://b.example/x#",
+        "https://b.example/",
+        "",
+    ] {
+        assert!(auth.parties.find(Some(near)).is_none(), "{near}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_its_line() {
+    Tree::new().with("auth.toml", "\nendpoint = []\n").refused(&["auth.toml:2:1", "unknown field `endpoint`"]);
+    Tree::new().with("users.toml", &users("colour = 1")).refused(&["users.toml:1:1", "unknown field"]);
+    let tree = Tree::new().with("relying-parties/office.toml", &party("[[claim]]\nuri='urn:x'\nfrm='mail'"));
+    tree.refused(&["office.toml:6:1", "unknown field `frm`"]);
+}
+
+#[test]
+fn a_number_out_of_range_is_shown_with_its_key_and_bounds() {
+    let tree = Tree::new().with("auth.toml", "[password]\nqueue = 8\ncache_s = 61\n");
+    tree.refused(&["auth.toml:3:11", "password.cache_s must be from 0 to 60", "cache_s = 61"]);
+}
+
+#[test]
+fn a_hash_that_is_not_argon2id_is_refused_without_being_shown() {
+    for bad in ["plain", "$argon2i$v=19$m=1024,t=1,p=1$c2FsdHNhbHQ$AAAA", "$2y$10$abcdefghijklmnopqrstuv"] {
+        let tree = Tree::new().with("users.toml", &format!("[users.bob]\npassword = '{bad}'\n"));
+        tree.refused(&["users.toml:2:12", "password of bob: not "]);
+    }
+    let dear = hash().replace("m=1024", "m=9999999");
+    Tree::new().with("users.toml", &format!("[users.bob]\npassword = '{dear}'\n")).refused(&["costs more"]);
+}
+
+#[test]
+fn a_claim_from_an_attribute_nobody_has_is_refused_with_the_ones_there_are() {
+    let tree = Tree::new().with("relying-parties/office.toml", &party("[[claim]]\nuri='urn:x'\nfrom='email'"));
+    tree.refused(&["office.toml:6:6", "no user has an attribute \"email\"", "username, groups, mail"]);
+    let declared = users("attributes = ['email']");
+    Tree::new()
+        .with("users.toml", &declared)
+        .with("relying-parties/office.toml", &party("[[claim]]\nuri='urn:x'\nfrom='email'"))
+        .good();
+}
+
+#[test]
+fn a_claim_has_one_origin_and_a_whole_pattern() {
+    let office = |more: &str| {
+        Tree::new().with("relying-parties/office.toml", &party(&format!("[[claim]]\nuri='urn:x'\n{more}")))
+    };
+    office("from='mail'\nconst='x'").refused(&["office.toml:7:7", "exclude each other"]);
+    office("").refused(&["office.toml:4", "needs from or const"]);
+    office("from='mail'\nfilter='('").refused(&["office.toml:7:8", "filter:"]);
+    office("from='mail'\nfilter='a)|(b'").refused(&["office.toml:7:8"]);
+    office("from='mail'\ncapture='.*'").refused(&["office.toml:7:9", "exactly one group"]);
+}
+
+#[test]
+fn a_policy_that_does_not_parse_or_validate_is_shown_with_its_line() {
+    let office = |policy: &str| Tree::new().with("relying-parties/office.toml", &with_policy(policy));
+    office("permit(principal, action, resource)\nwhen { ;").refused(&["office.toml:5:", "policy:"]);
+    office("permit(principal, action, resource)\nwhen { principal.shoe.contains(\"46\") };").refused(&[
+        "office.toml:5:",
+        "shoe",
+        "when { principal.shoe",
+    ]);
+    office("permit(principal, action == Action::\"Renew\", resource);").refused(&["office.toml:4:", "Renew"]);
+    office("permit(principal == ?principal, action, resource);").refused(&["template"]);
+    office("").refused(&["permits nothing"]);
+    office(
+        "@id(\"staff\")\npermit(principal in Group::\"staff\", action, resource)\n\
+            when { principal.mail.contains(\"a@example.com\") && context.source.isIpv4() };",
+    )
+    .good();
+}
+
+#[test]
+fn two_policies_with_one_id_are_refused() {
+    let policy = "@id(\"a\") permit(principal, action, resource);\n@id(\"a\") permit(principal, action, resource);";
+    Tree::new().with("relying-parties/office.toml", &with_policy(policy)).refused(&["policy:", "a"]);
+}
+
+#[test]
+fn two_parties_with_one_address_name_both_files() {
+    let tree = Tree::new().with("relying-parties/other.toml", &party(""));
+    tree.refused(&["other.toml:1:15", "office.toml", "applies_to"]);
+}
+
+#[test]
+fn a_default_lifetime_above_the_ceiling_names_both_keys() {
+    let tree = Tree::new().with("relying-parties/office.toml", &party("lifetime_default_min = 90"));
+    tree.refused(&["office.toml:4:24", "lifetime_default_min = 90", "lifetime_ceiling_min = 60"]);
+    let more = "lifetime_default_min = 90\nlifetime_ceiling_min = 120";
+    Tree::new().with("relying-parties/office.toml", &party(more)).good();
+}
+
+#[test]
+fn a_token_type_nobody_writes_is_refused() {
+    let tree = Tree::new().with("relying-parties/office.toml", &party("").replace("saml20", "saml30"));
+    tree.refused(&["office.toml:2:26", "saml11 and saml20"]);
+}
+
+#[test]
+fn a_default_party_must_exist() {
+    Tree::new().with("auth.toml", "default_relying_party = 'shop'").refused(&["auth.toml:1:25", "no such file"]);
+    let auth = Tree::new().with("auth.toml", "default_relying_party = 'office'").good();
+    assert!(auth.parties.find(None).is_some());
+}
+
+#[test]
+fn a_missing_directory_or_file_is_named() {
+    let empty = tempfile::tempdir().unwrap();
+    assert!(check(empty.path()).unwrap_err().to_string().contains("auth.d"));
+    std::fs::create_dir(empty.path().join("auth.d")).unwrap();
+    assert!(check(empty.path()).unwrap_err().to_string().contains("auth.toml"));
+}

@@ -1,0 +1,233 @@
+//! `auth.d/users.toml`: accounts, their password hashes, groups and attributes. Only argon2id in PHC form is
+//! taken. Names and attributes are compared octet for octet; nothing is folded.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, Version};
+use cedar_policy::{Entities, EntityUid};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::policy::{self, Vocabulary};
+use crate::config::beneath::Directory;
+use crate::config::load::{ConfigError, Loaded};
+use crate::wire::Text;
+
+/// Attribute names that mean something else.
+const RESERVED: [&str; 2] = ["username", "groups"];
+
+/// Every account.
+#[derive(Debug)]
+pub struct Users {
+    accounts: HashMap<String, Account>,
+    /// What claims and policies may speak of.
+    pub vocabulary: Vocabulary,
+    /// What an unknown user's password is compared with: no password fits it, and it costs what most hashes
+    /// here cost.
+    pub dummy: Hash,
+    /// Accounts whose hash costs something else than the dummy, so that timing can tell them apart (R-T142).
+    pub odd_costs: usize,
+}
+
+/// One account.
+#[derive(Debug)]
+pub struct Account {
+    /// Its name.
+    pub name: Text<256>,
+    /// Its password.
+    pub hash: Hash,
+    /// May it do nothing?
+    pub disabled: bool,
+    /// Values by attribute. `username` and `groups` are among them.
+    pub attributes: BTreeMap<String, Vec<Text<4096>>>,
+    /// The account as policies see it.
+    pub principal: EntityUid,
+    /// The account and its groups, for the policy engine.
+    pub entities: Entities,
+}
+
+impl Users {
+    /// The account of that name, exactly.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Account> {
+        self.accounts.get(name)
+    }
+
+    /// How many accounts there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.accounts.len()
+    }
+}
+
+/// An argon2id hash, taken apart.
+#[derive(Clone)]
+pub struct Hash {
+    argon2: Argon2<'static>,
+    salt: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl std::fmt::Debug for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "argon2id {:?}", self.cost())
+    }
+}
+
+impl Hash {
+    /// Takes a PHC string apart. Only version 19 of argon2id, within costs that cannot stop the service.
+    ///
+    /// # Errors
+    /// A clause for the operator; the hash is not in it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let phc =
+            PasswordHash::new(text).map_err(|_| "not a hash in PHC form ($argon2id$v=19$m=…,t=…,p=…$salt$hash)")?;
+        if phc.algorithm.as_str() != "argon2id" {
+            return Err("not an argon2id hash");
+        }
+        if phc.version != Some(19) {
+            return Err("not version 19 of argon2");
+        }
+        let params = Params::try_from(&phc).map_err(|_| "argon2 does not know these parameters")?;
+        if params.m_cost() > 256 * 1024 || params.t_cost() > 64 || params.p_cost() > 16 {
+            return Err("costs more than m=262144, t=64 or p=16 allow");
+        }
+        let (Some(salt), Some(output)) = (phc.salt, phc.hash) else { return Err("without salt or hash") };
+        if salt.len() < argon2::MIN_SALT_LEN || output.len() < 16 {
+            return Err("salt shorter than 8 or hash shorter than 16 octets");
+        }
+        let params = Params::new(params.m_cost(), params.t_cost(), params.p_cost(), Some(output.len()))
+            .map_err(|_| "argon2 does not know these parameters")?;
+        Ok(Self {
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            salt: salt.to_vec(),
+            output: output.as_bytes().to_vec(),
+        })
+    }
+
+    /// Memory (KiB), passes, lanes, octets of output.
+    #[must_use]
+    pub fn cost(&self) -> (u32, u32, u32, usize) {
+        let params = self.argon2.params();
+        (params.m_cost(), params.t_cost(), params.p_cost(), self.output.len())
+    }
+
+    /// Octets that differ whenever the hash does.
+    #[must_use]
+    pub fn version(&self) -> (&[u8], &[u8]) {
+        (&self.salt, &self.output)
+    }
+
+    /// Does this password fit? Costs the same whether it does or not.
+    #[must_use]
+    pub fn fits(&self, password: &[u8]) -> bool {
+        let mut output = vec![0; self.output.len()];
+        let done = self.argon2.hash_password_into(password, &self.salt, &mut output).is_ok();
+        done & aws_lc_rs::constant_time::verify_slices_are_equal(&output, &self.output).is_ok()
+    }
+
+    /// A hash of that cost that no password fits, but by a chance of 2^-256.
+    fn dummy((memory, passes, lanes, length): (u32, u32, u32, usize)) -> Self {
+        let params = Params::new(memory, passes, lanes, Some(length)).expect("these parameters were in use");
+        let mut salt = vec![0; 16];
+        let mut output = vec![0; length];
+        getrandom::fill(&mut salt).expect("the kernel's random number generator answers");
+        getrandom::fill(&mut output).expect("the kernel's random number generator answers");
+        Self { argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params), salt, output }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// Attributes that exist even if nobody has one now.
+    #[serde(default)]
+    attributes: Vec<Spanned<String>>,
+    #[serde(default)]
+    users: BTreeMap<Spanned<String>, UserFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserFile {
+    password: Spanned<String>,
+    #[serde(default)]
+    disabled: bool,
+    #[serde(default)]
+    groups: Vec<Spanned<String>>,
+    #[serde(default)]
+    attributes: BTreeMap<Spanned<String>, Spanned<Vec<String>>>,
+}
+
+/// Reads `users.toml`.
+pub(super) fn read(directory: &Directory) -> Result<Users, ConfigError> {
+    let file = directory.file::<File>("users.toml")?;
+    let vocabulary = vocabulary(&file)?;
+    let mut costs: HashMap<_, usize> = HashMap::new();
+    let mut accounts = HashMap::new();
+    for (name, user) in &file.value.users {
+        let account = account(&file, name, user, &vocabulary)?;
+        *costs.entry(account.hash.cost()).or_default() += 1;
+        accounts.insert(name.get_ref().clone(), account);
+    }
+    let house = (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST, Params::DEFAULT_OUTPUT_LEN);
+    // Ties go to the dearer cost, so that the choice does not depend on the order of a map.
+    let (cost, most) = costs.into_iter().max_by_key(|(cost, count)| (*count, *cost)).unwrap_or((house, 0));
+    let odd_costs = accounts.len() - most;
+    Ok(Users { accounts, vocabulary, dummy: Hash::dummy(cost), odd_costs })
+}
+
+fn vocabulary(file: &Loaded<File>) -> Result<Vocabulary, ConfigError> {
+    let mut names = BTreeSet::new();
+    let given = file.value.users.values().flat_map(|user| user.attributes.keys());
+    for name in file.value.attributes.iter().chain(given) {
+        let text = name.get_ref();
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"_-.".contains(&c);
+        if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+            let why = "an attribute's name is 1 to 64 ASCII letters, digits, '_', '-' or '.'";
+            return Err(file.error(name.span(), why));
+        }
+        if RESERVED.contains(&text.as_str()) {
+            return Err(file.error(name.span(), format!("every account has {text:?} of itself")));
+        }
+        names.insert(text.clone());
+    }
+    Vocabulary::new(names).map_err(|why| ConfigError::file(&file.path, why))
+}
+
+fn account(
+    file: &Loaded<File>,
+    name: &Spanned<String>,
+    user: &UserFile,
+    vocabulary: &Vocabulary,
+) -> Result<Account, ConfigError> {
+    let shown = name.get_ref();
+    let text = Text::<256>::new(shown.clone()).map_err(|why| file.error(name.span(), format!("user name {why}")))?;
+    if text.is_empty() {
+        return Err(file.error(name.span(), "a user's name is not empty"));
+    }
+    let hash = Hash::parse(user.password.get_ref())
+        .map_err(|why| file.error(user.password.span(), format!("password of {shown}: {why}")))?;
+    let mut attributes = BTreeMap::new();
+    for (attribute, values) in &user.attributes {
+        if values.get_ref().len() > 256 {
+            return Err(file.error(values.span(), "more than 256 values"));
+        }
+        let values: Result<Vec<_>, _> = values.get_ref().iter().cloned().map(Text::<4096>::new).collect();
+        let values = values.map_err(|why| {
+            file.error(attribute.span(), format!("a value of {:?} of {shown} {why}", attribute.get_ref()))
+        })?;
+        attributes.insert(attribute.get_ref().clone(), values);
+    }
+    let mut groups = Vec::new();
+    for group in &user.groups {
+        let text = Text::<4096>::new(group.get_ref().clone());
+        groups.push(text.map_err(|why| file.error(group.span(), format!("group {why}")))?);
+    }
+    attributes.insert("username".to_owned(), vec![Text::new(shown.clone()).expect("fits 256, so fits 4096")]);
+    attributes.insert("groups".to_owned(), groups);
+    let (principal, entities) = policy::principal(vocabulary, shown, &attributes)
+        .map_err(|why| file.error(name.span(), format!("account {shown}: {why}")))?;
+    Ok(Account { name: text, hash, disabled: user.disabled, attributes, principal, entities })
+}

@@ -1,0 +1,142 @@
+//! `issuer.d/relying-parties/NAME.toml`: how far tokens for one relying party may go, whatever auth orders.
+//! Closed sets only; nothing is computed from a request.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Key, assertion_key};
+use crate::config::load::{ConfigError, Loaded};
+use crate::token::{Algorithm, values::split_claim};
+use crate::wire::bounded::is_xml_char;
+use crate::wire::order::TokenType;
+
+/// The ceiling of one relying party.
+#[derive(Debug, Clone)]
+pub struct Ceiling {
+    /// What stands in the audience restriction.
+    pub audience: Vec<String>,
+    /// Kinds of token.
+    pub token_types: BTreeSet<TokenType>,
+    /// Claim types.
+    pub claims: BTreeSet<String>,
+    /// May tokens be for whoever holds them?
+    pub bearer: bool,
+    /// The longest a token may hold, milliseconds from now.
+    pub lifetime_ms: i64,
+    /// Accounts and names no token is ever issued for, in lower case.
+    pub protected_subjects: BTreeSet<String>,
+    /// Tokens a minute.
+    pub quota_per_minute: NonZeroU32,
+    /// Tokens a minute for one account.
+    pub quota_per_account_per_minute: NonZeroU32,
+    /// How they are signed, when not as the first active key signs.
+    pub signature_algorithm: Option<Algorithm>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    audience: Spanned<Vec<Spanned<String>>>,
+    token_types: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    claims: Vec<Spanned<String>>,
+    confirmations: Spanned<Vec<Spanned<String>>>,
+    lifetime_ceiling_min: Option<Spanned<u32>>,
+    #[serde(default)]
+    protected_subjects: Vec<String>,
+    quota_per_minute: Option<NonZeroU32>,
+    quota_per_account_per_minute: Option<NonZeroU32>,
+    signature_algorithm: Option<Spanned<String>>,
+}
+
+const LIFETIME_MIN: u32 = 60;
+const LONGEST_MIN: u32 = 30 * 24 * 60;
+/// A thousand a second: more than one token signs.
+const QUOTA: NonZeroU32 = NonZeroU32::new(60_000).expect("not zero");
+/// A hundred a second: more than an honest machine account asks for.
+const QUOTA_ACCOUNT: NonZeroU32 = NonZeroU32::new(6_000).expect("not zero");
+
+pub(super) fn check(party: &str, file: &Loaded<File>, keys: &[Key]) -> Result<Ceiling, ConfigError> {
+    let value = &file.value;
+    if party.len() > 128 || !party.chars().all(is_xml_char) {
+        return Err(ConfigError::file(&file.path, "the name has more than 128 octets"));
+    }
+    let mut audience = Vec::new();
+    for name in filled(file, &value.audience, "audience")? {
+        if name.get_ref().is_empty() || name.get_ref().len() > 1024 || !name.get_ref().chars().all(is_xml_char) {
+            return Err(file.error(name.span(), "a name in audience has 1 to 1024 octets"));
+        }
+        audience.push(name.get_ref().clone());
+    }
+    let mut token_types = BTreeSet::new();
+    for name in filled(file, &value.token_types, "token_types")? {
+        let kind = TokenType::from_name(name.get_ref());
+        token_types.insert(kind.ok_or_else(|| file.error(name.span(), "token types are \"saml20\" and \"saml11\""))?);
+    }
+    for name in filled(file, &value.confirmations, "confirmations")? {
+        if name.get_ref() != "bearer" {
+            return Err(file.error(name.span(), "the confirmation there is, is \"bearer\""));
+        }
+    }
+    let lifetime = value.lifetime_ceiling_min.as_ref().map_or(LIFETIME_MIN, |minutes| *minutes.get_ref());
+    if let Some(minutes) = &value.lifetime_ceiling_min
+        && !(1..=LONGEST_MIN).contains(minutes.get_ref())
+    {
+        return Err(file.error(minutes.span(), format!("lifetime_ceiling_min is from 1 to {LONGEST_MIN}")));
+    }
+    Ok(Ceiling {
+        audience,
+        claims: claims(file, &token_types)?,
+        token_types,
+        bearer: true,
+        lifetime_ms: i64::from(lifetime) * 60_000,
+        protected_subjects: value.protected_subjects.iter().map(|name| name.to_lowercase()).collect(),
+        quota_per_minute: value.quota_per_minute.unwrap_or(QUOTA),
+        quota_per_account_per_minute: value.quota_per_account_per_minute.unwrap_or(QUOTA_ACCOUNT),
+        signature_algorithm: algorithm(file, keys)?,
+    })
+}
+
+fn filled<'a>(
+    file: &Loaded<File>,
+    list: &'a Spanned<Vec<Spanned<String>>>,
+    key: &str,
+) -> Result<&'a [Spanned<String>], ConfigError> {
+    match list.get_ref().as_slice() {
+        [] => Err(file.error(list.span(), format!("{key} names at least one"))),
+        items => Ok(items),
+    }
+}
+
+fn claims(file: &Loaded<File>, token_types: &BTreeSet<TokenType>) -> Result<BTreeSet<String>, ConfigError> {
+    let mut claims = BTreeSet::new();
+    for claim in &file.value.claims {
+        let uri = claim.get_ref();
+        if uri.is_empty() || uri.len() > 512 || !uri.chars().all(is_xml_char) {
+            return Err(file.error(claim.span(), "a claim's URI has 1 to 512 octets"));
+        }
+        if token_types.contains(&TokenType::Saml11) && split_claim(uri).is_none() {
+            let why = "claims and token_types: \"saml11\" needs a claim of the form namespace/name";
+            return Err(file.error(claim.span(), why));
+        }
+        claims.insert(uri.clone());
+    }
+    Ok(claims)
+}
+
+fn algorithm(file: &Loaded<File>, keys: &[Key]) -> Result<Option<Algorithm>, ConfigError> {
+    let Some(name) = &file.value.signature_algorithm else { return Ok(None) };
+    let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name.get_ref());
+    let algorithm = known.ok_or_else(|| {
+        let names: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+        file.error(name.span(), format!("signature_algorithm is one of {}", names.join(", ")))
+    })?;
+    if assertion_key(keys, Some(algorithm)).is_none() {
+        let why = "signature_algorithm: no active key of purpose \"assertion\" in issuer.toml can sign so";
+        return Err(file.error(name.span(), why));
+    }
+    Ok(Some(algorithm))
+}

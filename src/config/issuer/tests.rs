@@ -1,0 +1,120 @@
+//! Every refusal of `issuer.d` names its line.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+const KEYS: &str = r#"issuer = "http://sts.example.com/adfs/services/trust"
+[[key]]
+name = "assertion-1"
+purpose = "assertion"
+id = "0a01"
+certificate = "one.pem"
+state = "active"
+[[key]]
+name = "tls-1"
+purpose = "handshake"
+id = "0a02"
+certificate = "two.pem"
+state = "active"
+"#;
+
+const PARTY: &str = r#"audience = ["urn:federation:MicrosoftOnline"]
+token_types = ["saml11", "saml20"]
+claims = ["http://schemas.xmlsoap.org/claims/UPN"]
+confirmations = ["bearer"]
+"#;
+
+fn certificate(path: &Path, key: &rcgen::KeyPair) {
+    let certificate = rcgen::CertificateParams::new(vec!["sts.example.com".into()]).unwrap().self_signed(key).unwrap();
+    fs::write(path, certificate.pem()).unwrap();
+}
+
+fn with(issuer: &str, party: &str) -> Result<Issuer, String> {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("issuer.d");
+    fs::create_dir_all(directory.join("relying-parties")).unwrap();
+    for name in ["one.pem", "two.pem"] {
+        certificate(&directory.join(name), &rcgen::KeyPair::generate().unwrap());
+    }
+    fs::write(directory.join("issuer.toml"), issuer).unwrap();
+    fs::write(directory.join("relying-parties/office.toml"), party).unwrap();
+    check(root.path()).map_err(|error| error.to_string().split_once("issuer.d/").unwrap().1.to_owned())
+}
+
+#[test]
+fn a_good_configuration_has_safe_defaults() {
+    let issuer = with(KEYS, PARTY).unwrap();
+    let ceiling = &issuer.ceilings["office"];
+    assert_eq!((issuer.skew_ms, issuer.voucher.as_secs(), ceiling.lifetime_ms), (60_000, 5, 3_600_000));
+    let (key, algorithm) = issuer.assertion_key(ceiling).unwrap();
+    assert_eq!((key.name.as_str(), algorithm), ("assertion-1", Algorithm::EcdsaSha256));
+    assert_eq!(issuer.keys[1].certificate.as_ref().unwrap().kind, KeyKind::P256);
+}
+
+#[test]
+fn a_key_or_certificate_with_two_purposes_is_refused_with_its_line() {
+    let cases = [
+        (KEYS.replace("0a02", "0a01"), "issuer.toml:11:6: the id of key \"tls-1\" is also key \"assertion-1\"'s"),
+        (KEYS.replace("two.pem", "one.pem"), "issuer.toml:12:15: the certificate of key \"tls-1\" is also"),
+        (KEYS.replace("tls-1", "assertion-1"), "issuer.toml:9:8: the name of key"),
+    ];
+    for (file, wanted) in cases {
+        let error = with(&file, PARTY).unwrap_err();
+        assert!(error.starts_with(wanted), "{error}");
+    }
+}
+
+#[test]
+fn another_certificate_for_the_same_key_is_still_the_same_key() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("issuer.d");
+    fs::create_dir_all(&directory).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    for name in ["one.pem", "two.pem"] {
+        certificate(&directory.join(name), &key);
+    }
+    fs::write(directory.join("issuer.toml"), KEYS).unwrap();
+    let error = check(root.path()).unwrap_err().to_string();
+    assert!(error.contains("issuer.toml:12:15: the") && error.contains("is also key \"assertion-1\"'s"), "{error}");
+}
+
+#[test]
+fn a_broken_issuer_file_is_refused_with_its_line() {
+    let cases = [
+        (KEYS.replace("\"0a01\"", "\"0a0\""), "issuer.toml:5:6: id is"),
+        (KEYS.replace("one.pem", "none.pem"), "issuer.toml:6:15: certificate"),
+        (
+            KEYS.replacen("certificate = \"one.pem\"\n", "", 1),
+            "issuer.toml:3:8: key \"assertion-1\" has no certificate",
+        ),
+        (KEYS.replacen("active", "next", 1), "issuer.toml: no key has purpose"),
+        (KEYS.replace("\"handshake\"", "\"assertion\""), "issuer.toml:13:9: key \"assertion-1\" and key \"tls-1\""),
+        (format!("voucher_seconds = 0\n{KEYS}"), "issuer.toml:1:19: voucher_seconds is from 1 to 60"),
+        (format!("surprise = 0\n{KEYS}"), "issuer.toml:1:1: unknown field"),
+        (KEYS.replace("\"http://sts.example.com/adfs/services/trust\"", "\"\""), "issuer.toml:1:10: issuer is"),
+    ];
+    for (file, wanted) in cases {
+        let error = with(&file, PARTY).unwrap_err();
+        assert!(error.starts_with(wanted), "{error}");
+    }
+}
+
+#[test]
+fn a_broken_relying_party_is_refused_with_its_line() {
+    let cases = [
+        (PARTY.replace("[\"urn:federation:MicrosoftOnline\"]", "[]"), "office.toml:1:12: audience names"),
+        (PARTY.replace("saml20", "saml30"), "office.toml:2:26: token types are"),
+        (PARTY.replace("http://schemas.xmlsoap.org/claims/UPN", "urn:upn"), "office.toml:3:11: claims and token_types"),
+        (PARTY.replace("bearer", "holder"), "office.toml:4:18: the confirmation"),
+        (format!("{PARTY}lifetime_ceiling_min = 0\n"), "office.toml:5:24: lifetime_ceiling_min"),
+        (format!("{PARTY}signature_algorithm = \"rsa-sha256\"\n"), "office.toml:5:23: signature_algorithm: no active"),
+        (format!("{PARTY}signature_algorithm = \"rsa-sha1\"\n"), "office.toml:5:23: signature_algorithm is one of"),
+        (format!("{PARTY}quota_per_minute = 0\n"), "office.toml:5:20:"),
+    ];
+    for (file, wanted) in cases {
+        let error = with(KEYS, &file).unwrap_err();
+        assert!(error.starts_with(&format!("relying-parties/{wanted}")), "{error}");
+    }
+}

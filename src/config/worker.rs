@@ -1,0 +1,416 @@
+//! `worker.d/worker.toml`: which endpoints there are, which certificate is shown, how much a stranger may
+//! take up. Nothing in it decides who gets what; that is `auth.d` and `issuer.d`.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::load::{self, ConfigError, Loaded};
+use crate::wire::evidence::KeyType;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worker {
+    /// What clients call this server: `https://host[:port]`, no path. Published addresses and `wsa:To` are
+    /// made from it, never from a `Host` header (R-P020).
+    pub public_url: String,
+    /// Transport.
+    pub tls: Tls,
+    /// What a stranger may take up.
+    #[serde(default)]
+    pub limits: Limits,
+    /// `[[endpoint]]`: where tokens are asked for.
+    #[serde(default, rename = "endpoint")]
+    pub endpoints: Vec<Endpoint>,
+    /// `[[metadata]]`: documents served as they are.
+    #[serde(default, rename = "metadata")]
+    pub metadata: Vec<Metadata>,
+}
+
+/// `[tls]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file, the server's certificate first, then its chain; relative to this file. The key stays in
+    /// the token: issuer knows it by this certificate.
+    pub certificate: PathBuf,
+    /// The oldest version spoken. `"1.2"` is a leniency, counted.
+    #[serde(default)]
+    pub minimum: TlsVersion,
+}
+
+/// TLS versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum TlsVersion {
+    /// RFC 5246, ECDHE with AEAD only.
+    #[serde(rename = "1.2")]
+    V12,
+    /// RFC 8446.
+    #[default]
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// `[[endpoint]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// Absolute path, exact match, at most 128 octets.
+    pub path: String,
+    /// Whose byte rules the answers keep.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Which WS-Trust it speaks.
+    #[serde(default)]
+    pub trust: Trust,
+    /// What proves the client.
+    pub credential: Credential,
+    /// What a request without `wst:KeyType` is taken to mean.
+    #[serde(default = "bearer", deserialize_with = "key_type")]
+    pub default_key_type: KeyType,
+    /// Tolerated client bugs. Unset: all for `adfs`, none for `generic`.
+    #[serde(default)]
+    pub leniencies: Option<Vec<Leniency>>,
+}
+
+impl Endpoint {
+    /// Is this client bug tolerated here?
+    #[must_use]
+    pub fn tolerates(&self, leniency: Leniency) -> bool {
+        match &self.leniencies {
+            Some(chosen) => chosen.contains(&leniency),
+            None => self.profile == Profile::Adfs,
+        }
+    }
+}
+
+/// Wire profiles: clients parse by prefix and position, not by XML rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// As AD FS writes it.
+    Adfs,
+    /// As the standards write it.
+    #[default]
+    Generic,
+}
+
+/// Versions of WS-Trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum Trust {
+    /// 1.3 and 1.4 (namespace 200512).
+    #[serde(rename = "1.3")]
+    V13,
+    /// February 2005.
+    #[serde(rename = "2005")]
+    V2005,
+    /// Whichever the request is in.
+    #[default]
+    #[serde(rename = "any")]
+    Any,
+}
+
+/// Kinds of credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Credential {
+    /// `wsse:UsernameToken` with a text password.
+    Username,
+}
+
+/// Client bugs that may be tolerated, each with a counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Leniency {
+    /// `wsa:messageID` for `wsa:MessageID`.
+    MessageIdCase,
+    /// No `wsu:Timestamp` beside a password.
+    TimestampAbsent,
+    /// `Id` without its namespace on `wsu:Timestamp`.
+    TimestampIdUnqualified,
+    /// A SOAP body under another media type, or none.
+    MediaType,
+    /// No WS-Addressing headers.
+    AddressingAbsent,
+    /// Header blocks nobody knows, such as `ps:AuthInfo`.
+    UnknownHeader,
+    /// Request elements nobody knows, such as `wsp:PolicyReference`.
+    UnknownRequestElement,
+    /// `wst:Delegatable` true, taken for false (govmomi and pyvmomi always send it).
+    DelegatableIgnored,
+}
+
+impl Leniency {
+    /// Every one.
+    pub const ALL: [Self; 8] = [
+        Self::MessageIdCase,
+        Self::TimestampAbsent,
+        Self::TimestampIdUnqualified,
+        Self::MediaType,
+        Self::AddressingAbsent,
+        Self::UnknownHeader,
+        Self::UnknownRequestElement,
+        Self::DelegatableIgnored,
+    ];
+
+    /// The name in configuration and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MessageIdCase => "message-id-case",
+            Self::TimestampAbsent => "timestamp-absent",
+            Self::TimestampIdUnqualified => "timestamp-id-unqualified",
+            Self::MediaType => "media-type",
+            Self::AddressingAbsent => "addressing-absent",
+            Self::UnknownHeader => "unknown-header",
+            Self::UnknownRequestElement => "unknown-request-element",
+            Self::DelegatableIgnored => "delegatable-ignored",
+        }
+    }
+}
+
+/// `[[metadata]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metadata {
+    /// Absolute path, exact match.
+    pub path: String,
+    /// Which document.
+    pub kind: MetadataKind,
+}
+
+/// Documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetadataKind {
+    /// The WSDL that AD FS clients fetch from `…/trust/mex`.
+    Mex,
+}
+
+/// `[limits]`: what a stranger may take up. Every figure is a ceiling, and has a default.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at once. Less when the process may not open as many descriptors.
+    pub connections: u32,
+    /// Connections at once from one address (IPv6: one /64).
+    pub connections_per_source: u32,
+    /// Requests being worked on at once; more are told to come back.
+    pub requests: u32,
+    /// Streams at once in one HTTP/2 connection.
+    pub streams_per_connection: u32,
+    /// Handshakes waiting for their signature at once; more wait.
+    pub handshakes: u32,
+    /// From connection to the end of the TLS handshake, seconds.
+    pub handshake_timeout_s: u16,
+    /// One handshake signature, milliseconds.
+    pub handshake_signature_timeout_ms: u32,
+    /// A request body, KiB.
+    pub body_kib: u32,
+    /// A request head, KiB.
+    pub head_kib: u32,
+    /// Header fields in a request.
+    pub headers: u16,
+    /// From the first octet of a request head to its last, seconds.
+    pub head_timeout_s: u16,
+    /// From the head of a request to the last octet of its body, seconds.
+    pub body_timeout_s: u16,
+    /// After two seconds a body must have come at this many octets a second.
+    pub body_octets_per_s: u32,
+    /// A connection without a request is closed after this, seconds.
+    pub idle_timeout_s: u16,
+    /// From a request's arrival to its answer, seconds.
+    pub request_timeout_s: u16,
+    /// How long a request in flight has to finish when the worker is told to stop, seconds.
+    pub drain_s: u16,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            connections_per_source: 1024,
+            requests: 512,
+            streams_per_connection: 32,
+            handshakes: 32,
+            handshake_timeout_s: 10,
+            handshake_signature_timeout_ms: 5000,
+            body_kib: 256,
+            head_kib: 16,
+            headers: 64,
+            head_timeout_s: 10,
+            body_timeout_s: 20,
+            body_octets_per_s: 512,
+            idle_timeout_s: 60,
+            request_timeout_s: 20,
+            drain_s: 20,
+        }
+    }
+}
+
+fn bearer() -> KeyType {
+    KeyType::Bearer
+}
+
+fn key_type<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<KeyType, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Name {
+        Bearer,
+        Symmetric,
+        Public,
+    }
+    Ok(match Name::deserialize(deserializer)? {
+        Name::Bearer => KeyType::Bearer,
+        Name::Symmetric => KeyType::Symmetric,
+        Name::Public => KeyType::Public,
+    })
+}
+
+/// Reads and checks `worker.toml` in `directory`; paths in the value are absolute or relative to the
+/// working directory afterwards.
+///
+/// # Errors
+/// [`ConfigError`] naming the line.
+pub fn load(directory: &Path) -> Result<Worker, ConfigError> {
+    let mut loaded: Loaded<Worker> = load::file(&directory.join("worker.toml"))?;
+    check(&loaded)?;
+    loaded.value.tls.certificate = directory.join(&loaded.value.tls.certificate);
+    Ok(loaded.value)
+}
+
+fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
+    let worker = &loaded.value;
+    let wrong = |value: &str, why: String| Err(loaded.error(span_of(&loaded.source, value), why));
+    let authority = worker.public_url.strip_prefix("https://").unwrap_or("");
+    if authority.is_empty() || authority.contains(['/', '?', '#', '@', ' ']) {
+        return wrong(&worker.public_url, "public_url must be https://host[:port] with no path".to_owned());
+    }
+    if worker.endpoints.is_empty() {
+        return Err(ConfigError::file(&loaded.path, "no [[endpoint]]: there is nothing to serve"));
+    }
+    let paths: Vec<&str> = worker
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.path.as_str())
+        .chain(worker.metadata.iter().map(|metadata| metadata.path.as_str()))
+        .collect();
+    for (index, path) in paths.iter().enumerate() {
+        let plain = path.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet));
+        if !path.starts_with('/') || path.len() > 128 || !plain {
+            return wrong(path, format!("path {path:?}: must begin with / and hold A-Z a-z 0-9 / - . _ ~ only"));
+        }
+        if paths[..index].contains(path) {
+            return wrong(path, format!("path {path:?} is given to two of [[endpoint]] and [[metadata]]"));
+        }
+    }
+    for endpoint in &worker.endpoints {
+        if endpoint.default_key_type.confirmation().is_none() {
+            return wrong(&endpoint.path, "default_key_type: only \"bearer\" can be issued yet".to_owned());
+        }
+    }
+    limits(loaded)
+}
+
+fn limits(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
+    let limits = &loaded.value.limits;
+    for (name, value, least, most) in [
+        ("connections", limits.connections, 1, 1_000_000),
+        ("connections_per_source", limits.connections_per_source, 1, 1_000_000),
+        ("requests", limits.requests, 1, 65_536),
+        ("streams_per_connection", limits.streams_per_connection, 1, 1024),
+        ("handshakes", limits.handshakes, 1, 256),
+        ("handshake_timeout_s", limits.handshake_timeout_s.into(), 1, 600),
+        ("handshake_signature_timeout_ms", limits.handshake_signature_timeout_ms, 10, 60_000),
+        ("body_kib", limits.body_kib, 1, 960),
+        ("head_kib", limits.head_kib, 8, 1024),
+        ("headers", limits.headers.into(), 8, 1024),
+        ("head_timeout_s", limits.head_timeout_s.into(), 1, 600),
+        ("body_timeout_s", limits.body_timeout_s.into(), 1, 600),
+        ("body_octets_per_s", limits.body_octets_per_s, 0, 1_000_000),
+        ("idle_timeout_s", limits.idle_timeout_s.into(), 1, 3600),
+        ("request_timeout_s", limits.request_timeout_s.into(), 1, 600),
+        ("drain_s", limits.drain_s.into(), 0, 600),
+    ] {
+        if !(least..=most).contains(&value) {
+            let span = span_of(&loaded.source, name);
+            return Err(loaded.error(span, format!("limits.{name} must be from {least} to {most}")));
+        }
+    }
+    Ok(())
+}
+
+/// Where a key or value that was read from `source` stands in it.
+fn span_of(source: &str, value: &str) -> std::ops::Range<usize> {
+    let start = source.find(value).unwrap_or(0);
+    start..start + value.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+public_url = "https://localhost:8443"
+[tls]
+certificate = "tls.pem"
+[[endpoint]]
+path = "/adfs/services/trust/13/usernamemixed"
+profile = "adfs"
+trust = "1.3"
+credential = "username"
+[[endpoint]]
+path = "/sts"
+credential = "username"
+[[metadata]]
+path = "/adfs/services/trust/mex"
+kind = "mex"
+"#;
+
+    fn loaded(text: &str) -> Result<Worker, String> {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("worker.toml"), text).unwrap();
+        load(directory.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_shortest_file_has_safe_defaults() {
+        let worker = loaded(GOOD).unwrap();
+        assert_eq!(worker.tls.minimum, TlsVersion::V13);
+        assert_eq!(worker.limits.body_kib, 256);
+        let [adfs, generic] = &worker.endpoints[..] else { panic!("two endpoints") };
+        assert_eq!((adfs.profile, adfs.trust), (Profile::Adfs, Trust::V13));
+        assert_eq!((generic.profile, generic.trust), (Profile::Generic, Trust::Any));
+        assert!(adfs.tolerates(Leniency::MessageIdCase) && !generic.tolerates(Leniency::MessageIdCase));
+        assert!(worker.tls.certificate.is_absolute());
+    }
+
+    #[test]
+    fn an_error_shows_its_line() {
+        for (from, to, line, word) in [
+            ("https://localhost:8443", "http://localhost", ":2:", "public_url"),
+            ("https://localhost:8443", "https://localhost/sts", ":2:", "public_url"),
+            ("path = \"/sts\"", "path = \"sts\"", ":11:", "must begin with /"),
+            ("path = \"/sts\"", "path = \"/adfs/services/trust/mex\"", ":11:", "two"),
+            ("profile = \"adfs\"", "profile = \"wcf\"", ":7:", "wcf"),
+            ("kind = \"mex\"", "kind = \"mex\"\ncolour = 1", ":16:", "colour"),
+            ("[tls]", "[limits]\nbody_kib = 100000\n[tls]", ":4:", "limits.body_kib"),
+        ] {
+            let error = loaded(&GOOD.replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(line) && error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_leniency_has_the_name_the_file_uses() {
+        for leniency in Leniency::ALL {
+            let text = GOOD.replacen(
+                "path = \"/sts\"",
+                &format!("path = \"/sts\"\nleniencies = [\"{}\"]", leniency.name()),
+                1,
+            );
+            assert!(loaded(&text).unwrap().endpoints[1].tolerates(leniency));
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The demo's configuration: files an operator could have written, and may now look at and change. The
+//! worker's file follows the port and is written at each start; the others once.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use argon2::password_hash::PasswordHasher;
+
+use super::Layout;
+use super::custody::Key;
+use crate::ctl::run::announce::write_whole;
+
+pub(super) const PATH_13: &str = "/adfs/services/trust/13/usernamemixed";
+pub(super) const PATH_2005: &str = "/adfs/services/trust/2005/usernamemixed";
+pub(super) const PATH_MEX: &str = "/adfs/services/trust/mex";
+pub(super) const PATH_GENERIC: &str = "/sts";
+/// What clients of Microsoft's cloud ask tokens for.
+pub(super) const MICROSOFT: &str = "urn:federation:MicrosoftOnline";
+/// Any other relying party.
+pub(super) const GENERIC: &str = "https://rp.example.com/";
+
+/// `worker.d`: the endpoints.
+pub(super) fn write_worker(layout: &Layout, url: &str) -> io::Result<()> {
+    let text = format!(
+        r#"# Written by `chancery run --demo` at each start.
+public_url = "{url}"
+
+[tls]
+certificate = "tls.pem"
+minimum = "1.2"
+
+[[endpoint]]
+path = "{PATH_13}"
+profile = "adfs"
+trust = "1.3"
+credential = "username"
+
+[[endpoint]]
+path = "{PATH_2005}"
+profile = "adfs"
+trust = "2005"
+credential = "username"
+
+[[endpoint]]
+path = "{PATH_GENERIC}"
+profile = "generic"
+trust = "any"
+credential = "username"
+
+[[metadata]]
+path = "{PATH_MEX}"
+kind = "mex"
+"#
+    );
+    put(layout, "worker.d/worker.toml", &text)
+}
+
+/// `auth.d/users.toml`: alice.
+pub(super) fn write_users(layout: &Layout, password: &str) -> io::Result<()> {
+    let hash = argon2::Argon2::default()
+        .hash_password(password.as_bytes())
+        .map_err(|error| io::Error::other(format!("argon2id: {error}")))?;
+    let text = format!(
+        r#"[users.alice]
+password = "{hash}"
+
+[users.alice.attributes]
+mail = ["alice@example.com"]
+upn = ["alice@example.com"]
+name = ["Alice Example"]
+immutable_id = ["YWxpY2UtZXhhbXBsZS0wMQ=="]
+groups = ["staff", "demo"]
+"#
+    );
+    put(layout, "auth.d/users.toml", &text)
+}
+
+/// Everything else, once the keys are there.
+pub(super) fn write_rest(layout: &Layout, keys: &[Key]) -> io::Result<()> {
+    for key in keys {
+        let Some(certificate) = &key.certificate else { continue };
+        let name = format!("{}.pem", key.name);
+        let pem = fs::read_to_string(certificate)?;
+        put(layout, &format!("issuer.d/{name}"), &pem)?;
+        put(layout, &format!("signer.d/{name}"), &pem)?;
+        if key.purpose == "handshake" {
+            put(layout, "worker.d/tls.pem", &pem)?;
+            write_whole(&layout.ca(), pem.as_bytes(), 0o644)?;
+        }
+        if key.purpose == "assertion" {
+            write_whole(&layout.assertion(), pem.as_bytes(), 0o644)?;
+        }
+    }
+    put(layout, "audit.d/audit.toml", "directory = \"../../record\"\nrotate_mib = 64\n")?;
+    put(layout, "auth.d/auth.toml", "# The defaults are what most services want.\n")?;
+    put(layout, "issuer.d/issuer.toml", &issuer(keys))?;
+    put(layout, "signer.d/signer.toml", &signer(keys))?;
+    for (name, party) in [("microsoft", microsoft()), ("generic", generic())] {
+        put(layout, &format!("auth.d/relying-parties/{name}.toml"), &party.0)?;
+        put(layout, &format!("issuer.d/relying-parties/{name}.toml"), &party.1)?;
+    }
+    Ok(())
+}
+
+/// `signer.d/signer.toml` as the ceremony needs it: the token, and no key yet.
+pub(super) fn write_signer(layout: &Layout, keys: &[Key]) -> io::Result<()> {
+    put(layout, "signer.d/signer.toml", &signer(keys))
+}
+
+fn signer(keys: &[Key]) -> String {
+    let mut text = format!(
+        r#"module = "{}"
+token_label = "{}"
+profile = "softhsm2"
+sessions = 2
+state_directory = "../../state"
+"#,
+        super::custody::module().display(),
+        super::custody::LABEL,
+    );
+    for key in keys {
+        text += &format!("\n[[key]]\nid = \"{}\"\npurpose = \"{}\"\n", key.id, key.purpose);
+        if key.certificate.is_some() {
+            text += &format!("certificate = \"{}.pem\"\n", key.name);
+        }
+    }
+    text
+}
+
+fn issuer(keys: &[Key]) -> String {
+    let mut text = "issuer = \"http://sts.example.com/adfs/services/trust\"\n".to_owned();
+    for key in keys {
+        text += &format!(
+            "\n[[key]]\nname = \"{}\"\npurpose = \"{}\"\nid = \"{}\"\nstate = \"active\"\n",
+            key.name, key.purpose, key.id
+        );
+        if key.certificate.is_some() {
+            text += &format!("certificate = \"{}.pem\"\n", key.name);
+        }
+    }
+    text
+}
+
+const UPN: &str = "http://schemas.xmlsoap.org/claims/UPN";
+const IMMUTABLE: &str = "http://schemas.microsoft.com/LiveID/Federation/2008/05/ImmutableID";
+const MAIL: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress";
+const NAME: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name";
+const GROUP: &str = "http://schemas.xmlsoap.org/claims/Group";
+
+fn microsoft() -> (String, String) {
+    party(
+        MICROSOFT,
+        "\"saml11\", \"saml20\"",
+        "immutable_id",
+        "unspecified",
+        &[(UPN, "upn"), (IMMUTABLE, "immutable_id")],
+    )
+}
+
+fn generic() -> (String, String) {
+    party(
+        GENERIC,
+        "\"saml20\", \"saml11\"",
+        "mail",
+        "emailAddress",
+        &[(MAIL, "mail"), (NAME, "name"), (GROUP, "groups")],
+    )
+}
+
+/// What auth decides by, and what issuer lets pass at most.
+fn party(uri: &str, kinds: &str, subject: &str, format: &str, claims: &[(&str, &str)]) -> (String, String) {
+    let mut auth = format!(
+        r#"applies_to = ["{uri}"]
+token_types = [{kinds}]
+lifetime_default_min = 15
+lifetime_ceiling_min = 60
+policy = '''
+permit(principal, action, resource);
+'''
+
+[subject]
+from = "{subject}"
+format = "{format}"
+"#
+    );
+    for (uri, from) in claims {
+        auth += &format!("\n[[claim]]\nuri = \"{uri}\"\nfrom = \"{from}\"\n");
+    }
+    let uris: String = claims.iter().map(|(uri, _)| format!("    \"{uri}\",\n")).collect();
+    let ceiling = format!(
+        r#"audience = ["{uri}"]
+token_types = [{kinds}]
+confirmations = ["bearer"]
+claims = [
+{uris}]
+lifetime_ceiling_min = 60
+quota_per_minute = 60000
+"#
+    );
+    (auth, ceiling)
+}
+
+fn put(layout: &Layout, name: &str, text: &str) -> io::Result<()> {
+    let path = layout.config().join(name);
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
+    write_whole(&path, text.as_bytes(), 0o600)
+}

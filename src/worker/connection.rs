@@ -1,0 +1,240 @@
+//! One connection from accept to close: its share of the limits, its TLS handshake, its HTTP. What cannot
+//! be answered is closed and counted.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::server::Acceptor;
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::activity::{Activity, Verdict, Watched};
+use super::http::Front;
+use super::limits::{LogGate, Place, Sources};
+
+/// How long a connection that was told to end may go on writing its last answer.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Where connections come in.
+pub(super) struct Door {
+    front: Arc<Front>,
+    tls: Arc<ServerConfig>,
+    places: Arc<Semaphore>,
+    capacity: u32,
+    sources: Arc<Sources>,
+    handshakes: Semaphore,
+    log: LogGate,
+}
+
+/// Why a connection was closed without an answer.
+type Closed = &'static str;
+
+impl Door {
+    /// A door for at most `capacity` connections.
+    pub(super) fn new(front: Arc<Front>, tls: Arc<ServerConfig>, capacity: u32) -> Arc<Self> {
+        let limits = &front.config.limits;
+        Arc::new(Self {
+            places: Arc::new(Semaphore::new(capacity as usize)),
+            capacity,
+            sources: Sources::new(limits.connections_per_source),
+            handshakes: Semaphore::new(limits.handshakes as usize),
+            log: LogGate::new(5),
+            front,
+            tls,
+        })
+    }
+
+    /// Takes connections in until told to drain.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
+        loop {
+            let accepted = tokio::select! {
+                _ = drain.wait_for(|drain| *drain) => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => self.admit(stream, address, &drain),
+                Err(error) => {
+                    if let Some(left_out) = self.log.pass() {
+                        tracing::warn!(event = "accept", %error, left_out);
+                    }
+                    // Out of descriptors or memory: others have to close first.
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, drain: &watch::Receiver<bool>) {
+        self.front.counters.accepted.inc();
+        let source = address.ip().to_canonical();
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+            return self.closed("too-many", source);
+        };
+        let Some(place) = self.sources.enter(source) else { return self.closed("too-many-from-source", source) };
+        self.front.counters.connections.inc();
+        let admitted = Admitted { door: Arc::clone(self), _permit: permit, _place: place };
+        let drain = drain.clone();
+        tokio::spawn(async move {
+            if let Err(why) = admitted.door.serve(stream, source, drain).await {
+                admitted.door.closed(why, source);
+            }
+        });
+    }
+
+    fn closed(&self, reason: Closed, source: IpAddr) {
+        self.front.counters.closed.with_label_values(&[reason]).inc();
+        if reason != "idle"
+            && let Some(left_out) = self.log.pass()
+        {
+            tracing::warn!(event = "closed", reason, %source, left_out);
+        }
+    }
+
+    /// Waits until every connection is gone, at most until `deadline`; says how many were not.
+    pub(super) async fn emptied(&self, deadline: Instant) -> usize {
+        match timeout_at(deadline, self.places.acquire_many(self.capacity)).await {
+            Ok(_) => 0,
+            Err(_) => (self.capacity as usize).saturating_sub(self.places.available_permits()),
+        }
+    }
+
+    async fn serve(&self, stream: TcpStream, source: IpAddr, drain: watch::Receiver<bool>) -> Result<(), Closed> {
+        // Answers are small and whole; waiting for more would only delay them.
+        let _ = stream.set_nodelay(true);
+        let limits = &self.front.config.limits;
+        let deadline = Instant::now() + Duration::from_secs(limits.handshake_timeout_s.into());
+        let stream = match timeout_at(deadline, self.handshake(stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(why)) => return Err(why),
+            Err(_) => return Err("handshake-timeout"),
+        };
+        let idle = Duration::from_secs(limits.idle_timeout_s.into());
+        let head_size = limits.head_kib.saturating_mul(1024);
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let head = (!http2).then(|| Duration::from_secs(limits.head_timeout_s.into()));
+        let activity = Activity::new(idle, head);
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
+        let (front, seen) = (Arc::clone(&self.front), Arc::clone(&activity));
+        let service = service_fn(move |request| {
+            let (front, busy) = (Arc::clone(&front), seen.request());
+            async move {
+                let answer = front.answer(source, request).await;
+                drop(busy);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        if http2 {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(limits.streams_per_connection)
+                .max_header_list_size(head_size)
+                .max_send_buf_size(64 * 1024)
+                .initial_stream_window_size(64 * 1024)
+                .initial_connection_window_size(256 * 1024)
+                .serve_connection(io, service);
+            drive(pin!(connection), |connection| connection.graceful_shutdown(), &activity, drain).await
+        } else {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(None)
+                .max_headers(limits.headers.into())
+                .max_buf_size(head_size as usize)
+                .serve_connection(io, service);
+            drive(pin!(connection), |connection| connection.graceful_shutdown(), &activity, drain).await
+        }
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Closed> {
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(|_| "tls")?;
+        // rustls asks for the signature while the ClientHello is worked on, which is in the first poll.
+        // The place in the queue is given back after it, so that clients which then say nothing hold none.
+        let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
+        let mut accept = pin!(start.into_stream(Arc::clone(&self.tls)));
+        let first = poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await;
+        drop(turn);
+        let accepted = match first {
+            Poll::Ready(accepted) => accepted,
+            Poll::Pending => accept.await,
+        };
+        let stream = accepted.map_err(|error| {
+            // The one error of our own: the client did nothing wrong.
+            let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            if matches!(ours, Some(rustls::Error::General(_))) { "no-signature" } else { "tls" }
+        })?;
+        let session = stream.get_ref().1;
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        let kind = match (session.protocol_version(), resumed) {
+            (Some(ProtocolVersion::TLSv1_2), false) => "1.2",
+            (Some(ProtocolVersion::TLSv1_2), true) => "1.2-resumed",
+            (_, false) => "1.3",
+            (_, true) => "1.3-resumed",
+        };
+        self.front.counters.handshakes.with_label_values(&[kind]).inc();
+        Ok(stream)
+    }
+}
+
+/// A connection's share of the limits.
+struct Admitted {
+    door: Arc<Door>,
+    _permit: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.door.front.counters.connections.dec();
+    }
+}
+
+/// Runs one HTTP connection until it ends, is idle for too long, or the process drains.
+async fn drive<C>(
+    mut connection: Pin<&mut C>,
+    finish: impl Fn(Pin<&mut C>),
+    activity: &Activity,
+    mut drain: watch::Receiver<bool>,
+) -> Result<(), Closed>
+where
+    C: Future<Output = Result<(), hyper::Error>>,
+{
+    let mut draining = false;
+    let mut end = None;
+    let mut why = Ok(());
+    loop {
+        let look = match (end, activity.verdict()) {
+            (Some(end), _) => end,
+            (None, Verdict::Wait(look)) => look,
+            (None, Verdict::SlowHead) => return Err("slow-head"),
+            (None, Verdict::Idle) => {
+                // A new request may be on its way: let it be answered, but no further one.
+                finish(connection.as_mut());
+                why = Err("idle");
+                *end.insert(Instant::now() + LAST_WORDS)
+            }
+        };
+        tokio::select! {
+            ended = connection.as_mut() => return ended.map_err(|_| "http").and(why),
+            _ = drain.wait_for(|drain| *drain), if !draining => {
+                draining = true;
+                finish(connection.as_mut());
+            }
+            () = sleep_until(look) => {
+                if end.is_some_and(|end| Instant::now() >= end) {
+                    return why;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! HTTP as far as a token service needs it: a match on path and method, bounded bodies, and an answer to
+//! everything that came over a connection we accepted. Every answer names its request.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
+
+use super::counters::Counters;
+use super::limits::LogGate;
+use super::message::{self, Reply};
+use super::peers::{Auth, Issuer};
+use super::{body, mex, request};
+use crate::config::worker::{Endpoint, Worker};
+use crate::sys::failpoint::failpoint;
+use crate::wire::Correlation;
+
+const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
+const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
+const PLAIN: &str = "text/plain; charset=utf-8";
+const METADATA: &str = "text/xml; charset=utf-8";
+/// When a client that came at a bad moment should come back.
+const RETRY_AFTER_S: u16 = 1;
+
+type Answer = Response<Full<Bytes>>;
+
+/// Everything a request is answered with.
+pub(super) struct Front {
+    pub(super) config: Worker,
+    pub(super) auth: Auth,
+    pub(super) issuer: Issuer,
+    pub(super) counters: Counters,
+    routes: HashMap<String, Route>,
+    requests: Semaphore,
+    log: LogGate,
+}
+
+enum Route {
+    /// Index into the configuration's endpoints.
+    Tokens(usize),
+    /// A document, written once.
+    Document(Bytes),
+}
+
+impl Front {
+    /// Lays out the paths and writes the documents.
+    pub(super) fn new(config: Worker, auth: Auth, issuer: Issuer, counters: Counters) -> Self {
+        let tokens = config.endpoints.iter().enumerate();
+        let tokens = tokens.map(|(index, endpoint)| (endpoint.path.clone(), Route::Tokens(index)));
+        let documents = config
+            .metadata
+            .iter()
+            .map(|metadata| (metadata.path.clone(), Route::Document(Bytes::from(mex::document(&config, metadata)))));
+        let routes = tokens.chain(documents).collect();
+        let requests = Semaphore::new(config.limits.requests as usize);
+        Self { config, auth, issuer, counters, routes, requests, log: LogGate::new(10) }
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(&self, source: IpAddr, request: Request<Incoming>) -> Answer {
+        let correlation = Correlation::random();
+        let (parts, body) = request.into_parts();
+        let mut answer = self.route(source, correlation, &parts, body).await;
+        let headers = answer.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let id = HeaderValue::try_from(correlation.to_string()).expect("hexadecimal digits are a header value");
+        headers.insert(CORRELATION, id);
+        answer
+    }
+
+    async fn route(&self, source: IpAddr, correlation: Correlation, parts: &Parts, body: Incoming) -> Answer {
+        // HTTP/1 is counted by hyper, HTTP/2 by nobody.
+        if parts.headers.len() > usize::from(self.config.limits.headers) {
+            return self.turn_away(TurnedAway::HEADERS, source, correlation, body).await;
+        }
+        match self.routes.get(parts.uri.path()) {
+            None => self.turn_away(TurnedAway::UNKNOWN_PATH, source, correlation, body).await,
+            Some(Route::Document(document)) => match parts.method {
+                Method::GET | Method::HEAD => self.document(document),
+                _ => self.turn_away(TurnedAway::method("GET, HEAD"), source, correlation, body).await,
+            },
+            Some(Route::Tokens(index)) => {
+                let endpoint = &self.config.endpoints[*index];
+                self.counters.endpoints.with_label_values(&[&endpoint.path]).inc();
+                match parts.method {
+                    Method::POST => self.tokens(endpoint, source, correlation, &parts.headers, body).await,
+                    _ => self.turn_away(TurnedAway::method("POST"), source, correlation, body).await,
+                }
+            }
+        }
+    }
+
+    fn document(&self, document: &Bytes) -> Answer {
+        self.counters.requests.with_label_values(&["metadata"]).inc();
+        plain(StatusCode::OK, METADATA, document.clone())
+    }
+
+    async fn tokens(
+        &self,
+        endpoint: &Endpoint,
+        source: IpAddr,
+        correlation: Correlation,
+        headers: &HeaderMap,
+        mut body: Incoming,
+    ) -> Answer {
+        let began = Instant::now();
+        let Ok(_admitted) = self.requests.try_acquire() else {
+            return self.turn_away(TurnedAway::OVERLOAD, source, correlation, body).await;
+        };
+        self.counters.in_flight.inc();
+        let _in_flight = InFlight(self);
+        let (content_type, soap_action) = match head(headers) {
+            Ok(head) => head,
+            Err(why) => return self.turn_away(why, source, correlation, body).await,
+        };
+        let octets = match body::read(&mut body, &self.config.limits).await {
+            Ok(octets) => octets,
+            Err(refused) => return self.turn_away(refused.into(), source, correlation, body).await,
+        };
+        failpoint("accepted");
+        let incoming = message::Incoming { content_type, soap_action, body: &octets };
+        let ended = request::obtain(self, endpoint, source, correlation, &incoming).await;
+        self.counters.requests.with_label_values(&[ended.outcome]).inc();
+        self.counters.seconds.observe(began.elapsed().as_secs_f64());
+        match ended.reason {
+            Some(reason) => self.refused(reason, source, correlation, &endpoint.path),
+            None => tracing::debug!(%correlation, event = "released", %source, endpoint = endpoint.path),
+        }
+        written(ended.reply)
+    }
+
+    fn refused(&self, reason: &'static str, source: IpAddr, correlation: Correlation, endpoint: &str) {
+        self.counters.reasons.with_label_values(&[reason]).inc();
+        if let Some(left_out) = self.log.pass() {
+            tracing::warn!(%correlation, event = "refused", reason, %source, endpoint, left_out);
+        }
+    }
+
+    async fn turn_away(&self, why: TurnedAway, source: IpAddr, correlation: Correlation, body: Incoming) -> Answer {
+        self.counters.requests.with_label_values(&["turned-away"]).inc();
+        self.refused(why.reason, source, correlation, "");
+        if why.discard {
+            body::discard(body).await;
+        }
+        let mut answer = plain(why.status, PLAIN, Bytes::from_static(why.text.as_bytes()));
+        if let Some((name, value)) = why.header {
+            answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        if why.status == StatusCode::SERVICE_UNAVAILABLE {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        answer
+    }
+}
+
+struct InFlight<'a>(&'a Front);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.counters.in_flight.dec();
+    }
+}
+
+/// A request that is not read as a message.
+struct TurnedAway {
+    status: StatusCode,
+    reason: &'static str,
+    text: &'static str,
+    header: Option<(&'static str, &'static str)>,
+    /// Is the client likely to be sending still?
+    discard: bool,
+}
+
+impl TurnedAway {
+    const UNKNOWN_PATH: Self = Self::new(StatusCode::NOT_FOUND, "unknown-path", "there is nothing here\n");
+    const OVERLOAD: Self =
+        Self { discard: false, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overload", "too many requests\n") };
+    const DUPLICATE: Self = Self::new(StatusCode::BAD_REQUEST, "duplicate-header", "a header is there twice\n");
+    const HEADER: Self = Self::new(StatusCode::BAD_REQUEST, "header", "a header is not text\n");
+    const HEADERS: Self =
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", "there are too many headers\n");
+    const CODED: Self = Self {
+        header: Some(("accept-encoding", "identity")),
+        ..Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding", "content-encoding is not taken\n")
+    };
+
+    const fn new(status: StatusCode, reason: &'static str, text: &'static str) -> Self {
+        Self { status, reason, text, header: None, discard: true }
+    }
+
+    const fn method(allowed: &'static str) -> Self {
+        Self {
+            header: Some(("allow", allowed)),
+            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "not by this method\n")
+        }
+    }
+}
+
+impl From<body::Refused> for TurnedAway {
+    fn from(refused: body::Refused) -> Self {
+        match refused {
+            body::Refused::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large\n"),
+            body::Refused::TooSlow => Self {
+                discard: false,
+                ..Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the body came too slowly\n")
+            },
+            body::Refused::Truncated => {
+                Self { discard: false, ..Self::new(StatusCode::BAD_REQUEST, "truncated", "the body broke off\n") }
+            }
+        }
+    }
+}
+
+/// `Content-Type` and `SOAPAction`, each at most once; `Content-Encoding` never.
+fn head(headers: &HeaderMap) -> Result<(Option<&str>, Option<&str>), TurnedAway> {
+    if headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(TurnedAway::CODED);
+    }
+    let one = |name: &HeaderName| {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(TurnedAway::DUPLICATE);
+        }
+        first.map(HeaderValue::to_str).transpose().map_err(|_| TurnedAway::HEADER)
+    };
+    Ok((one(&header::CONTENT_TYPE)?, one(&SOAP_ACTION)?))
+}
+
+fn plain(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+fn written(reply: Reply) -> Answer {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = plain(status, reply.content_type, Bytes::from(reply.body));
+    if let Some(seconds) = reply.retry_after_s {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
+}

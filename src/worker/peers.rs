@@ -1,0 +1,169 @@
+//! The two processes a worker talks to. Both know this worker by its process id, so both lines belong to
+//! this process and nothing else of it may speak to them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::time::Instant;
+
+use super::line::{Line, Speech, Unanswered};
+use crate::metrics::IntCounterVec;
+use crate::sys::places::Place;
+use crate::wire::evidence::{Refusal, Submission};
+use crate::wire::ids::{Correlation, VoucherId};
+use crate::wire::links::{AuthToWorker, Handshake, IssuerToWorker, Scheme, Transcript, WorkerToAuth, WorkerToIssuer};
+use crate::wire::order::{Failure, Redemption, Release};
+use crate::wire::permit::Link;
+
+/// What is said to auth.
+pub(super) struct ToAuth;
+
+impl Speech for ToAuth {
+    type Key = Correlation;
+    type Out = WorkerToAuth;
+    type In = AuthToWorker;
+    const LINK: Link = Link::AuthToWorker;
+    const PLACE: Place = Place::AuthWorker;
+    const PEER: &'static str = "auth";
+
+    fn names(answer: &AuthToWorker) -> Correlation {
+        match answer {
+            AuthToWorker::Vouched(vouched) => vouched.correlation,
+            AuthToWorker::Refused(refused) => refused.correlation,
+        }
+    }
+
+    fn premature(_: &AuthToWorker) -> bool {
+        false
+    }
+}
+
+/// What is said to issuer.
+pub(super) struct ToIssuer;
+
+/// Names a question to issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum IssuerKey {
+    /// A redemption.
+    Redeem(Correlation),
+    /// A handshake, by serial.
+    Handshake(u64),
+}
+
+impl Speech for ToIssuer {
+    type Key = IssuerKey;
+    type Out = WorkerToIssuer;
+    type In = IssuerToWorker;
+    const LINK: Link = Link::IssuerToWorker;
+    const PLACE: Place = Place::IssuerWorker;
+    const PEER: &'static str = "issuer";
+
+    fn names(answer: &IssuerToWorker) -> IssuerKey {
+        match answer {
+            IssuerToWorker::Released(release) => IssuerKey::Redeem(release.correlation),
+            IssuerToWorker::Failed { correlation, .. } => IssuerKey::Redeem(*correlation),
+            IssuerToWorker::HandshakeSigned { serial, .. } | IssuerToWorker::HandshakeFailed { serial } => {
+                IssuerKey::Handshake(*serial)
+            }
+        }
+    }
+
+    /// auth lodges unredeemed vouchers again at a new issuer; the worker may be there before auth.
+    fn premature(answer: &IssuerToWorker) -> bool {
+        matches!(answer, IssuerToWorker::Failed { failure: Failure::NoSuchVoucher, .. })
+    }
+}
+
+/// Why there is no voucher.
+#[derive(Debug)]
+pub(super) enum NotVouched {
+    /// auth says no.
+    Refused(Refusal),
+    /// auth does not answer.
+    Unanswered(Unanswered),
+}
+
+/// Why there is no token.
+#[derive(Debug)]
+pub(super) enum NotReleased {
+    /// issuer says no.
+    Failed(Failure),
+    /// issuer does not answer.
+    Unanswered(Unanswered),
+}
+
+/// auth, as a worker sees it.
+#[derive(Clone)]
+pub(super) struct Auth(Line<ToAuth>);
+
+impl Auth {
+    /// Opens the line, with at most `open` submissions unanswered.
+    pub(super) fn open(open: usize, violations: &IntCounterVec) -> Self {
+        Self(Line::open(open, violations.with_label_values(&["auth-to-worker"])))
+    }
+
+    /// Is auth there?
+    pub(super) fn is_up(&self) -> bool {
+        self.0.is_up()
+    }
+
+    /// Evidence and wish in, voucher out.
+    pub(super) async fn submit(&self, submission: Submission, deadline: Instant) -> Result<VoucherId, NotVouched> {
+        let correlation = submission.correlation;
+        match self.0.ask(correlation, WorkerToAuth::Submit(submission), deadline).await {
+            Ok(AuthToWorker::Vouched(vouched)) => Ok(vouched.voucher),
+            Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
+            Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
+        }
+    }
+}
+
+/// issuer, as a worker sees it.
+#[derive(Clone)]
+pub(super) struct Issuer {
+    line: Line<ToIssuer>,
+    serials: Arc<AtomicU64>,
+}
+
+impl Issuer {
+    /// Opens the line, with at most `open` redemptions and handshakes unanswered.
+    pub(super) fn open(open: usize, violations: &IntCounterVec) -> Self {
+        Self {
+            line: Line::open(open, violations.with_label_values(&["issuer-to-worker"])),
+            serials: Arc::new(AtomicU64::new(1)),
+        }
+    }
+
+    /// Is issuer there?
+    pub(super) fn is_up(&self) -> bool {
+        self.line.is_up()
+    }
+
+    /// Voucher in, token out.
+    pub(super) async fn redeem(&self, redemption: Redemption, deadline: Instant) -> Result<Release, NotReleased> {
+        let key = IssuerKey::Redeem(redemption.correlation);
+        match self.line.ask(key, WorkerToIssuer::Redeem(redemption), deadline).await {
+            Ok(IssuerToWorker::Released(release)) => Ok(release),
+            Ok(IssuerToWorker::Failed { failure, .. }) => Err(NotReleased::Failed(failure)),
+            // `names` never pairs a handshake's answer with a redemption.
+            Ok(_) => Err(NotReleased::Unanswered(Unanswered::Gone)),
+            Err(unanswered) => Err(NotReleased::Unanswered(unanswered)),
+        }
+    }
+
+    /// Has a handshake signed; none when issuer refuses or does not answer.
+    pub(super) async fn sign(
+        &self,
+        certificate: [u8; 32],
+        scheme: Scheme,
+        transcript: Transcript,
+        deadline: Instant,
+    ) -> Option<Vec<u8>> {
+        let serial = self.serials.fetch_add(1, Ordering::Relaxed);
+        let handshake = Handshake { serial, certificate, scheme, transcript };
+        match self.line.ask(IssuerKey::Handshake(serial), WorkerToIssuer::Handshake(handshake), deadline).await {
+            Ok(IssuerToWorker::HandshakeSigned { signature, .. }) => Some(signature.into_vec()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The sandbox of each role on each Landlock ABI, from inside (`chancery check-sandbox`), and the worker's
+//! dialer. This is a program and not a list of `#[test]`s because it starts itself again: as an attempt, and
+//! as a dialer.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::process::ExitCode;
+
+use chancery::ctl::check_sandbox::{self, Finding};
+use chancery::sandbox::probe::{self, Outcome, Verdict};
+use chancery::sandbox::{Grants, Role, SandboxError, lock_down};
+use chancery::sys::dial::{self, Dialer};
+use chancery::sys::places::Place;
+use clap::Parser;
+
+#[derive(Parser)]
+enum Line {
+    CheckSandbox(check_sandbox::Args),
+    /// Becomes a worker that has a dialer.
+    Worker,
+}
+
+type Test = (&'static str, fn());
+
+const TESTS: &[Test] = &[
+    ("without_lock_down_the_attempts_get_through", without_lock_down_the_attempts_get_through),
+    ("every_role_is_held_on_the_kernels_landlock", || hold_every_role(None)),
+    ("every_role_is_held_on_debian_12s_landlock_2", || hold_every_role(Some(2))),
+    ("every_role_is_held_by_seccomp_alone", || hold_every_role(Some(0))),
+    ("seccomp_alone_refuses_all_but_what_the_table_names", seccomp_alone_refuses_all_but_what_the_table_names),
+    ("a_locked_down_worker_reaches_its_two_places_through_the_dialer", a_worker_reaches_its_places),
+    ("the_debug_mode_names_the_refused_call_and_refuses_it", the_debug_mode_names_the_refused_call),
+    ("a_role_is_not_granted_what_it_may_not_have", a_role_is_not_granted_what_it_may_not_have),
+    ("a_process_with_threads_is_not_locked_down", a_process_with_threads_is_not_locked_down),
+];
+
+fn main() -> ExitCode {
+    if let Some(code) = dial::maybe_run() {
+        return code;
+    }
+    if std::env::args().nth(1).is_some_and(|first| first == "check-sandbox" || first == "worker") {
+        return match Line::parse() {
+            Line::CheckSandbox(args) => check_sandbox::run(&args),
+            Line::Worker => worker(),
+        };
+    }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word == "--list") {
+        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    let filter = words.iter().find(|word| !word.starts_with('-'));
+    for (name, test) in TESTS.iter().filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str()))) {
+        // A failed one aborts, as everything here does on a panic.
+        println!("test {name} ...");
+        test();
+        println!("test {name} ... ok");
+    }
+    ExitCode::SUCCESS
+}
+
+fn without_lock_down_the_attempts_get_through() {
+    let findings = check_sandbox::attempt_all(None, None).unwrap();
+    let stopped: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| probe::gets_through_unconfined(finding.probe) && finding.outcome != Outcome::Through)
+        .collect();
+    assert!(stopped.is_empty(), "these prove nothing inside a sandbox: {stopped:#?}");
+    for finding in &findings {
+        println!("  {:<23} {:?}", finding.probe, finding.outcome);
+    }
+    let killed: Vec<&Finding> = findings.iter().filter(|finding| finding.outcome == Outcome::Killed).collect();
+    assert!(killed.is_empty(), "something else here kills: {killed:#?}");
+}
+
+fn hold_every_role(abi: Option<u8>) {
+    for role in Role::ALL {
+        let findings = check_sandbox::attempt_all(Some(role), abi).unwrap();
+        let wrong: Vec<&Finding> = findings.iter().filter(|finding| !finding.good()).collect();
+        assert!(wrong.is_empty(), "{role}: {wrong:#?}");
+        assert!(findings.len() > 80, "{role}: only {} attempts", findings.len());
+        if let Some(abi) = abi {
+            assert!(findings.iter().all(|finding| finding.landlock <= abi));
+        }
+    }
+}
+
+fn seccomp_alone_refuses_all_but_what_the_table_names() {
+    for role in Role::ALL {
+        let left: Vec<&str> =
+            probe::names().filter(|name| matches!(probe::expected(name, role), Some(Verdict::Landlock(..)))).collect();
+        let named: &[&str] = match role {
+            Role::Worker | Role::Exporter => &[],
+            Role::Auth | Role::Issuer => {
+                &["open-passwd", "connect-tcp", "connect-accepted-again", "connect-listener-again"]
+            }
+            Role::Signer | Role::Audit => &["open-passwd", "create-file", "write-readable"],
+            Role::Dialer => &["connect-tcp", "connect-accepted-again", "connect-listener-again"],
+        };
+        assert_eq!(left, named, "{role}");
+    }
+}
+
+/// Two listeners in a runtime directory, and this program as a worker.
+fn a_worker_reaches_its_places() {
+    use nix::sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept, bind, getsockopt, listen, socket, sockopt,
+    };
+    let run = tempfile::tempdir().unwrap();
+    let listeners = ["auth-worker.sock", "issuer-worker.sock"].map(|name| {
+        let fd: OwnedFd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(fd.as_raw_fd(), &UnixAddr::new(&run.path().join(name)).unwrap()).unwrap();
+        listen(&fd, Backlog::new(8).unwrap()).unwrap();
+        fd
+    });
+    let output = std::process::Command::new("/proc/self/exe")
+        .arg("worker")
+        .env("CHANCERY_RUN", run.path())
+        .env_remove("CHANCERY_SANDBOX")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?}: {said}", output.status);
+    let peers = listeners.map(|listener| {
+        use std::os::fd::FromRawFd;
+        #[expect(unsafe_code, reason = "accept gives a bare number")]
+        // SAFETY: just made, owned by nobody else.
+        let fd = unsafe { OwnedFd::from_raw_fd(accept(listener.as_raw_fd()).unwrap()) };
+        getsockopt(&fd, sockopt::PeerCredentials).unwrap().pid()
+    });
+    assert_eq!(peers[0], peers[1], "auth and issuer must see the same peer for one worker");
+    assert!(said.contains("locked down as dialer"), "{said}");
+}
+
+fn worker() -> ExitCode {
+    let dialer = Dialer::start().unwrap();
+    let report = lock_down(Role::Worker, &Grants::default()).unwrap();
+    eprintln!("{report}");
+    std::thread::scope(|scope| {
+        for place in [Place::AuthWorker, Place::IssuerWorker] {
+            let dialer = &dialer;
+            scope.spawn(move || dialer.connect(place).unwrap());
+        }
+    });
+    let refused = dialer.connect(Place::IssuerSigner).unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(libc::EACCES));
+    ExitCode::SUCCESS
+}
+
+fn the_debug_mode_names_the_refused_call() {
+    let scene = tempfile::tempdir().unwrap();
+    for name in ["readable", "writable", "forbidden"] {
+        std::fs::create_dir(scene.path().join(name)).unwrap();
+    }
+    let output = std::process::Command::new("/proc/self/exe")
+        .args(["check-sandbox", "--role", "worker", "--probe", "connect-tcp", "--scene"])
+        .arg(scene.path())
+        .env("CHANCERY_SANDBOX", "debug")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(libc::EPERM), "{:?}", output.status);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(&format!("refused system call {} connect\n", libc::SYS_connect)), "{said}");
+}
+
+fn a_role_is_not_granted_what_it_may_not_have() {
+    let refused = [
+        (Role::Worker, Grants { read: vec!["/etc".into()], ..Grants::default() }),
+        (Role::Issuer, Grants { write: vec!["/etc".into()], ..Grants::default() }),
+        (Role::Audit, Grants { execute_map: vec!["/usr/lib".into()], ..Grants::default() }),
+        (Role::Signer, Grants { tcp_connect: true, ..Grants::default() }),
+    ];
+    for (role, grants) in refused {
+        match lock_down(role, &grants) {
+            Err(SandboxError::Grant(named, _)) => assert_eq!(named, role),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn a_process_with_threads_is_not_locked_down() {
+    let (ended, wait) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || wait.recv().is_err());
+    assert!(matches!(lock_down(Role::Exporter, &Grants::default()), Err(SandboxError::Threads(2))));
+    drop(ended);
+    assert!(thread.join().unwrap());
+}

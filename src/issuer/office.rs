@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::ceilings::{Above, Ceilings};
-use super::clock::Clock;
+use super::clock::{Behind, Clock};
 use super::handshake;
 use super::journal::{self, Journal, Recorded, Released};
 use super::keys::Keys;
@@ -16,7 +16,7 @@ use super::quota::{Quota, Usage};
 use super::signers::{self, Job, NotSigned, Signers};
 use super::steps::{Prepared, Signed};
 use super::vouchers::{Lodged, NotRedeemed, Vouchers};
-use crate::config::issuer::Issuer;
+use crate::config::issuer::{Issuer, Purpose};
 use crate::sys::channel::{Channel, Closed, Duplex};
 use crate::sys::failpoint::failpoint;
 use crate::wire::frame::Violation;
@@ -129,6 +129,11 @@ impl Office {
 
     pub(super) fn auths(&self) -> impl Iterator<Item = (u64, &AuthDuplex)> {
         self.auths.iter().map(|(id, duplex)| (*id, duplex))
+    }
+
+    /// Is there a deadline to look at soon?
+    pub(super) fn is_pressed(&self) -> bool {
+        !self.asked.is_empty() || self.shakes > 0 || !self.journal.is_open()
     }
 
     /// Is nobody waiting for anything, answers on their way included?
@@ -293,9 +298,7 @@ impl Office {
     /// The first steps of an order: approved, prepared, its intent on its way to the record.
     fn issue(&mut self, channel: u64, order: Order, now: Instant) -> Result<(), (&'static str, Failure)> {
         let correlation = order.correlation;
-        let wall = self.clock.check(Millis::now());
-        self.measures.clock_stopped.set(i64::from(wall.is_err()));
-        let wall = match wall {
+        let wall = match self.read_clock() {
             Ok(wall) => wall,
             Err(behind) => {
                 if let Some(left_out) = self.lines.permit(now) {
@@ -304,6 +307,9 @@ impl Office {
                 return Err(("clock", LATER));
             }
         };
+        if !self.journal.is_available(now) {
+            return Err(("record", LATER));
+        }
         if !self.journal.has_room() {
             return Err(("full", SOON));
         }
@@ -324,6 +330,12 @@ impl Office {
         }
         self.journal.intend(prepared, now);
         Ok(())
+    }
+
+    fn read_clock(&mut self) -> Result<Millis, Behind> {
+        let wall = self.clock.check(Millis::now());
+        self.measures.clock_stopped.set(i64::from(wall.is_err()));
+        wall
     }
 
     /// `Err(Ok(reason))` is something of ours, `Err(Err(above))` something of the order's.
@@ -385,6 +397,9 @@ impl Office {
         };
         if let Some(result) = refused {
             self.measures.handshakes.with_label_values(&[result]).inc();
+            if let Some(left_out) = self.lines.permit(now) {
+                tracing::warn!(event = "handshake-refused", reason = result, peer = peer.0, left_out);
+            }
             self.answer(channel, &IssuerToWorker::HandshakeFailed { serial: handshake.serial }, now);
             return Ok(());
         }
@@ -421,8 +436,8 @@ impl Office {
                 break;
             }
         }
-        let assertion = self.keys.iter().filter(|key| key.purpose == crate::config::issuer::Purpose::Assertion);
-        let signs = assertion.into_iter().any(|key| self.signers.has_signer(&key.id));
+        let mut assertion = self.keys.iter().filter(|key| key.purpose == Purpose::Assertion);
+        let signs = assertion.any(|key| self.signers.has_signer(&key.id));
         let ready = signs && self.journal.is_open() && self.measures.clock_stopped.get() == 0;
         self.ready.store(ready, Ordering::Relaxed);
         self.measures.in_flight.set(i64::try_from(self.asked.len()).unwrap_or(i64::MAX));
@@ -435,6 +450,9 @@ impl Office {
         self.measures.vouchers.set(i64::try_from(self.vouchers.count()).unwrap_or(i64::MAX));
         self.journal.tick(now);
         self.signers.tick(now);
+        if self.measures.clock_stopped.get() != 0 && self.read_clock().is_ok() {
+            tracing::info!(event = "clock-caught-up");
+        }
         self.settle(now);
     }
 
@@ -452,8 +470,9 @@ impl Office {
             Event::NotReleased(ticket) => self.fail(ticket, "record", SOON, now),
             Event::Head(last) => {
                 self.clock.observe(last.unwrap_or(Millis(0)));
-                let stopped = self.clock.check(Millis::now()).is_err();
-                self.measures.clock_stopped.set(i64::from(stopped));
+                if let Err(behind) = self.read_clock() {
+                    tracing::error!(event = "clock-stopped", behind_ms = behind.0);
+                }
             }
             Event::Channel(true) => tracing::info!(event = "audit-connected"),
             Event::Channel(false) => tracing::warn!(event = "audit-gone"),
@@ -502,8 +521,8 @@ impl Office {
                 tracing::info!(event = "signer-ready", token = serial, sessions);
             }
             Event::Health(usable) => tracing::warn!(event = "signer-health", usable),
-            Event::Gone(Closed::Violation(violation)) => self.violation(LINKS[2], None, &violation, now),
-            Event::Gone(closed) => tracing::warn!(event = "signer-gone", why = %closed),
+            Event::Gone(peer, Closed::Violation(violation)) => self.violation(LINKS[2], Some(peer), &violation, now),
+            Event::Gone(peer, closed) => tracing::warn!(event = "signer-gone", peer = peer.0, why = %closed),
         }
     }
 

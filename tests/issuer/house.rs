@@ -258,9 +258,18 @@ impl House {
     }
 }
 
+/// Keys are made once for all tests: RSA takes its time.
+fn made(id: u8, algorithm: &'static rcgen::SignatureAlgorithm) -> rcgen::KeyPair {
+    static MADE: OnceLock<Mutex<HashMap<u8, Vec<u8>>>> = OnceLock::new();
+    let mut made = MADE.get_or_init(Mutex::default).lock().unwrap();
+    let new = || rcgen::KeyPair::generate_for(algorithm).unwrap().serialize_der();
+    let pkcs8 = made.entry(id).or_insert_with(new).clone();
+    rcgen::KeyPair::from_der_and_sign_algo(&PrivatePkcs8KeyDer::from(pkcs8).into(), algorithm).unwrap()
+}
+
 fn key(path: &Path, id: u8, algorithm: &'static rcgen::SignatureAlgorithm) -> Key {
     use rcgen::PublicKeyData as _;
-    let made = rcgen::KeyPair::generate_for(algorithm).unwrap();
+    let made = made(id, algorithm);
     let certificate =
         rcgen::CertificateParams::new(vec!["sts.example.com".into()]).unwrap().self_signed(&made).unwrap();
     fs::write(path, certificate.pem()).unwrap();

@@ -11,6 +11,7 @@ pub mod check_sandbox;
 pub mod man;
 pub mod request;
 pub mod run;
+pub mod user;
 
 #[derive(Debug, Parser)]
 #[command(name = "chancery", version, about = "A hardware-backed Security Token Service", max_term_width = 100)]
@@ -29,6 +30,8 @@ enum Command {
     CheckSandbox(check_sandbox::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
+    /// Make a password hash for auth.d/users.toml
+    HashPassword(user::Args),
     /// Write the manual pages of this command
     #[command(hide = true)]
     Man(man::Args),
@@ -42,7 +45,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::CheckSandbox(args) => check_sandbox::run(&args),
         Command::Request(args) => request::run(args),
-        Command::CheckSandbox(args) => check_sandbox::run(&args),
+        Command::HashPassword(args) => user::run(args),
         Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }
 }

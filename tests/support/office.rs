@@ -244,14 +244,14 @@ impl Worker {
             if let Some(answer) = self.early.remove(&correlation) {
                 return answer;
             }
-            while let Some(answer) = self.duplex.receive().expect("auth does not hang up") {
+            // One at a time: auth may hang up right behind the answer.
+            if let Some(answer) = self.duplex.receive().expect("auth does not hang up") {
                 let about = match &answer {
                     AuthToWorker::Vouched(vouched) => vouched.correlation,
                     AuthToWorker::Refused(refused) => refused.correlation,
                 };
                 self.early.insert(about, answer);
-            }
-            if !self.early.contains_key(&correlation) {
+            } else {
                 wait(&self.duplex, 100);
             }
             assert!(begun.elapsed() < PATIENCE, "no answer");

@@ -9,6 +9,7 @@ mod stage;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -207,17 +208,19 @@ fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
 }
 
 #[test]
-fn a_worker_told_to_stop_finishes_what_it_has() {
+fn a_worker_told_to_stop_finishes_what_it_has_and_its_successor_serves_who_came_meanwhile() {
     let mut stage = Stage::new("");
     stage.auth.mood(Mood::Slow(Duration::from_millis(800)));
-    let client = stage.client();
+    let (client, latecomer) = (stage.client(), stage.client());
     let answered = std::thread::spawn(move || client.post(SOAP));
     stage.auth.wait_for(1);
     stage.terminate();
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(stage.client().try_post(SOAP).is_err(), "nobody accepts any more");
+    stage.logs("event=\"draining\"");
+    let waiting = std::thread::spawn(move || latecomer.post(SOAP));
     assert_eq!(answered.join().unwrap().status, 200);
     assert!(stage.exited(Duration::from_secs(3)).success());
+    stage.start();
+    assert_eq!(waiting.join().unwrap().status, 200);
 }
 
 #[test]
@@ -269,6 +272,17 @@ fn a_restart_of_issuer_fails_no_request() {
     // The new issuer does not know the voucher until auth has lodged it again.
     stage.restart_issuer(Duration::from_millis(200), 3);
     assert_eq!(answered.join().unwrap().status, 200);
+}
+
+#[test]
+fn a_worker_dies_at_its_failpoints_and_its_successor_serves() {
+    for failpoint in ["accepted", "released"] {
+        let mut stage = Stage::doomed(failpoint);
+        assert!(stage.client().try_post(SOAP).is_err(), "{failpoint}");
+        assert_eq!(stage.exited(Duration::from_secs(5)).signal(), Some(9), "{failpoint}");
+        stage.start();
+        assert_eq!(stage.client().post(SOAP).status, 200, "{failpoint}");
+    }
 }
 
 #[test]

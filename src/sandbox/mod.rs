@@ -168,6 +168,7 @@ impl std::error::Error for SandboxError {}
 /// # Errors
 /// [`SandboxError::Limit`].
 pub fn begin() -> Result<(), SandboxError> {
+    limits::few_arenas();
     let inherited = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<u8>().ok()).unwrap_or(0);
     limits::close_from(3 + i32::from(inherited)).map_err(|error| SandboxError::Limit("close_range", error))?;
     limits::all_descriptors().map_err(|error| SandboxError::Limit("RLIMIT_NOFILE", error))

@@ -249,9 +249,28 @@ pub(crate) struct Stage {
     worker: Child,
     certificate: CertificateDer<'static>,
     key: rcgen::KeyPair,
+    listener: OwnedFd,
+    environment: Vec<(String, String)>,
 }
 
 impl Stage {
+    /// A worker that dies at this failpoint, once.
+    pub(crate) fn doomed(failpoint: &str) -> Self {
+        let mut stage = Self::new("");
+        let mark = stage.directory.path().join("died").display().to_string();
+        stage.environment = vec![("CHANCERY_FAILPOINT".to_owned(), format!("{failpoint},{mark}"))];
+        stage.terminate();
+        stage.exited(Duration::from_secs(5));
+        stage.start();
+        stage
+    }
+
+    /// Starts the worker on the listener that was there before.
+    pub(crate) fn start(&mut self) {
+        self.worker = launch(self.directory.path(), &self.listener, &self.environment);
+        self.logs("event=\"ready\"");
+    }
+
     /// A worker with these lines in `[limits]`.
     pub(crate) fn new(limits: &str) -> Self {
         Self::with("1.3", limits)
@@ -277,11 +296,11 @@ impl Stage {
         // std asks for 128; what does not fit waits a second before it tries again.
         listen(&listener, Backlog::new(4096).unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let log = std::fs::File::create(root.join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-worker"));
-        command.arg(root).env("CHANCERY_RUN", root.join("run")).stderr(log);
-        let worker = chancery::sys::spawn::spawn(&mut command, &[("https", &OwnedFd::from(listener))]).unwrap();
-        let stage = Self { auth, issuer, address, directory, worker, certificate: certificate.der().clone(), key };
+        let listener = OwnedFd::from(listener);
+        let worker = launch(root, &listener, &[]);
+        let certificate = certificate.der().clone();
+        let environment = Vec::new();
+        let stage = Self { auth, issuer, address, directory, worker, certificate, key, listener, environment };
         stage.logs("event=\"ready\"");
         stage
     }
@@ -333,6 +352,14 @@ impl Stage {
         std::thread::sleep(pause);
         self.issuer = Issuer::start(&self.directory.path().join("run"), &self.key, unknown);
     }
+}
+
+fn launch(root: &Path, listener: &OwnedFd, environment: &[(String, String)]) -> Child {
+    let log = std::fs::File::create(root.join("log")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-worker"));
+    command.arg(root).env("CHANCERY_RUN", root.join("run")).stderr(log);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    chancery::sys::spawn::spawn(&mut command, &[("https", listener)]).unwrap()
 }
 
 impl Drop for Stage {

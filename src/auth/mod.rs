@@ -41,6 +41,7 @@ use crate::config::auth::Auth;
 use crate::config::beneath::Directory;
 use crate::config::load::ConfigError;
 use crate::metrics::Metrics;
+use crate::sandbox::{self, Grants, Role};
 use crate::sys::channel::Listener;
 use crate::sys::channel_async::listening;
 use crate::sys::listen::Inherited;
@@ -69,24 +70,28 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
+    sandbox::begin()?;
     let mut inherited = Inherited::take()?;
     let listener = Listener::adopt(inherited.one(Place::AuthWorker.listener().1)?)?;
-    let root = configuration_root();
-    let directory = Directory::open(&root.join("auth.d"))?;
+    let directory = Directory::open(&configuration_root().join("auth.d"))?;
     let config = crate::config::auth::read(&directory)?;
     describe(&config);
     let metrics = Metrics::new("auth");
     let gauges = Gauges::new(&metrics);
+    let notifier = Notifier::open();
+    lock_down(directory.path())?;
     let pool = Pool::start(config.password.threads, config.password.queue, gauges.queue.clone())?;
     let reloads = reader(directory)?;
-    let notifier = Notifier::open();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    lock_down(&root)?;
     runtime.block_on(serve(listener, config, pool, gauges, reloads, &notifier))
 }
 
-/// The one place where this process gives up what it does not need.
-fn lock_down(_root: &std::path::Path) -> Result<(), Box<dyn Error>> {
+/// Before the first thread, which would otherwise keep what this one gives up. Reload reads the directory
+/// again and nothing else.
+fn lock_down(directory: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let grants = Grants { read: vec![directory.to_owned()], ..Grants::default() };
+    let locked = sandbox::lock_down(Role::Auth, &grants)?;
+    info!(event = "locked-down", "{locked}");
     Ok(())
 }
 
@@ -102,7 +107,7 @@ fn describe(config: &Auth) {
 type Reloads = (std::sync::mpsc::SyncSender<()>, mpsc::Receiver<Result<Auth, ConfigError>>);
 
 /// A thread that reads the configuration when asked to: policies of many parties take a while to validate,
-/// and messages must not wait for them. It is made before lock-down like every other thread.
+/// and messages must not wait for them.
 fn reader(directory: Directory) -> std::io::Result<Reloads> {
     let (ask, asked) = sync_channel::<()>(1);
     let (give, given) = mpsc::channel(1);

@@ -193,6 +193,7 @@ pub fn lock_down(role: Role, grants: &Grants) -> Result<Report, SandboxError> {
     grantable(role, grants)?;
     let mut left_open = Vec::new();
     one_thread(&mut left_open)?;
+    crate::sys::failpoint::arm();
     first_use(role, grants);
     // Built before Landlock, which would keep nothing from it, but after which a failure is harder to tell.
     let violation = if debug { SeccompAction::Trap } else { SeccompAction::KillProcess };

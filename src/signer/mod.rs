@@ -21,6 +21,7 @@ use self::keys::Expected;
 use self::pkcs11::{Fault, Module};
 use crate::config::signer::{Signer, hex};
 use crate::metrics::Metrics;
+use crate::sandbox::{self, Grants, Role};
 use crate::sys::channel::Closed;
 use crate::sys::notify::Notifier;
 use crate::wire::links::{KeyReport, SignerReady, SignerToIssuer};
@@ -80,6 +81,7 @@ impl From<Fault> for Stop {
 }
 
 fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
+    sandbox::begin().map_err(configuration)?;
     let config = Signer::load(&crate::sys::places::configuration_root()).map_err(configuration)?;
     let expected: Vec<Expected> =
         config.keys.iter().map(Expected::read).collect::<Result<_, _>>().map_err(configuration)?;
@@ -94,7 +96,11 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     // Loaded before lock-down, used only after it.
     let module = Module::load(&config.module, &config.profile).map_err(configuration)?;
 
-    lock_down(&config);
+    // A locked-down signer makes no socket. Issuer's listener is systemd's and waits where issuer does not
+    // run yet; when the channel ends, so does this process.
+    let channel = serve::connect().map_err(|error| later(format!("issuer: {error}")))?;
+
+    lock_down(&config)?;
 
     let limit = Duration::from_millis(config.profile.recovery.call_deadline_ms);
     deadline::enforce(limit).map_err(later)?;
@@ -110,28 +116,32 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     tracing::info!(event = "ready", token = %ready.token_label, serial = %ready.token_serial, sessions = ready.sessions);
     notifier.ready();
 
-    let channel = serve::connect().map_err(|error| later(format!("issuer: {error}")))?;
     let pool = pool::Pool::new(config.queue, limit);
     Ok(serve::serve(&custody, &pool, &outbox, ready, channel, &meters, &notifier))
 }
 
 /// What this process may still reach once it has read its configuration: what the module needs, and where
 /// the marks are.
-fn grants(config: &Signer) -> (Vec<PathBuf>, Vec<PathBuf>) {
+fn grants(config: &Signer) -> Grants {
     let sandbox = &config.profile.sandbox;
     let existing = |paths: &[PathBuf], more: &[PathBuf]| -> Vec<PathBuf> {
         paths.iter().chain(more).filter(|path| path.exists()).cloned().collect()
     };
-    let read = existing(&sandbox.read, &config.read);
+    let mut read = existing(&sandbox.read, &config.read);
+    // The profile says which variables the module reads; those that name a file name its configuration.
+    let named = config.profile.module.environment.iter().filter_map(std::env::var_os).map(PathBuf::from);
+    read.extend(named.filter(|path| path.is_file()));
     let mut write = existing(&sandbox.write, &config.write);
     write.push(config.state_directory.clone());
-    (read, write)
+    Grants { read, write, ..Grants::default() }
 }
 
-/// The one place where this process locks itself down.
-fn lock_down(config: &Signer) {
-    let (read, write) = grants(config);
-    tracing::debug!(event = "lock-down", read = ?read, write = ?write);
+/// The one place where this process locks itself down. The module is loaded already; what it does from here
+/// on, it does inside.
+fn lock_down(config: &Signer) -> Result<(), Stop> {
+    let locked = sandbox::lock_down(Role::Signer, &grants(config)).map_err(configuration)?;
+    tracing::info!(event = "locked-down", "{locked}");
+    Ok(())
 }
 
 fn report(custody: &recovery::Custody, sessions: u16) -> Result<SignerReady, Stop> {

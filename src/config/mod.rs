@@ -9,7 +9,7 @@ pub mod load;
 #[cfg(any(feature = "auth", feature = "ctl"))]
 pub mod auth;
 pub mod beneath;
-#[cfg(any(feature = "worker", feature = "ctl"))]
-pub mod worker;
 pub mod profile;
 pub mod signer;
+#[cfg(any(feature = "worker", feature = "ctl"))]
+pub mod worker;

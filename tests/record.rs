@@ -64,6 +64,12 @@ impl House {
         Peer::connect(&self.root.path().join(Place::AuditAuth.file()), Link::AuditToAuth)
     }
 
+    /// What an audit that starts now says of the record.
+    fn head_at_next_start(&self) -> u64 {
+        let _audit = self.start();
+        self.issuer().head
+    }
+
     fn directory(&self) -> PathBuf {
         self.root.path().join("record")
     }
@@ -300,6 +306,34 @@ fn a_torn_end_is_kept_aside_and_the_record_goes_on() {
 }
 
 #[test]
+fn a_private_part_whose_entry_was_not_written_is_kept_aside() {
+    let place = written(3);
+    let path = place.file(Kind::Record, 1);
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(frames(&path)[4] as u64).unwrap();
+    let audit = place.start();
+    let mut issuer = place.issuer();
+    assert_eq!(issuer.head, 4);
+    issuer.append(intent(4, 0));
+    issuer.settle();
+    drop(audit);
+    let report = place.verify();
+    assert_eq!((report.faults, report.entries, report.private_kept, report.torn.len()), (0, 5, 3, 1));
+}
+
+#[test]
+fn a_rotation_that_was_cut_short_is_begun_again() {
+    for octets in [0, 20, HEADER] {
+        let place = written(1);
+        fs::write(place.file(Kind::Private, 2), vec![0; octets]).unwrap();
+        fs::write(place.file(Kind::Record, 2), vec![0; octets]).unwrap();
+        drop(place.start());
+        assert_eq!(place.head_at_next_start(), 2);
+        let report = place.verify();
+        assert_eq!((report.faults, report.entries, report.files), (0, 2, 1));
+    }
+}
+
+#[test]
 fn zeros_after_the_last_entry_are_a_torn_end() {
     let place = written(2);
     let record = OpenOptions::new().write(true).open(place.file(Kind::Record, 1)).unwrap();
@@ -495,6 +529,35 @@ fn a_sequence_that_does_not_go_on_ends_that_channel_alone() {
     issuer.append(intent(3, 0));
     issuer.settle();
     assert_eq!(place.entries().len(), 2);
+}
+
+#[test]
+fn the_command_line_tells_a_sound_record_from_a_damaged_one_and_finds_entries() {
+    use chancery::ctl::audit::{Args, run};
+    use clap::Parser;
+    use std::process::ExitCode;
+    let place = written(2);
+    let directory = place.directory();
+    let status = |arguments: &[&str]| {
+        let line = ["audit", "--directory", directory.to_str().unwrap()];
+        run(Args::try_parse_from(line.iter().chain(arguments)).unwrap())
+    };
+    let is = |status: ExitCode, wanted: u8| assert_eq!(format!("{status:?}"), format!("{:?}", ExitCode::from(wanted)));
+    is(status(&["verify"]), 0);
+    is(status(&["verify", "--json"]), 0);
+    is(status(&["verify", "--head", &format!("1:{}", "00".repeat(32))]), 1);
+    is(status(&["tail", "-n", "1"]), 0);
+    is(status(&["show", "_1"]), 0);
+    is(status(&["show", "_1", "--json"]), 0);
+    is(status(&["show", "_7"]), 1);
+    let root = place.root.path().to_str().unwrap();
+    is(run(Args::try_parse_from(["audit", "verify", "--config", root]).unwrap()), 0);
+    is(run(Args::try_parse_from(["audit", "verify", "--directory", root]).unwrap()), 2);
+    let path = place.file(Kind::Record, 1);
+    let middle = frames(&path)[1] + 20;
+    let octets = fs::read(&path).unwrap();
+    OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[!octets[middle]], middle as u64).unwrap();
+    is(status(&["verify"]), 1);
 }
 
 /// Until the disk refuses: nothing that is acknowledged is missing, what is refused is not there, and after

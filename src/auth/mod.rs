@@ -1,1 +1,217 @@
-//! auth
+//! auth: who is this, and what may he get? It inherits its listener, reads its configuration, opens what it
+//! needs, locks itself down, says that it is ready, and then judges what workers submit. It takes no worker's
+//! word for who a client is, parses no XML, and has nothing signed but by voucher.
+
+mod claims;
+mod dial;
+mod gauges;
+mod lifetime;
+mod office;
+mod order;
+mod password;
+mod policy;
+mod pool;
+mod reason;
+mod record;
+mod strangers;
+mod throttle;
+mod timestamp;
+mod vouchers;
+mod worker;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use self::dial::Dial;
+use self::gauges::Gauges;
+use self::office::Office;
+use self::password::Passwords;
+use self::pool::Pool;
+use self::record::Record;
+use self::vouchers::{ChannelNumber, Vouchers};
+use crate::config::auth::Auth;
+use crate::config::beneath::Directory;
+use crate::config::load::ConfigError;
+use crate::metrics::Metrics;
+use crate::sys::channel::Listener;
+use crate::sys::channel_async::listening;
+use crate::sys::listen::Inherited;
+use crate::sys::notify::Notifier;
+use crate::sys::places::{Place, configuration_root};
+use crate::wire::permit::Link;
+
+const ISSUER_LINK: &str = "issuer-to-auth";
+const AUDIT_LINK: &str = "audit-to-auth";
+/// Workers connected at one time.
+const WORKERS: usize = 64;
+/// How long a planned end waits for what is under way.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// The process.
+#[must_use]
+pub fn main() -> ExitCode {
+    crate::sys::log::start("auth");
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            error!(event = "failed", "{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let mut inherited = Inherited::take()?;
+    let listener = Listener::adopt(inherited.one(Place::AuthWorker.listener().1)?)?;
+    let root = configuration_root();
+    let directory = Directory::open(&root.join("auth.d"))?;
+    let config = crate::config::auth::read(&directory)?;
+    describe(&config);
+    let metrics = Metrics::new("auth");
+    let gauges = Gauges::new(&metrics);
+    let pool = Pool::start(config.password.threads, config.password.queue, gauges.queue.clone())?;
+    let reloads = reader(directory)?;
+    let notifier = Notifier::open();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    lock_down(&root)?;
+    runtime.block_on(serve(listener, config, pool, gauges, reloads, &notifier))
+}
+
+/// The one place where this process gives up what it does not need.
+fn lock_down(_root: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    Ok(())
+}
+
+fn describe(config: &Auth) {
+    let (users, parties) = (config.users.count(), config.parties.addresses());
+    info!(event = "configured", users, addresses = parties);
+    if config.users.odd_costs > 0 {
+        let why = "timing tells users whose hash costs something else than most from others";
+        warn!(event = "odd-costs", users = config.users.odd_costs, why);
+    }
+}
+
+type Reloads = (std::sync::mpsc::SyncSender<()>, mpsc::Receiver<Result<Auth, ConfigError>>);
+
+/// A thread that reads the configuration when asked to: policies of many parties take a while to validate,
+/// and messages must not wait for them. It is made before lock-down like every other thread.
+fn reader(directory: Directory) -> std::io::Result<Reloads> {
+    let (ask, asked) = sync_channel::<()>(1);
+    let (give, given) = mpsc::channel(1);
+    std::thread::Builder::new().name("configuration".to_owned()).spawn(move || {
+        while asked.recv().is_ok() {
+            if give.blocking_send(crate::config::auth::read(&directory)).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok((ask, given))
+}
+
+async fn serve(
+    listener: Listener,
+    config: Auth,
+    pool: Pool,
+    gauges: Gauges,
+    (ask, mut reloaded): Reloads,
+    notifier: &Notifier,
+) -> Result<(), Box<dyn Error>> {
+    let dial = |place, link, name| Dial { place, link, name, violations: gauges.violations.clone() };
+    let record = Record::open(dial(Place::AuditAuth, Link::AuditToAuth, AUDIT_LINK));
+    let vouchers = Vouchers::open(dial(Place::IssuerAuth, Link::IssuerToAuth, ISSUER_LINK));
+    let passwords = Passwords::new(pool, gauges.password.clone());
+    let office = Arc::new(Office::new(config, passwords, record, vouchers, gauges));
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopping) = watch::channel(false);
+    let mut workers = JoinSet::new();
+    let mut accepted = 0;
+    let mut was_ready = false;
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    let listener = listening(listener)?;
+    notifier.ready();
+    info!(event = "ready");
+    loop {
+        tokio::select! {
+            ready = listener.readable() => {
+                let mut ready = ready?;
+                while let Some(channel) = listener.get_ref().accept()? {
+                    if workers.len() >= WORKERS {
+                        warn!(event = "worker-refused", peer = channel.peer().0, why = "too many workers");
+                        continue;
+                    }
+                    accepted += 1;
+                    workers.spawn(worker::serve(office.clone(), channel, ChannelNumber(accepted), stopping.clone()));
+                }
+                ready.clear_ready();
+            }
+            Some(_) = workers.join_next(), if !workers.is_empty() => {}
+            _ = second.tick() => {
+                office.gauges.workers.set(workers.len().try_into().unwrap_or(i64::MAX));
+                settle(&office);
+                notifier.alive();
+                let is_ready = office.ready();
+                if is_ready != was_ready {
+                    was_ready = is_ready;
+                    notifier.status(if is_ready { "vouching" } else { "waiting for issuer or audit" });
+                }
+            }
+            Some(()) = hangup.recv() => {
+                // A reload under way reads what is there now; asking twice changes nothing.
+                let _already_asked = ask.try_send(());
+            }
+            Some(config) = reloaded.recv() => reconfigure(&office, config),
+            Some(()) = terminate.recv() => break,
+            Some(()) = interrupt.recv() => break,
+        }
+    }
+    notifier.stopping();
+    info!(event = "stopping");
+    drop(listener);
+    stop.send_replace(true);
+    let _forced = tokio::time::timeout(DRAIN, async { while workers.join_next().await.is_some() {} }).await;
+    for entry in office.strangers.settle() {
+        let _best_effort = office.record.append(entry, Duration::from_millis(200)).await;
+    }
+    Ok(())
+}
+
+fn reconfigure(office: &Office, config: Result<Auth, ConfigError>) {
+    match config {
+        Ok(config) => {
+            describe(&config);
+            office.reconfigure(config);
+            office.gauges.reloads.with_label_values(&["taken"]).inc();
+            info!(event = "reloaded");
+        }
+        Err(why) => {
+            office.gauges.reloads.with_label_values(&["refused"]).inc();
+            error!(event = "not-reloaded", "the configuration in use stays: {why}");
+        }
+    }
+}
+
+/// Hands the last second's refusals of strangers to the record.
+fn settle(office: &Arc<Office>) {
+    let entries = office.strangers.settle();
+    if entries.is_empty() {
+        return;
+    }
+    let office = office.clone();
+    tokio::spawn(async move {
+        for entry in entries {
+            if office.record.append(entry, Duration::from_secs(10)).await.is_err() {
+                office.gauges.unrecorded.inc();
+            }
+        }
+    });
+}

@@ -5,11 +5,11 @@ pub mod audit;
 #[cfg(any(feature = "issuer", feature = "ctl"))]
 pub mod issuer;
 pub mod load;
-
-#[cfg(any(feature = "auth", feature = "ctl"))]
-pub mod auth;
-pub mod beneath;
 pub mod profile;
 pub mod signer;
 #[cfg(any(feature = "worker", feature = "ctl"))]
 pub mod worker;
+
+#[cfg(any(feature = "auth", feature = "ctl"))]
+pub mod auth;
+pub mod beneath;

@@ -137,11 +137,13 @@ pub enum Leniency {
     UnknownHeader,
     /// Request elements nobody knows, such as `wsp:PolicyReference`.
     UnknownRequestElement,
+    /// `wst:Delegatable` true, taken for false (govmomi and pyvmomi always send it).
+    DelegatableIgnored,
 }
 
 impl Leniency {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MessageIdCase,
         Self::TimestampAbsent,
         Self::TimestampIdUnqualified,
@@ -149,6 +151,7 @@ impl Leniency {
         Self::AddressingAbsent,
         Self::UnknownHeader,
         Self::UnknownRequestElement,
+        Self::DelegatableIgnored,
     ];
 
     /// The name in configuration and metrics.
@@ -162,6 +165,7 @@ impl Leniency {
             Self::AddressingAbsent => "addressing-absent",
             Self::UnknownHeader => "unknown-header",
             Self::UnknownRequestElement => "unknown-request-element",
+            Self::DelegatableIgnored => "delegatable-ignored",
         }
     }
 }

@@ -6,11 +6,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
+mod ceremony;
 pub mod check;
 pub mod check_sandbox;
+pub mod key;
 pub mod man;
 pub mod request;
 pub mod run;
+pub mod token;
 
 #[derive(Debug, Parser)]
 #[command(name = "chancery", version, about = "A hardware-backed Security Token Service", max_term_width = 100)]
@@ -27,6 +31,12 @@ enum Command {
     Check(check::Args),
     /// Prove from inside each process what its sandbox refuses
     CheckSandbox(check_sandbox::Args),
+    /// Look at the record and verify it
+    Audit(audit::Args),
+    /// Make a token, or let signers try its PIN again
+    Token(token::Args),
+    /// Make keys in the token, list them, certify them
+    Key(key::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
     /// Write the manual pages of this command
@@ -41,6 +51,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::CheckSandbox(args) => check_sandbox::run(&args),
+        Command::Audit(args) => audit::run(args),
+        Command::Token(args) => token::run(args),
+        Command::Key(args) => key::run(args),
         Command::Request(args) => request::run(args),
         Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }

@@ -6,11 +6,12 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 use tokio::sync::mpsc;
 
-use super::channel::{Closed, Duplex};
+use super::channel::{Closed, Duplex, Listener};
 
 /// Moves messages until the channel is over or the outgoing queue is closed: what arrives goes to
 /// `incoming`, in order; what is put into `outgoing` is sent. A full `incoming` stops the reading, so a
-/// peer that sends faster than this process works is held back by its own socket.
+/// peer that sends faster than this process works is held back by its own socket. What a peer said before
+/// it went is delivered even when its going is noticed first by a failed send.
 ///
 /// # Errors
 /// [`Closed`], with the reason the channel is over. An orderly end (the outgoing queue was dropped) is
@@ -30,6 +31,30 @@ where
     // after AsyncFd has deregistered it.
     let registered = unsafe { AsyncFd::register_with_interest(duplex, interest) };
     let mut io = registered.map_err(|error| Closed::Io(error.into()))?;
+    let end = converse(&mut io, &incoming, &mut outgoing).await;
+    if matches!(end, Err(Closed::Gone)) {
+        // The kernel reports a reset once, before the messages that came ahead of it.
+        for _ in 0..2 {
+            while let Ok(Some(message)) = io.get_mut().receive() {
+                if incoming.send(message).await.is_err() {
+                    return end;
+                }
+            }
+        }
+    }
+    end
+}
+
+async fn converse<In, Out>(
+    io: &mut AsyncFd<Duplex<In, Out>>,
+    incoming: &mpsc::Sender<In>,
+    outgoing: &mut mpsc::Receiver<Out>,
+) -> Result<(), Closed>
+where
+    In: BorshDeserialize,
+    Out: BorshSerialize,
+{
+    let interest = Interest::READABLE | Interest::WRITABLE;
     loop {
         let wants_write = io.get_ref().wants_write();
         let room = incoming.capacity() > 0;
@@ -70,4 +95,16 @@ where
             }
         }
     }
+}
+
+/// A listener that tells tokio when somebody waits. Accept until nobody does, then clear its readiness.
+///
+/// # Errors
+/// What the kernel says.
+pub fn listening(listener: Listener) -> std::io::Result<AsyncFd<Listener>> {
+    #[expect(unsafe_code, reason = "tokio asks that the descriptor stay the same while it is registered")]
+    // SAFETY: a Listener owns its socket, gives the same descriptor for life, and closes it only when dropped,
+    // after AsyncFd has deregistered it.
+    let registered = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
+    registered.map_err(Into::into)
 }

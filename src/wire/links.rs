@@ -129,6 +129,8 @@ pub enum IssuerToAuth {
         /// Why.
         failure: Failure,
     },
+    /// This voucher was taken; said before anything is done with it, so that it is never lodged again.
+    Redeemed(VoucherId),
 }
 
 /// issuer → signer.

@@ -99,6 +99,7 @@ pub const PERMITS: &[Permit] = &[
     opens(Link::AuditToAuth, 0, "head", KIB),
     row(Link::AuditToAuth, 1, "durable", OPEN, KIB),
     row(Link::AuditToAuth, 2, "not-durable", OPEN, KIB),
+    row(Link::IssuerToAuth, 2, "redeemed", ANY, KIB),
 ];
 
 impl Permit {

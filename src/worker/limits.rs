@@ -6,26 +6,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit};
 
 /// Descriptors kept for what is not a client: standard streams, listeners, peers, the runtime.
 const OWN_DESCRIPTORS: u64 = 64;
 
-/// Raises the limit on open descriptors as far as it goes and says how many connections fit under it, at
-/// most `wanted`.
+/// How many connections fit under the limit on open descriptors, at most `wanted`.
 pub(super) fn connections(wanted: u32) -> u32 {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
-    let needed = u64::from(wanted) + OWN_DESCRIPTORS;
-    let mut allowed = soft;
-    if soft < needed {
-        let raised = needed.min(hard);
-        if setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() {
-            allowed = raised;
-        }
-    }
-    let fitting = u32::try_from(allowed.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(u32::MAX).max(1);
+    let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+    let fitting = u32::try_from(soft.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(u32::MAX).max(1);
     if fitting < wanted {
-        tracing::warn!(event = "few-descriptors", limit = allowed, connections = fitting);
+        tracing::warn!(event = "few-descriptors", limit = soft, connections = fitting);
     }
     wanted.min(fitting)
 }

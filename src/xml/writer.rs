@@ -6,7 +6,7 @@
 //! again below. [`Writer::new`] holds its caller to that in debug builds; [`Writer::for_envelope`] does not,
 //! for documents that are never signed and whose readers look for a declaration in a certain place.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::ops::Range;
 
 use super::{chars, names};
@@ -16,7 +16,7 @@ use super::{chars, names};
 #[derive(Debug, Default)]
 pub struct Writer {
     out: String,
-    open: Vec<&'static str>,
+    open: Vec<Name>,
     scope: Vec<Binding>,
     start: Option<StartTag>,
     /// Escaped attribute values of the start tag that is still open.
@@ -35,7 +35,37 @@ struct Binding {
 #[derive(Debug)]
 struct StartTag {
     first_binding: usize,
-    attributes: Vec<(&'static str, Range<usize>)>,
+    attributes: Vec<(Name, Range<usize>)>,
+}
+
+/// A qualified name; the prefix may be empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name {
+    prefix: &'static str,
+    local: &'static str,
+}
+
+impl Name {
+    fn new(qualified: &'static str) -> Self {
+        let (prefix, local) = qualified.split_once(':').unwrap_or(("", qualified));
+        Self { prefix, local }
+    }
+
+    fn push_to(self, out: &mut String) {
+        if !self.prefix.is_empty() {
+            out.push_str(self.prefix);
+            out.push(':');
+        }
+        out.push_str(self.local);
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut name = String::new();
+        self.push_to(&mut name);
+        f.write_str(&name)
+    }
 }
 
 impl Writer {
@@ -53,8 +83,17 @@ impl Writer {
 
     /// Opens an element; `name` is its qualified name, `saml:Assertion` or `Assertion`.
     pub fn open(&mut self, name: &'static str) -> &mut Self {
+        self.open_name(Name::new(name))
+    }
+
+    /// Opens an element whose prefix depends on the reader.
+    pub fn open_in(&mut self, prefix: &'static str, local: &'static str) -> &mut Self {
+        self.open_name(Name { prefix, local })
+    }
+
+    fn open_name(&mut self, name: Name) -> &mut Self {
         self.flush();
-        debug_assert!(chars::split_qname(name).is_some(), "{name:?} is not a qualified name");
+        debug_assert!(chars::split_qname(&name.to_string()).is_some(), "{name} is not a qualified name");
         self.open.push(name);
         self.start = Some(StartTag { first_binding: self.scope.len(), attributes: Vec::new() });
         self
@@ -75,6 +114,15 @@ impl Writer {
 
     /// Adds an attribute to the element just opened, in any order.
     pub fn attribute(&mut self, name: &'static str, value: &str) -> &mut Self {
+        self.attribute_name(Name::new(name), value)
+    }
+
+    /// Adds an attribute whose prefix depends on the reader.
+    pub fn attribute_in(&mut self, prefix: &'static str, local: &'static str, value: &str) -> &mut Self {
+        self.attribute_name(Name { prefix, local }, value)
+    }
+
+    fn attribute_name(&mut self, name: Name, value: &str) -> &mut Self {
         let from = self.values.len();
         escape_attribute(value, &mut self.values);
         let range = from..self.values.len();
@@ -109,7 +157,7 @@ impl Writer {
         debug_assert!(name.is_some(), "nothing is open");
         if let Some(name) = name {
             self.out.push_str("</");
-            self.out.push_str(name);
+            name.push_to(&mut self.out);
             self.out.push('>');
         }
         let depth = self.open.len();
@@ -122,6 +170,11 @@ impl Writer {
     /// `<name>text</name>`.
     pub fn leaf(&mut self, name: &'static str, text: &str) -> &mut Self {
         self.open(name).text(text).close()
+    }
+
+    /// `<prefix:local>text</prefix:local>`.
+    pub fn leaf_in(&mut self, prefix: &'static str, local: &'static str, text: &str) -> &mut Self {
+        self.open_in(prefix, local).text(text).close()
     }
 
     /// Where the next content will begin, in octets from the start of the document.
@@ -146,26 +199,24 @@ impl Writer {
     }
 
     /// Namespace name and local name of an attribute: the order of canonical XML 1.0, section 2.2.
-    fn attribute_key(&self, name: &'static str) -> (&'static str, &'static str) {
-        match name.split_once(':') {
-            None => ("", name),
-            Some((prefix, local)) => {
-                let uri = self.resolve(prefix);
-                debug_assert!(uri.is_some(), "{name}: the prefix is not declared");
-                (uri.unwrap_or_default(), local)
-            }
+    fn attribute_key(&self, name: Name) -> (&'static str, &'static str) {
+        if name.prefix.is_empty() {
+            return ("", name.local);
         }
+        let uri = self.resolve(name.prefix);
+        debug_assert!(uri.is_some(), "{name}: the prefix is not declared");
+        (uri.unwrap_or_default(), name.local)
     }
 
     fn flush(&mut self) {
         let (Some(start), Some(name)) = (self.start.take(), self.open.last().copied()) else { return };
         let mut attributes = start.attributes;
-        attributes.sort_by_key(|(name, _)| self.attribute_key(name));
+        attributes.sort_by_key(|(name, _)| self.attribute_key(*name));
         self.check(name, start.first_binding, &attributes);
         self.scope[start.first_binding..].sort_by_key(|binding| binding.prefix);
 
         self.out.push('<');
-        self.out.push_str(name);
+        name.push_to(&mut self.out);
         for binding in &self.scope[start.first_binding..] {
             self.out.push_str(if binding.prefix.is_empty() { " xmlns" } else { " xmlns:" });
             self.out.push_str(binding.prefix);
@@ -174,25 +225,26 @@ impl Writer {
             self.out.push('"');
         }
         for (name, value) in attributes {
-            // Writing to a String cannot fail.
-            let _ = write!(self.out, " {name}=\"{}\"", &self.values[value]);
+            self.out.push(' ');
+            name.push_to(&mut self.out);
+            self.out.push_str("=\"");
+            self.out.push_str(&self.values[value]);
+            self.out.push('"');
         }
         self.out.push('>');
         self.values.clear();
     }
 
     /// The rules a caller can break: every used prefix is declared, and (strictly) every declared one used here.
-    fn check(&self, name: &'static str, first: usize, attributes: &[(&'static str, Range<usize>)]) {
+    fn check(&self, name: Name, first: usize, attributes: &[(Name, Range<usize>)]) {
         if cfg!(debug_assertions) {
-            let prefix = |name: &'static str| name.split_once(':').map_or("", |(prefix, _)| prefix);
-            let own = prefix(name);
+            let own = name.prefix;
             assert!(own.is_empty() || self.resolve(own).is_some(), "{name}: the prefix is not declared");
             for (at, binding) in self.scope[first..].iter().enumerate() {
                 let twice = self.scope[first..first + at].iter().any(|other| other.prefix == binding.prefix);
                 assert!(!twice, "{name} declares {:?} twice", binding.prefix);
                 let used = binding.prefix == own
-                    || (!binding.prefix.is_empty()
-                        && attributes.iter().any(|(name, _)| prefix(name) == binding.prefix));
+                    || (!binding.prefix.is_empty() && attributes.iter().any(|(name, _)| name.prefix == binding.prefix));
                 assert!(!self.strict || used, "{name} declares {:?} and does not use it", binding.prefix);
             }
         }

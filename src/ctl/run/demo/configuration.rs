@@ -95,7 +95,7 @@ pub(super) fn write_rest(layout: &Layout, keys: &[Key]) -> io::Result<()> {
     put(layout, "audit.d/audit.toml", "directory = \"../../record\"\nrotate_mib = 64\n")?;
     put(layout, "auth.d/auth.toml", "# The defaults are what most services want.\n")?;
     put(layout, "issuer.d/issuer.toml", &issuer(keys))?;
-    put(layout, "signer.d/signer.toml", &signer(keys))?;
+    put(layout, "signer.d/signer.toml", &signer(layout, keys))?;
     for (name, party) in [("microsoft", microsoft()), ("generic", generic())] {
         put(layout, &format!("auth.d/relying-parties/{name}.toml"), &party.0)?;
         put(layout, &format!("issuer.d/relying-parties/{name}.toml"), &party.1)?;
@@ -105,10 +105,10 @@ pub(super) fn write_rest(layout: &Layout, keys: &[Key]) -> io::Result<()> {
 
 /// `signer.d/signer.toml` as the ceremony needs it: the token, and no key yet.
 pub(super) fn write_signer(layout: &Layout, keys: &[Key]) -> io::Result<()> {
-    put(layout, "signer.d/signer.toml", &signer(keys))
+    put(layout, "signer.d/signer.toml", &signer(layout, keys))
 }
 
-fn signer(keys: &[Key]) -> String {
+fn signer(layout: &Layout, keys: &[Key]) -> String {
     let mut text = format!(
         r#"module = "{}"
 token_label = "{}"
@@ -116,7 +116,7 @@ profile = "softhsm2"
 sessions = 2
 state_directory = "../../state"
 "#,
-        super::custody::module().display(),
+        layout.module.display(),
         super::custody::LABEL,
     );
     for key in keys {
@@ -218,7 +218,7 @@ mod tests {
     /// The demo's configuration with certificates of keys made here.
     fn written() -> (tempfile::TempDir, PathBuf) {
         let root = tempfile::tempdir().unwrap();
-        let layout = Layout { root: root.path().to_owned() };
+        let layout = Layout { root: root.path().to_owned(), module: custody::module() };
         let keys: Vec<Key> = custody::keys(&layout);
         for key in &keys {
             let Some(path) = &key.certificate else { continue };

@@ -1,0 +1,74 @@
+//! What auth measures.
+
+use super::password::Counters;
+use super::reason::{ALLOWED, Reason};
+use crate::metrics::{Histogram, IntCounterVec, IntGauge, Metrics};
+
+/// Every metric of this process.
+#[derive(Debug, Clone)]
+pub(super) struct Gauges {
+    /// `chancery_authentications_total{outcome}`: `METHOD-OUTCOME`.
+    pub(super) authentications: IntCounterVec,
+    /// `chancery_decisions_total{reason}`.
+    pub(super) decisions: IntCounterVec,
+    /// `chancery_decision_seconds`: from submission to answer.
+    pub(super) seconds: Histogram,
+    /// `chancery_argon2_queue`.
+    pub(super) queue: IntGauge,
+    /// Of the password part.
+    pub(super) password: Counters,
+    /// `chancery_violations_total{link}`.
+    pub(super) violations: IntCounterVec,
+    /// `chancery_workers`.
+    pub(super) workers: IntGauge,
+    /// `chancery_reloads_total{outcome}`.
+    pub(super) reloads: IntCounterVec,
+    /// `chancery_refusals_not_recorded_total`.
+    pub(super) unrecorded: crate::metrics::IntCounter,
+}
+
+impl Gauges {
+    /// Makes them all.
+    #[must_use]
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        let words: Vec<&str> = Reason::WORDS.iter().copied().chain([ALLOWED]).collect();
+        let outcomes = ["password-accepted", "password-refused", "password-throttled", "password-busy"];
+        Self {
+            authentications: metrics.counters(
+                "chancery_authentications_total",
+                "Credentials judged, by method and outcome.",
+                "outcome",
+                &outcomes,
+            ),
+            decisions: metrics.counters("chancery_decisions_total", "Requests decided.", "reason", &words),
+            seconds: metrics.seconds("chancery_decision_seconds", "From submission to answer."),
+            queue: metrics.gauge("chancery_argon2_queue", "Passwords waiting to be verified."),
+            password: Counters {
+                cache_hits: metrics.counter("chancery_password_cache_hits_total", "Passwords accepted from memory."),
+                throttled: metrics.counters(
+                    "chancery_throttled_total",
+                    "Passwords not tried, by whose budget was used up.",
+                    "by",
+                    &["user", "address"],
+                ),
+            },
+            violations: metrics.counters(
+                "chancery_violations_total",
+                "Channels closed because the peer broke the protocol.",
+                "link",
+                &[super::worker::LINK, super::ISSUER_LINK, super::AUDIT_LINK],
+            ),
+            workers: metrics.gauge("chancery_workers", "Connected workers."),
+            reloads: metrics.counters(
+                "chancery_reloads_total",
+                "Configurations read on SIGHUP.",
+                "outcome",
+                &["taken", "refused"],
+            ),
+            unrecorded: metrics.counter(
+                "chancery_refusals_not_recorded_total",
+                "Entries on refused strangers that the record did not take.",
+            ),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What becomes of one submission, step by step: fresh, known endpoint, proven; only then is the wish looked
+//! at; decided, recorded, lodged, answered. Each step that fails ends it with a reason; the client learns no
+//! more than `reason` lets it.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tracing::{error, info};
+
+use super::gauges::Gauges;
+use super::order::{self, Decided, Proven};
+use super::password::Passwords;
+use super::reason::{ALLOWED, Reason, recorded};
+use super::record::Record;
+use super::strangers::Strangers;
+use super::timestamp;
+use super::vouchers::{ChannelNumber, Vouchers};
+use crate::config::auth::Auth;
+use crate::config::auth::users::Account;
+use crate::sys::failpoint::failpoint;
+use crate::wire::evidence::{Evidence, Refused, Submission, Vouched};
+use crate::wire::ids::Peer;
+use crate::wire::links::AuthToWorker;
+use crate::wire::order::{Authentication, Method, Order, Voucher};
+use crate::wire::record::{AuthEntry, Decision, DecisionPrivate};
+use crate::wire::{Millis, VoucherId};
+
+/// Everything a request needs.
+#[derive(Debug)]
+pub(super) struct Office {
+    config: RwLock<Arc<Auth>>,
+    passwords: Passwords,
+    /// Refusals of people not known.
+    pub(super) strangers: Strangers,
+    /// The way into the record.
+    pub(super) record: Record,
+    /// The way to issuer.
+    pub(super) vouchers: Vouchers,
+    /// Metrics.
+    pub(super) gauges: Gauges,
+}
+
+/// A refusal is for the record in full once its requestor is known.
+enum Outcome {
+    Order(Box<Order>),
+    Stranger(Reason),
+    Known(Reason),
+}
+
+impl Office {
+    /// Puts the parts together.
+    #[must_use]
+    pub(super) fn new(config: Auth, passwords: Passwords, record: Record, vouchers: Vouchers, gauges: Gauges) -> Self {
+        let config = RwLock::new(Arc::new(config));
+        Self { config, passwords, strangers: Strangers::default(), record, vouchers, gauges }
+    }
+
+    /// The configuration of this moment. A request keeps the one it began with.
+    #[must_use]
+    pub(super) fn config(&self) -> Arc<Auth> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Can a request be answered with a voucher now?
+    pub(super) fn ready(&self) -> bool {
+        self.record.up() && self.vouchers.up()
+    }
+
+    /// Puts a new configuration in place.
+    pub(super) fn reconfigure(&self, config: Auth) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.passwords.forget();
+    }
+
+    /// Decides one submission, from the channel `number` of the worker `peer`.
+    pub(super) async fn answer(&self, peer: Peer, number: ChannelNumber, submission: Submission) -> AuthToWorker {
+        let timer = self.gauges.seconds.start_timer();
+        let correlation = submission.correlation;
+        let source = submission.source;
+        let config = self.config();
+        let lodged = match self.decide(&config, submission).await {
+            Outcome::Order(order) => self.lodge(&config, peer, number, *order).await,
+            Outcome::Known(reason) => Err(reason),
+            Outcome::Stranger(reason) => {
+                self.strangers.note(source, reason, correlation);
+                Err(reason)
+            }
+        };
+        timer.observe_duration();
+        let word = lodged.as_ref().err().map_or(ALLOWED, |reason| reason.word());
+        self.gauges.decisions.with_label_values(&[word]).inc();
+        match lodged {
+            Ok(voucher) => AuthToWorker::Vouched(Vouched { correlation, voucher }),
+            Err(reason) => AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }),
+        }
+    }
+
+    async fn decide(&self, config: &Auth, submission: Submission) -> Outcome {
+        let Submission { correlation, endpoint, source, timestamp, evidence, wish } = submission;
+        if let Err(reason) = timestamp::judge(&config.timestamp, timestamp, Millis::now()) {
+            return Outcome::Stranger(reason);
+        }
+        if !config.endpoints.contains(endpoint.as_str()) {
+            return Outcome::Stranger(Reason::Endpoint);
+        }
+        let Evidence::Password { username, password } = evidence;
+        let account = self.passwords.verify(config, &username, password, source).await;
+        self.count(&account);
+        let account = match account {
+            Ok(account) => account,
+            Err(reason) => return Outcome::Stranger(reason),
+        };
+        let instant = Millis::now();
+        failpoint("verified");
+        let authentication = Authentication { method: Method::Password, instant };
+        let proven = Proven { correlation, endpoint: &endpoint, source, account, authentication, wish: &wish };
+        let Decided { order, relying_party, policies } = order::decide(config, &proven, instant);
+        let decision = Decision {
+            instant,
+            correlation,
+            endpoint: endpoint.clone(),
+            source,
+            method: Method::Password,
+            relying_party,
+            allowed: order.is_ok(),
+            reason: recorded(order.as_ref().err().map_or(ALLOWED, |reason| reason.word())),
+            policies,
+        };
+        info!(
+            correlation = %correlation,
+            event = "decided",
+            account = ?account.name,
+            relying_party = decision.relying_party.as_deref().unwrap_or("-"),
+            allowed = decision.allowed,
+            reason = decision.reason.as_str(),
+        );
+        let entry = AuthEntry::Decision(decision, DecisionPrivate { account: account.name.clone() });
+        if let Err(reason) = self.record.append(entry, config.limits.audit_deadline).await {
+            error!(correlation = %correlation, event = "not-recorded");
+            return Outcome::Known(reason);
+        }
+        failpoint("recorded");
+        match order {
+            Ok(order) => Outcome::Order(Box::new(order)),
+            Err(reason) => Outcome::Known(reason),
+        }
+    }
+
+    async fn lodge(
+        &self,
+        config: &Auth,
+        worker: Peer,
+        number: ChannelNumber,
+        order: Order,
+    ) -> Result<VoucherId, Reason> {
+        let id = VoucherId::random();
+        let limits = config.limits;
+        let voucher = Voucher { id, worker, order };
+        self.vouchers.lodge(voucher, number, limits.voucher_ttl, limits.issuer_deadline).await?;
+        failpoint("vouchered");
+        Ok(id)
+    }
+
+    fn count(&self, account: &Result<&Account, Reason>) {
+        let outcome = match account {
+            Ok(_) => "password-accepted",
+            Err(Reason::Throttled) => "password-throttled",
+            Err(Reason::QueueFull) => "password-busy",
+            Err(_) => "password-refused",
+        };
+        self.gauges.authentications.with_label_values(&[outcome]).inc();
+    }
+}

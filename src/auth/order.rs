@@ -1,0 +1,109 @@
+//! From an authenticated account and its wish to the order for exactly one token. Nothing here runs before
+//! the requestor has proved himself (R-T009), and nothing the client sends becomes a value in the token.
+
+use std::net::IpAddr;
+
+use super::policy::{Circumstances, authorise};
+use super::reason::Reason;
+use super::{claims, lifetime};
+use crate::config::auth::Auth;
+use crate::config::auth::users::Account;
+use crate::wire::evidence::{Operation, Wish};
+use crate::wire::order::{Authentication, Confirmation, Order, RequestIntegrity};
+use crate::wire::{Correlation, List, Millis, Text};
+
+/// Octets of an order, at most: it must fit the voucher's permit and issuer's entry in the record.
+const LARGEST: usize = 192 * 1024;
+
+/// A request whose sender is known.
+#[derive(Debug)]
+pub(super) struct Proven<'a> {
+    /// Names the request.
+    pub(super) correlation: Correlation,
+    /// The endpoint.
+    pub(super) endpoint: &'a str,
+    /// Where from.
+    pub(super) source: IpAddr,
+    /// Who.
+    pub(super) account: &'a Account,
+    /// How and when.
+    pub(super) authentication: Authentication,
+    /// What for.
+    pub(super) wish: &'a Wish,
+}
+
+/// What was decided, for the record.
+#[derive(Debug)]
+pub(super) struct Decided {
+    /// The order, or why there is none.
+    pub(super) order: Result<Order, Reason>,
+    /// The relying party, when one was found.
+    pub(super) relying_party: Option<Text<128>>,
+    /// The policies that decided, when it came to that.
+    pub(super) policies: List<Text<128>, 16>,
+}
+
+/// Decides.
+pub(super) fn decide(config: &Auth, proven: &Proven<'_>, now: Millis) -> Decided {
+    let mut decided = Decided { order: Err(Reason::Scope), relying_party: None, policies: List::default() };
+    decided.order = draw_up(config, proven, now, &mut decided.relying_party, &mut decided.policies);
+    decided
+}
+
+fn draw_up(
+    config: &Auth,
+    proven: &Proven<'_>,
+    now: Millis,
+    relying_party: &mut Option<Text<128>>,
+    policies: &mut List<Text<128>, 16>,
+) -> Result<Order, Reason> {
+    let Proven { account, wish, .. } = *proven;
+    let Operation::Issue = wish.operation;
+    let party = config.parties.find(wish.applies_to.as_deref()).ok_or(Reason::Scope)?;
+    *relying_party = Some(party.name.clone());
+    let token_type = match wish.token_type {
+        None => *party.token_types.first().expect("the configuration names at least one"),
+        Some(kind) if party.token_types.contains(&kind) => kind,
+        Some(_) => return Err(Reason::TokenType),
+    };
+    // No key type asked for means bearer here, as for the clients of AD FS; the standard's SymmetricKey
+    // would turn a client that forgot to ask away (R-T024).
+    let confirmation = match wish.key_type {
+        None => Confirmation::Bearer,
+        Some(kind) => kind.confirmation().ok_or(Reason::KeyType)?,
+    };
+    if wish.key_size.is_some_and(|bits| bits != 0) {
+        return Err(Reason::KeySize);
+    }
+    let latest_expiry = lifetime::settle(party, &config.timestamp, wish.lifetime, now)?;
+    let seen = Circumstances {
+        token_type,
+        method: proven.authentication.method,
+        endpoint: proven.endpoint,
+        source: proven.source,
+    };
+    let verdict = authorise(&config.users.vocabulary, party, account, seen);
+    *policies = verdict.policies;
+    if let Some(reason) = verdict.refused {
+        return Err(reason);
+    }
+    let order = Order {
+        correlation: proven.correlation,
+        relying_party: party.name.clone(),
+        token_type,
+        subject: claims::subject(&party.subject, account)?,
+        claims: claims::ordered(claims::shape(&party.claims, account, &wish.claims)?)?,
+        confirmation,
+        not_before: None,
+        latest_expiry,
+        authentication: proven.authentication,
+        request: RequestIntegrity::Transport,
+    };
+    match borsh::object_length(&order) {
+        Ok(length) if length <= LARGEST => Ok(order),
+        _ => Err(Reason::TooMuch),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! Is this the user's password? Unknown, wrong, disabled and empty cost the same work and get the same
+//! answer (R-T142, A-45). A success is remembered for at most a minute under a keyed MAC; a failure never is,
+//! so that trying a wrong password twice costs twice. The same guess made many times at once is tried once.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::hmac;
+use tokio::sync::watch;
+
+use super::pool::{Full, Pool};
+use super::reason::Reason;
+use super::throttle::{Exhausted, Throttle};
+use crate::config::auth::users::{Account, Hash};
+use crate::config::auth::{Auth, PasswordRules};
+use crate::metrics::{IntCounter, IntCounterVec};
+use crate::wire::{Secret, Text};
+
+type Mac = [u8; 32];
+
+/// Counters of this part.
+#[derive(Debug, Clone)]
+pub(super) struct Counters {
+    /// Successes answered from memory.
+    pub(super) cache_hits: IntCounter,
+    /// Guesses not tried, by whose budget was used up.
+    pub(super) throttled: IntCounterVec,
+}
+
+/// Verifies passwords.
+#[derive(Debug)]
+pub(super) struct Passwords {
+    key: hmac::Key,
+    pool: Pool,
+    state: Arc<Mutex<State>>,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    throttle: Throttle,
+    /// Successes, and until when they hold.
+    cache: HashMap<Mac, Instant>,
+    /// Guesses being tried.
+    flights: HashMap<Mac, watch::Receiver<Option<bool>>>,
+    /// Goes up when users change: what was begun before is not remembered after.
+    generation: u64,
+}
+
+impl Passwords {
+    /// With a MAC key that lives and dies with this process.
+    ///
+    /// # Panics
+    /// When the kernel has no randomness to give.
+    #[must_use]
+    pub(super) fn new(pool: Pool, counters: Counters) -> Self {
+        let mut octets = [0; 32];
+        getrandom::fill(&mut octets).expect("the kernel's random number generator answers");
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &octets);
+        zeroize::Zeroize::zeroize(&mut octets);
+        Self { key, pool, state: Arc::default(), counters }
+    }
+
+    /// Forgets every success. Call when the users have changed.
+    pub(super) fn forget(&self) {
+        let mut state = lock(&self.state);
+        state.cache.clear();
+        state.generation += 1;
+    }
+
+    /// Gives the account when the password is its own and it may be used.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownUser`], [`Reason::WrongPassword`], [`Reason::Disabled`] and [`Reason::Throttled`],
+    /// which a client cannot tell apart; [`Reason::QueueFull`].
+    pub(super) async fn verify<'a>(
+        &self,
+        config: &'a Auth,
+        username: &Text<256>,
+        password: Secret<1024>,
+        source: IpAddr,
+    ) -> Result<&'a Account, Reason> {
+        let account = config.users.find(username);
+        let hash = account.map_or(&config.users.dummy, |account| &account.hash);
+        // Only a usable account's success is ever remembered, so a memory cannot answer for any other.
+        let usable = account.is_some_and(|account| !account.disabled) & !password.expose().is_empty();
+        let mac = self.mac(username, &password, hash);
+        let right = match self.flight(config, mac, usable, username, hash, password, source)? {
+            Flight::Landed => true,
+            Flight::Under(mut way) => {
+                let landed = way.wait_for(Option::is_some).await;
+                landed.is_ok_and(|right| *right == Some(true))
+            }
+        };
+        match account {
+            None => Err(Reason::UnknownUser),
+            Some(account) if account.disabled => Err(Reason::Disabled),
+            Some(account) if right && usable => Ok(account),
+            Some(_) => Err(Reason::WrongPassword),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of verify, kept apart so that its lock is seen to end")]
+    fn flight(
+        &self,
+        config: &Auth,
+        mac: Mac,
+        usable: bool,
+        username: &str,
+        hash: &Hash,
+        password: Secret<1024>,
+        source: IpAddr,
+    ) -> Result<Flight, Reason> {
+        let (rules, memory) = (config.throttle, config.password);
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        if let Some(way) = state.flights.get(&mac) {
+            return Ok(Flight::Under(way.clone()));
+        }
+        // Before the memory is asked: else guesses at a user just seen would be free.
+        let charge = state.throttle.charge(&rules, username, source, now).map_err(|exhausted| {
+            let whose = match exhausted {
+                Exhausted::User => "user",
+                Exhausted::Address => "address",
+            };
+            self.counters.throttled.with_label_values(&[whose]).inc();
+            Reason::Throttled
+        })?;
+        if state.cache.get(&mac).is_some_and(|until| *until > now) {
+            state.throttle.right(&rules, charge, now);
+            self.counters.cache_hits.inc();
+            return Ok(Flight::Landed);
+        }
+        let (landing, way) = watch::channel(None);
+        let (shared, hash, generation) = (self.state.clone(), hash.clone(), state.generation);
+        let submitted = self.pool.submit(move || {
+            let right = hash.fits(password.expose());
+            drop(password);
+            let mut state = lock(&shared);
+            state.flights.remove(&mac);
+            if right && usable {
+                let now = Instant::now();
+                state.throttle.right(&rules, charge, now);
+                if state.generation == generation {
+                    state.remember(mac, &memory, now);
+                }
+            }
+            drop(state);
+            landing.send_replace(Some(right));
+        });
+        if submitted == Err(Full) {
+            state.throttle.refund(&rules, charge);
+            return Err(Reason::QueueFull);
+        }
+        state.flights.insert(mac, way.clone());
+        Ok(Flight::Under(way))
+    }
+
+    /// Names this guess at this hash without saying anything of it.
+    fn mac(&self, username: &str, password: &Secret<1024>, hash: &Hash) -> Mac {
+        let (salt, output) = hash.version();
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [username.as_bytes(), password.expose(), salt, output] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut mac = [0; 32];
+        mac.copy_from_slice(context.sign().as_ref());
+        mac
+    }
+}
+
+enum Flight {
+    Landed,
+    Under(watch::Receiver<Option<bool>>),
+}
+
+impl State {
+    fn remember(&mut self, mac: Mac, memory: &PasswordRules, now: Instant) {
+        if memory.cache == Duration::ZERO {
+            return;
+        }
+        if self.cache.len() >= memory.cache_entries {
+            self.cache.retain(|_, until| *until > now);
+        }
+        if self.cache.len() < memory.cache_entries {
+            self.cache.insert(mac, now + memory.cache);
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

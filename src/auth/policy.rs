@@ -1,0 +1,69 @@
+//! Asks Cedar: may this account have a token for this relying party? No is the answer whenever any policy
+//! cannot be evaluated, for the one passed over might have forbidden it.
+
+use std::net::IpAddr;
+
+use cedar_policy::{Authorizer, Context, Decision, Request, RestrictedExpression};
+
+use super::reason::Reason;
+use crate::config::auth::party::Party;
+use crate::config::auth::policy::{Vocabulary, uid};
+use crate::config::auth::users::Account;
+use crate::wire::order::{Method, TokenType};
+use crate::wire::{List, Text};
+
+/// What the policies see of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances<'a> {
+    /// The kind of token.
+    pub(super) token_type: TokenType,
+    /// How the requestor proved himself.
+    pub(super) method: Method,
+    /// The endpoint.
+    pub(super) endpoint: &'a str,
+    /// Where from.
+    pub(super) source: IpAddr,
+}
+
+/// What the policies said, and which of them.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Verdict {
+    /// Nothing when it is permitted.
+    pub(super) refused: Option<Reason>,
+    /// The policies that decided, in order of their ids; the first sixteen.
+    pub(super) policies: List<Text<128>, 16>,
+}
+
+/// Evaluates one party's policies.
+pub(super) fn authorise(vocabulary: &Vocabulary, party: &Party, account: &Account, seen: Circumstances<'_>) -> Verdict {
+    let Some(request) = request(vocabulary, party, account, seen) else {
+        return Verdict { refused: Some(Reason::PolicyError), policies: List::default() };
+    };
+    let response = Authorizer::new().is_authorized(&request, &party.policies, &account.entities);
+    let mut ids: Vec<Text<128>> =
+        response.diagnostics().reason().filter_map(|id| Text::new(id.to_string()).ok()).collect();
+    ids.sort();
+    ids.truncate(16);
+    let refused = if response.diagnostics().errors().next().is_some() {
+        Some(Reason::PolicyError)
+    } else if response.decision() == Decision::Allow {
+        None
+    } else {
+        Some(Reason::Policy)
+    };
+    Verdict { refused, policies: List::new(ids).unwrap_or_default() }
+}
+
+fn request(vocabulary: &Vocabulary, party: &Party, account: &Account, seen: Circumstances<'_>) -> Option<Request> {
+    let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
+    let context = Context::from_pairs([
+        ("token_type".to_owned(), string(seen.token_type.name())),
+        ("method".to_owned(), string(seen.method.name())),
+        ("endpoint".to_owned(), string(seen.endpoint)),
+        ("source".to_owned(), RestrictedExpression::new_ip(seen.source.to_string())),
+    ]);
+    let action = uid("Action", "Issue");
+    let (principal, resource) = (account.principal.clone(), party.resource.clone());
+    Request::new(principal, action, resource, context.ok()?, Some(vocabulary.schema())).ok()
+}

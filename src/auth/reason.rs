@@ -1,0 +1,91 @@
+//! Every way a request can end, and what of it a client may learn. The word goes to the record and the log;
+//! the client is told the [`Refusal`], the same one for everything that would tell it who exists.
+
+use crate::wire::Text;
+use crate::wire::evidence::Refusal;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $word:literal => $refusal:expr,)*) => {
+        /// Why there is no voucher.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Reason { $($(#[$doc])* $name,)* }
+
+        impl Reason {
+            /// Every word, for metrics.
+            pub(super) const WORDS: &'static [&'static str] = &[$($word,)*];
+
+            /// The short word for the record and the log.
+            #[must_use]
+            pub(super) fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// What the client is told.
+            #[must_use]
+            pub(super) fn refusal(self) -> Refusal {
+                match self { $(Self::$name => $refusal,)* }
+            }
+        }
+    };
+}
+
+const BUSY: Refusal = Refusal::Busy { retry_after_s: 2 };
+
+reasons! {
+    /// `auth.toml` does not name this endpoint.
+    Endpoint = "endpoint" => Refusal::RequestFailed,
+    /// `timestamp.required`, and there is none.
+    NoTimestamp = "no-timestamp" => Refusal::InvalidSecurity,
+    /// `Expires` is not after `Created` (R-W010).
+    MalformedTimestamp = "malformed-timestamp" => Refusal::InvalidSecurity,
+    /// R-W011.
+    StaleTimestamp = "stale-timestamp" => Refusal::MessageExpired,
+    /// No such account.
+    UnknownUser = "unknown-user" => Refusal::FailedAuthentication,
+    /// The password does not fit, or is empty.
+    WrongPassword = "wrong-password" => Refusal::FailedAuthentication,
+    /// The account is disabled, whatever the password.
+    Disabled = "disabled" => Refusal::FailedAuthentication,
+    /// Too many wrong passwords for this user or from this address; this one was not tried.
+    Throttled = "throttled" => Refusal::FailedAuthentication,
+    /// More passwords wait to be verified than may.
+    QueueFull = "queue-full" => BUSY,
+    /// Nobody is at this address, or there is none and no default (R-T020, R-T021).
+    Scope = "scope" => Refusal::InvalidScope,
+    /// A kind of token this party does not take (R-T023).
+    TokenType = "token-type" => Refusal::BadRequest,
+    /// A key type no token here is bound by yet: understood, and refused (R-T024).
+    KeyType = "key-type" => Refusal::RequestFailed,
+    /// A key size where there is no key (R-T025).
+    KeySize = "key-size" => Refusal::InvalidRequest,
+    /// A lifetime that cannot be (R-T026).
+    Lifetime = "lifetime" => Refusal::InvalidTimeRange,
+    /// A claim the client cannot do without and cannot have (R-T027).
+    ClaimWithheld = "claim-withheld" => Refusal::RequestFailed,
+    /// The policies do not permit it.
+    Policy = "policy" => Refusal::RequestFailed,
+    /// A policy could not be evaluated; none is passed over.
+    PolicyError = "policy-error" => Refusal::RequestFailed,
+    /// The account has no value for the subject's name.
+    NoSubject = "no-subject" => Refusal::RequestFailed,
+    /// More or longer claim values than an order holds.
+    TooMuch = "too-much" => Refusal::RequestFailed,
+    /// The record did not confirm in time.
+    NotRecorded = "not-recorded" => BUSY,
+    /// Issuer did not take the voucher in time.
+    NotLodged = "not-lodged" => BUSY,
+    /// Issuer refused the order.
+    Declined = "declined" => Refusal::RequestFailed,
+}
+
+/// The word of a request that was allowed.
+pub(super) const ALLOWED: &str = "allowed";
+
+/// A word as the record holds it.
+///
+/// # Panics
+/// Never: every word is a short literal.
+#[must_use]
+pub(super) fn recorded(word: &'static str) -> Text<64> {
+    Text::new(word).expect("words of this file are short")
+}

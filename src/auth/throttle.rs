@@ -1,0 +1,214 @@
+//! How often somebody may be wrong: a budget of wrong passwords for each user name and each address. A guess
+//! is paid before it is tried and paid back when it was right, so that guesses sent all at once gain
+//! nothing. Nobody is locked out for good, and not at all where he came from before: a user name and an
+//! address that were right together have a budget of their own, which strangers cannot use up.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::config::auth::ThrottleRules;
+
+/// Names or addresses kept in mind; those beyond share one budget.
+const KEYS: usize = 65_536;
+/// Pairs of user and address that were right together.
+const PROVEN: usize = 8_192;
+/// How long a pair is good for.
+const PROVEN_FOR: Duration = Duration::from_secs(12 * 3600);
+
+/// Whose budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exhausted {
+    /// The user name's.
+    User,
+    /// The address's.
+    Address,
+}
+
+/// A guess paid for.
+#[derive(Debug, Clone, Copy)]
+#[must_use]
+pub(super) struct Charge {
+    user: u64,
+    address: u64,
+    pair: u64,
+}
+
+/// All budgets.
+#[derive(Debug, Default)]
+pub(super) struct Throttle {
+    // Keys are keyed hashes: names of any length cost the same, and two that collide share a budget.
+    hasher: RandomState,
+    users: Budgets,
+    addresses: Budgets,
+    proven: HashMap<u64, Instant>,
+}
+
+impl Throttle {
+    /// Pays for one guess.
+    ///
+    /// # Errors
+    /// Whose budget is used up; then nothing was paid.
+    pub(super) fn charge(
+        &mut self,
+        rules: &ThrottleRules,
+        user: &str,
+        address: IpAddr,
+        now: Instant,
+    ) -> Result<Charge, Exhausted> {
+        let network = network(address);
+        let pair = self.hasher.hash_one((user, network));
+        let proven = self.proven.get(&pair).is_some_and(|until| *until > now);
+        let user = if proven { pair } else { self.hasher.hash_one(user) };
+        let address = self.hasher.hash_one(network);
+        if !self.addresses.pay(address, Pace::new(rules.address_burst, rules.address_per_minute), now) {
+            return Err(Exhausted::Address);
+        }
+        if !self.users.pay(user, Pace::new(rules.user_burst, rules.user_per_minute), now) {
+            self.addresses.pay_back(address, Pace::new(rules.address_burst, rules.address_per_minute));
+            return Err(Exhausted::User);
+        }
+        Ok(Charge { user, address, pair })
+    }
+
+    /// Pays a guess back that was not tried.
+    pub(super) fn refund(&mut self, rules: &ThrottleRules, charge: Charge) {
+        self.users.pay_back(charge.user, Pace::new(rules.user_burst, rules.user_per_minute));
+        self.addresses.pay_back(charge.address, Pace::new(rules.address_burst, rules.address_per_minute));
+    }
+
+    /// Pays a guess back that was right, and keeps in mind where from.
+    pub(super) fn right(&mut self, rules: &ThrottleRules, charge: Charge, now: Instant) {
+        self.refund(rules, charge);
+        if self.proven.len() >= PROVEN && !self.proven.contains_key(&charge.pair) {
+            self.proven.retain(|_, until| *until > now);
+        }
+        if self.proven.len() < PROVEN || self.proven.contains_key(&charge.pair) {
+            self.proven.insert(charge.pair, now + PROVEN_FOR);
+        }
+    }
+}
+
+/// Who has the smallest block of IPv6 a customer is given has 2^64 addresses.
+fn network(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address) & !u128::from(u64::MAX),
+    }
+}
+
+/// So many at once, and then one each interval.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    interval: Duration,
+    reach: Duration,
+}
+
+impl Pace {
+    fn new(burst: u32, per_minute: u32) -> Self {
+        let interval = Duration::from_secs(60) / per_minute.max(1);
+        Self { interval, reach: interval * burst }
+    }
+}
+
+/// For each key the instant at which everything will be forgiven.
+#[derive(Debug, Default)]
+struct Budgets {
+    debts: HashMap<u64, Instant>,
+    rest: Option<Instant>,
+    swept: Option<Instant>,
+}
+
+impl Budgets {
+    fn pay(&mut self, key: u64, pace: Pace, now: Instant) -> bool {
+        if self.debts.len() >= KEYS && self.swept.is_none_or(|at| now - at >= Duration::from_secs(1)) {
+            self.debts.retain(|_, until| *until > now);
+            self.swept = Some(now);
+        }
+        let full = self.debts.len() >= KEYS && !self.debts.contains_key(&key);
+        let debt = if full { self.rest.get_or_insert(now) } else { self.debts.entry(key).or_insert(now) };
+        let next = (*debt).max(now) + pace.interval;
+        let affordable = next - now <= pace.reach;
+        if affordable {
+            *debt = next;
+        }
+        affordable
+    }
+
+    fn pay_back(&mut self, key: u64, pace: Pace) {
+        if let Some(debt) = self.debts.get_mut(&key) {
+            *debt = debt.checked_sub(pace.interval).unwrap_or(*debt);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: ThrottleRules =
+        ThrottleRules { user_burst: 3, user_per_minute: 6, address_burst: 5, address_per_minute: 60 };
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+
+    #[test]
+    fn wrong_guesses_are_stopped_by_user_and_forgiven_in_time() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        for _ in 0..3 {
+            let _charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        }
+        assert_eq!(throttle.charge(&RULES, "alice", AWAY, now).unwrap_err(), Exhausted::User);
+        assert!(throttle.charge(&RULES, "bob", AWAY, now).is_ok());
+        assert!(throttle.charge(&RULES, "alice", AWAY, now + Duration::from_secs(11)).is_ok());
+    }
+
+    #[test]
+    fn one_address_cannot_try_every_name() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        for name in ["a", "b", "c", "d", "e"] {
+            let _charge = throttle.charge(&RULES, name, HOME, now).unwrap();
+        }
+        assert_eq!(throttle.charge(&RULES, "f", HOME, now).unwrap_err(), Exhausted::Address);
+        assert!(throttle.charge(&RULES, "f", AWAY, now).is_ok());
+    }
+
+    #[test]
+    fn right_guesses_cost_nothing() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        for _ in 0..1000 {
+            let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+            throttle.right(&RULES, charge, now);
+        }
+    }
+
+    #[test]
+    fn strangers_cannot_lock_a_user_out_of_where_he_was_right_before() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        throttle.right(&RULES, charge, now);
+        while throttle.charge(&RULES, "alice", AWAY, now).is_ok() {}
+        assert!(throttle.charge(&RULES, "alice", HOME, now).is_ok());
+    }
+
+    #[test]
+    fn the_tables_stay_within_their_bounds() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let rules = ThrottleRules { address_burst: 1_000_000, ..RULES };
+        for number in 0..KEYS + 10 {
+            let _ = throttle.charge(&rules, &number.to_string(), HOME, now);
+        }
+        assert!(throttle.users.debts.len() <= KEYS);
+        // Beyond the bound names share a budget, and that is used up.
+        assert_eq!(throttle.charge(&rules, "one more", HOME, now).unwrap_err(), Exhausted::User);
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_share_a_budget() {
+        let (a, b, c) = ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1");
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network(a), network(b));
+        assert_ne!(network(a), network(c));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+    }
+}

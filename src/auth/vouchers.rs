@@ -1,0 +1,227 @@
+//! Lodging vouchers at issuer. A voucher is kept until issuer says it was redeemed or its seconds are over,
+//! and is lodged again when issuer was restarted in between. Issuer says `Redeemed` before it does anything
+//! with a voucher, and what it said before it died is read before its death is noticed, so a voucher that was
+//! taken is never lodged again: single use survives a crash of issuer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::dial::{Dial, Line};
+use super::reason::Reason;
+use crate::wire::VoucherId;
+use crate::wire::links::{AuthToIssuer, IssuerToAuth};
+use crate::wire::order::Voucher;
+
+/// Calls on their way; with more than these, new ones are refused.
+const CALLS: usize = 4096;
+
+/// The channel of a worker, by the number it was accepted under: process ids come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct ChannelNumber(pub(super) u64);
+
+/// Where to lodge. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Vouchers {
+    calls: mpsc::Sender<Call>,
+    up: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+enum Call {
+    Lodge { voucher: Box<Voucher>, channel: ChannelNumber, ttl: Duration, done: oneshot::Sender<bool> },
+    Gone(ChannelNumber),
+}
+
+#[derive(Debug)]
+struct Kept {
+    voucher: Box<Voucher>,
+    channel: ChannelNumber,
+    ttl: Duration,
+    standing: Standing,
+}
+
+#[derive(Debug)]
+enum Standing {
+    /// Issuer has not answered; somebody waits.
+    Asked(oneshot::Sender<bool>),
+    /// The worker knows it; it is good until then.
+    Lodged(Instant),
+}
+
+impl Vouchers {
+    /// Starts the task that keeps the channel to issuer.
+    pub(super) fn open(dial: Dial) -> Self {
+        let (calls, queue) = mpsc::channel(CALLS);
+        let up = Arc::new(AtomicBool::new(false));
+        let desk = Desk { kept: HashMap::new(), queue };
+        tokio::spawn(desk.keep(dial, up.clone()));
+        Self { calls, up }
+    }
+
+    /// Is issuer there?
+    #[must_use]
+    pub(super) fn up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// Returns when issuer has taken the voucher in.
+    ///
+    /// # Errors
+    /// [`Reason::Declined`], or [`Reason::NotLodged`] when it did not answer before the deadline.
+    pub(super) async fn lodge(
+        &self,
+        voucher: Voucher,
+        channel: ChannelNumber,
+        ttl: Duration,
+        deadline: Duration,
+    ) -> Result<(), Reason> {
+        let (done, outcome) = oneshot::channel();
+        let call = Call::Lodge { voucher: Box::new(voucher), channel, ttl, done };
+        self.calls.try_send(call).map_err(|_| Reason::NotLodged)?;
+        match tokio::time::timeout(deadline, outcome).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Reason::Declined),
+            Ok(Err(_)) | Err(_) => Err(Reason::NotLodged),
+        }
+    }
+
+    /// The worker's channel is over: its vouchers are withdrawn. Waits for a place in the queue, for a
+    /// voucher that outlives its worker must not be left lying.
+    pub(super) async fn gone(&self, channel: ChannelNumber) {
+        let _process_ends = self.calls.send(Call::Gone(channel)).await;
+    }
+}
+
+type ToIssuer = Line<IssuerToAuth, AuthToIssuer>;
+
+struct Desk {
+    kept: HashMap<VoucherId, Kept>,
+    queue: mpsc::Receiver<Call>,
+}
+
+/// The order is sent as often as there are issuers to send it to; nothing else may copy a voucher.
+fn again(voucher: &Voucher) -> AuthToIssuer {
+    AuthToIssuer::Lodge(Voucher { id: voucher.id, worker: voucher.worker, order: voucher.order.clone() })
+}
+
+impl Desk {
+    async fn keep(mut self, dial: Dial, up: Arc<AtomicBool>) {
+        loop {
+            let line = self.connect(&dial).await;
+            up.store(true, Ordering::Relaxed);
+            let line = self.converse(line).await;
+            up.store(false, Ordering::Relaxed);
+            dial.hang_up(line, None).await;
+        }
+    }
+
+    async fn connect(&mut self, dial: &Dial) -> ToIssuer {
+        let connecting = dial.connect();
+        tokio::pin!(connecting);
+        loop {
+            tokio::select! {
+                line = &mut connecting => return line,
+                Some(call) = self.queue.recv() => {
+                    // Nobody to tell: what a new issuer is told is what is kept.
+                    let _messages = self.take(call);
+                    self.sweep();
+                }
+            }
+        }
+    }
+
+    async fn converse(&mut self, mut line: ToIssuer) -> ToIssuer {
+        self.sweep();
+        if !self.kept.values().all(|kept| line.send(again(&kept.voucher))) {
+            return self.part(line).await;
+        }
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            let messages = tokio::select! {
+                message = line.incoming.recv() => match message {
+                    None => return line,
+                    Some(message) => self.told(message),
+                },
+                Some(call) = self.queue.recv() => self.take(call),
+                _ = second.tick() => self.sweep(),
+            };
+            if !messages.into_iter().all(|message| line.send(message)) {
+                return self.part(line).await;
+            }
+        }
+    }
+
+    /// Reads what issuer still said. When its end is not seen, what it redeemed is not known: then nothing
+    /// may be lodged again, and those who wait are told so.
+    async fn part(&mut self, mut line: ToIssuer) -> ToIssuer {
+        loop {
+            match tokio::time::timeout(Duration::from_secs(1), line.incoming.recv()).await {
+                Ok(Some(message)) => {
+                    let _nobody_to_tell = self.told(message);
+                }
+                Ok(None) => return line,
+                Err(_) => {
+                    self.kept.clear();
+                    return line;
+                }
+            }
+        }
+    }
+
+    /// A call from inside; gives what issuer is to be told.
+    fn take(&mut self, call: Call) -> Vec<AuthToIssuer> {
+        match call {
+            Call::Lodge { voucher, channel, ttl, done } => {
+                let message = again(&voucher);
+                self.kept.insert(voucher.id, Kept { voucher, channel, ttl, standing: Standing::Asked(done) });
+                vec![message]
+            }
+            Call::Gone(channel) => self.withdraw(|kept| kept.channel == channel),
+        }
+    }
+
+    /// A message from issuer.
+    fn told(&mut self, message: IssuerToAuth) -> Vec<AuthToIssuer> {
+        match message {
+            IssuerToAuth::Lodged(id) => {
+                // Not there any more: withdrawn while it was on its way, and issuer has been told.
+                let Some(kept) = self.kept.get_mut(&id) else { return Vec::new() };
+                let until = Instant::now() + kept.ttl;
+                match std::mem::replace(&mut kept.standing, Standing::Lodged(until)) {
+                    Standing::Asked(done) => {
+                        if done.send(true).is_err() {
+                            return self.withdraw(|kept| kept.voucher.id == id);
+                        }
+                    }
+                    // Lodged again: its seconds go on from the first time.
+                    first @ Standing::Lodged(_) => kept.standing = first,
+                }
+            }
+            IssuerToAuth::Declined { voucher, failure } => {
+                tracing::warn!(event = "declined", why = ?failure);
+                if let Some(Kept { standing: Standing::Asked(done), .. }) = self.kept.remove(&voucher) {
+                    let _given_up = done.send(false);
+                }
+            }
+            IssuerToAuth::Redeemed(id) => {
+                self.kept.remove(&id);
+            }
+        }
+        Vec::new()
+    }
+
+    /// Forgets what has run out, and withdraws what nobody waits for any more.
+    fn sweep(&mut self) -> Vec<AuthToIssuer> {
+        let now = Instant::now();
+        self.kept.retain(|_, kept| !matches!(kept.standing, Standing::Lodged(until) if until <= now));
+        self.withdraw(|kept| matches!(&kept.standing, Standing::Asked(done) if done.is_closed()))
+    }
+
+    fn withdraw(&mut self, which: impl Fn(&Kept) -> bool) -> Vec<AuthToIssuer> {
+        self.kept.extract_if(|_, kept| which(kept)).map(|(id, _)| AuthToIssuer::Withdraw(id)).collect()
+    }
+}

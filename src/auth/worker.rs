@@ -1,0 +1,94 @@
+//! One worker's channel: submissions in, answers out. What the worker is called in a voucher is what the
+//! kernel said of the other end when the channel was accepted. When the channel is over, everything begun
+//! for it is dropped and its vouchers are withdrawn.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::office::Office;
+use super::vouchers::ChannelNumber;
+use crate::sys::channel::{Channel, Closed, Duplex};
+use crate::sys::channel_async::carry;
+use crate::wire::Correlation;
+use crate::wire::frame::Violation;
+use crate::wire::links::{AuthToWorker, WorkerToAuth};
+use crate::wire::permit::Link;
+
+/// The link in the log and in `chancery_violations_total`.
+pub(super) const LINK: &str = "worker-to-auth";
+
+/// Serves one channel until it is over or `stopping` says so; then what is under way is still answered.
+pub(super) async fn serve(
+    office: Arc<Office>,
+    channel: Channel,
+    number: ChannelNumber,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let duplex = Duplex::<WorkerToAuth, AuthToWorker>::new(channel, Link::WorkerToAuth);
+    let peer = duplex.peer();
+    let (arrived, mut incoming) = mpsc::channel(64);
+    let (outgoing, leaving) = mpsc::channel(16 * 1024);
+    let mut carrier = tokio::spawn(carry(duplex, arrived, leaving));
+    info!(event = "worker-connected", peer = peer.0);
+    let mut work: JoinSet<(Correlation, AuthToWorker)> = JoinSet::new();
+    let mut under_way: HashSet<Correlation> = HashSet::new();
+    let mut broken = None;
+    loop {
+        let room = work.len() < office.config().limits.in_flight_per_worker;
+        tokio::select! {
+            message = incoming.recv(), if room => match message {
+                None => break,
+                Some(WorkerToAuth::Submit(submission)) => {
+                    if !under_way.insert(submission.correlation) {
+                        broken = Some(Violation::Rule("two requests under way with one correlation id"));
+                        break;
+                    }
+                    let office = office.clone();
+                    work.spawn(async move {
+                        (submission.correlation, office.answer(peer, number, submission).await)
+                    });
+                }
+            },
+            Some(done) = work.join_next(), if !work.is_empty() => {
+                // A task ends in an answer: panics abort the process and nothing else cancels it.
+                let Ok((correlation, answer)) = done else { continue };
+                under_way.remove(&correlation);
+                if outgoing.try_send(answer).is_err() {
+                    break;
+                }
+            }
+            () = stopped(&mut stopping) => {
+                while let Some(Ok((_, answer))) = work.join_next().await {
+                    let _gone = outgoing.try_send(answer);
+                }
+                break;
+            }
+        }
+    }
+    work.shutdown().await;
+    // A planned end leaves the vouchers the worker knows of alone: it lives, and may redeem them.
+    let planned = *stopping.borrow();
+    if !planned {
+        office.vouchers.gone(number).await;
+    }
+    drop((incoming, outgoing));
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(1), &mut carrier).await;
+    carrier.abort();
+    match (broken, ended) {
+        (Some(why), _) | (None, Ok(Ok(Err(Closed::Violation(why))))) => {
+            office.gauges.violations.with_label_values(&[LINK]).inc();
+            warn!(event = "violation", link = LINK, peer = peer.0, why = %why);
+        }
+        (None, _) => info!(event = "worker-disconnected", peer = peer.0),
+    }
+}
+
+/// Returns when this process is asked to end.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the process; without it nothing is left to wait for either.
+    let _ended = stopping.wait_for(|stop| *stop).await;
+}

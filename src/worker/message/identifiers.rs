@@ -1,0 +1,129 @@
+//! Token types, key types, request types and actions in both versions of WS-Trust (namespaces.md 1.2 to 1.7).
+//! Compared exactly; what a client may spell in several ways it gets back in its own spelling.
+
+use crate::wire::evidence::KeyType;
+use crate::wire::order::TokenType;
+use crate::xml::names;
+
+/// Versions of WS-Trust, 1.4 being 1.3 with additions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    V13,
+    V2005,
+}
+
+impl Trust {
+    pub(super) fn namespace(self) -> &'static str {
+        match self {
+            Self::V13 => names::WST13,
+            Self::V2005 => names::WST05,
+        }
+    }
+
+    pub(super) fn from_namespace(uri: &str) -> Option<Self> {
+        [Self::V13, Self::V2005].into_iter().find(|version| version.namespace() == uri)
+    }
+
+    /// What follows `namespace/` in `uri`.
+    pub(super) fn path_in<'u>(self, uri: &'u str) -> Option<&'u str> {
+        uri.strip_prefix(self.namespace())?.strip_prefix('/')
+    }
+
+    pub(super) fn request_type(self) -> String {
+        format!("{}/Issue", self.namespace())
+    }
+
+    /// `wsa:Action` of a request for a token.
+    pub(super) fn action(self) -> String {
+        format!("{}/RST/Issue", self.namespace())
+    }
+
+    /// `wsa:Action` of the answer.
+    pub(super) fn final_action(self) -> &'static str {
+        match self {
+            Self::V13 => "http://docs.oasis-open.org/ws-sx/ws-trust/200512/RSTRC/IssueFinal",
+            Self::V2005 => "http://schemas.xmlsoap.org/ws/2005/02/trust/RSTR/Issue",
+        }
+    }
+
+    pub(super) fn key_type_uri(self, key_type: KeyType) -> &'static str {
+        match (self, key_type) {
+            (Self::V13, KeyType::Bearer) => "http://docs.oasis-open.org/ws-sx/ws-trust/200512/Bearer",
+            (Self::V13, KeyType::Symmetric) => "http://docs.oasis-open.org/ws-sx/ws-trust/200512/SymmetricKey",
+            (Self::V13, KeyType::Public) => "http://docs.oasis-open.org/ws-sx/ws-trust/200512/PublicKey",
+            (Self::V2005, KeyType::Bearer) => "http://schemas.xmlsoap.org/ws/2005/05/identity/NoProofKey",
+            (Self::V2005, KeyType::Symmetric) => "http://schemas.xmlsoap.org/ws/2005/02/trust/SymmetricKey",
+            (Self::V2005, KeyType::Public) => "http://schemas.xmlsoap.org/ws/2005/02/trust/PublicKey",
+        }
+    }
+
+    pub(super) fn key_type(self, uri: &str) -> Option<KeyType> {
+        // The schema of 1.3 misspells its own bearer key type.
+        if self == Self::V13 && uri == "http://docs.oasis-open.org/wssx/wstrust/200512/Bearer" {
+            return Some(KeyType::Bearer);
+        }
+        [KeyType::Bearer, KeyType::Symmetric, KeyType::Public]
+            .into_iter()
+            .find(|key_type| self.key_type_uri(*key_type) == uri)
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::V13 => Self::V2005,
+            Self::V2005 => Self::V13,
+        }
+    }
+}
+
+/// A token type as a client named it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) token_type: TokenType,
+    pub(super) spelling: &'static str,
+}
+
+/// The forms AD FS advertises and returns.
+const SAML11_ADFS: &str = "urn:oasis:names:tc:SAML:1.0:assertion";
+const SAML20_ADFS: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
+const SAML11: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLV1.1";
+const SAML20: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLV2.0";
+
+const SPELLINGS: [(&str, TokenType); 6] = [
+    (SAML11, TokenType::Saml11),
+    (SAML11_ADFS, TokenType::Saml11),
+    ("urn:oasis:names:tc:SAML:1.1:assertion", TokenType::Saml11),
+    ("http://schemas.microsoft.com/ws/2006/05/identitymodel/tokens/Saml", TokenType::Saml11),
+    (SAML20, TokenType::Saml20),
+    (SAML20_ADFS, TokenType::Saml20),
+];
+
+impl Asked {
+    pub(super) fn from_uri(uri: &str) -> Option<Self> {
+        let (spelling, token_type) = SPELLINGS.into_iter().find(|(spelling, _)| *spelling == uri)?;
+        Some(Self { token_type, spelling })
+    }
+}
+
+/// The token profile's own name for a token type: `wsse11:TokenType`, and `wst:TokenType` by default.
+pub(super) fn token_type_uri(token_type: TokenType) -> &'static str {
+    match token_type {
+        TokenType::Saml11 => SAML11,
+        TokenType::Saml20 => SAML20,
+    }
+}
+
+/// What AD FS clients compare with.
+pub(super) fn adfs_token_type_uri(token_type: TokenType) -> &'static str {
+    match token_type {
+        TokenType::Saml11 => SAML11_ADFS,
+        TokenType::Saml20 => SAML20_ADFS,
+    }
+}
+
+/// `wsse:KeyIdentifier/@ValueType` of a reference to a token (namespaces.md 1.8; the 1.0 is no mistake).
+pub(super) fn key_identifier_type(token_type: TokenType) -> &'static str {
+    match token_type {
+        TokenType::Saml11 => "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.0#SAMLAssertionID",
+        TokenType::Saml20 => "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID",
+    }
+}

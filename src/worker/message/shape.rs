@@ -1,0 +1,131 @@
+//! What has to be remembered of a request to answer it: versions, what to echo, and whose byte rules to keep.
+
+use super::fault::Fault;
+use super::identifiers::{Asked, Trust};
+use super::rejection::Problem;
+use super::{Leniency, Reply, reply};
+use crate::config::worker::{Endpoint, Profile, Trust as Versions};
+use crate::wire::evidence::KeyType;
+use crate::wire::order::Release;
+use crate::wire::{Correlation, Millis};
+use crate::xml::names;
+
+/// Versions of SOAP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Soap {
+    V11,
+    V12,
+}
+
+impl Soap {
+    pub(super) fn namespace(self) -> &'static str {
+        match self {
+            Self::V11 => names::SOAP11,
+            Self::V12 => names::SOAP12,
+        }
+    }
+
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::V11 => "text/xml; charset=utf-8",
+            Self::V12 => "application/soap+xml; charset=utf-8",
+        }
+    }
+}
+
+/// Versions of WS-Addressing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Addressing {
+    W3c,
+    Submission,
+}
+
+impl Addressing {
+    pub(super) fn namespace(self) -> &'static str {
+        match self {
+            Self::W3c => names::WSA,
+            Self::Submission => names::WSA04,
+        }
+    }
+}
+
+/// How to answer one request (R-T003, R-T004).
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub(super) profile: Profile,
+    pub(super) soap: Soap,
+    /// `None` when the request had no addressing headers.
+    pub(super) addressing: Option<Addressing>,
+    pub(super) message_id: Option<String>,
+    pub(super) trust: Trust,
+    /// `wst:RequestSecurityToken/@Context`.
+    pub(super) context: Option<String>,
+    /// The token type the client named, with its own spelling.
+    pub(super) asked: Option<Asked>,
+    pub(super) applies_to: Option<String>,
+    pub(super) key_type: KeyType,
+    pub(super) timestamp: bool,
+    leniencies: Vec<Leniency>,
+}
+
+impl Shape {
+    /// What may be assumed before the message was read.
+    pub(super) fn new(endpoint: &Endpoint, content_type: Option<&str>) -> Self {
+        let soap = match (content_type, endpoint.profile) {
+            (Some(text), _) if text.trim_start().to_ascii_lowercase().starts_with("text/xml") => Soap::V11,
+            _ => Soap::V12,
+        };
+        Self {
+            profile: endpoint.profile,
+            soap,
+            addressing: None,
+            message_id: None,
+            trust: if endpoint.trust == Versions::V2005 { Trust::V2005 } else { Trust::V13 },
+            context: None,
+            asked: None,
+            applies_to: None,
+            key_type: endpoint.default_key_type,
+            timestamp: false,
+            leniencies: Vec::new(),
+        }
+    }
+
+    /// Notes a client bug, or refuses it when the endpoint does not tolerate it.
+    pub(super) fn tolerate(
+        &mut self,
+        endpoint: &Endpoint,
+        leniency: Leniency,
+        otherwise: Problem,
+    ) -> Result<(), Problem> {
+        if !endpoint.tolerates(leniency) {
+            return Err(otherwise);
+        }
+        self.note(leniency);
+        Ok(())
+    }
+
+    /// Notes something that the standards let pass and we count all the same.
+    pub(super) fn note(&mut self, leniency: Leniency) {
+        if !self.leniencies.contains(&leniency) {
+            self.leniencies.push(leniency);
+        }
+    }
+
+    /// The client bugs that were tolerated, each once, for their counters.
+    #[must_use]
+    pub fn leniencies(&self) -> &[Leniency] {
+        &self.leniencies
+    }
+
+    /// The answer that carries a token.
+    #[must_use]
+    pub fn released(&self, release: &Release, now: Millis) -> Reply {
+        reply::released(self, release, now)
+    }
+
+    /// The answer that carries none.
+    #[must_use]
+    pub fn fault(&self, fault: Fault, correlation: Correlation, now: Millis) -> Reply {
+        reply::fault(self, fault, correlation, now)
+    }
+}

@@ -1,0 +1,321 @@
+//! The worker's front door: the real binary, real sockets, real TLS. auth and issuer are played by this
+//! program, over the sockets they have in production; the handshake key is in memory here.
+
+#![cfg(all(feature = "worker", feature = "signer"))]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+#[path = "front/stage.rs"]
+mod stage;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use stage::{ENDPOINT, Mood, Reply, SOAP, Stage};
+
+#[test]
+fn evidence_goes_to_auth_the_voucher_to_issuer_and_the_token_to_the_client() {
+    let stage = Stage::new("");
+    for http2 in [false, true] {
+        let reply = stage.client().http2(http2).post(SOAP);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert!(reply.text().contains("<token-of-issuer"), "{reply:?}");
+        assert_eq!(reply.header("x-correlation-id").map(str::len), Some(32));
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+    }
+    assert_eq!(stage.auth.seen(), 2);
+    assert_eq!(stage.issuer.redeemed.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn paths_and_methods_nobody_configured_are_turned_away() {
+    let stage = Stage::new("");
+    let client = stage.client();
+    assert_eq!(client.send("GET", "/", &[], b"").status, 404);
+    assert_eq!(client.send("POST", "/adfs/services/trust/13/", &[], SOAP).status, 404);
+    let reply = client.send("GET", ENDPOINT, &[], b"");
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")));
+    let reply = client.send("POST", "/adfs/services/trust/mex", &[], SOAP);
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")));
+    let reply = client.send("GET", "/adfs/services/trust/mex", &[], b"");
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/xml; charset=utf-8")));
+    assert!(reply.text().contains("definitions"));
+    assert_eq!(client.send("POST", &format!("{ENDPOINT}?client-request-id="), &[], SOAP).status, 200);
+    assert_eq!(stage.auth.seen(), 1);
+    stage.logs("reason=\"unknown-path\"");
+}
+
+#[test]
+fn a_body_above_the_limit_is_refused_whether_it_says_so_or_not() {
+    let stage = Stage::new("body_kib = 4\n");
+    let client = stage.client();
+    let large = vec![b' '; 8 * 1024];
+    assert_eq!(client.post(&large).status, 413);
+    let mut chunked = format!("POST {ENDPOINT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
+    for _ in 0..8 {
+        chunked.extend_from_slice(b"400\r\n");
+        chunked.extend_from_slice(&large[..0x400]);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    assert!(client.raw(&chunked).starts_with("HTTP/1.1 413 "));
+    assert_eq!(client.http2(true).post(&large).status, 413);
+    assert_eq!(stage.client().post(SOAP).status, 200);
+    assert_eq!(stage.auth.seen(), 1);
+}
+
+#[test]
+fn heads_that_are_coded_doubled_or_too_large_are_refused() {
+    let stage = Stage::new("headers = 16\n");
+    let client = stage.client();
+    assert_eq!(client.send("POST", ENDPOINT, &[("content-encoding", "gzip")], SOAP).status, 415);
+    let twice = [("content-type", "text/xml"), ("content-type", "application/soap+xml")];
+    assert_eq!(client.send("POST", ENDPOINT, &twice, SOAP).status, 400);
+    assert_eq!(client.send("POST", ENDPOINT, &[("soapaction", "a"), ("soapaction", "b")], SOAP).status, 400);
+    let names: Vec<String> = (0..20).map(|index| format!("x-{index}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+    assert_eq!(client.send("POST", ENDPOINT, &many, SOAP).status, 431);
+    assert_eq!(stage.client().http2(true).send("POST", ENDPOINT, &many, SOAP).status, 431);
+    let long = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(32 * 1024));
+    assert!(client.raw(long.as_bytes()).starts_with("HTTP/1.1 431 "));
+    assert_eq!(stage.auth.seen(), 0);
+}
+
+#[test]
+fn slow_senders_are_cut_off() {
+    let stage = Stage::new("body_timeout_s = 3\nbody_octets_per_s = 1000\nhead_timeout_s = 1\nidle_timeout_s = 30\n");
+    let started = Instant::now();
+    let head = format!("POST {ENDPOINT} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<");
+    assert!(stage.client().raw(head.as_bytes()).starts_with("HTTP/1.1 408 "));
+    assert!((1..3).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+    let started = Instant::now();
+    assert_eq!(stage.client().raw(b"POST / HTTP/1.1\r\nHos"), "");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    stage.logs("reason=\"slow-head\"");
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
+    let stage = Stage::new("idle_timeout_s = 1\nhead_timeout_s = 5\n");
+    let started = Instant::now();
+    assert_eq!(stage.client().raw(b""), "");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    stage.auth.mood(Mood::Slow(Duration::from_millis(1800)));
+    assert_eq!(stage.client().post(SOAP).status, 200);
+}
+
+#[test]
+fn octets_that_are_no_tls_are_a_counted_close() {
+    let stage = Stage::new("handshake_timeout_s = 1\n");
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xFF; 300], b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"] {
+        let mut stream = TcpStream::connect(stage.address).unwrap();
+        stream.write_all(garbage).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.len() <= 7, "at most an alert: {answer:?}");
+    }
+    // A client that says nothing at all.
+    let mut silent = TcpStream::connect(stage.address).unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    assert_eq!(silent.read(&mut [0]).unwrap(), 0);
+    stage.logs("reason=\"tls\"");
+    stage.logs("reason=\"handshake-timeout\"");
+    assert_eq!(stage.client().post(SOAP).status, 200);
+}
+
+#[test]
+fn tls_1_2_is_a_leniency() {
+    let strict = Stage::new("");
+    assert!(strict.client().tls12().try_post(SOAP).is_err());
+    let lenient = Stage::with("1.2", "");
+    let client = lenient.client().tls12();
+    assert_eq!(client.post(SOAP).status, 200);
+    assert_eq!(client.seen().version, Some(rustls::ProtocolVersion::TLSv1_2));
+}
+
+#[test]
+fn the_key_exchange_is_post_quantum_where_the_client_can() {
+    let stage = Stage::new("");
+    let client = stage.client();
+    assert_eq!(client.post(SOAP).status, 200);
+    assert_eq!(client.seen().group, Some(rustls::NamedGroup::X25519MLKEM768));
+    assert_eq!(client.seen().version, Some(rustls::ProtocolVersion::TLSv1_3));
+}
+
+#[test]
+fn a_second_client_hello_is_signed_for_too() {
+    let stage = Stage::new("");
+    let client = stage.client().awkward_group();
+    assert_eq!(client.post(SOAP).status, 200);
+    assert_eq!(client.seen().kind, Some(rustls::HandshakeKind::FullWithHelloRetryRequest));
+}
+
+#[test]
+fn a_client_that_comes_back_costs_no_signature() {
+    let stage = Stage::new("");
+    let client = stage.client();
+    assert_eq!(client.post(SOAP).status, 200);
+    let signed = stage.issuer.signed.load(Ordering::SeqCst);
+    assert_eq!(client.post(SOAP).status, 200);
+    assert_eq!(client.seen().kind, Some(rustls::HandshakeKind::Resumed));
+    assert_eq!(stage.issuer.signed.load(Ordering::SeqCst), signed);
+}
+
+#[test]
+fn one_address_cannot_take_every_connection() {
+    let stage = Stage::new("connections_per_source = 4\n");
+    let _held: Vec<TcpStream> = (0..4).map(|_| TcpStream::connect(stage.address).unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(stage.client().try_post(SOAP).is_err());
+    assert_eq!(stage.client().from("127.0.0.2").post(SOAP).status, 200);
+    stage.logs("reason=\"too-many-from-source\"");
+}
+
+#[test]
+fn ten_thousand_idle_connections_do_not_keep_others_out() {
+    let stage = Stage::new("");
+    let _ = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .map(|(_, hard)| nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, hard, hard));
+    let mut held = Vec::new();
+    for _ in 0..10_000 {
+        match TcpStream::connect(stage.address) {
+            Ok(stream) => held.push(stream),
+            Err(_) => break,
+        }
+    }
+    assert!(held.len() > 900, "{}", held.len());
+    assert_eq!(stage.client().from("127.0.0.2").post(SOAP).status, 200);
+}
+
+#[test]
+fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
+    let stage = Stage::new("requests = 2\n");
+    stage.auth.mood(Mood::Slow(Duration::from_millis(1500)));
+    std::thread::scope(|scope| {
+        let busy: Vec<_> = (0..2).map(|_| scope.spawn(|| stage.client().post(SOAP))).collect();
+        stage.auth.wait_for(2);
+        let started = Instant::now();
+        let refused = stage.client().post(SOAP);
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+        assert!(started.elapsed() < Duration::from_millis(900));
+        for admitted in busy {
+            assert_eq!(admitted.join().unwrap().status, 200);
+        }
+    });
+}
+
+#[test]
+fn a_worker_told_to_stop_finishes_what_it_has_and_its_successor_serves_who_came_meanwhile() {
+    let mut stage = Stage::new("");
+    stage.auth.mood(Mood::Slow(Duration::from_millis(800)));
+    let (client, latecomer) = (stage.client(), stage.client());
+    let answered = std::thread::spawn(move || client.post(SOAP));
+    stage.auth.wait_for(1);
+    stage.terminate();
+    stage.logs("event=\"draining\"");
+    let waiting = std::thread::spawn(move || latecomer.post(SOAP));
+    assert_eq!(answered.join().unwrap().status, 200);
+    assert!(stage.exited(Duration::from_secs(3)).success());
+    stage.start();
+    assert_eq!(waiting.join().unwrap().status, 200);
+}
+
+#[test]
+fn a_restart_of_auth_fails_no_request() {
+    let mut stage = Stage::new("");
+    stage.auth.mood(Mood::Silent);
+    let client = stage.client();
+    let answered = std::thread::spawn(move || client.post(SOAP));
+    stage.auth.wait_for(1);
+    stage.restart_auth(Duration::from_millis(700));
+    let reply: Reply = answered.join().unwrap();
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(stage.client().post(SOAP).status, 200);
+}
+
+#[test]
+fn without_auth_the_client_is_told_when_to_come_back() {
+    let mut stage = Stage::new("");
+    stage.auth.stop();
+    let started = Instant::now();
+    let reply = stage.client().post(SOAP);
+    assert_eq!((reply.status, reply.header("retry-after")), (500, Some("2")), "{reply:?}");
+    assert!(started.elapsed() < Duration::from_secs(4));
+    let started = Instant::now();
+    assert_eq!(stage.client().post(SOAP).status, 500);
+    assert!(started.elapsed() < Duration::from_secs(1), "the second is refused at once");
+}
+
+#[test]
+fn a_question_that_kills_auth_is_put_twice_and_no_more() {
+    let mut stage = Stage::new("");
+    stage.auth.mood(Mood::HangUp);
+    let client = stage.client();
+    let answered = std::thread::spawn(move || client.post(SOAP));
+    assert_eq!(answered.join().unwrap().status, 500);
+    assert_eq!(stage.auth.seen(), 2);
+    stage.auth.mood(Mood::Kind);
+    assert_eq!(stage.client().post(SOAP).status, 200);
+    stage.terminate();
+}
+
+#[test]
+fn a_restart_of_issuer_fails_no_request() {
+    let mut stage = Stage::new("");
+    stage.auth.mood(Mood::Slow(Duration::from_millis(600)));
+    let client = stage.client();
+    let answered = std::thread::spawn(move || client.post(SOAP));
+    stage.auth.wait_for(1);
+    // The new issuer does not know the voucher until auth has lodged it again.
+    stage.restart_issuer(Duration::from_millis(200), 3);
+    assert_eq!(answered.join().unwrap().status, 200);
+}
+
+#[test]
+fn a_worker_dies_at_its_failpoints_and_its_successor_serves() {
+    for failpoint in ["accepted", "released"] {
+        let mut stage = Stage::doomed(failpoint);
+        assert!(stage.client().try_post(SOAP).is_err(), "{failpoint}");
+        assert_eq!(stage.exited(Duration::from_secs(5)).signal(), Some(9), "{failpoint}");
+        stage.start();
+        assert_eq!(stage.client().post(SOAP).status, 200, "{failpoint}");
+    }
+}
+
+#[test]
+fn no_signature_no_connection() {
+    let stage = Stage::new("handshake_signature_timeout_ms = 300\n");
+    stage.issuer.signs.store(false, Ordering::SeqCst);
+    let started = Instant::now();
+    assert!(stage.client().try_post(SOAP).is_err());
+    assert!(started.elapsed() < Duration::from_secs(2));
+    stage.logs("reason=\"no-signature\"");
+    stage.issuer.signs.store(true, Ordering::SeqCst);
+    assert_eq!(stage.client().post(SOAP).status, 200);
+}
+
+#[test]
+fn a_peer_that_breaks_the_protocol_is_cut_off_and_called_again() {
+    let stage = Stage::new("");
+    stage.auth.mood(Mood::Liar);
+    let reply = stage.client().post(SOAP);
+    assert_eq!(reply.status, 500);
+    stage.logs("event=\"violation\"");
+    stage.auth.mood(Mood::Kind);
+    assert_eq!(stage.client().post(SOAP).status, 200);
+}
+
+#[test]
+fn many_handshakes_at_once_all_get_their_signature() {
+    let stage = Stage::new("");
+    stage.issuer.delay_ms.store(5, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..64).map(|_| scope.spawn(|| stage.client().post(SOAP).status)).collect();
+        for one in all {
+            assert_eq!(one.join().unwrap(), 200);
+        }
+    });
+}

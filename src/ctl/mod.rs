@@ -37,6 +37,8 @@ enum Command {
     Token(token::Args),
     /// Make keys in the token, list them, certify them
     Key(key::Args),
+    /// Verify and read the record
+    Audit(audit::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
     /// Write the manual pages of this command
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
         Command::Token(args) => token::run(args),
         Command::Key(args) => key::run(args),
         Command::Request(args) => request::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }
 }

@@ -31,8 +31,6 @@ enum Command {
     Check(check::Args),
     /// Prove from inside each process what its sandbox refuses
     CheckSandbox(check_sandbox::Args),
-    /// Look at the record and verify it
-    Audit(audit::Args),
     /// Make a token, or let signers try its PIN again
     Token(token::Args),
     /// Make keys in the token, list them, certify them
@@ -53,7 +51,6 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::CheckSandbox(args) => check_sandbox::run(&args),
-        Command::Audit(args) => audit::run(args),
         Command::Token(args) => token::run(args),
         Command::Key(args) => key::run(args),
         Command::Request(args) => request::run(args),

@@ -160,7 +160,8 @@ impl Supervisor {
             let Some(status) = child.reap() else { continue };
             let process = &child.name;
             match status.code() {
-                Some(0) if stopping => {}
+                // A signer ends when its issuer does, with a code of its own.
+                Some(_) if stopping => {}
                 Some(HOPELESS) => tracing::error!(
                     event = "hopeless",
                     process,

@@ -207,3 +207,72 @@ fn put(layout: &Layout, name: &str, text: &str) -> io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
     write_whole(&path, text.as_bytes(), 0o600)
 }
+
+#[cfg(all(test, feature = "signer"))]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::ctl::check::check;
+    use crate::ctl::run::demo::custody;
+
+    /// The demo's configuration with certificates of keys made here.
+    fn written() -> (tempfile::TempDir, PathBuf) {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout { root: root.path().to_owned(), module: custody::module() };
+        let keys: Vec<Key> = custody::keys(&layout);
+        for key in &keys {
+            let Some(path) = &key.certificate else { continue };
+            let pair = rcgen::KeyPair::generate().unwrap();
+            let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            fs::write(path, certificate.self_signed(&pair).unwrap().pem()).unwrap();
+        }
+        write_worker(&layout, "https://localhost:8443").unwrap();
+        write_users(&layout, "secret").unwrap();
+        write_rest(&layout, &keys).unwrap();
+        let config = layout.config();
+        (root, config)
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_what_the_demo_writes() {
+        let (_root, config) = written();
+        let wrong: Vec<String> = check(&config).iter().map(ToString::to_string).collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn every_disagreement_is_shown_with_its_file_and_line() {
+        for (file, from, to, place, word) in [
+            ("signer.d/signer.toml", "id = \"a501\"", "id = \"a5ff\"", "issuer.toml:6:7", "no key with this id"),
+            ("signer.d/signer.toml", "\"message\"", "\"metadata\"", "issuer.toml:20:7", "purpose is \"message\" here"),
+            (
+                "issuer.d/relying-parties/generic.toml",
+                "= 60\n",
+                "= 30\n",
+                "generic.toml:4:1",
+                "lifetime_ceiling_min = 30",
+            ),
+            ("issuer.d/relying-parties/generic.toml", ", \"saml11\"", "", "generic.toml:2:1", "token_types"),
+            ("issuer.d/relying-parties/generic.toml", "claims/name\"", "claims/nom\"", "generic.toml:18:8", "claim"),
+            ("auth.d/auth.toml", "# The", "endpoints = [\"/sts\"]\n# The", "worker.toml:9:9", "auth.d/auth.toml"),
+            ("worker.d/worker.toml", "\"tls.pem\"", "\"../issuer.d/message-1.pem\"", "worker.toml:5:1", "handshake"),
+            ("worker.d/worker.toml", "[tls]", "colour = 1\n[tls]", "worker.toml:4:1", "colour"),
+        ] {
+            let (_root, config) = written();
+            let path = config.join(file);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{file}: {from}");
+            fs::write(&path, text.replace(from, to)).unwrap();
+            let wrong: Vec<String> = check(&config).iter().map(ToString::to_string).collect();
+            assert!(wrong.iter().any(|line| line.contains(place) && line.contains(word)), "{place} {word}: {wrong:#?}");
+        }
+        let (_root, config) = written();
+        fs::rename(
+            config.join("issuer.d/relying-parties/generic.toml"),
+            config.join("issuer.d/relying-parties/x.toml"),
+        )
+        .unwrap();
+        assert_eq!(check(&config).len(), 2);
+    }
+}

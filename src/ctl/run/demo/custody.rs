@@ -1,6 +1,7 @@
 //! The demo's token and keys, made by the ceremony any operator would hold: `chancery token init` and
 //! `chancery key generate`, in their own processes. This process never loads the module.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,8 +36,8 @@ pub(super) struct Key {
 /// One key a purpose.
 const KEYS: [(&str, &str, &str, &str, &str); 5] = [
     ("assertion-1", "assertion", "a501", "rsa-2048", "Chancery demo token signing"),
-    ("handshake-1", "handshake", "a502", "ec-p256", "localhost"),
-    ("message-1", "message", "a503", "ec-p256", "Chancery demo message signing"),
+    ("handshake-1", "handshake", "a502", "p-256", "localhost"),
+    ("message-1", "message", "a503", "p-256", "Chancery demo message signing"),
     ("metadata-1", "metadata", "a504", "rsa-2048", "Chancery demo metadata signing"),
     ("state-1", "state", "a505", "rsa-2048", "Chancery demo state"),
 ];
@@ -66,26 +67,43 @@ pub(super) fn make(layout: &Layout, programs: &Path) -> io::Result<Vec<Key>> {
     write_softhsm_configuration(layout)?;
     let pin = secret()?;
     write_whole(&layout.credentials().join("pin"), format!("{}\n", pin.as_str()).as_bytes(), 0o600)?;
-    // Nobody needs the security officer's PIN of a throw-away token again, but its holder may.
-    let officer = secret()?;
-    write_whole(&layout.credentials().join("so-pin"), format!("{}\n", officer.as_str()).as_bytes(), 0o600)?;
+    // Not beside the PIN: signers are given that directory.
+    let officer = layout.root.join("so-pin");
+    write_whole(&officer, format!("{}\n", secret()?.as_str()).as_bytes(), 0o600)?;
     configuration::write_signer(layout, &[])?;
     let ceremony = Ceremony { layout, programs };
-    ceremony.hold(&["token", "init", "--label", LABEL])?;
-    let mut keys = Vec::new();
-    for (name, purpose, id, algorithm, subject) in KEYS {
-        let certificate = layout.root.join(format!("{name}.pem"));
-        let subject = format!("CN={subject}");
-        let certificate_path = certificate.display().to_string();
-        let mut words = vec!["key", "generate", "--purpose", purpose, "--id", id, "--algorithm", algorithm];
-        words.extend(["--subject", &subject, "--out", &certificate_path]);
-        if purpose == "handshake" {
-            words.extend(["--san", "localhost,127.0.0.1"]);
+    ceremony.hold(&["token", "init", "--label", LABEL, "--so-pin-file", &officer.display().to_string()])?;
+    let keys = keys(layout);
+    // One ceremony for all, so that nobody waits for five logins.
+    let mut words: Vec<String> = vec!["key".into(), "generate".into(), "--san".into(), "localhost,127.0.0.1".into()];
+    for (key, (name, _, _, algorithm, subject)) in keys.iter().zip(KEYS) {
+        let out = layout.root.join(format!("{name}.pem"));
+        match fs::remove_file(&out) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
-        ceremony.hold(&words)?;
-        keys.push(Key { name, purpose, id, certificate: certificate.exists().then_some(certificate) });
+        for (option, value) in [
+            ("--purpose", key.purpose.to_owned()),
+            ("--id", key.id.to_owned()),
+            ("--algorithm", algorithm.to_owned()),
+            ("--label", name.to_owned()),
+            ("--subject", format!("CN={subject}")),
+            ("--out", out.display().to_string()),
+        ] {
+            words.extend([option.to_owned(), value]);
+        }
     }
+    ceremony.hold(&words.iter().map(String::as_str).collect::<Vec<_>>())?;
     Ok(keys)
+}
+
+/// The keys there are to be; nothing signs with `state`, so it has no certificate.
+pub(super) fn keys(layout: &Layout) -> Vec<Key> {
+    KEYS.map(|(name, purpose, id, ..)| {
+        let certificate = (purpose != "state").then(|| layout.root.join(format!("{name}.pem")));
+        Key { name, purpose, id, certificate }
+    })
+    .into()
 }
 
 struct Ceremony<'a> {

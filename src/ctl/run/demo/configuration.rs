@@ -64,13 +64,13 @@ pub(super) fn write_users(layout: &Layout, password: &str) -> io::Result<()> {
     let text = format!(
         r#"[users.alice]
 password = "{hash}"
+groups = ["staff", "demo"]
 
 [users.alice.attributes]
 mail = ["alice@example.com"]
 upn = ["alice@example.com"]
 name = ["Alice Example"]
 immutable_id = ["YWxpY2UtZXhhbXBsZS0wMQ=="]
-groups = ["staff", "demo"]
 "#
     );
     put(layout, "auth.d/users.toml", &text)
@@ -115,6 +115,7 @@ token_label = "{}"
 profile = "softhsm2"
 sessions = 2
 state_directory = "../../state"
+write = ["../../tokens"]
 "#,
         layout.module.display(),
         super::custody::LABEL,

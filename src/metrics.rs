@@ -30,7 +30,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Metrics {
     /// For the process of that name (`auth`, `worker@1`). Opens the way to the exporter, when there is one:
-    /// call it before lock-down. An exporter that is restarted inherits the same socket, so the way stays.
+    /// call it after `sandbox::begin` and before lock-down. An exporter that is restarted inherits the same socket, so the way stays.
     #[must_use]
     pub fn new(process: &str) -> Self {
         let exporter = exporter().map(Arc::new);
@@ -182,4 +182,50 @@ fn sample(suffix: &str, labels: &[LabelPair], bound: Option<String>, value: f64)
         carried.push(label("le", &bound)?);
     }
     Some(Sample { suffix: Text::new(suffix).ok()?, labels: List::new(carried).ok()?, value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_and_every_sample_is_in_the_snapshot() {
+        let metrics = Metrics::new("worker@1");
+        metrics.counter("chancery_a_total", "A.").inc_by(3);
+        metrics.gauge("chancery_b", "B.").set(-4);
+        let by_kind = metrics.counters("chancery_c_total", "C.", "kind", &["x", "y"]);
+        by_kind.with_label_values(&["y"]).inc();
+        let seconds = metrics.seconds("chancery_d_seconds", "D.");
+        seconds.observe(0.003);
+        seconds.observe(60.0);
+        let snapshot = metrics.snapshot(true);
+        let octets = borsh::to_vec(&snapshot).unwrap();
+        let back: Snapshot = borsh::from_slice(&octets).unwrap();
+        assert_eq!(back, snapshot);
+        let lines: Vec<String> = back
+            .families
+            .iter()
+            .flat_map(|family| {
+                family.samples.iter().map(move |sample| {
+                    let labels: Vec<String> = sample.labels.iter().map(|l| format!("{}={}", l.name, l.value)).collect();
+                    format!("{}{} {} {}", family.name, sample.suffix, labels.join(","), sample.value)
+                })
+            })
+            .collect();
+        for wanted in [
+            "chancery_a_total  3",
+            "chancery_b  -4",
+            "chancery_c_total kind=x 0",
+            "chancery_c_total kind=y 1",
+            "chancery_d_seconds_bucket le=0.0025 0",
+            "chancery_d_seconds_bucket le=0.005 1",
+            "chancery_d_seconds_bucket le=5 1",
+            "chancery_d_seconds_bucket le=+Inf 2",
+            "chancery_d_seconds_sum  60.003",
+            "chancery_d_seconds_count  2",
+        ] {
+            assert!(lines.iter().any(|line| line == wanted), "{wanted} is not in {lines:#?}");
+        }
+        assert_eq!(lines.len(), 4 + 14 + 2);
+    }
 }

@@ -7,10 +7,11 @@ mod support;
 
 use std::collections::VecDeque;
 use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use chancery::audit::format::{HEADER, Kind, Private, Public};
 use chancery::audit::reader::{Entries, Entry, PrivatePart};
@@ -47,9 +48,12 @@ impl House {
     }
 
     fn try_start(&self) -> Result<Daemon, std::process::ExitStatus> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-audit"));
+        self.start_with(&mut Command::new(env!("CARGO_BIN_EXE_chancery-audit")))
+    }
+
+    fn start_with(&self, command: &mut Command) -> Result<Daemon, std::process::ExitStatus> {
         command.arg(self.root.path());
-        Daemon::start(&mut command, self.root.path(), &[("issuer", &self.issuer), ("auth", &self.auth)])
+        Daemon::start(command, self.root.path(), &[("issuer", &self.issuer), ("auth", &self.auth)])
     }
 
     fn start(&self) -> Daemon {
@@ -62,6 +66,12 @@ impl House {
 
     fn auth(&self) -> Peer<AuthToAudit> {
         Peer::connect(&self.root.path().join(Place::AuditAuth.file()), Link::AuditToAuth)
+    }
+
+    /// What an audit that starts now says of the record.
+    fn head_at_next_start(&self) -> u64 {
+        let _audit = self.start();
+        self.issuer().head
     }
 
     fn directory(&self) -> PathBuf {
@@ -300,6 +310,34 @@ fn a_torn_end_is_kept_aside_and_the_record_goes_on() {
 }
 
 #[test]
+fn a_private_part_whose_entry_was_not_written_is_kept_aside() {
+    let place = written(3);
+    let path = place.file(Kind::Record, 1);
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(frames(&path)[4] as u64).unwrap();
+    let audit = place.start();
+    let mut issuer = place.issuer();
+    assert_eq!(issuer.head, 4);
+    issuer.append(intent(4, 0));
+    issuer.settle();
+    drop(audit);
+    let report = place.verify();
+    assert_eq!((report.faults, report.entries, report.private_kept, report.torn.len()), (0, 5, 3, 1));
+}
+
+#[test]
+fn a_rotation_that_was_cut_short_is_begun_again() {
+    for octets in [0, 20, HEADER] {
+        let place = written(1);
+        fs::write(place.file(Kind::Private, 2), vec![0; octets]).unwrap();
+        fs::write(place.file(Kind::Record, 2), vec![0; octets]).unwrap();
+        drop(place.start());
+        assert_eq!(place.head_at_next_start(), 2);
+        let report = place.verify();
+        assert_eq!((report.faults, report.entries, report.files), (0, 2, 1));
+    }
+}
+
+#[test]
 fn zeros_after_the_last_entry_are_a_torn_end() {
     let place = written(2);
     let record = OpenOptions::new().write(true).open(place.file(Kind::Record, 1)).unwrap();
@@ -495,6 +533,86 @@ fn a_sequence_that_does_not_go_on_ends_that_channel_alone() {
     issuer.append(intent(3, 0));
     issuer.settle();
     assert_eq!(place.entries().len(), 2);
+}
+
+#[test]
+fn the_command_line_tells_a_sound_record_from_a_damaged_one_and_finds_entries() {
+    use chancery::ctl::audit::{Args, run};
+    use clap::Parser;
+    use std::process::ExitCode;
+    let place = written(2);
+    let directory = place.directory();
+    let status = |arguments: &[&str]| {
+        let line = ["audit", "--directory", directory.to_str().unwrap()];
+        run(Args::try_parse_from(line.iter().chain(arguments)).unwrap())
+    };
+    let is = |status: ExitCode, wanted: u8| assert_eq!(format!("{status:?}"), format!("{:?}", ExitCode::from(wanted)));
+    is(status(&["verify"]), 0);
+    is(status(&["verify", "--json"]), 0);
+    is(status(&["verify", "--head", &format!("1:{}", "00".repeat(32))]), 1);
+    is(status(&["tail", "-n", "1"]), 0);
+    is(status(&["show", "_1"]), 0);
+    is(status(&["show", "_1", "--json"]), 0);
+    is(status(&["show", "_7"]), 1);
+    let root = place.root.path().to_str().unwrap();
+    is(run(Args::try_parse_from(["audit", "verify", "--config", root]).unwrap()), 0);
+    is(run(Args::try_parse_from(["audit", "verify", "--directory", root]).unwrap()), 2);
+    let path = place.file(Kind::Record, 1);
+    let middle = frames(&path)[1] + 20;
+    let octets = fs::read(&path).unwrap();
+    OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[!octets[middle]], middle as u64).unwrap();
+    is(status(&["verify"]), 1);
+}
+
+#[test]
+fn a_follower_sees_what_is_appended_and_no_control_characters() {
+    let place = written(1);
+    let _audit = place.start();
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_chancery"))
+        .args(["audit", "tail", "--follow", "-n", "1", "--directory"])
+        .arg(place.directory())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains(" issuer outcome "));
+    let mut auth = place.auth();
+    auth.append(AuthEntry::Refusals {
+        instant: Millis::now(),
+        source: "2001:db8::1".parse().unwrap(),
+        count: 3,
+        reason: text("esc\u{9b}2J"),
+        correlation: Correlation::random(),
+    });
+    auth.settle();
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.contains(" auth refusals ") && line.contains("count=3"), "{line}");
+    assert!(!line.contains('\u{9b}'), "{line}");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn an_entry_that_was_durable_but_not_acknowledged_may_be_sent_again() {
+    let place = House::new();
+    let marker = place.root.path().join("marker");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-audit"));
+    command.env("CHANCERY_FAILPOINT", format!("recorded,{}", marker.display()));
+    let mut audit = place.start_with(&mut command).unwrap();
+    let mut issuer = place.issuer();
+    issuer.append(intent(1, 0));
+    assert!(matches!(issuer.receive(), Err(Closed::Gone)));
+    eventually("the failpoint", || audit.ended().unwrap());
+    let _audit = place.start();
+    let mut issuer = place.issuer();
+    assert_eq!(issuer.head, 1);
+    issuer.append(intent(1, 0));
+    issuer.append(outcome(1));
+    issuer.settle();
+    let report = place.verify();
+    assert_eq!((report.faults, report.entries), (0, 3));
+    assert!(report.open_intents.is_empty());
 }
 
 /// Until the disk refuses: nothing that is acknowledged is missing, what is refused is not there, and after

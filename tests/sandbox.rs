@@ -19,6 +19,8 @@ enum Line {
     CheckSandbox(check_sandbox::Args),
     /// Becomes a worker that has a dialer.
     Worker,
+    /// Becomes a signer that loads SoftHSM.
+    Signer,
 }
 
 type Test = (&'static str, fn());
@@ -30,6 +32,7 @@ const TESTS: &[Test] = &[
     ("every_role_is_held_by_seccomp_alone", || hold_every_role(Some(0))),
     ("seccomp_alone_refuses_all_but_what_the_table_names", seccomp_alone_refuses_all_but_what_the_table_names),
     ("a_locked_down_worker_reaches_its_two_places_through_the_dialer", a_worker_reaches_its_places),
+    ("a_locked_down_signer_loads_softhsm_and_signs", a_locked_down_signer_loads_softhsm_and_signs),
     ("the_debug_mode_names_the_refused_call_and_refuses_it", the_debug_mode_names_the_refused_call),
     ("a_role_is_not_granted_what_it_may_not_have", a_role_is_not_granted_what_it_may_not_have),
     ("a_process_with_threads_is_not_locked_down", a_process_with_threads_is_not_locked_down),
@@ -39,10 +42,11 @@ fn main() -> ExitCode {
     if let Some(code) = dial::maybe_run() {
         return code;
     }
-    if std::env::args().nth(1).is_some_and(|first| first == "check-sandbox" || first == "worker") {
+    if std::env::args().nth(1).is_some_and(|first| ["check-sandbox", "worker", "signer"].contains(&first.as_str())) {
         return match Line::parse() {
             Line::CheckSandbox(args) => check_sandbox::run(&args),
             Line::Worker => worker(),
+            Line::Signer => signer(),
         };
     }
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -145,6 +149,70 @@ fn worker() -> ExitCode {
     });
     let refused = dialer.connect(Place::IssuerSigner).unwrap_err();
     assert_eq!(refused.raw_os_error(), Some(libc::EACCES));
+    ExitCode::SUCCESS
+}
+
+/// Where Debian puts it.
+const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
+
+fn a_locked_down_signer_loads_softhsm_and_signs() {
+    if !std::path::Path::new(SOFTHSM).exists() {
+        println!("  skipped: no {SOFTHSM}");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("tokens")).unwrap();
+    let tokens = directory.path().join("tokens");
+    let configuration = directory.path().join("softhsm2.conf");
+    std::fs::write(&configuration, format!("directories.tokendir = {}\n", tokens.display())).unwrap();
+    for abi in ["7", "2", "0"] {
+        let output = std::process::Command::new("/proc/self/exe")
+            .arg("signer")
+            .env("SOFTHSM2_CONF", &configuration)
+            .env("CHANCERY_SANDBOX_ABI", abi)
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !said.contains("refused"), "{:?}: {said}", output.status);
+    }
+}
+
+fn signer() -> ExitCode {
+    use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+    use cryptoki::mechanism::Mechanism;
+    use cryptoki::object::Attribute;
+    use cryptoki::session::UserType;
+    use cryptoki::types::AuthPin;
+    let here = std::env::current_dir().unwrap();
+    let grants = Grants {
+        read: vec![here.join("softhsm2.conf"), "/etc".into()],
+        write: vec![here.join("tokens")],
+        execute_map: vec!["/usr/lib".into()],
+        deny_write_execute: true,
+        ..Grants::default()
+    };
+    eprintln!("{}", lock_down(Role::Signer, &grants).unwrap());
+    let module = Pkcs11::new(SOFTHSM).unwrap();
+    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
+    let slot = *module.get_all_slots().unwrap().last().unwrap();
+    let pin = AuthPin::new("1234".to_owned().into());
+    module.init_token(slot, &pin, "probe").unwrap();
+    let slot = module.get_slots_with_initialized_token().unwrap()[0];
+    let session = module.open_rw_session(slot).unwrap();
+    session.login(UserType::So, Some(&pin)).unwrap();
+    session.init_pin(&pin).unwrap();
+    session.logout().unwrap();
+    session.login(UserType::User, Some(&pin)).unwrap();
+    let public =
+        [Attribute::Token(true), Attribute::ModulusBits(2048.into()), Attribute::PublicExponent(vec![1, 0, 1])];
+    let (_, key) =
+        session.generate_key_pair(&Mechanism::RsaPkcsKeyPairGen, &public, &[Attribute::Token(true)]).unwrap();
+    session.sign(&Mechanism::Sha256RsaPkcs, key, b"octets").unwrap();
+    session.destroy_object(key).unwrap();
+    session.generate_random_vec(16).unwrap();
+    drop(session);
+    module.finalize().unwrap();
     ExitCode::SUCCESS
 }
 

@@ -12,6 +12,8 @@ use crate::wire::permit::Link;
 
 /// Octets a batch may have before the rest waits for the next one.
 const BATCH: usize = 4 * 1024 * 1024;
+/// Entries of one channel in a batch: their refusals have to fit into the channel's queue.
+const ENTRIES: u64 = 1024;
 
 #[derive(Debug)]
 enum Line {
@@ -83,7 +85,7 @@ impl Session {
     /// Adds everything that waits to the record's batch, as long as there is room in it. What came before a
     /// channel's end is in the batch.
     pub(super) fn drain(&mut self, record: &mut Record) -> Result<(), Closed> {
-        while record.waiting() < BATCH {
+        while record.waiting() < BATCH && self.unanswered() < ENTRIES {
             let (origin, sequence, (public, private)) = match &mut self.line {
                 Line::Issuer(duplex) => match duplex.receive()? {
                     Some(IssuerToAudit::Append { sequence, entry }) => (Origin::Issuer, sequence, split_issuer(entry)),

@@ -2,6 +2,7 @@
 //! acknowledged, is kept aside in a `torn-…` file and cut off; everything else that is not as it was
 //! written is damage, and audit refuses to append to it.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -68,7 +69,7 @@ pub(super) fn recover(directory: &Path) -> Result<Standing, OpenError> {
     let io = |error| OpenError::Io(directory.to_owned(), error);
     let mut found = numbers(directory, Kind::Record).map_err(io)?;
     let Some(mut number) = found.pop() else { return Ok(nothing()) };
-    if length(directory, Kind::Record, number).map_err(io)? < HEADER as u64 {
+    if unbegun(directory, number).map_err(io)? {
         // A rotation that was cut short. Were there private parts beside it, it would have had entries.
         if length(directory, Kind::Private, number).map_err(io)? > HEADER as u64 {
             return Err(OpenError::Damaged { file: Kind::Record.file(number), entry: 0, offset: 0 });
@@ -100,6 +101,15 @@ fn length(directory: &Path, kind: Kind, number: u32) -> io::Result<u64> {
         Ok(metadata) => Ok(metadata.len()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
         Err(error) => Err(error),
+    }
+}
+
+/// Is there no whole header and nothing after it?
+fn unbegun(directory: &Path, number: u32) -> io::Result<bool> {
+    match length(directory, Kind::Record, number)?.cmp(&(HEADER as u64)) {
+        Ordering::Less => Ok(true),
+        Ordering::Equal => Ok(Frames::open(directory, Kind::Record, number)?.header().is_none()),
+        Ordering::Greater => Ok(false),
     }
 }
 

@@ -20,13 +20,14 @@ use crate::config::audit::Audit;
 use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
 use crate::sandbox;
 use crate::sys::channel::{Closed, Listener};
-use crate::sys::failpoint::failpoint;
+use crate::sys::failpoint::{self, failpoint};
 use crate::sys::listen::Inherited;
 use crate::sys::notify::Notifier;
 use crate::sys::{log, places};
 
-/// Channels open at once: issuer's and auth's, and what a restart leaves behind.
-const SESSIONS: usize = 16;
+/// Channels of one origin open at once: one, and what a restart leaves behind. Counted for each, so that auth
+/// cannot keep issuer out.
+const SESSIONS: usize = 8;
 const SECOND: Duration = Duration::from_secs(1);
 
 struct Counters {
@@ -85,6 +86,7 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let auth = Listener::adopt(inherited.one("auth")?)?;
     let config = Audit::load(&places::configuration_root())?;
     let signals = signals()?;
+    failpoint::arm();
     let notifier = Notifier::open();
     let metrics = Metrics::new("audit");
     let counters = Counters::new(&metrics);
@@ -167,11 +169,15 @@ impl Audits {
         Ok(polled.first().and_then(PollFd::any).unwrap_or(false))
     }
 
+    fn of(&self, origin: Origin) -> usize {
+        self.sessions.iter().filter(|session| session.origin() == origin).count()
+    }
+
     fn accept(&mut self, listener: &Listener, origin: Origin) {
         loop {
             match listener.accept() {
                 // A channel too many is closed at once; whoever made it finds out by its end.
-                Ok(Some(_)) if self.sessions.len() >= SESSIONS => {
+                Ok(Some(_)) if self.of(origin) >= SESSIONS => {
                     tracing::warn!(event = "too-many-channels", origin = origin.name());
                 }
                 Ok(Some(channel)) => match Session::accept(channel, origin, &self.record) {

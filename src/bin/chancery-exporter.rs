@@ -1,1 +1,7 @@
-fn main() {}
+//! The process that serves metrics. See `chancery::exporter`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chancery::exporter::main()
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The process that calls the PKCS#11 module; see `chancery::signer`.
+
+fn main() -> std::process::ExitCode {
+    chancery::signer::main()
+}

@@ -6,11 +6,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod audit;
+mod ceremony;
 pub mod check;
 pub mod check_sandbox;
+pub mod key;
 pub mod man;
 pub mod request;
 pub mod run;
+pub mod token;
 pub mod user;
 
 #[derive(Debug, Parser)]
@@ -28,6 +32,12 @@ enum Command {
     Check(check::Args),
     /// Prove from inside each process what its sandbox refuses
     CheckSandbox(check_sandbox::Args),
+    /// Make a token, or let signers try its PIN again
+    Token(token::Args),
+    /// Make keys in the token, list them, certify them
+    Key(key::Args),
+    /// Verify and read the record
+    Audit(audit::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
     /// Make a password hash for auth.d/users.toml
@@ -44,8 +54,11 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::CheckSandbox(args) => check_sandbox::run(&args),
+        Command::Token(args) => token::run(args),
+        Command::Key(args) => key::run(args),
         Command::Request(args) => request::run(args),
         Command::HashPassword(args) => user::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }
 }

@@ -164,6 +164,7 @@ impl std::error::Error for SandboxError {}
 /// # Errors
 /// [`SandboxError::Limit`].
 pub fn begin() -> Result<(), SandboxError> {
+    limits::few_arenas();
     let inherited = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<u8>().ok()).unwrap_or(0);
     limits::close_from(3 + i32::from(inherited)).map_err(|error| SandboxError::Limit("close_range", error))?;
     limits::all_descriptors().map_err(|error| SandboxError::Limit("RLIMIT_NOFILE", error))
@@ -188,7 +189,7 @@ pub fn lock_down(role: Role, grants: &Grants) -> Result<Report, SandboxError> {
     grantable(role, grants)?;
     let mut left_open = Vec::new();
     one_thread(&mut left_open)?;
-    first_use();
+    first_use(role, grants);
     // Built before Landlock, which would keep nothing from it, but after which a failure is harder to tell.
     let violation = if debug { SeccompAction::Trap } else { SeccompAction::KillProcess };
     let programs = filter::programs(role, grants, violation)?;
@@ -250,8 +251,13 @@ fn one_thread(left_open: &mut Vec<String>) -> Result<(), SandboxError> {
     }
 }
 
-/// Some libraries open a file on first use: aws-lc looks for /dev/sysgenid before its first random octet.
-fn first_use() {
+/// aws-lc looks for /dev/sysgenid before its first random octet, which a process that opens no files can do
+/// only now. It also gathers entropy for some 70 ms of processor time, so nobody else does it for nothing.
+fn first_use(role: Role, grants: &Grants) {
+    let looks_later = !grants.read.is_empty() || !grants.write.is_empty();
+    if role == Role::Exporter || role == Role::Dialer || looks_later {
+        return;
+    }
     #[cfg(any(feature = "worker", feature = "auth", feature = "issuer", feature = "signer", feature = "audit"))]
     let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
 }

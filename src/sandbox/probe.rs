@@ -123,6 +123,7 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     // What must still work.
     ("thread", |_| scene::thread(), |role| unless(role == Role::Dialer)),
     ("random", |_| scene::random(), |_| works()),
+    ("library-random", |_| scene::library_random(), |role| unless(matches!(role, Role::Exporter | Role::Dialer))),
     ("clock-and-log", |_| scene::clock_and_log(), |_| works()),
     ("channel", Scene::talk, |role| unless(matches!(role, Role::Dialer | Role::Signer))),
     ("serve", Scene::serve, |role| unless(!matches!(role, Role::Worker | Role::Exporter))),

@@ -183,9 +183,13 @@ pub(super) fn thread() -> Result<(), Errno> {
     thread.map_err(|error| errno(&error))?.join().map_err(|_| Errno::EIO)
 }
 
-/// Random octets, from the kernel and from aws-lc.
+/// Random octets from the kernel.
 pub(super) fn random() -> Result<(), Errno> {
-    getrandom::fill(&mut [0; 32]).map_err(|_| Errno::EIO)?;
+    getrandom::fill(&mut [0; 32]).map_err(|_| Errno::EIO)
+}
+
+/// Random octets as TLS takes them.
+pub(super) fn library_random() -> Result<(), Errno> {
     aws_lc_rs::rand::fill(&mut [0; 32]).map_err(|_| Errno::EIO)
 }
 

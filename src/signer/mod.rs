@@ -1,1 +1,168 @@
-//! signer
+//! The process that calls the PKCS#11 module. Like every process it inherits, configures, locks down, says
+//! ready and loops; it decides nothing, signs what issuer sends with the keys it was configured with, and
+//! talks to nobody but issuer and the token. With `--ceremony` it makes tokens and keys instead.
+
+mod ceremony;
+mod deadline;
+mod keys;
+mod meters;
+mod pin;
+mod pkcs11;
+mod pool;
+mod recovery;
+mod serve;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use self::keys::Expected;
+use self::pkcs11::{Fault, Module};
+use crate::config::signer::{Signer, hex};
+use crate::metrics::Metrics;
+use crate::sandbox::{self, Grants, Role};
+use crate::sys::channel::Closed;
+use crate::sys::notify::Notifier;
+use crate::wire::links::{KeyReport, SignerReady, SignerToIssuer};
+use crate::wire::{List, Octets, Text};
+
+/// Where the system keeps shared objects.
+const SHARED_OBJECTS: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+/// What the C library and OpenSSL read wherever they run.
+const READ: [&str; 4] = ["/etc/ld.so.cache", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo"];
+
+/// EX_CONFIG: a person must do something; the supervisor does not start this again by itself.
+pub(crate) const CONFIG: u8 = 78;
+/// EX_TEMPFAIL: start this again.
+pub(crate) const RETRY: u8 = 75;
+
+/// Runs the process until issuer is gone.
+#[must_use]
+pub fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "--ceremony") {
+        return ceremony::main();
+    }
+    let ordinal = std::env::var("CHANCERY_ORDINAL").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let name = format!("signer@{ordinal}");
+    crate::sys::log::start(&name);
+    match run(&name, ordinal) {
+        Ok(Closed::Violation(violation)) => {
+            tracing::error!(event = "violation", link = "issuer-signer", why = %violation);
+            // Counted by the line above: this process ends, and its counters with it.
+            ExitCode::from(RETRY)
+        }
+        Ok(closed) => {
+            tracing::info!(event = "issuer-gone", why = %closed);
+            ExitCode::from(RETRY)
+        }
+        Err(Stop { code, why }) => {
+            tracing::error!(event = "stopped", code, why = %why);
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Why the process never served.
+struct Stop {
+    code: u8,
+    why: String,
+}
+
+fn configuration(why: impl ToString) -> Stop {
+    Stop { code: CONFIG, why: why.to_string() }
+}
+
+fn later(why: impl ToString) -> Stop {
+    Stop { code: RETRY, why: why.to_string() }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(why) => configuration(why),
+            fault => later(fault),
+        }
+    }
+}
+
+fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
+    sandbox::begin().map_err(later)?;
+    let config = Signer::load(&crate::sys::places::configuration_root()).map_err(configuration)?;
+    let expected: Vec<Expected> =
+        config.keys.iter().map(Expected::read).collect::<Result<_, _>>().map_err(configuration)?;
+    let pin = pin::credential().map_err(|error| configuration(format!("credential pin: {error}")))?;
+    let metrics = Metrics::new(name);
+    let meters = meters::Meters::new(&metrics);
+    let door = pin::Door::new(pin, config.profile.auth.clone(), config.state_directory.clone(), ordinal);
+    std::fs::create_dir_all(&config.state_directory)
+        .map_err(|error| configuration(format!("{}: {error}", config.state_directory.display())))?;
+    let notifier = Notifier::open();
+    let outbox = serve::Outbox::new().map_err(later)?;
+    // A signer makes no socket once it is locked down; when issuer goes away it ends and starts anew.
+    let channel = serve::connect().map_err(|error| later(format!("issuer: {error}")))?;
+    // Loaded before lock-down, used only after it.
+    let module = Module::load(&config.module, &config.profile).map_err(configuration)?;
+
+    lock_down(&config)?;
+
+    let usable = Arc::new(AtomicBool::new(false));
+    metrics.report(Arc::clone(&usable));
+    let limit = Duration::from_millis(config.profile.recovery.call_deadline_ms);
+    deadline::enforce(limit).map_err(later)?;
+    let told = Arc::clone(&outbox);
+    let health = Box::new(move |usable| told.send(&SignerToIssuer::Health { usable }));
+    let plan = recovery::Plan { token: config.token.clone(), expected, sessions: config.sessions };
+    let signs = recovery::Signs { usable, health, meters: meters.clone() };
+    let custody = recovery::Custody::open(module, door, plan, signs)?;
+    let custody = Arc::new(custody);
+    let ready = report(&custody, config.sessions)?;
+    for key in ready.keys.iter() {
+        tracing::info!(event = "key", id = hex(&key.id));
+    }
+    tracing::info!(event = "ready", token = %ready.token_label, serial = %ready.token_serial, sessions = ready.sessions);
+    notifier.ready();
+
+    let pool = pool::Pool::new(config.queue, limit);
+    Ok(serve::serve(&custody, &pool, &outbox, ready, channel, &meters, &notifier))
+}
+
+/// Keeps what the module needs, by profile and configuration, and the directory of the marks.
+fn lock_down(config: &Signer) -> Result<(), Stop> {
+    let profile = &config.profile.sandbox;
+    // A profile names every place a vendor's package may use; not all are there.
+    let existing = |usual: &[PathBuf], own: &[PathBuf]| -> Vec<PathBuf> {
+        usual.iter().filter(|path| path.exists()).chain(own).cloned().collect()
+    };
+    let mut grants = Grants {
+        read: existing(&profile.read, &config.read),
+        write: existing(&profile.write, &config.write),
+        ..Grants::default()
+    };
+    grants.write.push(config.state_directory.clone());
+    // Modules load what they need at their first use (OpenSSL its providers) and look where the loader does.
+    grants.execute_map = existing(&SHARED_OBJECTS.map(PathBuf::from), &[]);
+    grants.execute_map.extend(config.module.parent().map(Path::to_owned));
+    grants.read.extend(existing(&READ.map(PathBuf::from), &[]));
+    let report = sandbox::lock_down(Role::Signer, &grants).map_err(configuration)?;
+    tracing::info!(event = "locked-down", report = %report);
+    Ok(())
+}
+
+fn report(custody: &recovery::Custody, sessions: u16) -> Result<SignerReady, Stop> {
+    let (found, keys) = custody.inventory();
+    let found = found.ok_or_else(|| later("the token is gone"))?;
+    let text = |_| configuration("the token's label or serial number is not text");
+    let mut reports = Vec::new();
+    for (id, key) in keys {
+        let public_key = Octets::new(key.public_key).map_err(|_| configuration("a public key is too large"))?;
+        reports.push(KeyReport { id, public_key });
+    }
+    Ok(SignerReady {
+        token_serial: Text::new(found.serial).map_err(text)?,
+        token_label: Text::new(found.label).map_err(text)?,
+        sessions,
+        keys: List::new(reports).map_err(|_| configuration("more than 64 keys"))?,
+    })
+}

@@ -39,6 +39,20 @@ pub fn all_descriptors() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }
 
+/// Tells the allocator how many arenas to have. Left to itself it asks the machine how many processors there
+/// are, when enough threads have come, by opening a file that a locked-down process may not open.
+#[cfg(target_env = "gnu")]
+pub fn few_arenas() {
+    const ARENAS: libc::c_int = 4;
+    #[expect(unsafe_code, reason = "the allocator is set up through the C library")]
+    // SAFETY: takes two numbers; the first thread calls it before there is another.
+    let _may_say_no = unsafe { libc::mallopt(libc::M_ARENA_MAX, ARENAS) };
+}
+
+/// Other allocators ask nothing.
+#[cfg(not(target_env = "gnu"))]
+pub fn few_arenas() {}
+
 /// No core file, no ptrace and no `/proc/PID/mem` for processes of the same user.
 ///
 /// # Errors

@@ -52,7 +52,7 @@ impl std::error::Error for Violation {}
 /// # Panics
 /// When a bounded type of ours does not serialise, which none can.
 pub fn encode(message: &impl BorshSerialize) -> Vec<Vec<u8>> {
-    let octets = borsh::to_vec(message).expect("bounded types serialise into memory");
+    let mut octets = borsh::to_vec(message).expect("bounded types serialise into memory");
     let last = octets.len().div_ceil(FRAGMENT).max(1) - 1;
     let mut datagrams = Vec::with_capacity(last + 1);
     for (index, fragment) in octets.chunks(FRAGMENT).enumerate() {
@@ -61,6 +61,8 @@ pub fn encode(message: &impl BorshSerialize) -> Vec<Vec<u8>> {
         datagram.extend_from_slice(fragment);
         datagrams.push(datagram);
     }
+    // Passwords travel here; the datagrams are wiped when they are sent.
+    zeroize::Zeroize::zeroize(&mut octets);
     datagrams
 }
 

@@ -5,6 +5,7 @@
 //! violation: the receiver logs, counts, closes and answers nothing. This folder uses nothing of the rest.
 
 pub mod bounded;
+pub mod ceremony;
 pub mod evidence;
 pub mod frame;
 pub mod ids;

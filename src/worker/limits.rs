@@ -1,4 +1,4 @@
-//! What a stranger may take up: connections in all and from one address, descriptors, and lines of log.
+//! What a stranger may take up: descriptors, connections and requests from one address, and lines of log.
 //! Everything here counts and refuses; nothing waits.
 
 use std::collections::HashMap;
@@ -6,38 +6,29 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit};
 
 /// Descriptors kept for what is not a client: standard streams, listeners, peers, the runtime.
 const OWN_DESCRIPTORS: u64 = 64;
 
-/// Raises the limit on open descriptors as far as it goes and says how many connections fit under it, at
-/// most `wanted`.
+/// How many connections fit under the limit on open descriptors, at most `wanted`.
 pub(super) fn connections(wanted: u32) -> u32 {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
-    let needed = u64::from(wanted) + OWN_DESCRIPTORS;
-    let mut allowed = soft;
-    if soft < needed {
-        let raised = needed.min(hard);
-        if setrlimit(Resource::RLIMIT_NOFILE, raised, hard).is_ok() {
-            allowed = raised;
-        }
-    }
-    let fitting = u32::try_from(allowed.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(u32::MAX).max(1);
+    let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+    let fitting = u32::try_from(soft.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(u32::MAX).max(1);
     if fitting < wanted {
-        tracing::warn!(event = "few-descriptors", limit = allowed, connections = fitting);
+        tracing::warn!(event = "few-descriptors", limit = soft, connections = fitting);
     }
     wanted.min(fitting)
 }
 
-/// Connections by where they come from.
+/// Connections, or requests, by where they come from.
 #[derive(Debug)]
 pub(super) struct Sources {
     each: u32,
     table: Mutex<HashMap<IpAddr, u32>>,
 }
 
-/// One connection's place in [`Sources`]; given back when dropped.
+/// A place in [`Sources`]; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     sources: Arc<Sources>,
@@ -45,13 +36,13 @@ pub(super) struct Place {
 }
 
 impl Sources {
-    /// At most `each` connections from one source.
+    /// At most `each` from one source.
     pub(super) fn new(each: u32) -> Arc<Self> {
         Arc::new(Self { each, table: Mutex::new(HashMap::new()) })
     }
 
-    /// A place for a connection from `address`, unless its source has its share. The table holds only
-    /// sources with a connection, so the limit on connections bounds it too.
+    /// A place for one more from `address`, unless its source has its share. The table holds only sources
+    /// with a place, so the limit on connections bounds it too.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let source = source(address);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);

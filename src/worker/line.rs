@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::metrics::IntCounter;
 use crate::sys::channel::{Channel, Closed, Duplex};
 use crate::sys::channel_async::carry;
+use crate::sys::dial::Dialer;
 use crate::sys::places::Place;
 use crate::wire::permit::Link;
 
@@ -31,6 +32,15 @@ const AGAIN: Duration = Duration::from_millis(50);
 const SWEEP: Duration = Duration::from_millis(250);
 /// Messages between this task and the channel's.
 const DEPTH: usize = 64;
+
+/// What makes connections for the lines of a process.
+#[derive(Clone)]
+pub(super) struct Exchange {
+    /// This process cannot connect by itself.
+    pub(super) dialer: Arc<Dialer>,
+    /// Told when the dialer is gone: no line can be connected again.
+    pub(super) dead: Arc<Notify>,
+}
 
 /// What is spoken on a line.
 pub(super) trait Speech: Send + 'static {
@@ -110,7 +120,7 @@ impl<S: Speech> Clone for Line<S> {
 impl<S: Speech> Line<S> {
     /// A line with at most `open` questions open at once; `violations` counts what the peer may not send.
     /// The task lives until the last handle is dropped.
-    pub(super) fn open(open: usize, violations: IntCounter) -> Self {
+    pub(super) fn open(open: usize, exchange: &Exchange, violations: IntCounter) -> Self {
         let (calls, queue) = mpsc::channel(open);
         let up = Arc::new(AtomicBool::new(false));
         let operator = Operator::<S> {
@@ -120,6 +130,7 @@ impl<S: Speech> Line<S> {
             again: VecDeque::new(),
             most: open,
             up: Arc::clone(&up),
+            exchange: exchange.clone(),
             violations,
         };
         tokio::spawn(operator.run());
@@ -152,6 +163,7 @@ struct Operator<S: Speech> {
     again: VecDeque<(Instant, S::Key)>,
     most: usize,
     up: Arc<AtomicBool>,
+    exchange: Exchange,
     violations: IntCounter,
 }
 
@@ -160,7 +172,11 @@ impl<S: Speech> Operator<S> {
         let mut pause = BACK_OFF.0;
         let mut down = Instant::now();
         loop {
-            if let Ok(channel) = Channel::connect(&S::PLACE.path()) {
+            let dialled = self.exchange.dialer.connect(S::PLACE);
+            if dialled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                self.exchange.dead.notify_one();
+            }
+            if let Ok(channel) = dialled {
                 let connected = Instant::now();
                 self.up.store(true, Ordering::Relaxed);
                 tracing::info!(event = "connected", peer = S::PEER);

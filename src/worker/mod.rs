@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 mod activity;
@@ -30,8 +30,12 @@ mod tls;
 
 pub use tls::Chain;
 
+use self::line::Exchange;
 use crate::config::worker::Worker;
 use crate::metrics::Metrics;
+use crate::sandbox::{self, Grants, Role};
+use crate::sys::dial::{self, Dialer};
+use crate::sys::failpoint;
 use crate::sys::listen::Inherited;
 use crate::sys::notify::Notifier;
 use crate::sys::places::configuration_root;
@@ -46,15 +50,23 @@ struct Prepared {
     listeners: Vec<TcpListener>,
     metrics: Metrics,
     notifier: Notifier,
+    dialer: Dialer,
+    /// Connections at once.
+    capacity: u32,
+    threads: usize,
 }
 
 /// The process.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(ended) = dial::maybe_run() {
+        return ended;
+    }
     let name = format!("worker@{}", std::env::var("CHANCERY_ORDINAL").as_deref().unwrap_or("1"));
     crate::sys::log::start(&name);
     let served = prepare(&name).and_then(|prepared| {
-        lock_down()?;
+        let report = sandbox::lock_down(Role::Worker, &Grants::default()).map_err(|error| error.to_string())?;
+        tracing::info!(event = "locked-down", "{report}");
         serve(prepared).map_err(|error| error.to_string())
     });
     match served {
@@ -67,6 +79,7 @@ pub fn main() -> ExitCode {
 }
 
 fn prepare(name: &str) -> Result<Prepared, String> {
+    sandbox::begin().map_err(|error| error.to_string())?;
     let mut inherited = Inherited::take().map_err(|error| error.to_string())?;
     let listeners: Vec<TcpListener> = inherited.all("https").into_iter().map(TcpListener::from).collect();
     if listeners.is_empty() {
@@ -74,27 +87,35 @@ fn prepare(name: &str) -> Result<Prepared, String> {
     }
     let config = crate::config::worker::load(&configuration_root().join("worker.d")).map_err(|e| e.to_string())?;
     let chain = Chain::read(&config.tls.certificate).map_err(|error| error.to_string())?;
-    Ok(Prepared { config, chain, listeners, metrics: Metrics::new(name), notifier: Notifier::open() })
-}
-
-/// Gives up what is not needed any more. Before the first thread and the first octet from a stranger.
-fn lock_down() -> Result<(), String> {
-    Ok(())
+    failpoint::arm();
+    Ok(Prepared {
+        capacity: limits::connections(config.limits.connections),
+        // Asked for now: the answer is read from files.
+        threads: std::thread::available_parallelism().map_or(2, usize::from).max(2),
+        dialer: Dialer::start().map_err(|error| format!("the dialer does not start: {error}"))?,
+        config,
+        chain,
+        listeners,
+        metrics: Metrics::new(name),
+        notifier: Notifier::open(),
+    })
 }
 
 fn serve(prepared: Prepared) -> io::Result<()> {
-    let Prepared { config, chain, listeners, metrics, notifier } = prepared;
-    let capacity = limits::connections(config.limits.connections);
+    let Prepared { config, chain, listeners, metrics, notifier, dialer, capacity, threads } = prepared;
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .thread_name("worker")
         .max_blocking_threads(handshake::BLOCKED as usize + 64)
         .build()?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let counters = counters::Counters::new(&metrics, &config);
         let limits = config.limits.clone();
-        let auth = peers::Auth::open(limits.requests as usize, &counters.violations);
-        let issuer = peers::Issuer::open((limits.requests + limits.handshakes) as usize, &counters.violations);
+        let exchange = Exchange { dialer: Arc::new(dialer), dead: Arc::new(Notify::new()) };
+        let auth = peers::Auth::open(limits.requests as usize, &exchange, &counters.violations);
+        let open = (limits.requests + limits.handshakes) as usize;
+        let issuer = peers::Issuer::open(open, &exchange, &counters.violations);
         let tls = tls::server(&config, chain, issuer.clone(), counters.clone()).map_err(io::Error::other)?;
         let front = Arc::new(http::Front::new(config, auth.clone(), issuer.clone(), counters));
         let door = connection::Door::new(front, tls, capacity);
@@ -103,35 +124,46 @@ fn serve(prepared: Prepared) -> io::Result<()> {
         let mut interrupted = signal(SignalKind::interrupt())?;
 
         let ready = Arc::new(AtomicBool::new(false));
+        metrics.report(Arc::clone(&ready));
         let both_up = move || auth.is_up() && issuer.is_up();
         let started = Instant::now();
         while !both_up() && started.elapsed() < PEERS {
-            sleep(Duration::from_millis(5)).await;
+            tokio::select! {
+                () = sleep(Duration::from_millis(5)) => {}
+                _ = terminated.recv() => return Ok(()),
+                _ = interrupted.recv() => return Ok(()),
+            }
         }
         for listener in listeners {
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
             tokio::spawn(Arc::clone(&door).accept(listener, draining.clone()));
         }
+        ready.store(both_up(), Ordering::Relaxed);
         notifier.ready();
         tracing::info!(event = "ready", connections = capacity, peers = both_up());
 
         let mut look = tokio::time::interval(Duration::from_millis(500));
-        loop {
+        let end = loop {
             tokio::select! {
-                _ = terminated.recv() => break,
-                _ = interrupted.recv() => break,
-                _ = look.tick() => ready.store(both_up(), Ordering::Relaxed),
+                _ = terminated.recv() => break Ok(()),
+                _ = interrupted.recv() => break Ok(()),
+                () = exchange.dead.notified() => break Err(io::Error::other("the dialer is gone")),
+                _ = look.tick() => {
+                    ready.store(both_up(), Ordering::Relaxed);
+                    notifier.alive();
+                }
             }
-        }
+        };
         notifier.stopping();
         ready.store(false, Ordering::Relaxed);
         tracing::info!(event = "draining");
         let _ = drain.send(true);
         let left = door.emptied(Instant::now() + Duration::from_secs(limits.drain_s.into())).await;
         tracing::info!(event = "drained", left);
-        Ok::<(), io::Error>(())
-    })?;
+        end
+    });
+    // Threads waiting for a signature hold nobody up.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    Ok(())
+    served
 }

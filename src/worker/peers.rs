@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
-use super::line::{Line, Speech, Unanswered};
+use super::line::{Exchange, Line, Speech, Unanswered};
 use crate::metrics::IntCounterVec;
 use crate::sys::places::Place;
 use crate::wire::evidence::{Refusal, Submission};
@@ -98,8 +98,8 @@ pub(super) struct Auth(Line<ToAuth>);
 
 impl Auth {
     /// Opens the line, with at most `open` submissions unanswered.
-    pub(super) fn open(open: usize, violations: &IntCounterVec) -> Self {
-        Self(Line::open(open, violations.with_label_values(&["auth-to-worker"])))
+    pub(super) fn open(open: usize, exchange: &Exchange, violations: &IntCounterVec) -> Self {
+        Self(Line::open(open, exchange, violations.with_label_values(&["auth-to-worker"])))
     }
 
     /// Is auth there?
@@ -127,9 +127,9 @@ pub(super) struct Issuer {
 
 impl Issuer {
     /// Opens the line, with at most `open` redemptions and handshakes unanswered.
-    pub(super) fn open(open: usize, violations: &IntCounterVec) -> Self {
+    pub(super) fn open(open: usize, exchange: &Exchange, violations: &IntCounterVec) -> Self {
         Self {
-            line: Line::open(open, violations.with_label_values(&["issuer-to-worker"])),
+            line: Line::open(open, exchange, violations.with_label_values(&["issuer-to-worker"])),
             serials: Arc::new(AtomicU64::new(1)),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -11,12 +12,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use borsh::BorshDeserialize;
 use chancery::sys::channel::{Duplex, Listener};
 use chancery::sys::places::Place;
 use chancery::wire::evidence::Vouched;
 use chancery::wire::links::{AuthToWorker, IssuerToWorker, Transcript, WorkerToAuth, WorkerToIssuer};
 use chancery::wire::order::{Failure, Release, TokenType};
 use chancery::wire::permit::Link;
+use chancery::wire::snapshot::Snapshot;
 use chancery::wire::{Millis, Octets, Text, VoucherId};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -249,9 +252,29 @@ pub(crate) struct Stage {
     worker: Child,
     certificate: CertificateDer<'static>,
     key: rcgen::KeyPair,
+    listener: OwnedFd,
+    environment: Vec<(String, String)>,
+    exporter: UnixDatagram,
 }
 
 impl Stage {
+    /// A worker that dies at this failpoint, once.
+    pub(crate) fn doomed(failpoint: &str) -> Self {
+        let mut stage = Self::new("");
+        let mark = stage.directory.path().join("died").display().to_string();
+        stage.environment = vec![("CHANCERY_FAILPOINT".to_owned(), format!("{failpoint},{mark}"))];
+        stage.terminate();
+        stage.exited(Duration::from_secs(5));
+        stage.start();
+        stage
+    }
+
+    /// Starts the worker on the listener that was there before.
+    pub(crate) fn start(&mut self) {
+        self.worker = launch(self.directory.path(), &self.listener, &self.environment);
+        self.logs("event=\"ready\"");
+    }
+
     /// A worker with these lines in `[limits]`.
     pub(crate) fn new(limits: &str) -> Self {
         Self::with("1.3", limits)
@@ -271,23 +294,47 @@ impl Stage {
              credential = \"username\"\n[[metadata]]\npath = \"/adfs/services/trust/mex\"\nkind = \"mex\"\n"
         );
         std::fs::write(root.join("worker.d/worker.toml"), config).unwrap();
+        let exporter = UnixDatagram::bind(root.join("run").join(Place::Metrics.file())).unwrap();
+        exporter.set_nonblocking(true).unwrap();
         let auth = Auth::start(&root.join("run"));
         let issuer = Issuer::start(&root.join("run"), &key, 0);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         // std asks for 128; what does not fit waits a second before it tries again.
         listen(&listener, Backlog::new(4096).unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let log = std::fs::File::create(root.join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-worker"));
-        command.arg(root).env("CHANCERY_RUN", root.join("run")).stderr(log);
-        let worker = chancery::sys::spawn::spawn(&mut command, &[("https", &OwnedFd::from(listener))]).unwrap();
-        let stage = Self { auth, issuer, address, directory, worker, certificate: certificate.der().clone(), key };
+        let listener = OwnedFd::from(listener);
+        let worker = launch(root, &listener, &[]);
+        let certificate = certificate.der().clone();
+        let environment = Vec::new();
+        let stage =
+            Self { auth, issuer, address, directory, worker, certificate, key, listener, environment, exporter };
         stage.logs("event=\"ready\"");
         stage
     }
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+
+    /// Waits until a counter is what it should be.
+    pub(crate) fn counts(&self, family: &str, label: &str, value: f64) {
+        let end = Instant::now() + Duration::from_secs(5);
+        let mut octets = vec![0; 256 * 1024];
+        let mut last = None;
+        while last != Some(value) {
+            assert!(Instant::now() < end, "{family} {label}: {last:?} instead of {value}");
+            let Ok(length) = self.exporter.recv(&mut octets) else {
+                std::thread::sleep(Duration::from_millis(20));
+                continue;
+            };
+            let snapshot = Snapshot::try_from_slice(&octets[..length]).unwrap();
+            assert_eq!(&*snapshot.process, "worker@1");
+            let family = snapshot.families.iter().find(|known| &*known.name == family).unwrap();
+            let sample = family.samples.iter().find(|sample| {
+                sample.labels.iter().any(|known| &*known.value == label) || sample.labels.is_empty() && label.is_empty()
+            });
+            last = sample.map(|sample| sample.value);
+        }
     }
 
     /// Waits for a line of the log.
@@ -333,6 +380,14 @@ impl Stage {
         std::thread::sleep(pause);
         self.issuer = Issuer::start(&self.directory.path().join("run"), &self.key, unknown);
     }
+}
+
+fn launch(root: &Path, listener: &OwnedFd, environment: &[(String, String)]) -> Child {
+    let log = std::fs::File::create(root.join("log")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-worker"));
+    command.arg(root).env("CHANCERY_RUN", root.join("run")).stderr(log);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    chancery::sys::spawn::spawn(&mut command, &[("https", listener)]).unwrap()
 }
 
 impl Drop for Stage {

@@ -1,3 +1,3 @@
 //! What several tests need.
 
-pub mod processes;
+pub(crate) mod processes;

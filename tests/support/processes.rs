@@ -14,17 +14,17 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bin
 use nix::unistd::Pid;
 
 /// How long anything may take before a test gives up. Long: the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A listening SEQPACKET socket at `path`.
-pub fn listener(path: &Path) -> OwnedFd {
+pub(crate) fn listener(path: &Path) -> OwnedFd {
     let fd = bound(path, SockType::SeqPacket);
     listen(&fd, Backlog::new(64).expect("64 is a backlog")).expect("listens");
     fd
 }
 
 /// A bound datagram socket at `path`.
-pub fn datagrams(path: &Path) -> OwnedFd {
+pub(crate) fn datagrams(path: &Path) -> OwnedFd {
     bound(path, SockType::Datagram)
 }
 
@@ -35,7 +35,7 @@ fn bound(path: &Path, kind: SockType) -> OwnedFd {
 }
 
 /// Does this until it gives something.
-pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(value) = attempt() {
@@ -48,14 +48,14 @@ pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
 
 /// A running daemon.
 #[derive(Debug)]
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
 }
 
 impl Daemon {
     /// Spawns `command` with `CHANCERY_RUN` = `run` and the listeners, and waits for READY=1. An error is the
     /// exit of a daemon that ended instead.
-    pub fn start(command: &mut Command, run: &Path, listeners: &[(&str, &OwnedFd)]) -> Result<Self, ExitStatus> {
+    pub(crate) fn start(command: &mut Command, run: &Path, listeners: &[(&str, &OwnedFd)]) -> Result<Self, ExitStatus> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let path = run.join(format!("notify-{}.sock", STARTED.fetch_add(1, Ordering::Relaxed)));
         let notify = UnixDatagram::bind(&path).expect("binds");
@@ -79,17 +79,17 @@ impl Daemon {
     }
 
     /// Its process id.
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
     }
 
     /// Its exit, if it ended.
-    pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
     /// Sends a signal and waits for the end.
-    pub fn end(mut self, signal: Signal) -> ExitStatus {
+    pub(crate) fn end(mut self, signal: Signal) -> ExitStatus {
         kill(self.pid(), signal).expect("it runs");
         self.child.wait().expect("can be waited for")
     }
@@ -101,3 +101,9 @@ impl Drop for Daemon {
         let _ = self.child.wait();
     }
 }
+
+// Not every test needs all of this, and each test is a crate of its own.
+const _: fn(&Path) -> OwnedFd = listener;
+const _: fn(&Path) -> OwnedFd = datagrams;
+const _: fn(&Daemon) -> Pid = Daemon::pid;
+const _: fn(Daemon, Signal) -> ExitStatus = Daemon::end;

@@ -37,8 +37,11 @@ pub struct Args {
     /// Directory of this service's state
     #[arg(long, value_name = "DIR", default_value = "/var/lib/chancery", conflicts_with = "demo")]
     state: PathBuf,
-    /// Worker processes
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    /// With --demo: the PKCS#11 module to use; it must reach a SoftHSM [default: SoftHSM's own]
+    #[arg(long, value_name = "FILE", requires = "demo")]
+    module: Option<PathBuf>,
+    /// Worker processes; with 0 nobody serves, and the other processes wait at their sockets
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=64))]
     workers: u32,
     /// Signer processes
     #[arg(long, value_name = "M", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -107,6 +110,7 @@ fn start(args: Args) -> io::Result<ExitCode> {
     let mut news = service.news;
     news.metrics = format!("http://{}/metrics", metrics.local_addr()?);
     let runtime = Runtime::make()?;
+    news.more.push(("runtime", runtime.path().display().to_string()));
     let mut listeners = Listeners::make(runtime.path())?;
     listeners.add("worker", "https", service.https);
     listeners.add("exporter", "http", metrics);

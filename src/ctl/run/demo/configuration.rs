@@ -64,13 +64,13 @@ pub(super) fn write_users(layout: &Layout, password: &str) -> io::Result<()> {
     let text = format!(
         r#"[users.alice]
 password = "{hash}"
+groups = ["staff", "demo"]
 
 [users.alice.attributes]
 mail = ["alice@example.com"]
 upn = ["alice@example.com"]
 name = ["Alice Example"]
 immutable_id = ["YWxpY2UtZXhhbXBsZS0wMQ=="]
-groups = ["staff", "demo"]
 "#
     );
     put(layout, "auth.d/users.toml", &text)
@@ -95,7 +95,7 @@ pub(super) fn write_rest(layout: &Layout, keys: &[Key]) -> io::Result<()> {
     put(layout, "audit.d/audit.toml", "directory = \"../../record\"\nrotate_mib = 64\n")?;
     put(layout, "auth.d/auth.toml", "# The defaults are what most services want.\n")?;
     put(layout, "issuer.d/issuer.toml", &issuer(keys))?;
-    put(layout, "signer.d/signer.toml", &signer(keys))?;
+    put(layout, "signer.d/signer.toml", &signer(layout, keys))?;
     for (name, party) in [("microsoft", microsoft()), ("generic", generic())] {
         put(layout, &format!("auth.d/relying-parties/{name}.toml"), &party.0)?;
         put(layout, &format!("issuer.d/relying-parties/{name}.toml"), &party.1)?;
@@ -105,10 +105,10 @@ pub(super) fn write_rest(layout: &Layout, keys: &[Key]) -> io::Result<()> {
 
 /// `signer.d/signer.toml` as the ceremony needs it: the token, and no key yet.
 pub(super) fn write_signer(layout: &Layout, keys: &[Key]) -> io::Result<()> {
-    put(layout, "signer.d/signer.toml", &signer(keys))
+    put(layout, "signer.d/signer.toml", &signer(layout, keys))
 }
 
-fn signer(keys: &[Key]) -> String {
+fn signer(layout: &Layout, keys: &[Key]) -> String {
     let mut text = format!(
         r#"module = "{}"
 token_label = "{}"
@@ -116,7 +116,7 @@ profile = "softhsm2"
 sessions = 2
 state_directory = "../../state"
 "#,
-        super::custody::module().display(),
+        layout.module.display(),
         super::custody::LABEL,
     );
     for key in keys {

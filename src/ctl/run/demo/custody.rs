@@ -57,7 +57,7 @@ pub(super) fn write_softhsm_configuration(layout: &Layout) -> io::Result<()> {
 
 /// Makes PIN, token, keys and certificates.
 pub(super) fn make(layout: &Layout, programs: &Path) -> io::Result<Vec<Key>> {
-    if !module().exists() {
+    if !layout.module.exists() {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
             "SoftHSM is not installed (Debian: apt-get install softhsm2)",

@@ -26,6 +26,7 @@ const PORT: u16 = 8443;
 #[derive(Debug, Clone)]
 struct Layout {
     root: PathBuf,
+    module: PathBuf,
 }
 
 impl Layout {
@@ -82,7 +83,8 @@ impl Layout {
 /// Makes what is missing and gives the service to run.
 pub(super) fn prepare(args: &Args, programs: &Path) -> io::Result<Service> {
     private(&args.directory)?;
-    let layout = Layout { root: fs::canonicalize(&args.directory)? };
+    let module = args.module.clone().unwrap_or_else(custody::module);
+    let layout = Layout { root: fs::canonicalize(&args.directory)?, module };
     let https = tcp(args.address, args.port.unwrap_or(PORT))?;
     let url = format!("https://localhost:{}", https.local_addr()?.port());
     let fresh = !fs::read_to_string(layout.finished()).is_ok_and(|edition| edition == EDITION);

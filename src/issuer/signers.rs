@@ -1,0 +1,345 @@
+//! The signers and the digests on their way to them. A digest goes to the least loaded signer that has shown
+//! the right public key for it, once more to another when the first one's token fails, and not beyond its
+//! deadline. What comes back is octets; whether they are a signature is decided elsewhere.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::keys::Keys;
+use crate::sys::channel::{Channel, Closed, Duplex};
+use crate::sys::failpoint::failpoint;
+use crate::wire::frame::Violation;
+use crate::wire::links::{FailureClass, IssuerToSigner, Mechanism, SignerReady, SignerToIssuer};
+use crate::wire::permit::Link;
+use crate::wire::{KeyId, Octets, Peer};
+
+/// Signers at a time.
+const MOST_SIGNERS: usize = 64;
+/// Digests a session has at a time: one being signed and one behind it, so that it is never idle while the
+/// next is on its way.
+const DEPTH: usize = 2;
+/// Digests that may wait for a signer.
+const MOST_WAITING: usize = 4096;
+/// The pause before a digest goes back to a signer that had no session free.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// A digest to be signed, for `W`.
+#[derive(Debug)]
+pub(super) struct Job<W> {
+    pub(super) key: KeyId,
+    pub(super) mechanism: Mechanism,
+    pub(super) digest: Vec<u8>,
+    pub(super) work: W,
+}
+
+/// Why there is no signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotSigned {
+    /// Signers said no, or died, twice.
+    Failed,
+    /// The request itself was refused.
+    Refused,
+    /// Nobody signed in time.
+    Late,
+    /// Too many wait already.
+    Full,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(super) enum Event<W> {
+    /// The end of a job.
+    Finished { work: W, result: Result<Octets<512>, NotSigned>, took: Duration },
+    /// A signer is ready, with the keys of ours it may not be used for and why.
+    Ready { serial: String, sessions: u16, refused: Vec<(String, &'static str)> },
+    /// A signer's token can sign, or cannot.
+    Health(bool),
+    /// A signer is gone.
+    Gone(Peer, Closed),
+}
+
+#[derive(Debug)]
+struct Waiting<W> {
+    job: Job<W>,
+    since: Instant,
+    deadline: Instant,
+    not_before: Instant,
+    retried: bool,
+    avoid: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Signer {
+    duplex: Duplex<SignerToIssuer, IssuerToSigner>,
+    sessions: usize,
+    keys: HashSet<KeyId>,
+    usable: bool,
+    /// Ids this signer still owes an answer for, given up ones included.
+    owed: HashSet<u64>,
+}
+
+/// The signers.
+#[derive(Debug)]
+pub(super) struct Signers<W> {
+    patience: Duration,
+    signers: BTreeMap<u64, Signer>,
+    waiting: VecDeque<Waiting<W>>,
+    /// By id, with the signer that has it.
+    out: HashMap<u64, (u64, Waiting<W>)>,
+    next: u64,
+    /// When a key was last usable; issuer's start for one that never was.
+    usable_at: HashMap<KeyId, Instant>,
+    started: Instant,
+    events: VecDeque<Event<W>>,
+}
+
+impl<W> Signers<W> {
+    /// No signers yet; a job waits no longer than `patience`.
+    pub(super) fn new(patience: Duration, now: Instant) -> Self {
+        Self {
+            patience,
+            signers: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            out: HashMap::new(),
+            next: 1,
+            usable_at: HashMap::new(),
+            started: now,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// A signer has connected. False when there are too many.
+    #[must_use]
+    pub(super) fn adopt(&mut self, id: u64, channel: Channel) -> bool {
+        if self.signers.len() >= MOST_SIGNERS {
+            return false;
+        }
+        let duplex = Duplex::new(channel, Link::SignerToIssuer);
+        let signer = Signer { duplex, sessions: 0, keys: HashSet::new(), usable: false, owed: HashSet::new() };
+        self.signers.insert(id, signer);
+        true
+    }
+
+    /// The next thing that happened.
+    pub(super) fn event(&mut self) -> Option<Event<W>> {
+        self.events.pop_front()
+    }
+
+    /// What to poll: id, descriptor, whether for writing too.
+    pub(super) fn poll(&self) -> impl Iterator<Item = (u64, &Duplex<SignerToIssuer, IssuerToSigner>)> {
+        self.signers.iter().map(|(id, signer)| (*id, &signer.duplex))
+    }
+
+    /// Signers that can sign.
+    pub(super) fn usable(&self) -> usize {
+        self.signers.values().filter(|signer| signer.usable).count()
+    }
+
+    /// May a digest for this key be taken in? A key no signer has had for as long as a digest may wait is
+    /// not worth an intent.
+    pub(super) fn is_available(&mut self, key: &KeyId, now: Instant) -> bool {
+        if self.has_signer(key) {
+            self.usable_at.insert(key.clone(), now);
+            return true;
+        }
+        now.duration_since(*self.usable_at.get(key).unwrap_or(&self.started)) < self.patience
+    }
+
+    /// Is there a signer for this key now?
+    pub(super) fn has_signer(&self, key: &KeyId) -> bool {
+        self.signers.values().any(|signer| signer.usable && signer.keys.contains(key))
+    }
+
+    /// Takes a digest in; it ends as [`Event::Finished`].
+    pub(super) fn sign(&mut self, job: Job<W>, now: Instant) {
+        if self.waiting.len() >= MOST_WAITING {
+            let result = Err(NotSigned::Full);
+            self.events.push_back(Event::Finished { work: job.work, result, took: Duration::ZERO });
+            return;
+        }
+        let deadline = now + self.patience;
+        self.waiting.push_back(Waiting { job, since: now, deadline, not_before: now, retried: false, avoid: None });
+        self.dispatch(now);
+    }
+
+    /// Reads and writes what there is on one signer's channel.
+    pub(super) fn ready(&mut self, id: u64, keys: &Keys, now: Instant) {
+        loop {
+            let Some(signer) = self.signers.get_mut(&id) else { return };
+            let received = signer.duplex.flush().and_then(|()| signer.duplex.receive());
+            let taken = match received {
+                Ok(Some(message)) => self.take(id, message, keys, now).map_err(Closed::Violation),
+                Ok(None) => break,
+                Err(closed) => Err(closed),
+            };
+            if let Err(closed) = taken {
+                self.lose(id, closed, now);
+                break;
+            }
+        }
+        self.dispatch(now);
+    }
+
+    /// Gives up what is past its deadline and sends what has waited for its pause.
+    pub(super) fn tick(&mut self, now: Instant) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            if waiting.deadline <= now {
+                self.finish(waiting, Err(NotSigned::Late), now);
+            } else {
+                self.waiting.push_back(waiting);
+            }
+        }
+        let late: Vec<u64> =
+            self.out.iter().filter(|(_, (_, waiting))| waiting.deadline <= now).map(|(id, _)| *id).collect();
+        for id in late {
+            if let Some((_, waiting)) = self.out.remove(&id) {
+                self.finish(waiting, Err(NotSigned::Late), now);
+            }
+        }
+        self.dispatch(now);
+    }
+
+    fn finish(&mut self, waiting: Waiting<W>, result: Result<Octets<512>, NotSigned>, now: Instant) {
+        let took = now.duration_since(waiting.since);
+        self.events.push_back(Event::Finished { work: waiting.job.work, result, took });
+    }
+
+    fn take(&mut self, from: u64, message: SignerToIssuer, keys: &Keys, now: Instant) -> Result<(), Violation> {
+        match message {
+            SignerToIssuer::Ready(ready) => {
+                self.welcome(from, &ready, keys);
+                Ok(())
+            }
+            SignerToIssuer::Signed { id, signature } => {
+                if let Some(waiting) = self.answered(from, id)? {
+                    self.finish(waiting, Ok(signature), now);
+                }
+                Ok(())
+            }
+            SignerToIssuer::SignFailed { id, class, .. } => {
+                if let Some(waiting) = self.answered(from, id)? {
+                    self.failed(from, waiting, class, now);
+                }
+                Ok(())
+            }
+            SignerToIssuer::Drawn { .. } => Err(Violation::Rule("octets drawn that nobody asked for")),
+            SignerToIssuer::Health { usable } => {
+                if let Some(signer) = self.signers.get_mut(&from) {
+                    signer.usable = usable;
+                }
+                self.events.push_back(Event::Health(usable));
+                Ok(())
+            }
+        }
+    }
+
+    /// Holds a signer's keys to the certificates: it is used for those alone whose public key is the same.
+    fn welcome(&mut self, from: u64, ready: &SignerReady, keys: &Keys) {
+        let mut refused = Vec::new();
+        let mut shown = HashSet::new();
+        for key in keys.iter() {
+            match ready.keys.iter().find(|report| report.id == key.id) {
+                Some(report) if key.is(report) => {
+                    shown.insert(key.id.clone());
+                }
+                Some(_) => refused.push((key.name.clone(), "public key differs from the certificate's")),
+                None => refused.push((key.name.clone(), "not found by the signer")),
+            }
+        }
+        if let Some(signer) = self.signers.get_mut(&from) {
+            signer.sessions = usize::from(ready.sessions.max(1));
+            signer.keys = shown;
+            signer.usable = true;
+        }
+        let serial = ready.token_serial.as_str().to_owned();
+        self.events.push_back(Event::Ready { serial, sessions: ready.sessions, refused });
+    }
+
+    /// Takes note that a signer has answered; gives the job unless it was given up.
+    fn answered(&mut self, from: u64, id: u64) -> Result<Option<Waiting<W>>, Violation> {
+        let owed = self.signers.get_mut(&from).is_some_and(|signer| signer.owed.remove(&id));
+        if !owed {
+            return Err(Violation::Rule("answer to a digest this signer was not given"));
+        }
+        Ok(self.out.remove(&id).map(|(_, waiting)| waiting))
+    }
+
+    fn failed(&mut self, from: u64, mut waiting: Waiting<W>, class: FailureClass, now: Instant) {
+        match class {
+            FailureClass::Request => self.finish(waiting, Err(NotSigned::Refused), now),
+            FailureClass::Busy => {
+                waiting.not_before = now + BUSY_PAUSE;
+                waiting.avoid = Some(from);
+                self.waiting.push_front(waiting);
+            }
+            FailureClass::Token if waiting.retried => self.finish(waiting, Err(NotSigned::Failed), now),
+            FailureClass::Token => {
+                waiting.retried = true;
+                waiting.avoid = Some(from);
+                self.waiting.push_front(waiting);
+            }
+        }
+    }
+
+    fn lose(&mut self, id: u64, closed: Closed, now: Instant) {
+        let Some(signer) = self.signers.remove(&id) else { return };
+        let orphans: Vec<u64> = self.out.iter().filter(|(_, (at, _))| *at == id).map(|(id, _)| *id).collect();
+        for orphan in orphans {
+            if let Some((_, waiting)) = self.out.remove(&orphan) {
+                self.failed(id, waiting, FailureClass::Token, now);
+            }
+        }
+        self.events.push_back(Event::Gone(signer.duplex.peer(), closed));
+    }
+
+    fn dispatch(&mut self, now: Instant) {
+        let mut kept = VecDeque::new();
+        while let Some(waiting) = self.waiting.pop_front() {
+            let signer = if waiting.not_before <= now { self.choose(&waiting) } else { None };
+            match signer {
+                Some(signer) => self.send(signer, waiting, now),
+                None => kept.push_back(waiting),
+            }
+            if !self.signers.values().any(|signer| signer.usable && signer.owed.len() < signer.sessions * DEPTH) {
+                break;
+            }
+        }
+        kept.append(&mut self.waiting);
+        self.waiting = kept;
+    }
+
+    /// The least loaded signer with room, and not the one that has just failed when there is another.
+    fn choose(&self, waiting: &Waiting<W>) -> Option<u64> {
+        let fit = |signer: &Signer| signer.usable && signer.keys.contains(&waiting.job.key);
+        let another = self.signers.iter().any(|(id, signer)| Some(*id) != waiting.avoid && fit(signer));
+        self.signers
+            .iter()
+            .filter(|(id, signer)| {
+                fit(signer) && signer.owed.len() < signer.sessions * DEPTH && !(another && Some(**id) == waiting.avoid)
+            })
+            .min_by_key(|(_, signer)| signer.owed.len() * 1024 / signer.sessions)
+            .map(|(id, _)| *id)
+    }
+
+    fn send(&mut self, to: u64, waiting: Waiting<W>, now: Instant) {
+        let Some(signer) = self.signers.get_mut(&to) else {
+            self.waiting.push_front(waiting);
+            return;
+        };
+        let id = self.next;
+        self.next += 1;
+        let job = &waiting.job;
+        let digest = Octets::new(job.digest.as_slice()).expect("a digest has at most 64 octets");
+        let message = IssuerToSigner::Sign { id, key: job.key.clone(), mechanism: job.mechanism, digest };
+        let sent = signer.duplex.send(&message);
+        signer.owed.insert(id);
+        self.out.insert(id, (to, waiting));
+        match sent {
+            Ok(()) => failpoint("digest-sent"),
+            Err(closed) => self.lose(to, closed, now),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

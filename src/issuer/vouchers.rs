@@ -1,0 +1,232 @@
+//! Vouchers between lodging and redemption. Each is good once, for seconds, over a channel of the worker it
+//! was made for and under the request it was made for; whoever gets one of these wrong breaks the protocol
+//! and the voucher is burnt. They outlive auth's channel (its work is done) and die with the worker's.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::wire::frame::Violation;
+use crate::wire::order::{Order, Redemption, Voucher};
+use crate::wire::{Peer, VoucherId};
+
+/// Names held at a time, spent ones included: room for thirteen thousand a second.
+const MOST: usize = 65_536;
+/// Unspent vouchers at a time for one worker.
+const MOST_OF_ONE: usize = 2048;
+
+/// What lodging came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Lodged {
+    /// It may be redeemed.
+    Taken,
+    /// There is no room.
+    Full,
+    /// It has been redeemed already: a lodging again after a lost answer.
+    Spent,
+}
+
+/// What redemption came to, other than an order.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotRedeemed {
+    /// Never lodged here, or run out.
+    NoSuchVoucher,
+    /// No honest worker does that.
+    Violation(Violation),
+}
+
+#[derive(Debug)]
+struct Held {
+    worker: Peer,
+    /// None once it is spent: the name is kept until it would have run out, so that it stays spent.
+    order: Option<Box<Order>>,
+}
+
+/// The vouchers.
+#[derive(Debug)]
+pub(super) struct Vouchers {
+    life: Duration,
+    held: HashMap<VoucherId, Held>,
+    of_worker: HashMap<Peer, usize>,
+    /// In the order they run out.
+    ends: VecDeque<(Instant, VoucherId)>,
+}
+
+impl Vouchers {
+    pub(super) fn new(life: Duration) -> Self {
+        Self { life, held: HashMap::new(), of_worker: HashMap::new(), ends: VecDeque::new() }
+    }
+
+    /// Names held, spent ones included.
+    pub(super) fn count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Takes one in.
+    ///
+    /// # Errors
+    /// [`Violation`] when another voucher has its name.
+    pub(super) fn lodge(&mut self, voucher: Voucher, now: Instant) -> Result<Lodged, Violation> {
+        self.expire(now);
+        if let Some(held) = self.held.get(&voucher.id) {
+            return match &held.order {
+                Some(order) if **order == voucher.order && held.worker == voucher.worker => Ok(Lodged::Taken),
+                Some(_) => Err(Violation::Rule("voucher lodged twice with different orders")),
+                None => Ok(Lodged::Spent),
+            };
+        }
+        let of_worker = self.of_worker.entry(voucher.worker).or_default();
+        if self.held.len() >= MOST || *of_worker >= MOST_OF_ONE {
+            return Ok(Lodged::Full);
+        }
+        *of_worker += 1;
+        self.held.insert(voucher.id, Held { worker: voucher.worker, order: Some(Box::new(voucher.order)) });
+        self.ends.push_back((now + self.life, voucher.id));
+        Ok(Lodged::Taken)
+    }
+
+    /// Hands out the order and spends the voucher; a wrong redemption spends it too.
+    pub(super) fn redeem(&mut self, redemption: &Redemption, worker: Peer, now: Instant) -> Result<Order, NotRedeemed> {
+        self.expire(now);
+        let held = self.held.get_mut(&redemption.voucher).ok_or(NotRedeemed::NoSuchVoucher)?;
+        let violation = |rule| Err(NotRedeemed::Violation(Violation::Rule(rule)));
+        let Some(order) = held.order.take() else { return violation("voucher redeemed twice") };
+        let owner = held.worker;
+        self.one_less(owner);
+        if owner != worker {
+            return violation("voucher of another worker");
+        }
+        if order.correlation != redemption.correlation {
+            return violation("voucher of another request");
+        }
+        Ok(*order)
+    }
+
+    /// Burns one at auth's wish.
+    pub(super) fn withdraw(&mut self, id: VoucherId) {
+        if let Some(held) = self.held.get_mut(&id)
+            && held.order.take().is_some()
+        {
+            let owner = held.worker;
+            self.one_less(owner);
+        }
+    }
+
+    /// Burns all of a worker that is gone.
+    pub(super) fn bereave(&mut self, worker: Peer) {
+        if self.of_worker.remove(&worker).is_some() {
+            self.held.values_mut().filter(|held| held.worker == worker).for_each(|held| held.order = None);
+        }
+    }
+
+    /// Forgets what has run out.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some((end, id)) = self.ends.front().copied()
+            && end <= now
+        {
+            self.ends.pop_front();
+            if let Some(held) = self.held.remove(&id)
+                && held.order.is_some()
+            {
+                self.one_less(held.worker);
+            }
+        }
+    }
+
+    fn one_less(&mut self, worker: Peer) {
+        if let Some(count) = self.of_worker.get_mut(&worker) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_worker.remove(&worker);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issuer::examples::order;
+    use crate::wire::Correlation;
+
+    const WORKER: Peer = Peer(41);
+
+    fn voucher(vouchers: &mut Vouchers, now: Instant) -> Redemption {
+        let order = order("office");
+        let redemption = Redemption { voucher: VoucherId::random(), correlation: order.correlation };
+        let voucher = Voucher { id: redemption.voucher, worker: WORKER, order };
+        assert_eq!(vouchers.lodge(voucher, now), Ok(Lodged::Taken));
+        redemption
+    }
+
+    #[test]
+    fn a_voucher_is_good_once() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        let redemption = voucher(&mut vouchers, now);
+        assert!(vouchers.redeem(&redemption, WORKER, now).is_ok());
+        let again = vouchers.redeem(&redemption, WORKER, now);
+        assert!(matches!(again, Err(NotRedeemed::Violation(_))));
+    }
+
+    #[test]
+    fn a_voucher_is_burnt_by_the_wrong_worker_and_by_the_wrong_request() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        let redemption = voucher(&mut vouchers, now);
+        assert!(matches!(vouchers.redeem(&redemption, Peer(42), now), Err(NotRedeemed::Violation(_))));
+        assert!(vouchers.redeem(&redemption, WORKER, now).is_err());
+        let redemption = voucher(&mut vouchers, now);
+        let wrong = Redemption { voucher: redemption.voucher, correlation: Correlation::random() };
+        assert!(matches!(vouchers.redeem(&wrong, WORKER, now), Err(NotRedeemed::Violation(_))));
+        assert!(vouchers.redeem(&redemption, WORKER, now).is_err());
+    }
+
+    #[test]
+    fn a_voucher_runs_out() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        let redemption = voucher(&mut vouchers, now);
+        let later = now + Duration::from_secs(5);
+        assert_eq!(vouchers.redeem(&redemption, WORKER, later), Err(NotRedeemed::NoSuchVoucher));
+        assert_eq!((vouchers.count(), vouchers.of_worker.len(), vouchers.ends.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn vouchers_die_with_their_worker_and_at_auths_wish() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        let (one, other) = (voucher(&mut vouchers, now), voucher(&mut vouchers, now));
+        vouchers.withdraw(one.voucher);
+        assert!(vouchers.redeem(&one, WORKER, now).is_err());
+        vouchers.bereave(WORKER);
+        assert!(vouchers.redeem(&other, WORKER, now).is_err());
+    }
+
+    #[test]
+    fn a_voucher_lodged_again_is_the_same_voucher_and_stays_spent() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        let order = order("office");
+        let id = VoucherId::random();
+        let again = || Voucher { id, worker: WORKER, order: order.clone() };
+        assert_eq!(vouchers.lodge(again(), now), Ok(Lodged::Taken));
+        assert_eq!(vouchers.lodge(again(), now), Ok(Lodged::Taken));
+        assert!(vouchers.lodge(Voucher { worker: Peer(42), ..again() }, now).is_err());
+        let redemption = Redemption { voucher: id, correlation: order.correlation };
+        assert!(vouchers.redeem(&redemption, WORKER, now).is_ok());
+        assert_eq!(vouchers.lodge(again(), now), Ok(Lodged::Spent));
+        assert!(vouchers.redeem(&redemption, WORKER, now).is_err());
+    }
+
+    #[test]
+    fn one_worker_cannot_fill_the_house() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        for _ in 0..MOST_OF_ONE {
+            voucher(&mut vouchers, now);
+        }
+        let one_more = |worker| Voucher { id: VoucherId::random(), worker, order: order("office") };
+        assert_eq!(vouchers.lodge(one_more(WORKER), now), Ok(Lodged::Full));
+        assert_eq!(vouchers.lodge(one_more(Peer(42)), now), Ok(Lodged::Taken));
+    }
+}

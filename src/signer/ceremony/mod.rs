@@ -1,0 +1,96 @@
+//! `chancery-signer --ceremony`: making tokens, keys and certificates, in a process of its own that has the
+//! module and its sandbox, so that the command line has neither. One request comes on standard input,
+//! replies go to what was standard output; the module cannot write among them. A ceremony tries a PIN once,
+//! under the same marks as a signer.
+
+mod certify;
+mod generate;
+mod token;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::pkcs11::{Fault, Module};
+use crate::config::profile::Profile;
+use crate::wire::Text;
+use crate::wire::ceremony::{Act, Ceremony, Reply, read, write};
+
+/// Where replies go.
+pub(crate) struct Voice(File);
+
+impl Voice {
+    /// Says it. When nobody listens any more the work goes on to a clean end.
+    pub(crate) fn say(&mut self, reply: &Reply) {
+        let _ = write(&mut self.0, reply);
+    }
+
+    /// Says what is about to be done.
+    pub(crate) fn doing(&mut self, what: &str) {
+        self.say(&Reply::Doing(text(what)));
+    }
+}
+
+/// As much of it as fits.
+pub(crate) fn text<const N: usize>(words: &str) -> Text<N> {
+    let fits = words.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= N).last().unwrap_or(0);
+    let clean: String = words[..fits].chars().filter(|c| crate::wire::bounded::is_xml_char(*c)).collect();
+    Text::new(clean).unwrap_or_default()
+}
+
+/// Runs one ceremony.
+pub(crate) fn main() -> ExitCode {
+    crate::sys::log::start("ceremony");
+    let mut voice = match private_output() {
+        Ok(file) => Voice(file),
+        Err(error) => {
+            tracing::error!(event = "stopped", why = %error);
+            return ExitCode::from(super::CONFIG);
+        }
+    };
+    match request().map_err(|error| Fault::Refused(format!("request: {error}"))).and_then(|c| perform(c, &mut voice)) {
+        Ok(()) => {
+            voice.say(&Reply::Done);
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            voice.say(&Reply::Failed(text(&fault.to_string())));
+            ExitCode::from(super::CONFIG)
+        }
+    }
+}
+
+/// Takes standard output for the replies and gives the module standard error instead.
+fn private_output() -> io::Result<File> {
+    use std::os::fd::AsFd;
+    let ours = io::stdout().as_fd().try_clone_to_owned()?;
+    nix::unistd::dup2_stdout(io::stderr().as_fd())?;
+    Ok(File::from(ours))
+}
+
+fn request() -> io::Result<Ceremony> {
+    let mut stdin = io::stdin().lock();
+    let ceremony = read(&mut stdin)?;
+    match stdin.read(&mut [0])? {
+        0 => Ok(ceremony),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "more than one request")),
+    }
+}
+
+fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
+    let profile = Profile::find(&ceremony.profile).map_err(|error| Fault::Refused(error.to_string()))?;
+    let module = Module::load(Path::new(ceremony.module.as_str()), &profile)?;
+    module.initialise()?;
+    let result = match ceremony.act {
+        Act::Initialise { label, so_pin, pin } => token::initialise(&module, voice, &label, &so_pin, &pin),
+        Act::Unlock { token, state_directory, pin, so_pin } => {
+            token::unlock(&module, voice, &token, Path::new(state_directory.as_str()), &pin, so_pin.as_ref())
+        }
+        Act::Keys { token, state_directory, pin, steps } => {
+            generate::keys(&module, voice, &token, state_directory.as_deref().map(Path::new), &pin, &steps)
+        }
+    };
+    module.finalise();
+    result
+}

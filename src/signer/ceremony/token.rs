@@ -1,0 +1,118 @@
+//! Making a token usable: initialising it in a free slot, and clearing the mark a refused PIN left.
+
+use std::path::Path;
+
+use cryptoki::context::Pkcs11;
+use cryptoki::session::{Session, UserType};
+
+use super::{Voice, text};
+use crate::config::signer::Token;
+use crate::signer::pin::{self, Door, Marks};
+use crate::signer::pkcs11::{Fault, Found, Module};
+use crate::wire::Secret;
+use crate::wire::ceremony::{Reply, Which};
+
+/// A PIN as the wrapper wants it.
+pub(super) fn secret(pin: &Secret<255>) -> Result<cryptoki::types::AuthPin, Fault> {
+    pin::pin(pin.expose()).map_err(|error| Fault::Refused(error.to_string()))
+}
+
+/// The token named.
+pub(super) fn find(module: &Module, token: &Which) -> Result<Found, Fault> {
+    module.find(&match token {
+        Which::Label(label) => Token::Label(label.as_str().to_owned()),
+        Which::Serial(serial) => Token::Serial(serial.as_str().to_owned()),
+    })
+}
+
+/// A read-write session, whatever the profile prefers for signing.
+pub(super) fn open(module: &Module, found: &Found) -> Result<Session, Fault> {
+    module.call(|context| context.open_rw_session(found.slot))
+}
+
+/// `C_InitToken` on the first slot whose token is not initialised, then the user's PIN.
+pub(super) fn initialise(
+    module: &Module,
+    voice: &mut Voice,
+    label: &str,
+    so_pin: &Secret<255>,
+    pin: &Secret<255>,
+) -> Result<(), Fault> {
+    let (so_pin, pin) = (secret(so_pin)?, secret(pin)?);
+    if label.trim().is_empty() {
+        return Err(Fault::Refused("a token needs a label".to_owned()));
+    }
+    let tokens = module.tokens()?;
+    if tokens.iter().any(|(found, info)| info.token_initialized() && found.label == label) {
+        return Err(Fault::Refused(format!("there is a token with label {label:?} already")));
+    }
+    let free = tokens.iter().find(|(_, info)| !info.token_initialized()).map(|(found, _)| found.slot);
+    let slot = free.ok_or_else(|| Fault::Absent("no slot holds a token that is not initialised".to_owned()))?;
+    voice.doing("initialising the token");
+    module.call(|context| context.init_token(slot, &so_pin, label))?;
+    voice.doing("setting the PIN");
+    let session = module.call(|context: &Pkcs11| context.open_rw_session(slot))?;
+    module.call(|_| session.login(UserType::So, Some(&so_pin)))?;
+    module.call(|_| session.init_pin(&pin))?;
+    module.call(|_| session.logout())?;
+    drop(session);
+    // SoftHSM gives the token another slot once the module is initialised anew.
+    module.finalise();
+    module.initialise()?;
+    let found = module.find(&Token::Label(label.to_owned()))?;
+    voice.say(&Reply::Token { label: text(&found.label), serial: text(&found.serial) });
+    Ok(())
+}
+
+/// Tries the PIN once, because a person said so, and clears the mark when it is right.
+pub(super) fn unlock(
+    module: &Module,
+    voice: &mut Voice,
+    token: &Which,
+    state_directory: &Path,
+    pin: &Secret<255>,
+    so_pin: Option<&Secret<255>>,
+) -> Result<(), Fault> {
+    let pin = secret(pin)?;
+    let found = find(module, token)?;
+    let marks = Marks::new(state_directory, &found.serial);
+    let _lock = marks.lock()?;
+    let session = open(module, &found)?;
+    if let Some(so_pin) = so_pin {
+        let so_pin = secret(so_pin)?;
+        voice.doing("setting the PIN anew");
+        module.call(|_| session.login(UserType::So, Some(&so_pin)))?;
+        module.call(|_| session.init_pin(&pin))?;
+        module.call(|_| session.logout())?;
+    }
+    let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
+    if info.user_pin_locked() || info.user_pin_final_try() {
+        let why = "the token says one more wrong PIN locks it, or one has: only the security officer can help";
+        return Err(Fault::Refused(format!("{why} (--so-pin-file)")));
+    }
+    voice.doing("trying the PIN, once");
+    if let Err(fault) = module.call(|_| session.login(UserType::User, Some(&pin))) {
+        marks.refuse(&fault.to_string())?;
+        return Err(fault);
+    }
+    marks.clear().map_err(|error| Fault::Refused(format!("the mark cannot be removed: {error}")))?;
+    voice.say(&Reply::Token { label: text(&found.label), serial: text(&found.serial) });
+    Ok(())
+}
+
+/// Logs in through the door every signer uses, but waiting for no other.
+pub(super) fn login(
+    module: &Module,
+    found: &Found,
+    session: &Session,
+    pin: &Secret<255>,
+    state_directory: Option<&Path>,
+) -> Result<(), Fault> {
+    let limits = module.profile().auth.clone();
+    let pin = secret(pin)?;
+    match state_directory {
+        Some(directory) => Door::new(pin, limits, directory.to_owned(), 0).login(module, found, session),
+        // No signer is configured, so nobody shares marks; the token's own flags still count.
+        None => Door::new(pin, limits, std::path::PathBuf::new(), 0).login_unmarked(module, found, session),
+    }
+}

@@ -1,0 +1,286 @@
+//! A PIN is tried once, ever. Between the PIN and `C_Login` stand the token's own warnings, a mark on disk
+//! that names the token whose PIN was refused, a lock that lets one process at a time go through, and, for
+//! the second signer and those after it, the wait until the first has shown that the PIN is right.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use cryptoki::context::Pkcs11;
+use cryptoki::session::{Session, UserType};
+use cryptoki::types::AuthPin;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::pkcs11::codes::Class;
+use super::pkcs11::{Fault, Found, Module};
+use crate::config::profile::Auth;
+
+/// How long a process waits for another one to go first.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Reads the credential `pin`.
+///
+/// # Errors
+/// When there is no such credential, or it is empty, not text, or larger than any PIN.
+pub(crate) fn credential() -> io::Result<AuthPin> {
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "CREDENTIALS_DIRECTORY is not set"))?;
+    let octets = Zeroizing::new(std::fs::read(Path::new(&directory).join("pin"))?);
+    pin(&octets)
+}
+
+/// Text without the line end an editor left.
+pub(crate) fn pin(octets: &[u8]) -> io::Result<AuthPin> {
+    let bad = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+    let text = std::str::from_utf8(octets).map_err(|_| bad("the PIN is not UTF-8"))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() || text.len() > 255 {
+        return Err(bad("the PIN is empty or longer than 255 octets"));
+    }
+    let mut owned = text.to_owned();
+    let boxed: Box<str> = std::mem::take(&mut owned).into_boxed_str();
+    owned.zeroize();
+    Ok(AuthPin::from(boxed))
+}
+
+/// Whoever wants to log in comes through here.
+pub(crate) struct Door {
+    pin: AuthPin,
+    limits: Auth,
+    state_directory: PathBuf,
+    ordinal: u32,
+    /// What a `pin-proved` mark must say to count: this boot, this runtime directory.
+    stamp: String,
+    passed: AtomicBool,
+}
+
+impl Door {
+    /// `ordinal` 1 may try a PIN nobody has tried; 0 (a ceremony) waits for nobody either.
+    pub(crate) fn new(pin: AuthPin, limits: Auth, state_directory: PathBuf, ordinal: u32) -> Self {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let stamp = format!("{} {}\n", boot.trim(), crate::sys::places::runtime_directory().display());
+        Self { pin, limits, state_directory, ordinal, stamp, passed: AtomicBool::new(false) }
+    }
+
+    /// Logs the session's token in, or says why the PIN was not tried.
+    pub(crate) fn login(&self, module: &Module, found: &Found, session: &Session) -> Result<(), Fault> {
+        let marks = Marks::new(&self.state_directory, &found.serial);
+        self.wait_for_proof(&marks)?;
+        // Held until the outcome is on disk: two processes cannot both try a wrong PIN.
+        let _lock = marks.lock()?;
+        marks.check()?;
+        self.check_token(module, found)?;
+        let attempt = deadline_login(module, session, &self.pin);
+        match attempt {
+            Ok(()) => {}
+            // Another session of this process did it.
+            Err(Fault::Call { code, .. }) if code.rv == 0x100 => {}
+            Err(fault) if fault.class() == Class::Pin => {
+                marks.refuse(&fault.to_string())?;
+                return Err(Fault::Refused(format!(
+                    "the token {:?} refused the PIN ({fault}); nobody tries again before `chancery token unlock`",
+                    found.label
+                )));
+            }
+            Err(fault) => return Err(fault),
+        }
+        self.passed.store(true, Ordering::Relaxed);
+        if self.ordinal == 1 {
+            marks.prove(&self.stamp)?;
+        }
+        Ok(())
+    }
+
+    /// The same without marks, for a ceremony before there is any signer: the token's own flags decide.
+    pub(crate) fn login_unmarked(&self, module: &Module, found: &Found, session: &Session) -> Result<(), Fault> {
+        self.check_token(module, found)?;
+        deadline_login(module, session, &self.pin)
+    }
+
+    fn wait_for_proof(&self, marks: &Marks) -> Result<(), Fault> {
+        if self.ordinal <= 1 || self.passed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        loop {
+            marks.check()?;
+            if marks.proved(&self.stamp) {
+                return Ok(());
+            }
+            if began.elapsed() > PATIENCE {
+                return Err(Fault::NotYet("signer 1 has not shown yet that the PIN is right".to_owned()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn check_token(&self, module: &Module, found: &Found) -> Result<(), Fault> {
+        let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
+        let warning = if info.user_pin_locked() {
+            "CKF_USER_PIN_LOCKED"
+        } else if info.user_pin_final_try() {
+            "CKF_USER_PIN_FINAL_TRY"
+        } else if info.user_pin_count_low() {
+            "CKF_USER_PIN_COUNT_LOW"
+        } else if !info.user_pin_initialized() {
+            "no PIN is set"
+        } else {
+            let length = secrecy::ExposeSecret::expose_secret(&self.pin).len();
+            if length < self.limits.pin_min_octets || length > self.limits.pin_max_octets {
+                return Err(Fault::Refused("the PIN has a length this token cannot have".to_owned()));
+            }
+            return Ok(());
+        };
+        Err(Fault::Refused(format!(
+            "the token {:?} says {warning}: the PIN is not tried; `chancery token unlock`",
+            found.label
+        )))
+    }
+}
+
+fn deadline_login(module: &Module, session: &Session, pin: &AuthPin) -> Result<(), Fault> {
+    module.call(|_| session.login(UserType::User, Some(pin)))
+}
+
+/// The files that speak of one token's PIN.
+pub(crate) struct Marks {
+    directory: PathBuf,
+    name: String,
+}
+
+impl Marks {
+    /// For the token of that serial number.
+    pub(crate) fn new(directory: &Path, serial: &str) -> Self {
+        // A serial number is the vendor's text; it does not get to choose a path.
+        let name = match serial.bytes().all(|octet| octet.is_ascii_alphanumeric()) && !serial.is_empty() {
+            true => serial.to_owned(),
+            false => format!("x{}", crate::config::signer::hex(serial.as_bytes())),
+        };
+        Self { directory: directory.to_owned(), name }
+    }
+
+    fn refused(&self) -> PathBuf {
+        self.directory.join(format!("pin-refused-{}", self.name))
+    }
+
+    fn proof(&self) -> PathBuf {
+        self.directory.join(format!("pin-proved-{}", self.name))
+    }
+
+    fn fault(&self, path: &Path, error: &io::Error) -> Fault {
+        // Without the marks the rule cannot be kept, so nothing is tried.
+        Fault::Refused(format!("{}: {error}; without its marks no PIN is tried", path.display()))
+    }
+
+    /// Refused when the mark is there.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        let path = self.refused();
+        match path.try_exists() {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Fault::Refused(format!(
+                "{} is there: the PIN was refused once and is not tried again; `chancery token unlock`",
+                path.display()
+            ))),
+            Err(error) => Err(self.fault(&path, &error)),
+        }
+    }
+
+    /// Waits for the lock all signers of this token share.
+    pub(crate) fn lock(&self) -> Result<File, Fault> {
+        let path = self.directory.join(format!("pin-{}.lock", self.name));
+        let open = || {
+            std::fs::create_dir_all(&self.directory)?;
+            OpenOptions::new().write(true).create(true).truncate(false).open(&path)
+        };
+        let file = open().map_err(|error| self.fault(&path, &error))?;
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(std::fs::TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    return Err(Fault::NotYet("another signer is logging in".to_owned()));
+                }
+                Err(std::fs::TryLockError::Error(error)) => return Err(self.fault(&path, &error)),
+            }
+        }
+    }
+
+    fn write(&self, path: &Path, text: &str) -> Result<(), Fault> {
+        let write = || {
+            let mut file = File::create(path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            File::open(&self.directory)?.sync_all()
+        };
+        write().map_err(|error| self.fault(path, &error))
+    }
+
+    /// The PIN was refused: never again. On disk when this returns.
+    pub(crate) fn refuse(&self, why: &str) -> Result<(), Fault> {
+        let _ = std::fs::remove_file(self.proof());
+        self.write(&self.refused(), &format!("{why}\n"))
+    }
+
+    fn prove(&self, stamp: &str) -> Result<(), Fault> {
+        if self.proved(stamp) { Ok(()) } else { self.write(&self.proof(), stamp) }
+    }
+
+    fn proved(&self, stamp: &str) -> bool {
+        std::fs::read_to_string(self.proof()).is_ok_and(|text| text == stamp)
+    }
+
+    /// A person has seen to it.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        match std::fs::remove_file(self.refused()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Err(_) => Ok(()),
+            Ok(()) => File::open(&self.directory)?.sync_all(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_loses_its_line_end_and_nothing_else() {
+        use secrecy::ExposeSecret;
+        assert_eq!(pin(b" 12 34\r\n").unwrap().expose_secret(), " 12 34");
+        for bad in [&b""[..], b"\n", b"\xff\xfe", &[b'1'; 256]] {
+            assert!(pin(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn a_mark_stops_every_later_try_until_it_is_cleared() {
+        let directory = tempfile::tempdir().unwrap();
+        let marks = Marks::new(directory.path(), "0123");
+        assert!(marks.check().is_ok());
+        marks.refuse("CKR_PIN_INCORRECT").unwrap();
+        assert!(matches!(marks.check(), Err(Fault::Refused(_))));
+        assert!(Marks::new(directory.path(), "9").check().is_ok(), "another token's PIN is not concerned");
+        marks.clear().unwrap();
+        assert!(marks.check().is_ok());
+    }
+
+    #[test]
+    fn a_proof_counts_in_the_boot_and_place_it_was_made_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let marks = Marks::new(directory.path(), "0123");
+        marks.prove("boot-1 /run/a\n").unwrap();
+        assert!(marks.proved("boot-1 /run/a\n"));
+        assert!(!marks.proved("boot-2 /run/a\n"));
+    }
+
+    #[test]
+    fn a_serial_number_cannot_leave_the_directory() {
+        let marks = Marks::new(Path::new("/state"), "../../etc/x");
+        assert!(!marks.refused().to_string_lossy().contains(".."));
+    }
+}

@@ -27,6 +27,10 @@ fn evidence_goes_to_auth_the_voucher_to_issuer_and_the_token_to_the_client() {
     }
     assert_eq!(stage.auth.seen(), 2);
     assert_eq!(stage.issuer.redeemed.load(Ordering::SeqCst), 2);
+    stage.counts("chancery_requests_total", "released", 2.0);
+    stage.counts("chancery_endpoint_requests_total", ENDPOINT, 2.0);
+    stage.counts("chancery_tls_handshakes_total", "1.3", 2.0);
+    stage.counts("chancery_leniencies_total", "timestamp-absent", 2.0);
 }
 
 #[test]
@@ -84,6 +88,26 @@ fn heads_that_are_coded_doubled_or_too_large_are_refused() {
 }
 
 #[test]
+fn what_cannot_be_read_is_answered_counted_and_logged_under_the_clients_id() {
+    let stage = Stage::new("");
+    let client = stage.client();
+    let deep = format!("{}{}", "<a>".repeat(5000), "</a>".repeat(5000));
+    let entity = "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/passwd\">]><a>&b;</a>";
+    for bad in ["", "<", "\u{FEFF}", deep.as_str(), entity, "<a/>", &String::from_utf8_lossy(&SOAP[..SOAP.len() / 2])] {
+        let reply = client.post(bad.as_bytes());
+        assert!((400..=500).contains(&reply.status), "{reply:?}");
+        assert!(!reply.text().contains("root:"), "{reply:?}");
+        let id = reply.header("x-correlation-id").unwrap().to_owned();
+        stage.logs(&format!("correlation={id}"));
+        let lines = stage.log().lines().filter(|line| line.contains(&id)).count();
+        assert_eq!(lines, 1);
+    }
+    assert_eq!(client.post(SOAP).status, 200);
+    assert_eq!(stage.auth.seen(), 1);
+    stage.counts("chancery_requests_total", "unreadable", 7.0);
+}
+
+#[test]
 fn slow_senders_are_cut_off() {
     let stage = Stage::new("body_timeout_s = 3\nbody_octets_per_s = 1000\nhead_timeout_s = 1\nidle_timeout_s = 30\n");
     let started = Instant::now();
@@ -134,6 +158,7 @@ fn tls_1_2_is_a_leniency() {
     let client = lenient.client().tls12();
     assert_eq!(client.post(SOAP).status, 200);
     assert_eq!(client.seen().version, Some(rustls::ProtocolVersion::TLSv1_2));
+    lenient.counts("chancery_leniencies_total", "tls-1.2", 1.0);
 }
 
 #[test]
@@ -208,6 +233,20 @@ fn more_requests_than_can_be_worked_on_are_told_to_come_back() {
 }
 
 #[test]
+fn one_address_cannot_take_every_request() {
+    let stage = Stage::new("requests_per_source = 1\n");
+    stage.auth.mood(Mood::Slow(Duration::from_millis(1000)));
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| stage.client().post(SOAP));
+        stage.auth.wait_for(1);
+        assert_eq!(stage.client().post(SOAP).status, 503);
+        assert_eq!(stage.client().from("127.0.0.2").post(SOAP).status, 200);
+        assert_eq!(busy.join().unwrap().status, 200);
+    });
+    stage.counts("chancery_request_refusals_total", "overload", 1.0);
+}
+
+#[test]
 fn a_worker_told_to_stop_finishes_what_it_has_and_its_successor_serves_who_came_meanwhile() {
     let mut stage = Stage::new("");
     stage.auth.mood(Mood::Slow(Duration::from_millis(800)));
@@ -221,6 +260,20 @@ fn a_worker_told_to_stop_finishes_what_it_has_and_its_successor_serves_who_came_
     assert!(stage.exited(Duration::from_secs(3)).success());
     stage.start();
     assert_eq!(waiting.join().unwrap().status, 200);
+}
+
+#[test]
+fn strangers_who_hold_connections_do_not_hold_up_a_restart() {
+    let mut stage = Stage::new("");
+    let _silent = TcpStream::connect(stage.address).unwrap();
+    let client = stage.client();
+    let holding = std::thread::spawn(move || client.raw(b""));
+    stage.counts("chancery_connections", "", 2.0);
+    let started = Instant::now();
+    stage.terminate();
+    assert!(stage.exited(Duration::from_secs(5)).success());
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    assert_eq!(holding.join().unwrap(), "");
 }
 
 #[test]

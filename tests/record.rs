@@ -7,10 +7,11 @@ mod support;
 
 use std::collections::VecDeque;
 use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use chancery::audit::format::{HEADER, Kind, Private, Public};
 use chancery::audit::reader::{Entries, Entry, PrivatePart};
@@ -47,9 +48,12 @@ impl House {
     }
 
     fn try_start(&self) -> Result<Daemon, std::process::ExitStatus> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-audit"));
+        self.start_with(&mut Command::new(env!("CARGO_BIN_EXE_chancery-audit")))
+    }
+
+    fn start_with(&self, command: &mut Command) -> Result<Daemon, std::process::ExitStatus> {
         command.arg(self.root.path());
-        Daemon::start(&mut command, self.root.path(), &[("issuer", &self.issuer), ("auth", &self.auth)])
+        Daemon::start(command, self.root.path(), &[("issuer", &self.issuer), ("auth", &self.auth)])
     }
 
     fn start(&self) -> Daemon {
@@ -558,6 +562,57 @@ fn the_command_line_tells_a_sound_record_from_a_damaged_one_and_finds_entries() 
     let octets = fs::read(&path).unwrap();
     OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[!octets[middle]], middle as u64).unwrap();
     is(status(&["verify"]), 1);
+}
+
+#[test]
+fn a_follower_sees_what_is_appended_and_no_control_characters() {
+    let place = written(1);
+    let _audit = place.start();
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_chancery"))
+        .args(["audit", "tail", "--follow", "-n", "1", "--directory"])
+        .arg(place.directory())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains(" issuer outcome "));
+    let mut auth = place.auth();
+    auth.append(AuthEntry::Refusals {
+        instant: Millis::now(),
+        source: "2001:db8::1".parse().unwrap(),
+        count: 3,
+        reason: text("esc\u{9b}2J"),
+        correlation: Correlation::random(),
+    });
+    auth.settle();
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.contains(" auth refusals ") && line.contains("count=3"), "{line}");
+    assert!(!line.contains('\u{9b}'), "{line}");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn an_entry_that_was_durable_but_not_acknowledged_may_be_sent_again() {
+    let place = House::new();
+    let marker = place.root.path().join("marker");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-audit"));
+    command.env("CHANCERY_FAILPOINT", format!("recorded,{}", marker.display()));
+    let mut audit = place.start_with(&mut command).unwrap();
+    let mut issuer = place.issuer();
+    issuer.append(intent(1, 0));
+    assert!(matches!(issuer.receive(), Err(Closed::Gone)));
+    eventually("the failpoint", || audit.ended().unwrap());
+    let _audit = place.start();
+    let mut issuer = place.issuer();
+    assert_eq!(issuer.head, 1);
+    issuer.append(intent(1, 0));
+    issuer.append(outcome(1));
+    issuer.settle();
+    let report = place.verify();
+    assert_eq!((report.faults, report.entries), (0, 3));
+    assert!(report.open_intents.is_empty());
 }
 
 /// Until the disk refuses: nothing that is acknowledged is missing, what is refused is not there, and after

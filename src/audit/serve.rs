@@ -20,7 +20,7 @@ use crate::config::audit::Audit;
 use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
 use crate::sandbox;
 use crate::sys::channel::{Closed, Listener};
-use crate::sys::failpoint::failpoint;
+use crate::sys::failpoint::{self, failpoint};
 use crate::sys::listen::Inherited;
 use crate::sys::notify::Notifier;
 use crate::sys::{log, places};
@@ -86,6 +86,7 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let auth = Listener::adopt(inherited.one("auth")?)?;
     let config = Audit::load(&places::configuration_root())?;
     let signals = signals()?;
+    failpoint::arm();
     let notifier = Notifier::open();
     let metrics = Metrics::new("audit");
     let counters = Counters::new(&metrics);

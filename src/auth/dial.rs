@@ -1,7 +1,7 @@
 //! Connecting to issuer and audit, again and again, with a growing pause: 10 ms at first, half a second at
-//! most.
+//! most. A peer that hangs up as soon as it has accepted is as good as none: the pause grows all the same.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tokio::sync::mpsc;
@@ -21,13 +21,22 @@ const QUEUE: usize = 8192;
 /// The other end of a link that this process connects.
 #[derive(Debug)]
 pub(super) struct Dial {
-    pub(super) place: Place,
+    place: Place,
     /// The direction of what arrives.
-    pub(super) link: Link,
+    link: Link,
     /// The link's name in the log and in `chancery_violations_total`.
-    pub(super) name: &'static str,
-    pub(super) violations: IntCounterVec,
+    name: &'static str,
+    violations: IntCounterVec,
+    pause: Duration,
+    connected: Option<Instant>,
 }
+
+/// The first pause.
+const SHORT: Duration = Duration::from_millis(10);
+/// The longest.
+const LONG: Duration = Duration::from_millis(500);
+/// A line that lived this long was a good one.
+const GOOD: Duration = Duration::from_secs(1);
 
 /// A connection and the task that carries it.
 #[derive(Debug)]
@@ -38,31 +47,35 @@ pub(super) struct Line<In, Out> {
 }
 
 impl Dial {
+    /// To that place.
+    pub(super) fn new(place: Place, link: Link, name: &'static str, violations: IntCounterVec) -> Self {
+        Self { place, link, name, violations, pause: Duration::ZERO, connected: None }
+    }
+
     /// Tries until somebody answers.
-    pub(super) async fn connect<In, Out>(&self) -> Line<In, Out>
+    pub(super) async fn connect<In, Out>(&mut self) -> Line<In, Out>
     where
         In: BorshDeserialize + Send + 'static,
         Out: BorshSerialize + Send + 'static,
     {
-        let mut pause = Duration::from_millis(10);
+        if self.connected.take().is_some_and(|since| since.elapsed() >= GOOD) {
+            self.pause = Duration::ZERO;
+        }
         loop {
+            tokio::time::sleep(self.pause).await;
+            let refused_for_long = self.pause == LONG;
+            self.pause = (self.pause * 2).clamp(SHORT, LONG);
             match Channel::connect(&self.place.path()) {
                 Ok(channel) => {
                     let duplex = Duplex::new(channel, self.link);
                     let (arrived, incoming) = mpsc::channel(QUEUE);
                     let (outgoing, leaving) = mpsc::channel(QUEUE);
                     info!(event = "connected", link = self.name, peer = duplex.peer().0);
+                    self.connected = Some(Instant::now());
                     return Line { incoming, outgoing, carrier: tokio::spawn(carry(duplex, arrived, leaving)) };
                 }
-                Err(error) => {
-                    if pause >= Duration::from_millis(500) {
-                        warn!(event = "not-connected", link = self.name, why = %error);
-                        tokio::time::sleep(Duration::from_millis(500)).await;
-                    } else {
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2).min(Duration::from_millis(500));
-                    }
-                }
+                Err(error) if refused_for_long => warn!(event = "not-connected", link = self.name, why = %error),
+                Err(_) => {}
             }
         }
     }

@@ -22,6 +22,7 @@ mod worker;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ use crate::config::auth::Auth;
 use crate::config::beneath::Directory;
 use crate::config::load::ConfigError;
 use crate::metrics::Metrics;
+use crate::sandbox::{self, Grants, Role};
 use crate::sys::channel::Listener;
 use crate::sys::channel_async::listening;
 use crate::sys::listen::Inherited;
@@ -69,25 +71,25 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
+    sandbox::begin()?;
     let mut inherited = Inherited::take()?;
     let listener = Listener::adopt(inherited.one(Place::AuthWorker.listener().1)?)?;
-    let root = configuration_root();
-    let directory = Directory::open(&root.join("auth.d"))?;
+    let directory = Directory::open(&configuration_root().join("auth.d"))?;
     let config = crate::config::auth::read(&directory)?;
     describe(&config);
     let metrics = Metrics::new("auth");
     let gauges = Gauges::new(&metrics);
+    let notifier = Notifier::open();
+    let grants = Grants { read: vec![directory.path().to_owned()], ..Grants::default() };
+    let report = sandbox::lock_down(Role::Auth, &grants)?;
+    info!(event = "locked-down", "{report}");
+    // Threads begin here: those begun earlier would escape.
     let pool = Pool::start(config.password.threads, config.password.queue, gauges.queue.clone())?;
     let reloads = reader(directory)?;
-    let notifier = Notifier::open();
+    let ready = Arc::new(AtomicBool::new(false));
+    metrics.report(ready.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    lock_down(&root)?;
-    runtime.block_on(serve(listener, config, pool, gauges, reloads, &notifier))
-}
-
-/// The one place where this process gives up what it does not need.
-fn lock_down(_root: &std::path::Path) -> Result<(), Box<dyn Error>> {
-    Ok(())
+    runtime.block_on(serve(listener, config, pool, gauges, reloads, &ready, &notifier))
 }
 
 fn describe(config: &Auth) {
@@ -102,7 +104,7 @@ fn describe(config: &Auth) {
 type Reloads = (std::sync::mpsc::SyncSender<()>, mpsc::Receiver<Result<Auth, ConfigError>>);
 
 /// A thread that reads the configuration when asked to: policies of many parties take a while to validate,
-/// and messages must not wait for them. It is made before lock-down like every other thread.
+/// and messages must not wait for them.
 fn reader(directory: Directory) -> std::io::Result<Reloads> {
     let (ask, asked) = sync_channel::<()>(1);
     let (give, given) = mpsc::channel(1);
@@ -122,9 +124,10 @@ async fn serve(
     pool: Pool,
     gauges: Gauges,
     (ask, mut reloaded): Reloads,
+    ready: &AtomicBool,
     notifier: &Notifier,
 ) -> Result<(), Box<dyn Error>> {
-    let dial = |place, link, name| Dial { place, link, name, violations: gauges.violations.clone() };
+    let dial = |place, link, name| Dial::new(place, link, name, gauges.violations.clone());
     let record = Record::open(dial(Place::AuditAuth, Link::AuditToAuth, AUDIT_LINK));
     let vouchers = Vouchers::open(dial(Place::IssuerAuth, Link::IssuerToAuth, ISSUER_LINK));
     let passwords = Passwords::new(pool, gauges.password.clone());
@@ -135,15 +138,14 @@ async fn serve(
     let (stop, stopping) = watch::channel(false);
     let mut workers = JoinSet::new();
     let mut accepted = 0;
-    let mut was_ready = false;
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let listener = listening(listener)?;
     notifier.ready();
     info!(event = "ready");
     loop {
         tokio::select! {
-            ready = listener.readable() => {
-                let mut ready = ready?;
+            readable = listener.readable() => {
+                let mut readable = readable?;
                 while let Some(channel) = listener.get_ref().accept()? {
                     if workers.len() >= WORKERS {
                         warn!(event = "worker-refused", peer = channel.peer().0, why = "too many workers");
@@ -152,7 +154,7 @@ async fn serve(
                     accepted += 1;
                     workers.spawn(worker::serve(office.clone(), channel, ChannelNumber(accepted), stopping.clone()));
                 }
-                ready.clear_ready();
+                readable.clear_ready();
             }
             Some(_) = workers.join_next(), if !workers.is_empty() => {}
             _ = second.tick() => {
@@ -160,8 +162,7 @@ async fn serve(
                 settle(&office);
                 notifier.alive();
                 let is_ready = office.ready();
-                if is_ready != was_ready {
-                    was_ready = is_ready;
+                if ready.swap(is_ready, Ordering::Relaxed) != is_ready {
                     notifier.status(if is_ready { "vouching" } else { "waiting for issuer or audit" });
                 }
             }

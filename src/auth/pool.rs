@@ -17,7 +17,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Starts the threads. Call before lock-down.
+    /// Starts the threads. Call after lock-down, which threads begun before would escape.
     ///
     /// # Errors
     /// When a thread cannot be started.

@@ -63,10 +63,10 @@ impl Record {
 /// What was sent and is not confirmed, with its sequence on this channel.
 type Pending = VecDeque<(u64, Entry)>;
 
-async fn keep(dial: Dial, mut queue: mpsc::Receiver<Entry>, up: Arc<AtomicBool>) {
+async fn keep(mut dial: Dial, mut queue: mpsc::Receiver<Entry>, up: Arc<AtomicBool>) {
     let mut pending = Pending::new();
     loop {
-        let line = connect(&dial, &mut queue, &mut pending).await;
+        let line = connect(&mut dial, &mut queue, &mut pending).await;
         let (line, broken) = converse(line, &mut queue, &mut pending, &up).await;
         up.store(false, Ordering::Relaxed);
         dial.hang_up(line, broken).await;
@@ -75,7 +75,7 @@ async fn keep(dial: Dial, mut queue: mpsc::Receiver<Entry>, up: Arc<AtomicBool>)
 
 /// Connects; meanwhile entries whose requests have been given up are dropped, others wait.
 async fn connect(
-    dial: &Dial,
+    dial: &mut Dial,
     queue: &mut mpsc::Receiver<Entry>,
     pending: &mut Pending,
 ) -> Line<FromAudit, AuthToAudit> {

@@ -109,9 +109,9 @@ fn again(voucher: &Voucher) -> AuthToIssuer {
 }
 
 impl Desk {
-    async fn keep(mut self, dial: Dial, up: Arc<AtomicBool>) {
+    async fn keep(mut self, mut dial: Dial, up: Arc<AtomicBool>) {
         loop {
-            let line = self.connect(&dial).await;
+            let line = self.connect(&mut dial).await;
             up.store(true, Ordering::Relaxed);
             let line = self.converse(line).await;
             up.store(false, Ordering::Relaxed);
@@ -119,7 +119,7 @@ impl Desk {
         }
     }
 
-    async fn connect(&mut self, dial: &Dial) -> ToIssuer {
+    async fn connect(&mut self, dial: &mut Dial) -> ToIssuer {
         let connecting = dial.connect();
         tokio::pin!(connecting);
         loop {

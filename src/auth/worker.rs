@@ -75,7 +75,8 @@ pub(super) async fn serve(
     if !planned {
         office.vouchers.gone(number).await;
     }
-    drop((incoming, outgoing));
+    // What is in the queue is still sent.
+    drop(outgoing);
     let ended = tokio::time::timeout(std::time::Duration::from_secs(1), &mut carrier).await;
     carrier.abort();
     match (broken, ended) {

@@ -1,15 +1,16 @@
-//! Reading configuration below one directory that was opened early. The descriptor outlives lock-down, so
-//! a reload needs no right to any path; no name read here can lead out of the directory, neither by `..`
-//! nor by a symbolic link (openat2(2), `RESOLVE_BENEATH`).
+//! Reading configuration below one directory that was opened early. The descriptor outlives lock-down; no
+//! name read here can lead out of the directory, for every step is one plain name, opened without following a
+//! symbolic link. openat2(2) would say so in one call, but keeps its flags in memory, where a system-call
+//! filter cannot see that nothing is opened for writing.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 use serde::de::DeserializeOwned;
 
@@ -43,11 +44,20 @@ impl Directory {
         &self.path
     }
 
-    fn beneath(&self, relative: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
-        let how = OpenHow::new()
-            .flags(flags | OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
-            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        openat2(self.fd.as_fd(), relative, how)
+    /// Steps down `relative`, one name at a time.
+    fn beneath(&self, relative: &str, last: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW;
+        let step = |from: BorrowedFd<'_>, name: &str, more: OFlag| match name {
+            "" | "." | ".." => Err(Errno::EINVAL),
+            name => openat(from, name, flags | more, Mode::empty()),
+        };
+        match relative.split_once('/') {
+            None => step(self.fd.as_fd(), relative, last),
+            Some((directory, name)) if !name.contains('/') => {
+                step(step(self.fd.as_fd(), directory, OFlag::O_DIRECTORY)?.as_fd(), name, last)
+            }
+            Some(_) => Err(Errno::EINVAL),
+        }
     }
 
     /// Reads one file.

@@ -198,6 +198,9 @@ pub struct Limits {
     pub connections_per_source: u32,
     /// Requests being worked on at once; more are told to come back.
     pub requests: u32,
+    /// Of these, from one address (IPv6: one /64), so that a few slow senders keep nobody out. Where a
+    /// proxy or load balancer stands in front, as many as `requests`.
+    pub requests_per_source: u32,
     /// Streams at once in one HTTP/2 connection.
     pub streams_per_connection: u32,
     /// Handshakes waiting for their signature at once; more wait.
@@ -232,6 +235,7 @@ impl Default for Limits {
             connections: 8192,
             connections_per_source: 1024,
             requests: 512,
+            requests_per_source: 256,
             streams_per_connection: 32,
             handshakes: 32,
             handshake_timeout_s: 10,
@@ -319,6 +323,7 @@ fn limits(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
         ("connections", limits.connections, 1, 1_000_000),
         ("connections_per_source", limits.connections_per_source, 1, 1_000_000),
         ("requests", limits.requests, 1, 65_536),
+        ("requests_per_source", limits.requests_per_source, 1, 65_536),
         ("streams_per_connection", limits.streams_per_connection, 1, 1024),
         ("handshakes", limits.handshakes, 1, 256),
         ("handshake_timeout_s", limits.handshake_timeout_s.into(), 1, 600),

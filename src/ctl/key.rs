@@ -130,7 +130,7 @@ fn hold(
     let steps = List::new(steps).map_err(|error| format!("too many keys at once: {error}"))?;
     place.hold(Act::Keys { token, state_directory: directory, pin, steps }, |reply| match reply {
         Reply::Key(key) => {
-            eprintln!("{}  {:<12} {:<12} {}", key.id, key.label, key.algorithm, key.attributes);
+            println!("{}  {:<12} {:<12} {}", key.id, key.label, key.algorithm, key.attributes);
             Ok(())
         }
         Reply::Certificate { id, pem } => certificate(&id, &pem),

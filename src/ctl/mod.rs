@@ -15,6 +15,7 @@ pub mod man;
 pub mod request;
 pub mod run;
 pub mod token;
+pub mod user;
 
 #[derive(Debug, Parser)]
 #[command(name = "chancery", version, about = "A hardware-backed Security Token Service", max_term_width = 100)]
@@ -39,6 +40,8 @@ enum Command {
     Audit(audit::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
+    /// Make a password hash for auth.d/users.toml
+    HashPassword(user::Args),
     /// Write the manual pages of this command
     #[command(hide = true)]
     Man(man::Args),
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Key(args) => key::run(args),
         Command::Request(args) => request::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::HashPassword(args) => user::run(args),
         Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }
 }

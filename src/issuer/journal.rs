@@ -83,6 +83,8 @@ pub(super) struct Journal {
     path: PathBuf,
     patience: Duration,
     state: State,
+    /// Since when audit is not there.
+    away: Option<Instant>,
     pause: Duration,
     sequence: u64,
     sent: VecDeque<(u64, Entry)>,
@@ -97,6 +99,7 @@ impl Journal {
             path,
             patience,
             state: State::Away { again: now },
+            away: Some(now),
             pause: FIRST_PAUSE,
             sequence: 0,
             sent: VecDeque::new(),
@@ -108,6 +111,11 @@ impl Journal {
     /// Is audit there?
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
+    }
+
+    /// May an intent be taken in? Not when audit has been away for as long as one may wait.
+    pub(super) fn is_available(&self, now: Instant) -> bool {
+        self.away.is_none_or(|since| now.duration_since(since) < self.patience)
     }
 
     /// Is there room for another intent?
@@ -215,6 +223,7 @@ impl Journal {
                     self.state = State::Open(duplex);
                 }
                 self.pause = FIRST_PAUSE;
+                self.away = None;
                 self.events.push_back(Event::Head(last));
                 self.events.push_back(Event::Channel(true));
                 Ok(())
@@ -276,6 +285,7 @@ impl Journal {
 
     /// The channel is over: what was not acknowledged waits for the next one, where it goes first.
     fn lose(&mut self, closed: Closed, now: Instant) {
+        self.away.get_or_insert(now);
         if self.is_open() {
             self.events.push_back(Event::Channel(false));
         }

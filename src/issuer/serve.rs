@@ -27,8 +27,9 @@ use crate::sys::notify::Notifier;
 use crate::sys::places::{Place, configuration_root};
 use crate::wire::Millis;
 
-/// How often deadlines are looked at.
+/// How often deadlines are looked at while something waits, and when nothing does.
 const TICK: Duration = Duration::from_millis(10);
+const REST: Duration = Duration::from_millis(250);
 /// How long a planned end may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// What is left to the workers to read the last answers.
@@ -178,7 +179,8 @@ impl Loop {
         if let Some((fd, writes)) = self.office.journal.poll() {
             add(Source::Audit, fd, flags(writes));
         }
-        let timeout = u16::try_from(TICK.as_millis()).unwrap_or(u16::MAX);
+        let pause = if self.ending.is_some() || self.office.is_pressed() { TICK } else { REST };
+        let timeout = u16::try_from(pause.as_millis()).unwrap_or(u16::MAX);
         match poll(&mut fds, PollTimeout::from(timeout)) {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(Vec::new()),

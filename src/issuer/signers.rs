@@ -11,7 +11,7 @@ use crate::sys::failpoint::failpoint;
 use crate::wire::frame::Violation;
 use crate::wire::links::{FailureClass, IssuerToSigner, Mechanism, SignerReady, SignerToIssuer};
 use crate::wire::permit::Link;
-use crate::wire::{KeyId, Octets};
+use crate::wire::{KeyId, Octets, Peer};
 
 /// Signers at a time.
 const MOST_SIGNERS: usize = 64;
@@ -55,7 +55,7 @@ pub(super) enum Event<W> {
     /// A signer's token can sign, or cannot.
     Health(bool),
     /// A signer is gone.
-    Gone(Closed),
+    Gone(Peer, Closed),
 }
 
 #[derive(Debug)]
@@ -282,16 +282,14 @@ impl<W> Signers<W> {
     }
 
     fn lose(&mut self, id: u64, closed: Closed, now: Instant) {
-        if self.signers.remove(&id).is_none() {
-            return;
-        }
+        let Some(signer) = self.signers.remove(&id) else { return };
         let orphans: Vec<u64> = self.out.iter().filter(|(_, (at, _))| *at == id).map(|(id, _)| *id).collect();
         for orphan in orphans {
             if let Some((_, waiting)) = self.out.remove(&orphan) {
                 self.failed(id, waiting, FailureClass::Token, now);
             }
         }
-        self.events.push_back(Event::Gone(closed));
+        self.events.push_back(Event::Gone(signer.duplex.peer(), closed));
     }
 
     fn dispatch(&mut self, now: Instant) {

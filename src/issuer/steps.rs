@@ -116,6 +116,12 @@ impl Prepared {
         self.enveloped.digest()
     }
 
+    /// What the signature will cover, for tests that sign.
+    #[cfg(test)]
+    pub(super) fn signed_octets(&self) -> &[u8] {
+        self.enveloped.signed_octets()
+    }
+
     pub(super) fn relying_party(&self) -> &str {
         &self.intent.relying_party
     }
@@ -133,7 +139,12 @@ pub(super) struct Signed {
 impl Signed {
     /// Verifies the signature with the public key and puts it in its place. A signature that does not verify
     /// gives back what was recorded, and is gone.
-    pub(super) fn seal(recorded: Recorded, signature: &[u8], key: &ActiveKey, now: Millis) -> Result<Self, Recorded> {
+    pub(super) fn seal(
+        recorded: Box<Recorded>,
+        signature: &[u8],
+        key: &ActiveKey,
+        now: Millis,
+    ) -> Result<Self, Box<Recorded>> {
         let prepared = recorded.prepared();
         if key.id != prepared.intent.key
             || !key.verifies(prepared.mechanism(), prepared.enveloped.signed_octets(), signature)

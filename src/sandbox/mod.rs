@@ -68,8 +68,12 @@ impl Role {
         matches!(self, Self::Auth | Self::Signer | Self::Audit)
     }
 
-    /// The largest file the role may write, octets.
-    fn largest_file(self) -> u64 {
+    /// The largest file the role may write, octets. Nothing without a grant: where there is no Landlock this
+    /// is what keeps a call whose flags no filter can see from writing.
+    fn largest_file(self, grants: &Grants) -> u64 {
+        if grants.write.is_empty() {
+            return 0;
+        }
         match self {
             Self::Auth | Self::Audit => 64 << 30,
             Self::Signer => 64 << 20,
@@ -189,6 +193,7 @@ pub fn lock_down(role: Role, grants: &Grants) -> Result<Report, SandboxError> {
     grantable(role, grants)?;
     let mut left_open = Vec::new();
     one_thread(&mut left_open)?;
+    crate::sys::failpoint::arm();
     first_use(role, grants);
     // Built before Landlock, which would keep nothing from it, but after which a failure is harder to tell.
     let violation = if debug { SeccompAction::Trap } else { SeccompAction::KillProcess };
@@ -198,7 +203,7 @@ pub fn lock_down(role: Role, grants: &Grants) -> Result<Report, SandboxError> {
         left_open.push("CHANCERY_SANDBOX=debug: refused calls fail and are named instead of killing".to_owned());
     }
 
-    limit(role, &mut left_open)?;
+    limit(role, grants, &mut left_open)?;
     limits::not_dumpable().map_err(|error| SandboxError::Limit("PR_SET_DUMPABLE", error))?;
     limits::no_new_privileges().map_err(|error| SandboxError::Limit("PR_SET_NO_NEW_PRIVS", error))?;
     if role != Role::Signer || grants.deny_write_execute {
@@ -258,16 +263,24 @@ fn first_use(role: Role, grants: &Grants) {
     if role == Role::Exporter || role == Role::Dialer || looks_later {
         return;
     }
-    #[cfg(any(feature = "worker", feature = "auth", feature = "issuer", feature = "signer", feature = "audit"))]
+    #[cfg(any(
+        feature = "worker",
+        feature = "auth",
+        feature = "issuer",
+        feature = "signer",
+        feature = "audit",
+        feature = "ctl"
+    ))]
     let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
 }
 
-fn limit(role: Role, left_open: &mut Vec<String>) -> Result<(), SandboxError> {
+fn limit(role: Role, grants: &Grants, left_open: &mut Vec<String>) -> Result<(), SandboxError> {
     let cap = |resource, name, most| limits::cap(resource, most).map_err(|error| SandboxError::Limit(name, error));
     cap(Resource::RLIMIT_CORE, "RLIMIT_CORE", 0)?;
     // A log that goes to a file is written by this process; SIGXFSZ would kill it at its first line.
     let logs_to_file = [1, 2].iter().any(|fd| is_file(*fd));
-    let largest = if logs_to_file { role.largest_file().max(16 << 30) } else { role.largest_file() };
+    let most = role.largest_file(grants);
+    let largest = if logs_to_file { most.max(16 << 30) } else { most };
     cap(Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", largest)?;
     // The limit counts all processes and threads of the user. Where roles share a user (`chancery run`) it
     // would refuse threads for others' sake, so only the role without threads has it; units have TasksMax=.

@@ -87,6 +87,13 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     ("open-passwd", Scene::open_passwd, |role| reader(role, "file permissions; uid and ProtectSystem= of the unit")),
     ("create-file", Scene::create_file, |role| writer(role, "file permissions; uid and ProtectSystem= of the unit")),
     ("write-readable", Scene::write_readable, |role| writer(role, "file permissions; configuration is root's")),
+    ("write-readable-unseen", Scene::write_readable_unseen, |role| {
+        if role == Role::Auth {
+            landlocked("RLIMIT_FSIZE; file permissions; configuration is root's")
+        } else {
+            killed()
+        }
+    }),
     ("exec", Scene::exec, |_| killed()),
     ("memfd", |_| attempts::memory_file(), |_| killed()),
     // Sockets.
@@ -128,7 +135,7 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     ("channel", Scene::talk, |role| unless(matches!(role, Role::Dialer | Role::Signer))),
     ("serve", Scene::serve, |role| unless(!matches!(role, Role::Worker | Role::Exporter))),
     ("runtime", |_| scene::runtime(), |role| unless(!matches!(role, Role::Worker | Role::Auth | Role::Exporter))),
-    ("read-granted", Scene::read_granted, |role| unless(!role.may_read())),
+    ("read-granted", Scene::read_granted, |role| unless(!reads(role))),
     ("write-granted", Scene::write_granted, |role| unless(!matches!(role, Role::Signer | Role::Audit))),
     ("reconnect", Scene::reconnect, |role| match role {
         Role::Auth | Role::Issuer | Role::Dialer => works(),
@@ -212,14 +219,22 @@ fn unless(not: bool) -> Option<Verdict> {
     if not { None } else { works() }
 }
 
+fn landlocked(left: &'static str) -> Option<Verdict> {
+    Some(Verdict::Landlock(1, left))
+}
+
+fn reads(role: Role) -> bool {
+    matches!(role, Role::Auth | Role::Signer | Role::Audit)
+}
+
 /// Roles that open files again need openat; Landlock says which.
 fn reader(role: Role, left: &'static str) -> Option<Verdict> {
-    Some(if role.may_read() { Verdict::Landlock(1, left) } else { Verdict::Killed })
+    if reads(role) { landlocked(left) } else { killed() }
 }
 
 fn writer(role: Role, left: &'static str) -> Option<Verdict> {
     let writes = matches!(role, Role::Signer | Role::Audit);
-    Some(if writes { Verdict::Landlock(1, left) } else { Verdict::Killed })
+    if writes { landlocked(left) } else { killed() }
 }
 
 fn socketless(role: Role) -> Option<Verdict> {

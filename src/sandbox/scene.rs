@@ -75,7 +75,8 @@ impl Scene {
     /// What a process of that role is granted.
     pub(super) fn grants(&self, role: Role) -> Grants {
         let mut grants = Grants::default();
-        if role.may_read() {
+        // Issuer may be granted files to read and asks for none.
+        if role.may_read() && role != Role::Issuer {
             grants.read.push(self.directory.join("readable"));
         }
         if matches!(role, Role::Signer | Role::Audit) {
@@ -101,6 +102,13 @@ impl Scene {
     pub(super) fn write_readable(&self) -> Result<(), Errno> {
         let file = self.directory.join("readable/known");
         File::options().write(true).open(file).map(drop).map_err(|error| errno(&error))
+    }
+
+    /// The same by openat2, whose flags the filter cannot see.
+    pub(super) fn write_readable_unseen(&self) -> Result<(), Errno> {
+        use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, openat2};
+        let how = OpenHow::new().flags(OFlag::O_WRONLY | OFlag::O_CLOEXEC);
+        openat2(AT_FDCWD, &self.directory.join("readable/known"), how).map(drop)
     }
 
     /// Starts another program.

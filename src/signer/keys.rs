@@ -169,7 +169,7 @@ fn judge(flags: &Flags, purpose: Purpose) -> Result<(), String> {
     ] {
         if value.unwrap_or(false) != wanted {
             let not = if wanted { "not " } else { "" };
-            return Err(format!("it is {not}{name}: a {} key has one usage", purpose.name()));
+            return Err(format!("it is {not}{name}: a key for {} has one usage", purpose.name()));
         }
     }
     Ok(())

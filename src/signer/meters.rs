@@ -17,8 +17,6 @@ pub(crate) struct Meters {
     pub(crate) reinitialised: IntCounter,
     /// Requests turned away because every session was taken.
     pub(crate) busy: IntCounter,
-    /// Peers that broke the protocol.
-    pub(crate) violations: IntCounterVec,
 }
 
 impl Meters {
@@ -38,12 +36,6 @@ impl Meters {
             ),
             busy: metrics
                 .counter("chancery_signer_busy_total", "Requests turned away because every session was taken."),
-            violations: metrics.counters(
-                "chancery_violations_total",
-                "Peers that broke the protocol, by link.",
-                "link",
-                &["issuer-signer"],
-            ),
         }
     }
 }

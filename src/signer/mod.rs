@@ -12,19 +12,26 @@ mod pool;
 mod recovery;
 mod serve;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use self::keys::Expected;
 use self::pkcs11::{Fault, Module};
 use crate::config::signer::{Signer, hex};
 use crate::metrics::Metrics;
+use crate::sandbox::{self, Grants, Role};
 use crate::sys::channel::Closed;
 use crate::sys::notify::Notifier;
 use crate::wire::links::{KeyReport, SignerReady, SignerToIssuer};
 use crate::wire::{List, Octets, Text};
+
+/// Where the system keeps shared objects.
+const SHARED_OBJECTS: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
+/// What the C library and OpenSSL read wherever they run.
+const READ: [&str; 4] = ["/etc/ld.so.cache", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo"];
 
 /// EX_CONFIG: a person must do something; the supervisor does not start this again by itself.
 pub(crate) const CONFIG: u8 = 78;
@@ -43,6 +50,7 @@ pub fn main() -> ExitCode {
     match run(&name, ordinal) {
         Ok(Closed::Violation(violation)) => {
             tracing::error!(event = "violation", link = "issuer-signer", why = %violation);
+            // Counted by the line above: this process ends, and its counters with it.
             ExitCode::from(RETRY)
         }
         Ok(closed) => {
@@ -80,6 +88,7 @@ impl From<Fault> for Stop {
 }
 
 fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
+    sandbox::begin().map_err(later)?;
     let config = Signer::load(&crate::sys::places::configuration_root()).map_err(configuration)?;
     let expected: Vec<Expected> =
         config.keys.iter().map(Expected::read).collect::<Result<_, _>>().map_err(configuration)?;
@@ -91,17 +100,22 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
         .map_err(|error| configuration(format!("{}: {error}", config.state_directory.display())))?;
     let notifier = Notifier::open();
     let outbox = serve::Outbox::new().map_err(later)?;
+    // A signer makes no socket once it is locked down; when issuer goes away it ends and starts anew.
+    let channel = serve::connect().map_err(|error| later(format!("issuer: {error}")))?;
     // Loaded before lock-down, used only after it.
     let module = Module::load(&config.module, &config.profile).map_err(configuration)?;
 
-    lock_down(&config);
+    lock_down(&config)?;
 
+    let usable = Arc::new(AtomicBool::new(false));
+    metrics.report(Arc::clone(&usable));
     let limit = Duration::from_millis(config.profile.recovery.call_deadline_ms);
     deadline::enforce(limit).map_err(later)?;
     let told = Arc::clone(&outbox);
     let health = Box::new(move |usable| told.send(&SignerToIssuer::Health { usable }));
-    let custody =
-        recovery::Custody::open(module, config.token.clone(), door, expected, config.sessions, health, meters.clone())?;
+    let plan = recovery::Plan { token: config.token.clone(), expected, sessions: config.sessions };
+    let signs = recovery::Signs { usable, health, meters: meters.clone() };
+    let custody = recovery::Custody::open(module, door, plan, signs)?;
     let custody = Arc::new(custody);
     let ready = report(&custody, config.sessions)?;
     for key in ready.keys.iter() {
@@ -110,28 +124,30 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     tracing::info!(event = "ready", token = %ready.token_label, serial = %ready.token_serial, sessions = ready.sessions);
     notifier.ready();
 
-    let channel = serve::connect().map_err(|error| later(format!("issuer: {error}")))?;
     let pool = pool::Pool::new(config.queue, limit);
     Ok(serve::serve(&custody, &pool, &outbox, ready, channel, &meters, &notifier))
 }
 
-/// What this process may still reach once it has read its configuration: what the module needs, and where
-/// the marks are.
-fn grants(config: &Signer) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let sandbox = &config.profile.sandbox;
-    let existing = |paths: &[PathBuf], more: &[PathBuf]| -> Vec<PathBuf> {
-        paths.iter().chain(more).filter(|path| path.exists()).cloned().collect()
+/// Keeps what the module needs, by profile and configuration, and the directory of the marks.
+fn lock_down(config: &Signer) -> Result<(), Stop> {
+    let profile = &config.profile.sandbox;
+    // A profile names every place a vendor's package may use; not all are there.
+    let existing = |usual: &[PathBuf], own: &[PathBuf]| -> Vec<PathBuf> {
+        usual.iter().filter(|path| path.exists()).chain(own).cloned().collect()
     };
-    let read = existing(&sandbox.read, &config.read);
-    let mut write = existing(&sandbox.write, &config.write);
-    write.push(config.state_directory.clone());
-    (read, write)
-}
-
-/// The one place where this process locks itself down.
-fn lock_down(config: &Signer) {
-    let (read, write) = grants(config);
-    tracing::debug!(event = "lock-down", read = ?read, write = ?write);
+    let mut grants = Grants {
+        read: existing(&profile.read, &config.read),
+        write: existing(&profile.write, &config.write),
+        ..Grants::default()
+    };
+    grants.write.push(config.state_directory.clone());
+    // Modules load what they need at their first use (OpenSSL its providers) and look where the loader does.
+    grants.execute_map = existing(&SHARED_OBJECTS.map(PathBuf::from), &[]);
+    grants.execute_map.extend(config.module.parent().map(Path::to_owned));
+    grants.read.extend(existing(&READ.map(PathBuf::from), &[]));
+    let report = sandbox::lock_down(Role::Signer, &grants).map_err(configuration)?;
+    tracing::info!(event = "locked-down", report = %report);
+    Ok(())
 }
 
 fn report(custody: &recovery::Custody, sessions: u16) -> Result<SignerReady, Stop> {

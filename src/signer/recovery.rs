@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use cryptoki::session::Session;
@@ -66,11 +66,29 @@ pub(crate) struct Custody {
     epoch: RwLock<Epoch>,
     /// One a thread, and the anchor last: it keeps the login when all others are closed (tpm2-pkcs11 #844).
     sessions: Vec<Mutex<Option<Session>>>,
-    usable: AtomicBool,
     last_rv: Mutex<u64>,
     broken: (Mutex<()>, Condvar),
-    health: Box<dyn Fn(bool) + Send + Sync>,
-    meters: Meters,
+    signs: Signs,
+}
+
+/// What is to be held.
+pub(crate) struct Plan {
+    /// The token.
+    pub(crate) token: Token,
+    /// Its keys.
+    pub(crate) expected: Vec<Expected>,
+    /// Session threads.
+    pub(crate) sessions: u16,
+}
+
+/// How others learn of the token's state.
+pub(crate) struct Signs {
+    /// Can it sign now?
+    pub(crate) usable: Arc<AtomicBool>,
+    /// Told of each change.
+    pub(crate) health: Box<dyn Fn(bool) + Send + Sync>,
+    /// Counted.
+    pub(crate) meters: Meters,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -79,34 +97,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Custody {
     /// Initialises the module, logs in and finds every key, or fails: nothing is retried at start.
-    pub(crate) fn open(
-        module: Module,
-        token: Token,
-        door: Door,
-        expected: Vec<Expected>,
-        sessions: u16,
-        health: Box<dyn Fn(bool) + Send + Sync>,
-        meters: Meters,
-    ) -> Result<Self, Fault> {
+    pub(crate) fn open(module: Module, door: Door, plan: Plan, signs: Signs) -> Result<Self, Fault> {
         let custody = Self {
             module,
-            token,
+            token: plan.token,
             door,
-            expected,
+            expected: plan.expected,
             epoch: RwLock::new(Epoch { number: 0, found: None, keys: HashMap::new() }),
-            sessions: (0..=sessions).map(|_| Mutex::new(None)).collect(),
-            usable: AtomicBool::new(false),
+            sessions: (0..=plan.sessions).map(|_| Mutex::new(None)).collect(),
             last_rv: Mutex::new(0),
             broken: (Mutex::new(()), Condvar::new()),
-            health,
-            meters,
+            signs,
         };
         custody.module.initialise()?;
         let mut epoch = custody.epoch.write().unwrap_or_else(PoisonError::into_inner);
         custody.begin(&mut epoch)?;
         drop(epoch);
-        custody.usable.store(true, Ordering::SeqCst);
-        custody.meters.usable.set(1);
+        custody.signs.usable.store(true, Ordering::SeqCst);
+        custody.signs.meters.usable.set(1);
         Ok(custody)
     }
 
@@ -124,7 +132,7 @@ impl Custody {
     pub(crate) fn perform(&self, index: usize, task: &Task) -> Result<Vec<u8>, GivenUp> {
         let mut climbed = Class::Busy;
         loop {
-            if !self.usable.load(Ordering::SeqCst) {
+            if !self.signs.usable.load(Ordering::SeqCst) {
                 return Err(GivenUp { class: FailureClass::Token, rv: *lock(&self.last_rv) });
             }
             let (number, fault) = match self.attempt(index, task) {
@@ -132,7 +140,7 @@ impl Custody {
                 (number, Err(fault)) => (number, fault),
             };
             let class = fault.class();
-            self.meters.faults.with_label_values(&[class.name()]).inc();
+            self.signs.meters.faults.with_label_values(&[class.name()]).inc();
             let rung = match (class, climbed) {
                 (Class::Request | Class::Busy, _) => {
                     // The operation may still be active; only closing the session ends it.
@@ -181,7 +189,7 @@ impl Custody {
                 failpoint("digest-sent");
                 let began = Instant::now();
                 let signature = self.module.call(|_| session.sign(&question.mechanism, key.handle, &question.data))?;
-                self.meters.sign.observe(began.elapsed().as_secs_f64());
+                self.signs.meters.sign.observe(began.elapsed().as_secs_f64());
                 failpoint("signed");
                 if signature.len() != question.length {
                     return Err(Fault::Module(format!("a signature of {} octets", signature.len())));
@@ -215,7 +223,7 @@ impl Custody {
             tracing::error!(event = "restart", why = "the profile says that this module must be loaded anew");
             std::process::exit(super::RETRY.into());
         }
-        self.meters.reinitialised.inc();
+        self.signs.meters.reinitialised.inc();
         for session in &self.sessions {
             lock(session).take();
         }
@@ -255,10 +263,10 @@ impl Custody {
 
     fn declare_broken(&self, fault: &Fault) {
         *lock(&self.last_rv) = fault.rv();
-        if self.usable.swap(false, Ordering::SeqCst) {
+        if self.signs.usable.swap(false, Ordering::SeqCst) {
             tracing::error!(event = "token-lost", fault = %fault);
-            self.meters.usable.set(0);
-            (self.health)(false);
+            self.signs.meters.usable.set(0);
+            (self.signs.health)(false);
         }
         self.broken.1.notify_all();
     }
@@ -271,11 +279,11 @@ impl Custody {
         let longest = Duration::from_millis(recovery.reinitialise_backoff_max_ms);
         let mut pause = shortest;
         loop {
-            if self.usable.load(Ordering::SeqCst) {
+            if self.signs.usable.load(Ordering::SeqCst) {
                 pause = shortest;
                 let guard = lock(&self.broken.0);
                 let _ = self.broken.1.wait_timeout(guard, Duration::from_secs(1));
-                if self.usable.load(Ordering::SeqCst)
+                if self.signs.usable.load(Ordering::SeqCst)
                     && let Err(fault) = self.glance()
                 {
                     self.declare_broken(&fault);
@@ -286,9 +294,9 @@ impl Custody {
             match self.climb(Class::Reinitialise, seen, 0) {
                 Ok(()) => {
                     tracing::info!(event = "token-back");
-                    self.usable.store(true, Ordering::SeqCst);
-                    self.meters.usable.set(1);
-                    (self.health)(true);
+                    self.signs.usable.store(true, Ordering::SeqCst);
+                    self.signs.meters.usable.set(1);
+                    (self.signs.health)(true);
                 }
                 Err(fault) => {
                     tracing::warn!(event = "token-away", fault = %fault, again_ms = pause.as_millis());

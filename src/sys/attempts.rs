@@ -43,7 +43,6 @@ pub const BARE: &[(&str, c_long, [c_long; 6])] = &[
     ("perf-event-open", libc::SYS_perf_event_open, [0; 6]),
     ("open-by-handle-at", libc::SYS_open_by_handle_at, [-1, 0, 0, 0, 0, 0]),
     ("name-to-handle-at", libc::SYS_name_to_handle_at, [-1, 0, 0, 0, 0, 0]),
-    ("openat2", libc::SYS_openat2, [-1, 0, 0, 0, 0, 0]),
     ("memfd-secret", libc::SYS_memfd_secret, [0; 6]),
     ("init-module", libc::SYS_init_module, [0; 6]),
     ("finit-module", libc::SYS_finit_module, [-1, 0, 0, 0, 0, 0]),

@@ -61,6 +61,12 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
+    /// Since when no request is being worked on; none while one is.
+    pub(super) fn quiet(&self) -> Option<Instant> {
+        let quiet = self.requests.load(Ordering::Relaxed) == 0;
+        quiet.then(|| self.born + Duration::from_millis(self.since.load(Ordering::Relaxed)))
+    }
+
     /// How the connection does.
     pub(super) fn verdict(&self) -> Verdict {
         let now = Instant::now();

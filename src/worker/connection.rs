@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -21,11 +22,16 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::{Activity, Verdict, Watched};
+use super::counters;
 use super::http::Front;
 use super::limits::{LogGate, Place, Sources};
 
 /// How long a connection that was told to end may go on writing its last answer.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// While draining: how long a handshake may still take, and a connection wait for a request that may be on
+/// its way. A stranger who holds a connection open must not hold up the successor.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Where connections come in.
 pub(super) struct Door {
@@ -95,7 +101,8 @@ impl Door {
 
     fn closed(&self, reason: Closed, source: IpAddr) {
         self.front.counters.closed.with_label_values(&[reason]).inc();
-        if reason != "idle"
+        // What ordinary clients and health checks do is not worth a line.
+        if !matches!(reason, "idle" | "hung-up" | "draining")
             && let Some(left_out) = self.log.pass()
         {
             tracing::warn!(event = "closed", reason, %source, left_out);
@@ -115,10 +122,13 @@ impl Door {
         let _ = stream.set_nodelay(true);
         let limits = &self.front.config.limits;
         let deadline = Instant::now() + Duration::from_secs(limits.handshake_timeout_s.into());
-        let stream = match timeout_at(deadline, self.handshake(stream)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(why)) => return Err(why),
-            Err(_) => return Err("handshake-timeout"),
+        let mut draining = drain.clone();
+        let stream = tokio::select! {
+            shaken = self.handshake(stream) => shaken?,
+            () = sleep_until(deadline) => return Err("handshake-timeout"),
+            () = async { let _ = draining.wait_for(|drain| *drain).await; sleep(LINGER).await } => {
+                return Err("draining");
+            }
         };
         let idle = Duration::from_secs(limits.idle_timeout_s.into());
         let head_size = limits.head_kib.saturating_mul(1024);
@@ -157,7 +167,7 @@ impl Door {
     }
 
     async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Closed> {
-        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(|_| "tls")?;
+        let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(refused)?;
         // rustls asks for the signature while the ClientHello is worked on, which is in the first poll.
         // The place in the queue is given back after it, so that clients which then say nothing hold none.
         let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
@@ -168,11 +178,7 @@ impl Door {
             Poll::Ready(accepted) => accepted,
             Poll::Pending => accept.await,
         };
-        let stream = accepted.map_err(|error| {
-            // The one error of our own: the client did nothing wrong.
-            let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            if matches!(ours, Some(rustls::Error::General(_))) { "no-signature" } else { "tls" }
-        })?;
+        let stream = accepted.map_err(refused)?;
         let session = stream.get_ref().1;
         let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
         let kind = match (session.protocol_version(), resumed) {
@@ -182,7 +188,21 @@ impl Door {
             (_, true) => "1.3-resumed",
         };
         self.front.counters.handshakes.with_label_values(&[kind]).inc();
+        if session.protocol_version() == Some(ProtocolVersion::TLSv1_2) {
+            self.front.counters.leniencies.with_label_values(&[counters::TLS12]).inc();
+        }
         Ok(stream)
+    }
+}
+
+/// Why a handshake came to nothing.
+fn refused(error: io::Error) -> Closed {
+    let ours = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (ours, error.kind()) {
+        // The one error of our own: the client did nothing wrong.
+        (Some(rustls::Error::General(_)), _) => "no-signature",
+        (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => "hung-up",
+        _ => "tls",
     }
 }
 
@@ -209,15 +229,20 @@ async fn drive<C>(
 where
     C: Future<Output = Result<(), hyper::Error>>,
 {
-    let mut draining = false;
+    let mut draining = None;
     let mut end = None;
     let mut why = Ok(());
     loop {
-        let look = match (end, activity.verdict()) {
-            (Some(end), _) => end,
-            (None, Verdict::Wait(look)) => look,
-            (None, Verdict::SlowHead) => return Err("slow-head"),
-            (None, Verdict::Idle) => {
+        let look = match (end, draining, activity.verdict()) {
+            (Some(end), ..) => end,
+            (None, Some(started), _) => match activity.quiet() {
+                // After its last answer hyper ends the connection by itself.
+                None => Instant::now() + LINGER,
+                Some(since) => *end.insert(since.max(started) + LINGER),
+            },
+            (None, None, Verdict::Wait(look)) => look,
+            (None, None, Verdict::SlowHead) => return Err("slow-head"),
+            (None, None, Verdict::Idle) => {
                 // A new request may be on its way: let it be answered, but no further one.
                 finish(connection.as_mut());
                 why = Err("idle");
@@ -226,15 +251,16 @@ where
         };
         tokio::select! {
             ended = connection.as_mut() => return ended.map_err(|_| "http").and(why),
-            _ = drain.wait_for(|drain| *drain), if !draining => {
-                draining = true;
+            _ = drain.wait_for(|drain| *drain), if draining.is_none() => {
+                draining = Some(Instant::now());
                 finish(connection.as_mut());
             }
-            () = sleep_until(look) => {
-                if end.is_some_and(|end| Instant::now() >= end) {
-                    return why;
-                }
-            }
+            () = sleep_until(look) => match end {
+                Some(passed) if Instant::now() >= passed && activity.quiet().is_some() => return why,
+                // A request came after all: it is answered first.
+                Some(passed) if Instant::now() >= passed => end = None,
+                _ => {}
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a worker counts.
 
-use crate::config::worker::Worker;
+use crate::config::worker::{Leniency, Worker};
 use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
 
 /// Ways a request can end, other than by a reason of the message layer.
@@ -22,8 +22,20 @@ const REASONS: &[&str] = &[
     "peer-late",
 ];
 /// Reasons for closing a connection without an answer.
-const CLOSED: &[&str] =
-    &["too-many", "too-many-from-source", "tls", "handshake-timeout", "idle", "slow-head", "http", "no-signature"];
+const CLOSED: &[&str] = &[
+    "too-many",
+    "too-many-from-source",
+    "hung-up",
+    "tls",
+    "handshake-timeout",
+    "idle",
+    "slow-head",
+    "http",
+    "no-signature",
+];
+
+/// The leniency that is not of the message layer.
+pub(super) const TLS12: &str = "tls-1.2";
 
 /// The worker's metrics; a clone counts into the same.
 #[derive(Debug, Clone)]
@@ -38,6 +50,7 @@ pub(super) struct Counters {
     pub(super) closed: IntCounterVec,
     pub(super) handshakes: IntCounterVec,
     pub(super) handshake_signature: Histogram,
+    pub(super) leniencies: IntCounterVec,
     pub(super) violations: IntCounterVec,
 }
 
@@ -47,6 +60,8 @@ impl Counters {
         let endpoints = config.endpoints.iter().map(|endpoint| endpoint.path.as_str());
         let metadata = config.metadata.iter().map(|metadata| metadata.path.as_str());
         let paths: Vec<&str> = endpoints.chain(metadata).collect();
+        let mut leniencies: Vec<&str> = Leniency::ALL.iter().map(|leniency| leniency.name()).collect();
+        leniencies.push(TLS12);
         Self {
             requests: metrics.counters("chancery_requests_total", "Requests by how they ended.", "outcome", OUTCOMES),
             endpoints: metrics.counters(
@@ -80,6 +95,12 @@ impl Counters {
             ),
             handshake_signature: metrics
                 .seconds("chancery_tls_signature_seconds", "Waiting for the signature of a handshake."),
+            leniencies: metrics.counters(
+                "chancery_leniencies_total",
+                "Client bugs and old versions that were tolerated.",
+                "leniency",
+                &leniencies,
+            ),
             violations: metrics.counters(
                 "chancery_violations_total",
                 "Messages from a peer that no honest peer sends.",

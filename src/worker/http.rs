@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http_body_util::Full;
@@ -13,7 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::counters::Counters;
-use super::limits::LogGate;
+use super::limits::{LogGate, Sources};
 use super::message::{self, Reply};
 use super::peers::{Auth, Issuer};
 use super::{body, mex, request};
@@ -38,6 +39,7 @@ pub(super) struct Front {
     pub(super) counters: Counters,
     routes: HashMap<String, Route>,
     requests: Semaphore,
+    sources: Arc<Sources>,
     log: LogGate,
 }
 
@@ -59,7 +61,8 @@ impl Front {
             .map(|metadata| (metadata.path.clone(), Route::Document(Bytes::from(mex::document(&config, metadata)))));
         let routes = tokens.chain(documents).collect();
         let requests = Semaphore::new(config.limits.requests as usize);
-        Self { config, auth, issuer, counters, routes, requests, log: LogGate::new(10) }
+        let sources = Sources::new(config.limits.requests_per_source);
+        Self { config, auth, issuer, counters, routes, requests, sources, log: LogGate::new(10) }
     }
 
     /// Answers one request.
@@ -111,7 +114,8 @@ impl Front {
         mut body: Incoming,
     ) -> Answer {
         let began = Instant::now();
-        let Ok(_admitted) = self.requests.try_acquire() else {
+        // Before the body: what is not admitted costs nothing but its head.
+        let (Ok(_admitted), Some(_place)) = (self.requests.try_acquire(), self.sources.enter(source)) else {
             return self.turn_away(TurnedAway::OVERLOAD, source, correlation, body).await;
         };
         self.counters.in_flight.inc();

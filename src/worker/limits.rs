@@ -1,4 +1,4 @@
-//! What a stranger may take up: connections in all and from one address, descriptors, and lines of log.
+//! What a stranger may take up: descriptors, connections and requests from one address, and lines of log.
 //! Everything here counts and refuses; nothing waits.
 
 use std::collections::HashMap;
@@ -21,14 +21,14 @@ pub(super) fn connections(wanted: u32) -> u32 {
     wanted.min(fitting)
 }
 
-/// Connections by where they come from.
+/// Connections, or requests, by where they come from.
 #[derive(Debug)]
 pub(super) struct Sources {
     each: u32,
     table: Mutex<HashMap<IpAddr, u32>>,
 }
 
-/// One connection's place in [`Sources`]; given back when dropped.
+/// A place in [`Sources`]; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     sources: Arc<Sources>,
@@ -36,13 +36,13 @@ pub(super) struct Place {
 }
 
 impl Sources {
-    /// At most `each` connections from one source.
+    /// At most `each` from one source.
     pub(super) fn new(each: u32) -> Arc<Self> {
         Arc::new(Self { each, table: Mutex::new(HashMap::new()) })
     }
 
-    /// A place for a connection from `address`, unless its source has its share. The table holds only
-    /// sources with a connection, so the limit on connections bounds it too.
+    /// A place for one more from `address`, unless its source has its share. The table holds only sources
+    /// with a place, so the limit on connections bounds it too.
     pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let source = source(address);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);

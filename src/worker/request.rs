@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::http::Front;
 use super::line::Unanswered;
-use super::message::{self, Fault, Reply};
+use super::message::{self, Fault, Leniency, Reply};
 use super::peers::{NotReleased, NotVouched};
 use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
@@ -47,10 +47,12 @@ pub(super) async fn obtain(
     let request = match message::read(endpoint, incoming) {
         Ok(request) => request,
         Err(rejection) => {
+            tolerated(front, rejection.leniencies());
             return Ended::without(rejection.reply(correlation, Millis::now()), "unreadable", rejection.reason());
         }
     };
     let (shape, evidence, timestamp, wish) = request.into_parts();
+    tolerated(front, shape.leniencies());
     let fault = |fault: Fault| shape.fault(fault, correlation, Millis::now());
     let unavailable = |why: Unanswered| {
         let busy = Refusal::Busy { retry_after_s: RETRY_AFTER_S };
@@ -74,6 +76,12 @@ pub(super) async fn obtain(
     };
     failpoint("released");
     Ended { reply: shape.released(&release, Millis::now()), outcome: "released", reason: None }
+}
+
+fn tolerated(front: &Front, leniencies: &[Leniency]) {
+    for leniency in leniencies {
+        front.counters.leniencies.with_label_values(&[leniency.name()]).inc();
+    }
 }
 
 fn refusal_word(refusal: Refusal) -> &'static str {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -11,12 +12,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use borsh::BorshDeserialize;
 use chancery::sys::channel::{Duplex, Listener};
 use chancery::sys::places::Place;
 use chancery::wire::evidence::Vouched;
 use chancery::wire::links::{AuthToWorker, IssuerToWorker, Transcript, WorkerToAuth, WorkerToIssuer};
 use chancery::wire::order::{Failure, Release, TokenType};
 use chancery::wire::permit::Link;
+use chancery::wire::snapshot::Snapshot;
 use chancery::wire::{Millis, Octets, Text, VoucherId};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -251,6 +254,7 @@ pub(crate) struct Stage {
     key: rcgen::KeyPair,
     listener: OwnedFd,
     environment: Vec<(String, String)>,
+    exporter: UnixDatagram,
 }
 
 impl Stage {
@@ -290,6 +294,8 @@ impl Stage {
              credential = \"username\"\n[[metadata]]\npath = \"/adfs/services/trust/mex\"\nkind = \"mex\"\n"
         );
         std::fs::write(root.join("worker.d/worker.toml"), config).unwrap();
+        let exporter = UnixDatagram::bind(root.join("run").join(Place::Metrics.file())).unwrap();
+        exporter.set_nonblocking(true).unwrap();
         let auth = Auth::start(&root.join("run"));
         let issuer = Issuer::start(&root.join("run"), &key, 0);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -300,13 +306,35 @@ impl Stage {
         let worker = launch(root, &listener, &[]);
         let certificate = certificate.der().clone();
         let environment = Vec::new();
-        let stage = Self { auth, issuer, address, directory, worker, certificate, key, listener, environment };
+        let stage =
+            Self { auth, issuer, address, directory, worker, certificate, key, listener, environment, exporter };
         stage.logs("event=\"ready\"");
         stage
     }
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap()
+    }
+
+    /// Waits until a counter is what it should be.
+    pub(crate) fn counts(&self, family: &str, label: &str, value: f64) {
+        let end = Instant::now() + Duration::from_secs(5);
+        let mut octets = vec![0; 256 * 1024];
+        let mut last = None;
+        while last != Some(value) {
+            assert!(Instant::now() < end, "{family} {label}: {last:?} instead of {value}");
+            let Ok(length) = self.exporter.recv(&mut octets) else {
+                std::thread::sleep(Duration::from_millis(20));
+                continue;
+            };
+            let snapshot = Snapshot::try_from_slice(&octets[..length]).unwrap();
+            assert_eq!(&*snapshot.process, "worker@1");
+            let family = snapshot.families.iter().find(|known| &*known.name == family).unwrap();
+            let sample = family.samples.iter().find(|sample| {
+                sample.labels.iter().any(|known| &*known.value == label) || sample.labels.is_empty() && label.is_empty()
+            });
+            last = sample.map(|sample| sample.value);
+        }
     }
 
     /// Waits for a line of the log.

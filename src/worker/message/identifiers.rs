@@ -25,7 +25,7 @@ impl Trust {
     }
 
     /// What follows `namespace/` in `uri`.
-    pub(super) fn path_in<'u>(self, uri: &'u str) -> Option<&'u str> {
+    pub(super) fn path_in(self, uri: &str) -> Option<&str> {
         uri.strip_prefix(self.namespace())?.strip_prefix('/')
     }
 

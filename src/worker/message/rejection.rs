@@ -43,13 +43,13 @@ impl Problem {
 /// A refused message.
 #[derive(Debug)]
 pub struct Rejection {
-    shape: Shape,
+    shape: Box<Shape>,
     problem: Problem,
 }
 
 impl Rejection {
     pub(super) fn new(shape: Shape, problem: Problem) -> Self {
-        Self { shape, problem }
+        Self { shape: Box::new(shape), problem }
     }
 
     /// The answer, as far as possible in the versions the client used.

@@ -257,7 +257,7 @@ fn key_size(element: Element<'_>, key_type: KeyType) -> Result<Option<u32>, Prob
     let bits: u32 = text.and_then(|text| text.parse().ok()).ok_or(invalid("trust: bad key size"))?;
     let allowed = match key_type {
         KeyType::Bearer => bits == 0,
-        KeyType::Symmetric => bits > 0 && bits % 8 == 0 && bits <= LARGEST_KEY,
+        KeyType::Symmetric => bits > 0 && bits.is_multiple_of(8) && bits <= LARGEST_KEY,
         KeyType::Public => true,
     };
     if !allowed {

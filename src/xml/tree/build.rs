@@ -82,7 +82,9 @@ impl<'s> Builder<'s> {
             nodes: Vec::new(),
             attributes: Vec::new(),
             declarations: Vec::new(),
-            values: String::new(),
+            // No value is longer than what stands for it in the source, so this never moves and never
+            // leaves a copy of a password behind.
+            values: String::with_capacity(source.len()),
             uris: known.iter().map(|(_, uri)| (*uri).to_owned()).collect(),
         };
         let uris = known.iter().map(|(id, uri)| ((*uri).to_owned(), *id)).collect();

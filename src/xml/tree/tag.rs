@@ -2,7 +2,7 @@
 //! a tag ends; it lets pass missing white space, `<` in values and names that are none.
 
 use super::Malformed;
-use crate::xml::chars::{is_char, is_ncname, is_space};
+use crate::xml::chars::{is_char, is_space};
 
 /// A start tag or an empty-element tag, taken apart.
 #[derive(Debug)]
@@ -130,11 +130,13 @@ pub(super) fn push_text(raw: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-/// Is this namespace name absolute? Canonical XML has no answer for the others.
+/// Is this namespace name an absolute URI, by its scheme and its characters? Canonical XML has no answer for
+/// relative ones, and other parsers refuse what no URI may hold.
 pub(super) fn is_absolute(uri: &str) -> bool {
-    uri.split_once(':').is_some_and(|(scheme, _)| {
-        is_ncname(scheme)
-            && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-    })
+    let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&octet);
+    uri.bytes().all(allowed)
+        && uri.split_once(':').is_some_and(|(scheme, _)| {
+            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+        })
 }

@@ -43,6 +43,8 @@ fn every_probe_that_must_be_refused_is_refused_for_its_own_reason() {
         ("element with the prefix xmlns", "<xmlns:a/>", M::Namespace),
         ("relative namespace name", "<a xmlns='u'/>", M::Namespace),
         ("relative namespace name of a prefix", "<a xmlns:p='../u'/>", M::Namespace),
+        ("namespace name with a space", "<a xmlns='urn:a b'/>", M::Namespace),
+        ("namespace name with a bracket", "<a xmlns='urn:&lt;a>'/>", M::Namespace),
         ("two colons", "<a:b:c xmlns:a='urn:u'/>", M::Name),
         ("nothing after the colon", "<a: xmlns:a='urn:u'/>", M::Name),
         ("nothing before the colon", "<:a/>", M::Name),

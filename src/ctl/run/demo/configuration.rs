@@ -115,6 +115,7 @@ token_label = "{}"
 profile = "softhsm2"
 sessions = 2
 state_directory = "../../state"
+write = ["../../tokens"]
 "#,
         layout.module.display(),
         super::custody::LABEL,

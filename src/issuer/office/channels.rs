@@ -1,0 +1,96 @@
+//! Messages of auth and of the workers, and the ends of their channels. A peer that breaks the protocol is
+//! hung up on and told nothing; what was a worker's goes with its last channel.
+
+use std::time::Instant;
+
+use super::super::measures::LINKS;
+use super::super::vouchers::Lodged;
+use super::{Office, SOON, TURN};
+use crate::sys::channel::Closed;
+use crate::wire::links::{AuthToIssuer, IssuerToAuth, IssuerToWorker, WorkerToIssuer};
+use crate::wire::order::{Failure, Voucher};
+
+impl Office {
+    /// Reads and writes what there is on one of auth's channels.
+    pub(in crate::issuer) fn auth_ready(&mut self, id: u64, now: Instant) {
+        for _ in 0..TURN {
+            let Some(duplex) = self.auths.get_mut(&id) else { return };
+            let received = duplex.flush().and_then(|()| duplex.receive());
+            let answered = match received {
+                Ok(None) => return,
+                Ok(Some(AuthToIssuer::Withdraw(voucher))) => {
+                    self.vouchers.withdraw(voucher);
+                    Ok(())
+                }
+                Ok(Some(AuthToIssuer::Lodge(voucher))) => self.lodge(id, voucher, now),
+                Err(closed) => Err(closed),
+            };
+            if let Err(closed) = answered {
+                if let Some(duplex) = self.auths.remove(&id)
+                    && let Closed::Violation(violation) = &closed
+                {
+                    self.violation(LINKS[1], Some(duplex.peer()), violation, now);
+                }
+                return;
+            }
+        }
+    }
+
+    fn lodge(&mut self, id: u64, voucher: Voucher, now: Instant) -> Result<(), Closed> {
+        let name = voucher.id;
+        let answer = match self.vouchers.lodge(voucher, now)? {
+            Lodged::Taken => IssuerToAuth::Lodged(name),
+            Lodged::Full => IssuerToAuth::Declined { voucher: name, failure: SOON },
+            Lodged::Spent => IssuerToAuth::Declined { voucher: name, failure: Failure::NoSuchVoucher },
+        };
+        self.measures.vouchers.set(i64::try_from(self.vouchers.count()).unwrap_or(i64::MAX));
+        self.auths.get_mut(&id).map_or(Ok(()), |duplex| duplex.send(&answer))
+    }
+
+    /// Writes what waits for one worker; for a process that takes nothing in any more.
+    pub(in crate::issuer) fn worker_flush(&mut self, id: u64, now: Instant) {
+        if let Some(worker) = self.workers.get_mut(&id)
+            && let Err(closed) = worker.duplex.flush()
+        {
+            self.drop_worker(id, &closed, now);
+        }
+    }
+
+    /// Reads and writes what there is on one worker's channel.
+    pub(in crate::issuer) fn worker_ready(&mut self, id: u64, now: Instant) {
+        for _ in 0..TURN {
+            let Some(worker) = self.workers.get_mut(&id) else { return };
+            let received = worker.duplex.flush().and_then(|()| worker.duplex.receive());
+            let taken = match received {
+                Ok(None) => return,
+                Ok(Some(WorkerToIssuer::Redeem(redemption))) => self.redeem(id, &redemption, now),
+                Ok(Some(WorkerToIssuer::Handshake(handshake))) => self.handshake(id, &handshake, now),
+                Err(closed) => Err(closed),
+            };
+            if let Err(closed) = taken {
+                self.drop_worker(id, &closed, now);
+                return;
+            }
+        }
+    }
+
+    pub(super) fn drop_worker(&mut self, id: u64, closed: &Closed, now: Instant) {
+        let Some(worker) = self.workers.remove(&id) else { return };
+        let peer = worker.duplex.peer();
+        if let Closed::Violation(violation) = closed {
+            self.violation(LINKS[0], Some(peer), violation, now);
+        }
+        if !self.workers.values().any(|other| other.duplex.peer() == peer) {
+            self.vouchers.bereave(peer);
+            self.rates.forget(&peer);
+        }
+    }
+
+    /// Answers a worker; one that is gone or does not read is dropped.
+    pub(super) fn answer(&mut self, id: u64, message: &IssuerToWorker, now: Instant) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        if let Err(closed) = worker.duplex.send(message) {
+            self.drop_worker(id, &closed, now);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One redemption from voucher to answer: every step of `steps`, and what is said when there is no next one.
+
+use std::time::Instant;
+
+use super::super::ceilings::Above;
+use super::super::journal::{Recorded, Released};
+use super::super::signers::NotSigned;
+use super::super::steps::{Prepared, Signed};
+use super::super::vouchers::NotRedeemed;
+use super::{Asked, LATER, MOST_IN_FLIGHT, Office, SOON};
+use crate::sys::channel::Closed;
+use crate::sys::failpoint::failpoint;
+use crate::wire::links::IssuerToWorker;
+use crate::wire::order::{Failure, Order, Redemption};
+use crate::wire::record::OutcomeResult;
+use crate::wire::{Correlation, Millis, Octets};
+
+impl Office {
+    pub(super) fn redeem(&mut self, channel: u64, redemption: &Redemption, now: Instant) -> Result<(), Closed> {
+        let Some(worker) = self.workers.get(&channel) else { return Ok(()) };
+        let (peer, in_flight) = (worker.duplex.peer(), worker.in_flight);
+        let correlation = redemption.correlation;
+        let outcome = match self.vouchers.redeem(redemption, peer, now) {
+            Ok(order) => {
+                failpoint("redeemed");
+                if in_flight < MOST_IN_FLIGHT { self.issue(channel, order, now) } else { Err(("full", SOON)) }
+            }
+            Err(NotRedeemed::NoSuchVoucher) => Err(("voucher", Failure::NoSuchVoucher)),
+            Err(NotRedeemed::Violation(violation)) => return Err(violation.into()),
+        };
+        if let Err((reason, failure)) = outcome {
+            self.refuse(channel, correlation, reason, failure, now);
+        }
+        Ok(())
+    }
+
+    /// The first steps of an order: approved, prepared, its intent on its way to the record.
+    fn issue(&mut self, channel: u64, order: Order, now: Instant) -> Result<(), (&'static str, Failure)> {
+        let correlation = order.correlation;
+        let wall = match self.read_clock() {
+            Ok(wall) => wall,
+            Err(behind) => {
+                if let Some(left_out) = self.lines.permit(now) {
+                    tracing::error!(correlation = %correlation, event = "clock-stopped", behind_ms = behind.0, left_out);
+                }
+                return Err(("clock", LATER));
+            }
+        };
+        if !self.journal.is_available(now) {
+            return Err(("record", LATER));
+        }
+        if !self.journal.has_room() {
+            return Err(("full", SOON));
+        }
+        let ticket = self.ticket();
+        let prepared = self.prepare(ticket, order, wall, now).map_err(|refused| match refused {
+            Err(above) => {
+                self.measures.above.with_label_values(&[above.word()]).inc();
+                if let Some(left_out) = self.lines.permit(now) {
+                    tracing::warn!(correlation = %correlation, event = "above-ceiling", ceiling = above.word(), left_out);
+                }
+                ("ceiling", Failure::AboveCeiling)
+            }
+            Ok(reason) => (reason, LATER),
+        })?;
+        self.asked.insert(ticket, Asked { channel, correlation, since: now });
+        if let Some(worker) = self.workers.get_mut(&channel) {
+            worker.in_flight += 1;
+        }
+        self.journal.intend(prepared, now);
+        Ok(())
+    }
+
+    /// `Err(Ok(reason))` is something of ours, `Err(Err(above))` something of the order's.
+    fn prepare(
+        &mut self,
+        ticket: u64,
+        order: Order,
+        wall: Millis,
+        now: Instant,
+    ) -> Result<Prepared, Result<&'static str, Above>> {
+        let ceiling = self.ceilings.find(&order.relying_party).ok_or(Err(Above::RelyingParty))?;
+        let (key, algorithm) = self.config.assertion_key(ceiling).ok_or(Ok("signer"))?;
+        let key = self.keys.find(&key.id).ok_or(Ok("signer"))?;
+        let audience = ceiling.audience.clone();
+        if !self.signers.is_available(&key.id, now) {
+            return Err(Ok("signer"));
+        }
+        let approved = self.ceilings.approve(order, wall, now).map_err(Err)?;
+        Prepared::prepare(approved, ticket, &self.config.name, &audience, key, algorithm).map_err(Err)
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        channel: u64,
+        correlation: Correlation,
+        reason: &'static str,
+        failure: Failure,
+        now: Instant,
+    ) {
+        self.measures.refused.with_label_values(&[reason]).inc();
+        if let Some(left_out) = self.lines.permit(now) {
+            tracing::info!(correlation = %correlation, event = "refused", reason, left_out);
+        }
+        self.answer(channel, &IssuerToWorker::Failed { correlation, failure }, now);
+    }
+
+    /// Ends a ticket without a token.
+    pub(super) fn fail(&mut self, ticket: u64, reason: &'static str, failure: Failure, now: Instant) {
+        if let Some(asked) = self.close_ticket(ticket) {
+            self.refuse(asked.channel, asked.correlation, reason, failure, now);
+        }
+    }
+
+    pub(super) fn close_ticket(&mut self, ticket: u64) -> Option<Asked> {
+        let asked = self.asked.remove(&ticket)?;
+        if let Some(worker) = self.workers.get_mut(&asked.channel) {
+            worker.in_flight = worker.in_flight.saturating_sub(1);
+        }
+        Some(asked)
+    }
+
+    pub(super) fn token_signed(
+        &mut self,
+        recorded: Box<Recorded>,
+        result: Result<Octets<512>, NotSigned>,
+        now: Instant,
+    ) {
+        let instant = self.clock.stamp(Millis::now());
+        let ticket = recorded.prepared().ticket();
+        let (recorded, end, reason) = match result {
+            Ok(signature) => match self.seal(recorded, &signature, instant) {
+                Ok(signed) => {
+                    failpoint("signed");
+                    self.journal.release(signed, now);
+                    return;
+                }
+                Err(recorded) => {
+                    self.measures.wrong_signatures.inc();
+                    let prepared = recorded.prepared();
+                    tracing::error!(
+                        correlation = %prepared.correlation(),
+                        event = "wrong-signature",
+                        token = %prepared.token_id(),
+                        relying_party = prepared.relying_party(),
+                    );
+                    (recorded, OutcomeResult::WrongSignature, "wrong-signature")
+                }
+            },
+            Err(_) => (recorded, OutcomeResult::NotSigned, "signer"),
+        };
+        self.journal.note(recorded.prepared().outcome(end, instant), now);
+        self.fail(ticket, reason, SOON, now);
+    }
+
+    fn seal(&self, recorded: Box<Recorded>, signature: &[u8], instant: Millis) -> Result<Signed, Box<Recorded>> {
+        match self.keys.find(recorded.prepared().key()) {
+            Some(key) => Signed::seal(recorded, signature, key, instant),
+            None => Err(recorded),
+        }
+    }
+
+    pub(super) fn hand_over(&mut self, released: Released, now: Instant) {
+        failpoint("released");
+        let Some(asked) = self.close_ticket(released.ticket) else { return };
+        let release = released.release;
+        self.measures.issued.with_label_values(&[release.token_type.name()]).inc();
+        self.measures.issue_seconds.observe(now.duration_since(asked.since).as_secs_f64());
+        tracing::info!(
+            correlation = %release.correlation,
+            event = "released",
+            token = %release.token_id,
+            token_type = release.token_type.name(),
+            relying_party = %released.relying_party,
+        );
+        self.answer(asked.channel, &IssuerToWorker::Released(release), now);
+    }
+}

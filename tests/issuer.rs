@@ -1,0 +1,601 @@
+//! The real issuer, with the test as its auth, workers, signers and audit over the real sockets. Whatever a
+//! hostile peer does, no digest reaches a signer and no intent the record.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+#[path = "issuer/house.rs"]
+mod house;
+
+use std::process::Command;
+use std::time::Duration;
+
+use chancery::sys::channel::Channel;
+use chancery::sys::places::Place;
+use chancery::wire::links::*;
+use chancery::wire::order::*;
+use chancery::wire::permit::Link;
+use chancery::wire::record::{IssuerEntry, OutcomeResult};
+use chancery::wire::{Correlation, List, Millis, Octets, Peer, Text, VoucherId};
+use house::*;
+use nix::sys::signal::Signal;
+
+const UNAVAILABLE: fn(Failure) -> bool = |failure| matches!(failure, Failure::Unavailable { retry_after_s: 1.. });
+
+/// Everything up and connected.
+struct Scene {
+    issuer: support::processes::Daemon,
+    audit: Audit,
+    auth: Auth,
+    worker: Worker,
+    signer: Signer,
+}
+
+fn scene(house: &House) -> Scene {
+    let issuer = house.start();
+    let mut scene =
+        Scene { audit: house.audit(), auth: house.auth(), worker: house.worker(), signer: house.signer(), issuer };
+    // One token through, so that everybody is known to be connected.
+    scene.issue(house, order("office", TokenType::Saml20));
+    scene
+}
+
+impl Scene {
+    fn redeem(&mut self, order: Order) {
+        let redemption = lodge(&mut self.auth, order, me());
+        self.worker.say(&WorkerToIssuer::Redeem(redemption));
+    }
+
+    fn issue(&mut self, house: &House, order: Order) -> Release {
+        self.redeem(order);
+        assert!(matches!(record(&mut self.audit), IssuerEntry::Intent(..)));
+        house.sign(&mut self.signer);
+        assert!(matches!(record(&mut self.audit), IssuerEntry::Outcome(_)));
+        released(&mut self.worker)
+    }
+
+    /// Nothing was recorded, nothing is to be signed, and an honest worker is still served.
+    fn nothing_happened(&mut self, house: &House) {
+        assert!(self.signer.hears_nothing(), "a digest reached the signer");
+        assert!(self.audit.hears_nothing(), "an intent reached the record");
+        self.worker = house.worker();
+        self.issue(house, order("office", TokenType::Saml20));
+    }
+}
+
+#[test]
+fn no_digest_leaves_before_the_intent_is_durable_and_no_token_before_its_outcome_is_sent() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.redeem(order("office", TokenType::Saml20));
+    let (sequence, entry) = entry(&mut scene.audit);
+    let IssuerEntry::Intent(intent, private) = entry else { panic!("an intent") };
+    assert_eq!(private.subject.account.as_str(), "alice");
+    assert!(scene.signer.hears_nothing());
+    scene.audit.say(&FromAudit::Durable { sequence });
+    let IssuerToSigner::Sign { id, key, digest, .. } = scene.signer.hear() else { panic!("a digest") };
+    assert_eq!((&key, digest.len()), (&intent.key, 32));
+    assert!(scene.audit.hears_nothing() && scene.worker.hears_nothing());
+    scene.signer.say(&SignerToIssuer::SignFailed { id, class: FailureClass::Request, rv: 5 });
+    let IssuerEntry::Outcome(outcome) = record(&mut scene.audit) else { panic!("an outcome") };
+    assert_eq!((outcome.result, outcome.token_id), (OutcomeResult::NotSigned, intent.token_id));
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+}
+
+#[test]
+fn independent_eyes_find_every_token_good_r_s013() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    for (party, kind, key) in [
+        ("office", TokenType::Saml20, "rsa"),
+        ("office", TokenType::Saml11, "rsa"),
+        ("curved", TokenType::Saml20, "p384"),
+    ] {
+        let release = scene.issue(&house, order(party, kind));
+        assert_eq!(release.token_type, kind);
+        // Cut out of a foreign envelope as clients do (R-T062), then looked at.
+        let token = String::from_utf8(release.token.to_vec()).unwrap();
+        let name = format!("{party}-{}", kind.name());
+        let file = house.root.path().join(format!("{name}.xml"));
+        std::fs::write(&file, &token).unwrap();
+        xmlsec(&house, &file, key, true);
+        let changed = token.replacen("example.com", "example.org", 1);
+        std::fs::write(&file, changed).unwrap();
+        xmlsec(&house, &file, key, false);
+    }
+}
+
+/// Verifies a token with xmlsec1, where there is one.
+fn xmlsec(house: &House, file: &std::path::Path, key: &str, good: bool) {
+    let Ok(output) = Command::new("xmlsec1")
+        .args(["--verify", "--enabled-reference-uris", "same-doc", "--pubkey-cert-pem"])
+        .arg(house.root.path().join(format!("issuer.d/{key}.pem")))
+        .args(["--id-attr:ID", "urn:oasis:names:tc:SAML:2.0:assertion:Assertion"])
+        .args(["--id-attr:AssertionID", "urn:oasis:names:tc:SAML:1.0:assertion:Assertion"])
+        .arg(file)
+        .output()
+    else {
+        eprintln!("skipped: no xmlsec1");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.success(), good, "{said}");
+    assert_eq!(said.contains("SignedInfo References (ok/all): 1/1"), good, "{said}");
+}
+
+#[test]
+fn a_voucher_of_another_worker_is_a_violation() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), Peer(me().0 + 1));
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    assert!(scene.worker.is_hung_up());
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn another_worker_cannot_redeem_ours_and_burns_it() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    let told = format!(
+        "{}|{}|{}",
+        house.root.path().join(Place::IssuerWorker.file()).display(),
+        redemption.voucher,
+        redemption.correlation
+    );
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_other_worker", "--ignored"])
+        .env("CHANCERY_TEST_REDEEM", told)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    assert!(scene.worker.is_hung_up());
+    scene.nothing_happened(&house);
+}
+
+#[test]
+#[ignore = "a part of another_worker_cannot_redeem_ours_and_burns_it, run by it in a process of its own"]
+fn the_other_worker() {
+    let told = std::env::var("CHANCERY_TEST_REDEEM").unwrap();
+    let [path, voucher, correlation] = told.split('|').collect::<Vec<_>>()[..] else { panic!("{told}") };
+    let channel = Channel::connect(path.as_ref()).unwrap();
+    let mut worker: Worker = Line::new(channel, Link::IssuerToWorker);
+    let (voucher, correlation) = (VoucherId::parse(voucher).unwrap(), Correlation::parse(correlation).unwrap());
+    worker.say(&WorkerToIssuer::Redeem(Redemption { voucher, correlation }));
+    assert!(worker.is_hung_up());
+}
+
+#[test]
+fn a_voucher_of_another_request_is_a_violation() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    let wrong = Redemption { correlation: Correlation::random(), ..redemption };
+    scene.worker.say(&WorkerToIssuer::Redeem(wrong));
+    assert!(scene.worker.is_hung_up());
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_voucher_is_redeemed_once() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    let again = Redemption { ..redemption };
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    record(&mut scene.audit);
+    house.sign(&mut scene.signer);
+    record(&mut scene.audit);
+    released(&mut scene.worker);
+    scene.worker.say(&WorkerToIssuer::Redeem(again));
+    assert!(scene.worker.is_hung_up());
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_voucher_that_has_run_out_or_never_was_buys_nothing() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    std::thread::sleep(Duration::from_millis(1100));
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    assert_eq!(failure(&mut scene.worker), Failure::NoSuchVoucher);
+    let guess = Redemption { voucher: VoucherId::random(), correlation: Correlation::random() };
+    scene.worker.say(&WorkerToIssuer::Redeem(guess));
+    assert_eq!(failure(&mut scene.worker), Failure::NoSuchVoucher);
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn vouchers_outlive_auths_channel_and_die_with_the_workers() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    scene.auth = house.auth();
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    record(&mut scene.audit);
+    house.sign(&mut scene.signer);
+    record(&mut scene.audit);
+    released(&mut scene.worker);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    scene.worker = nowhere(Link::IssuerToWorker);
+    std::thread::sleep(SILENCE);
+    scene.worker = house.worker();
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    assert!(scene.worker.is_hung_up());
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_voucher_withdrawn_by_auth_is_burnt() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    scene.auth.say(&AuthToIssuer::Withdraw(redemption.voucher));
+    lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    assert!(scene.worker.is_hung_up());
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn an_order_above_a_ceiling_is_neither_recorded_nor_signed() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let claim =
+        |uri: &str| Claim { uri: Text::new(uri).unwrap(), values: List::new(vec![Text::new("x").unwrap()]).unwrap() };
+    let office = || order("office", TokenType::Saml20);
+    let above = [
+        order("nobody", TokenType::Saml20),
+        order("curved", TokenType::Saml11),
+        Order { claims: List::new(vec![claim("http://schemas.example.com/role")]).unwrap(), ..office() },
+        Order { subject: Subject { account: Text::new("ADMINISTRATOR").unwrap(), ..office().subject }, ..office() },
+        Order { subject: Subject { name: Text::new("administrator").unwrap(), ..office().subject }, ..office() },
+        Order { latest_expiry: Millis::now().plus(-1), ..office() },
+        Order { not_before: Some(Millis::now().plus(86_400_000)), ..office() },
+        Order {
+            authentication: Authentication { instant: Millis::now().plus(60_000), method: Method::Password },
+            ..office()
+        },
+    ];
+    for order in above {
+        scene.redeem(order);
+        assert_eq!(failure(&mut scene.worker), Failure::AboveCeiling);
+    }
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn the_lifetime_is_cut_to_the_ceiling_and_the_quota_holds() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    for _ in 0..2 {
+        let before = Millis::now();
+        let long = Order { latest_expiry: Millis(i64::MAX), ..order("curved", TokenType::Saml20) };
+        let release = scene.issue(&house, long);
+        let lifetime = release.expires.0 - before.0;
+        assert!((300_000..310_000).contains(&lifetime), "{lifetime}");
+        assert!(release.created <= before);
+    }
+    scene.redeem(order("curved", TokenType::Saml20));
+    assert_eq!(failure(&mut scene.worker), Failure::AboveCeiling);
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn nothing_leaves_while_the_record_is_away() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.audit = nowhere(Link::IssuerToAudit);
+    scene.redeem(order("office", TokenType::Saml20));
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    assert!(scene.signer.hears_nothing());
+    // Connected again, but not heard from: still nothing.
+    scene.audit = house.silent_audit();
+    scene.redeem(order("office", TokenType::Saml20));
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    scene.audit.say(&FromAudit::Head { entries: 0, last: None });
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn an_intent_the_record_does_not_take_is_not_signed() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.redeem(order("office", TokenType::Saml20));
+    let (sequence, _) = entry(&mut scene.audit);
+    scene.audit.say(&FromAudit::NotDurable { sequence });
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn an_intent_that_waits_for_a_restart_of_audit_is_recorded_by_the_successor() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.redeem(order("office", TokenType::Saml20));
+    let (_, first) = entry(&mut scene.audit);
+    scene.audit = nowhere(Link::IssuerToAudit);
+    scene.audit = house.audit();
+    assert!(scene.signer.hears_nothing());
+    assert_eq!(record(&mut scene.audit), first);
+    house.sign(&mut scene.signer);
+    record(&mut scene.audit);
+    released(&mut scene.worker);
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_is_a_violation_and_signs_nothing() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.audit.say(&FromAudit::Durable { sequence: 99 });
+    assert!(scene.audit.is_hung_up());
+    scene.audit = house.audit();
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_signature_that_does_not_verify_never_leaves() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.redeem(order("office", TokenType::Saml20));
+    record(&mut scene.audit);
+    let IssuerToSigner::Sign { id, .. } = scene.signer.hear() else { panic!("a digest") };
+    scene.signer.say(&SignerToIssuer::Signed { id, signature: Octets::new(vec![1; 256]).unwrap() });
+    let IssuerEntry::Outcome(outcome) = record(&mut scene.audit) else { panic!("an outcome") };
+    assert_eq!(outcome.result, OutcomeResult::WrongSignature);
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_signer_that_dies_or_fails_is_followed_by_another_once() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let mut signers = vec![std::mem::replace(&mut scene.signer, nowhere(Link::IssuerToSigner)), house.signer()];
+    for dies in [false, true] {
+        scene.redeem(order("office", TokenType::Saml20));
+        record(&mut scene.audit);
+        let (asked, id) = asked(&mut signers);
+        if dies {
+            signers.remove(asked);
+        } else {
+            signers[asked].say(&SignerToIssuer::SignFailed { id, class: FailureClass::Token, rv: 0x30 });
+            signers.swap(0, 1 - asked);
+        }
+        house.sign(&mut signers[0]);
+        record(&mut scene.audit);
+        released(&mut scene.worker);
+    }
+    scene.redeem(order("office", TokenType::Saml20));
+    record(&mut scene.audit);
+    for _ in 0..2 {
+        let (asked, id) = asked(&mut signers);
+        signers[asked].say(&SignerToIssuer::SignFailed { id, class: FailureClass::Token, rv: 0x30 });
+    }
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+}
+
+/// Which of the signers has been given a digest, and its id.
+fn asked(signers: &mut [Signer]) -> (usize, u64) {
+    support::processes::eventually("a digest", || {
+        signers.iter_mut().enumerate().find_map(|(at, signer)| match signer.heard() {
+            Some(IssuerToSigner::Sign { id, .. }) => Some((at, id)),
+            _ => None,
+        })
+    })
+}
+
+#[test]
+fn the_only_signer_may_be_restarted_between_digest_and_signature() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.redeem(order("office", TokenType::Saml20));
+    record(&mut scene.audit);
+    let IssuerToSigner::Sign { .. } = scene.signer.hear() else { panic!("a digest") };
+    scene.signer = house.signer();
+    house.sign(&mut scene.signer);
+    record(&mut scene.audit);
+    released(&mut scene.worker);
+}
+
+#[test]
+fn a_signature_that_comes_too_late_is_nobodys_and_no_violation() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.redeem(order("office", TokenType::Saml20));
+    record(&mut scene.audit);
+    let IssuerToSigner::Sign { id, .. } = scene.signer.hear() else { panic!("a digest") };
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    assert!(matches!(record(&mut scene.audit), IssuerEntry::Outcome(_)));
+    scene.signer.say(&SignerToIssuer::Signed { id, signature: Octets::new(vec![1; 256]).unwrap() });
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn without_a_usable_signer_nothing_is_recorded_either() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.signer.say(&SignerToIssuer::Health { usable: false });
+    std::thread::sleep(Duration::from_millis(900));
+    scene.redeem(order("office", TokenType::Saml20));
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    scene.signer.say(&SignerToIssuer::Health { usable: true });
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_signer_whose_key_is_not_the_certificates_is_not_given_a_digest() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let wrong = house.keys.values().map(|key| (key.id.clone(), house.keys["reply"].public_key.clone())).collect();
+    scene.signer = nowhere(Link::IssuerToSigner);
+    let mut liar = house.signer_with(wrong);
+    scene.redeem(order("office", TokenType::Saml20));
+    record(&mut scene.audit);
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    assert!(liar.hears_nothing());
+}
+
+#[test]
+fn a_signer_that_answers_what_it_was_not_asked_is_hung_up_on() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let signature = || Octets::new(vec![1; 256]).unwrap();
+    for lie in [
+        SignerToIssuer::Signed { id: 999, signature: signature() },
+        SignerToIssuer::Drawn { id: 1, octets: Octets::default() },
+    ] {
+        let mut liar = house.signer();
+        liar.say(&lie);
+        assert!(liar.is_hung_up());
+    }
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_clock_behind_the_record_stops_issuing_until_it_has_caught_up() {
+    let house = House::new();
+    let issuer = house.start();
+    let audit = house.audit_at(Some(Millis::now().plus(3_500)));
+    let (auth, worker, signer) = (house.auth(), house.worker(), house.signer());
+    let mut scene = Scene { issuer, audit, auth, worker, signer };
+    // The head may still be on its way when the first order comes.
+    std::thread::sleep(SILENCE);
+    scene.redeem(order("office", TokenType::Saml20));
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    assert!(scene.audit.hears_nothing() && scene.signer.hears_nothing());
+    std::thread::sleep(Duration::from_millis(3_500));
+    scene.issue(&house, order("office", TokenType::Saml20));
+}
+
+fn handshake(house: &House, serial: u64, length: usize) -> Handshake {
+    Handshake {
+        serial,
+        certificate: house.keys["tls"].certificate_sha256,
+        scheme: Scheme::EcdsaP256Sha256,
+        transcript: Transcript::Tls13 { hash: Octets::new(vec![7; length]).unwrap() },
+    }
+}
+
+#[test]
+fn a_handshake_is_signed_in_the_encoding_of_tls() {
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.worker.say(&WorkerToIssuer::Handshake(handshake(&house, 7, 32)));
+    house.sign(&mut scene.signer);
+    let IssuerToWorker::HandshakeSigned { serial: 7, signature } = scene.worker.hear() else { panic!("signed") };
+    let octets = [&[0x20; 64][..], b"TLS 1.3, server CertificateVerify\0", &[7; 32]].concat();
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &house.keys["tls"].public_key).verify(&octets, &signature).unwrap();
+
+    scene.worker.say(&WorkerToIssuer::Handshake(handshake(&house, 8, 48)));
+    let IssuerToSigner::Sign { id, .. } = scene.signer.hear() else { panic!("a digest") };
+    scene.signer.say(&SignerToIssuer::Signed { id, signature: Octets::new(vec![1; 64]).unwrap() });
+    assert!(matches!(scene.worker.hear(), IssuerToWorker::HandshakeFailed { serial: 8 }));
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_handshake_with_another_key_scheme_hash_or_curve_is_a_violation() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let certificate = |name: &str| house.keys[name].certificate_sha256;
+    let tls12 = |curve, point: Vec<u8>| Transcript::Tls12 {
+        client_random: [1; 32],
+        server_random: [2; 32],
+        curve,
+        point: Octets::new(point).unwrap(),
+    };
+    let good = || handshake(&house, 1, 32);
+    let bad = [
+        Handshake { certificate: certificate("rsa"), scheme: Scheme::RsaPssSha256, ..good() },
+        Handshake { certificate: certificate("p384"), scheme: Scheme::EcdsaP384Sha384, ..good() },
+        Handshake { certificate: certificate("reply"), ..good() },
+        Handshake { certificate: [0; 32], ..good() },
+        Handshake { scheme: Scheme::EcdsaP384Sha384, ..good() },
+        Handshake { scheme: Scheme::RsaPssSha256, ..good() },
+        handshake(&house, 1, 20),
+        Handshake { transcript: tls12(22, vec![4; 65]), ..good() },
+        Handshake { transcript: tls12(23, vec![4; 64]), ..good() },
+        Handshake { transcript: tls12(29, vec![]), ..good() },
+    ];
+    for handshake in bad {
+        let mut worker = house.worker();
+        worker.say(&WorkerToIssuer::Handshake(handshake));
+        assert!(worker.is_hung_up());
+    }
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_worker_that_floods_is_refused_beyond_its_bounds_and_its_neighbours_are_served() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    for serial in 0..60 {
+        scene.worker.say(&WorkerToIssuer::Handshake(handshake(&house, serial, 32)));
+    }
+    let (mut signed, mut refused) = (0, 0);
+    while signed + refused < 60 {
+        if house.signs(&mut scene.signer) {
+            continue;
+        }
+        match scene.worker.hear() {
+            IssuerToWorker::HandshakeSigned { .. } => signed += 1,
+            IssuerToWorker::HandshakeFailed { .. } => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!((20..40).contains(&signed), "{signed}");
+
+    scene.worker = house.worker();
+    for _ in 0..300 {
+        scene.redeem(order("office", TokenType::Saml20));
+    }
+    for _ in 0..44 {
+        assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    }
+    assert!(scene.worker.hears_nothing());
+    for _ in 0..256 {
+        assert!(matches!(entry(&mut scene.audit).1, IssuerEntry::Intent(..)));
+    }
+    for _ in 0..256 {
+        assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    }
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn octets_that_are_no_message_are_a_violation() {
+    use std::os::fd::AsRawFd;
+    let house = House::new();
+    let mut scene = scene(&house);
+    for octets in [&[][..], &[0], &[1, 0, 200], &[1, 0, 0, 1, 2, 3], &[9, 9, 9], &[1, 1, 0]] {
+        for place in [Place::IssuerWorker, Place::IssuerAuth, Place::IssuerSigner] {
+            let channel = Channel::connect(&house.root.path().join(place.file())).unwrap();
+            nix::sys::socket::send(channel.as_raw_fd(), octets, nix::sys::socket::MsgFlags::empty()).unwrap();
+            let mut line: Worker = Line::new(channel, Link::IssuerToWorker);
+            assert!(line.is_hung_up(), "{octets:?} to {place:?}");
+        }
+    }
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_planned_end_finishes_what_was_begun() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    scene.redeem(order("office", TokenType::Saml20));
+    let (sequence, _) = entry(&mut scene.audit);
+    nix::sys::signal::kill(scene.issuer.pid(), Signal::SIGTERM).unwrap();
+    std::thread::sleep(SILENCE);
+    scene.audit.say(&FromAudit::Durable { sequence });
+    house.sign(&mut scene.signer);
+    record(&mut scene.audit);
+    released(&mut scene.worker);
+    let status = support::processes::eventually("issuer ends", || scene.issuer.ended().unwrap());
+    assert!(status.success());
+}

@@ -1,0 +1,310 @@
+//! The real auth under a test that plays its peers: workers, issuer and audit, over the real sockets.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use borsh::{BorshDeserialize, BorshSerialize};
+use chancery::sys::channel::{Channel, Duplex, Listener};
+use chancery::sys::places::Place;
+use chancery::wire::evidence::{Evidence, Operation, Refusal, Submission, Wish};
+use chancery::wire::links::{AuthToAudit, AuthToIssuer, AuthToWorker, FromAudit, IssuerToAuth, WorkerToAuth};
+use chancery::wire::order::Voucher;
+use chancery::wire::permit::Link;
+use chancery::wire::record::AuthEntry;
+use chancery::wire::{Correlation, List, Secret, Text, VoucherId};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::processes::{Daemon, PATIENCE, listener};
+
+/// Where requests come from unless a test says otherwise.
+pub const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+/// The endpoint of [`request`].
+pub const ENDPOINT: &str = "/adfs/services/trust/13/usernamemixed";
+
+/// A cheap argon2id hash.
+pub fn hash(password: &str) -> String {
+    let params = Params::new(1024, 1, 1, None).expect("parameters");
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password(password.as_bytes()).expect("hashes").to_string()
+}
+
+/// Peers, configuration and the process.
+pub struct Office {
+    root: tempfile::TempDir,
+    worker: OwnedFd,
+    auth: Option<Daemon>,
+    pub issuer: Desk<AuthToIssuer, IssuerToAuth>,
+    pub audit: Desk<AuthToAudit, FromAudit>,
+}
+
+impl Office {
+    /// Starts auth with `auth.toml`, `users.toml` and one relying party `office` at `urn:office`.
+    pub fn open(auth: &str, users: &str, party: &str) -> Self {
+        let root = tempfile::tempdir().expect("a directory");
+        let run = root.path().join("run");
+        std::fs::create_dir_all(&run).expect("made");
+        std::fs::create_dir_all(root.path().join("etc/auth.d/relying-parties")).expect("made");
+        let worker = listener(&run.join(Place::AuthWorker.file()));
+        let issuer = Desk::open(&run, Place::IssuerAuth, Link::AuthToIssuer, None, |message| match message {
+            AuthToIssuer::Lodge(voucher) => Some(IssuerToAuth::Lodged(voucher.id)),
+            AuthToIssuer::Withdraw(_) => None,
+        });
+        let head = || FromAudit::Head { entries: 0, last: None };
+        let audit = Desk::open(&run, Place::AuditAuth, Link::AuthToAudit, Some(head), |message| {
+            let AuthToAudit::Append { sequence, .. } = message;
+            Some(FromAudit::Durable { sequence: *sequence })
+        });
+        let mut office = Self { root, worker, auth: None, issuer, audit };
+        office.write("auth.toml", auth);
+        office.write("users.toml", users);
+        office.write("relying-parties/office.toml", party);
+        office.start();
+        office
+    }
+
+    pub fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.root.path().join("etc/auth.d").join(file), text).expect("written");
+    }
+
+    fn run(&self) -> PathBuf {
+        self.root.path().join("run")
+    }
+
+    pub fn start(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-auth"));
+        command.arg(self.root.path().join("etc"));
+        let started = Daemon::start(&mut command, &self.run(), &[("worker", &self.worker)]);
+        self.auth = Some(started.expect("auth starts"));
+    }
+
+    pub fn auth(&self) -> &Daemon {
+        self.auth.as_ref().expect("auth runs")
+    }
+
+    pub fn worker(&self) -> Worker {
+        let channel = Channel::connect(&self.run().join(Place::AuthWorker.file())).expect("connects");
+        Worker { duplex: Duplex::new(channel, Link::AuthToWorker), early: HashMap::new() }
+    }
+
+    /// Decisions in the record so far, and whether each was allowed, with its reason.
+    pub fn decisions(&self) -> Vec<(bool, String)> {
+        let said = self.audit.said.lock().expect("not poisoned");
+        let decision = |message: &AuthToAudit| match message {
+            AuthToAudit::Append { entry: AuthEntry::Decision(decision, _), .. } => {
+                Some((decision.allowed, decision.reason.to_string()))
+            }
+            AuthToAudit::Append { .. } => None,
+        };
+        said.iter().filter_map(decision).collect()
+    }
+
+    /// The voucher last lodged.
+    pub fn lodged(&self) -> Voucher {
+        let said = self.issuer.said.lock().expect("not poisoned");
+        let voucher = said.iter().rev().find_map(|message| match message {
+            AuthToIssuer::Lodge(voucher) => {
+                Some(Voucher { id: voucher.id, worker: voucher.worker, order: voucher.order.clone() })
+            }
+            AuthToIssuer::Withdraw(_) => None,
+        });
+        voucher.expect("a voucher was lodged")
+    }
+
+    pub fn lodgings(&self, id: VoucherId) -> usize {
+        let said = self.issuer.said.lock().expect("not poisoned");
+        said.iter().filter(|message| matches!(message, AuthToIssuer::Lodge(voucher) if voucher.id == id)).count()
+    }
+
+    pub fn withdrawn(&self, id: VoucherId) -> bool {
+        let said = self.issuer.said.lock().expect("not poisoned");
+        said.iter().any(|message| matches!(message, AuthToIssuer::Withdraw(gone) if *gone == id))
+    }
+}
+
+/// A peer that auth connects to: hears everything, answers by rule, can be away.
+pub struct Desk<In, Out> {
+    /// What auth said.
+    pub said: Arc<Mutex<Vec<In>>>,
+    /// To be sent as it is.
+    pub to_say: Arc<Mutex<Vec<Out>>>,
+    away: Arc<AtomicBool>,
+    silent: Arc<AtomicBool>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<In, Out> Desk<In, Out>
+where
+    In: BorshDeserialize + Send + 'static,
+    Out: BorshSerialize + Send + 'static,
+{
+    fn open(
+        run: &Path,
+        place: Place,
+        link: Link,
+        head: Option<fn() -> Out>,
+        rule: impl Fn(&In) -> Option<Out> + Send + 'static,
+    ) -> Self {
+        let listener = Listener::adopt(listener(&run.join(place.file()))).expect("adopted");
+        let (said, to_say) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let flag = || Arc::new(AtomicBool::new(false));
+        let (away, silent, over) = (flag(), flag(), flag());
+        let mine = (said.clone(), to_say.clone(), away.clone(), silent.clone(), over.clone());
+        let thread = std::thread::spawn(move || {
+            let (said, to_say, away, silent, over) = mine;
+            let mut line: Option<Duplex<In, Out>> = None;
+            while !over.load(Ordering::SeqCst) {
+                if away.load(Ordering::SeqCst) {
+                    line = None;
+                    // Who waits at the door is turned away as well.
+                    while let Ok(Some(_)) = listener.accept() {}
+                } else if let Some(channel) = listener.accept().expect("accepts") {
+                    let mut duplex = Duplex::new(channel, link);
+                    if let Some(head) = head {
+                        duplex.send(&head()).expect("sent");
+                    }
+                    line = Some(duplex);
+                }
+                let Some(duplex) = &mut line else {
+                    std::thread::sleep(Duration::from_millis(2));
+                    continue;
+                };
+                wait(duplex, 5);
+                loop {
+                    match duplex.receive() {
+                        Ok(Some(message)) => {
+                            if !silent.load(Ordering::SeqCst)
+                                && let Some(answer) = rule(&message)
+                            {
+                                let _gone = duplex.send(&answer);
+                            }
+                            said.lock().expect("not poisoned").push(message);
+                        }
+                        Ok(None) => break,
+                        Err(_) => {
+                            line = None;
+                            break;
+                        }
+                    }
+                }
+                if let Some(duplex) = &mut line {
+                    for message in to_say.lock().expect("not poisoned").drain(..) {
+                        let _gone = duplex.send(&message);
+                    }
+                }
+            }
+        });
+        Self { said, to_say, away, silent, over, thread: Some(thread) }
+    }
+
+    /// Hangs up, and turns everybody away until `false`.
+    pub fn away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    /// Hears and does not answer.
+    pub fn silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
+    }
+}
+
+impl<In, Out> Drop for Desk<In, Out> {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A worker's end of its channel to auth.
+pub struct Worker {
+    pub duplex: Duplex<AuthToWorker, WorkerToAuth>,
+    early: HashMap<Correlation, AuthToWorker>,
+}
+
+impl Worker {
+    pub fn submit(&mut self, submission: Submission) {
+        self.duplex.send(&WorkerToAuth::Submit(submission)).expect("sent");
+    }
+
+    /// The answer to that request.
+    pub fn answer(&mut self, correlation: Correlation) -> AuthToWorker {
+        let begun = Instant::now();
+        loop {
+            if let Some(answer) = self.early.remove(&correlation) {
+                return answer;
+            }
+            // One at a time: auth may hang up right behind the answer.
+            if let Some(answer) = self.duplex.receive().expect("auth does not hang up") {
+                let about = match &answer {
+                    AuthToWorker::Vouched(vouched) => vouched.correlation,
+                    AuthToWorker::Refused(refused) => refused.correlation,
+                };
+                self.early.insert(about, answer);
+            } else {
+                wait(&self.duplex, 100);
+            }
+            assert!(begun.elapsed() < PATIENCE, "no answer");
+        }
+    }
+
+    pub fn ask(&mut self, submission: Submission) -> AuthToWorker {
+        let correlation = submission.correlation;
+        self.submit(submission);
+        self.answer(correlation)
+    }
+
+    #[track_caller]
+    pub fn vouched(&mut self, submission: Submission) -> VoucherId {
+        match self.ask(submission) {
+            AuthToWorker::Vouched(vouched) => vouched.voucher,
+            AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
+        }
+    }
+
+    #[track_caller]
+    pub fn refused(&mut self, submission: Submission) -> Refusal {
+        match self.ask(submission) {
+            AuthToWorker::Refused(refused) => refused.refusal,
+            AuthToWorker::Vouched(_) => panic!("vouched"),
+        }
+    }
+}
+
+fn wait(socket: &impl AsFd, milliseconds: u16) {
+    let mut waiting = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    let _interrupted = poll(&mut waiting, PollTimeout::from(milliseconds));
+}
+
+/// A plain request of that user for `urn:office`.
+pub fn request(user: &str, password: &str) -> Submission {
+    Submission {
+        correlation: Correlation::random(),
+        endpoint: Text::new(ENDPOINT).expect("fits"),
+        source: HOME,
+        timestamp: None,
+        evidence: Evidence::Password {
+            username: Text::new(user).expect("fits"),
+            password: Secret::new(password.as_bytes()).expect("fits"),
+        },
+        wish: Wish {
+            operation: Operation::Issue,
+            applies_to: Some(Text::new("urn:office").expect("fits")),
+            token_type: None,
+            key_type: None,
+            key_size: None,
+            claims: List::default(),
+            lifetime: None,
+        },
+    }
+}

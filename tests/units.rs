@@ -1,0 +1,126 @@
+//! The units: each scores at most 1.5 in `systemd-analyze security` and is one that systemd understands, and
+//! what the sockets say is what `sys::places` says.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use chancery::sys::places::Place;
+
+/// Tenths of a point.
+const THRESHOLD: &str = "--threshold=15";
+
+fn units(suffix: &str) -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd");
+    let mut units: Vec<PathBuf> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().ends_with(suffix))
+        .collect();
+    units.sort();
+    assert!(!units.is_empty());
+    units
+}
+
+/// None where there is no systemd-analyze; the test then says so and proves nothing.
+fn analyze() -> Option<Command> {
+    let found = Command::new("systemd-analyze").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        println!("skipped: no systemd-analyze");
+    }
+    found.then(|| Command::new("systemd-analyze"))
+}
+
+#[test]
+fn every_service_scores_at_most_one_and_a_half() {
+    if analyze().is_none() {
+        return;
+    }
+    for unit in units(".service") {
+        let mut command = analyze().unwrap();
+        let output = command.args(["security", "--offline=true", THRESHOLD]).arg(&unit).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let exposed: Vec<&str> = said.lines().filter(|line| line.starts_with('✗') || line.starts_with('→')).collect();
+        assert!(output.status.success(), "{}: {exposed:#?}", unit.display());
+    }
+}
+
+#[test]
+fn a_service_without_walls_does_not_pass() {
+    let Some(mut command) = analyze() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let unit = directory.path().join("bare.service");
+    std::fs::write(&unit, "[Service]\nExecStart=/bin/true\n").unwrap();
+    let output = command.args(["security", "--offline=true", THRESHOLD]).arg(&unit).output().unwrap();
+    assert!(!output.status.success());
+}
+
+#[test]
+fn systemd_understands_every_unit() {
+    if analyze().is_none() {
+        return;
+    }
+    // The programs are not installed where tests run; everything else is verified as it is.
+    let directory = tempfile::tempdir().unwrap();
+    for unit in units("") {
+        let text = std::fs::read_to_string(&unit).unwrap();
+        let runnable =
+            |line: &str| if line.starts_with("ExecStart=") { "ExecStart=/bin/true".into() } else { line.to_owned() };
+        let text: Vec<String> = text.lines().map(runnable).collect();
+        std::fs::write(directory.path().join(unit.file_name().unwrap()), text.join("\n")).unwrap();
+    }
+    for unit in units("") {
+        let name = unit.file_name().unwrap().to_str().unwrap();
+        for instance in ["@1.", "@2."] {
+            let mut command = analyze().unwrap();
+            command.args(["verify", "--man=no"]).arg(directory.path().join(name.replace("@.", instance)));
+            command.env("SYSTEMD_UNIT_PATH", format!("{}:", directory.path().display()));
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            // The template says what all instances wait for, and so the first one for itself.
+            let itself = "chancery-signer@1.service: Dependency After=chancery-signer@1.service is dropped.";
+            let wrong: Vec<&str> =
+                said.lines().filter(|line| line.contains("chancery") && !line.starts_with(itself)).collect();
+            assert!(output.status.success() && wrong.is_empty(), "{name}: {wrong:#?}");
+        }
+    }
+}
+
+#[test]
+fn every_place_has_its_socket_unit() {
+    let sockets: Vec<String> = units(".socket").iter().map(|unit| std::fs::read_to_string(unit).unwrap()).collect();
+    for place in Place::ALL {
+        let (listener, name) = place.listener();
+        let path = format!("/run/chancery/{}\n", place.file());
+        let matching: Vec<&String> = sockets.iter().filter(|text| text.contains(&path)).collect();
+        assert_eq!(matching.len(), 1, "{place:?}");
+        assert!(matching[0].contains(&format!("FileDescriptorName={name}\n")), "{place:?}");
+        assert!(matching[0].contains(&format!("Service=chancery-{listener}.service\n")), "{place:?}");
+        assert!(matching[0].contains("SocketMode=0660\n"), "{place:?}");
+    }
+}
+
+#[test]
+fn signers_are_never_started_by_a_socket_and_never_again_after_78() {
+    let signer = units("chancery-signer@.service").remove(0);
+    let text = std::fs::read_to_string(signer).unwrap();
+    assert!(text.contains("RestartPreventExitStatus=78\n"));
+    assert!(
+        !units(".socket")
+            .iter()
+            .any(|unit| { std::fs::read_to_string(unit).unwrap().contains("Service=chancery-signer") })
+    );
+}
+
+#[test]
+fn every_user_of_a_unit_is_made_by_sysusers() {
+    let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/sysusers.d/chancery.conf");
+    let users = std::fs::read_to_string(users).unwrap();
+    for unit in units(".service") {
+        let text = std::fs::read_to_string(&unit).unwrap();
+        let user = text.lines().find_map(|line| line.strip_prefix("User=")).unwrap();
+        assert!(users.contains(&format!("u {user} ")), "{user}");
+        assert!(users.lines().any(|line| line.split_whitespace().eq(["m", user, "chancery"])), "{user}");
+    }
+}

@@ -196,6 +196,18 @@ fn a_voucher_is_redeemed_once() {
 }
 
 #[test]
+fn auth_hears_of_a_redemption_before_the_record_does() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    assert!(matches!(scene.auth.hear(), IssuerToAuth::Redeemed(_)), "of the first token");
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    let voucher = redemption.voucher;
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    // The intent is not acknowledged, so nothing later can have caused it.
+    assert!(matches!(scene.auth.hear(), IssuerToAuth::Redeemed(id) if id == voucher));
+}
+
+#[test]
 fn a_voucher_that_has_run_out_or_never_was_buys_nothing() {
     let house = House::new();
     let mut scene = scene(&house);

@@ -324,7 +324,14 @@ pub(crate) fn order(relying_party: &str, token_type: TokenType) -> Order {
 pub(crate) fn lodge(auth: &mut Auth, order: Order, worker: Peer) -> Redemption {
     let (voucher, correlation) = (VoucherId::random(), order.correlation);
     auth.say(&AuthToIssuer::Lodge(Voucher { id: voucher, worker, order }));
-    assert!(matches!(auth.hear(), IssuerToAuth::Lodged(id) if id == voucher));
+    loop {
+        match auth.hear() {
+            IssuerToAuth::Lodged(id) => break assert!(id == voucher),
+            // Of an earlier voucher.
+            IssuerToAuth::Redeemed(_) => {}
+            IssuerToAuth::Declined { failure, .. } => panic!("declined: {failure:?}"),
+        }
+    }
     Redemption { voucher, correlation }
 }
 

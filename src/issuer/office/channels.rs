@@ -7,6 +7,7 @@ use super::super::measures::LINKS;
 use super::super::vouchers::Lodged;
 use super::{Office, SOON, TURN};
 use crate::sys::channel::Closed;
+use crate::wire::VoucherId;
 use crate::wire::links::{AuthToIssuer, IssuerToAuth, IssuerToWorker, WorkerToIssuer};
 use crate::wire::order::{Failure, Voucher};
 
@@ -45,6 +46,13 @@ impl Office {
         };
         self.measures.vouchers.set(i64::try_from(self.vouchers.count()).unwrap_or(i64::MAX));
         self.auths.get_mut(&id).map_or(Ok(()), |duplex| duplex.send(&answer))
+    }
+
+    /// Lets auth forget a voucher. An auth that cannot be told is gone, which its own channel will show.
+    pub(super) fn tell_redeemed(&mut self, voucher: VoucherId) {
+        for duplex in self.auths.values_mut() {
+            let _ = duplex.send(&IssuerToAuth::Redeemed(voucher));
+        }
     }
 
     /// Writes what waits for one worker; for a process that takes nothing in any more.

@@ -22,6 +22,8 @@ impl Office {
         let correlation = redemption.correlation;
         let outcome = match self.vouchers.redeem(redemption, peer, now) {
             Ok(order) => {
+                // First of all: an auth that did not know would lodge it again at our successor.
+                self.tell_redeemed(redemption.voucher);
                 failpoint("redeemed");
                 if in_flight < MOST_IN_FLIGHT { self.issue(channel, order, now) } else { Err(("full", SOON)) }
             }

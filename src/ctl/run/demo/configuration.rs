@@ -209,7 +209,8 @@ fn put(layout: &Layout, name: &str, text: &str) -> io::Result<()> {
     write_whole(&path, text.as_bytes(), 0o600)
 }
 
-#[cfg(all(test, feature = "signer"))]
+#[cfg(test)]
+#[cfg(feature = "signer")]
 mod tests {
     use std::path::PathBuf;
 

@@ -190,8 +190,17 @@ fn a_wrong_pin_is_tried_once_by_four_signers_ten_restarts_each() {
     for round in 0..11 {
         let mut signers: Vec<Running> = (1..=4).map(|ordinal| Running::start(&hsm, ordinal)).collect();
         let _channels: Vec<Signer> = (1..=4).map(|_| issuer.accept()).collect();
-        for signer in &mut signers {
-            assert_eq!(signer.ends(Duration::from_secs(20)).code(), Some(78), "round {round}");
+        for (signer, ordinal) in signers.iter_mut().zip(1..) {
+            let mut code = signer.ends(Duration::from_secs(20)).code();
+            // SoftHSM shows no token while another process writes it. That is a 75: its supervisor starts it again.
+            for _ in 0..5 {
+                if code == Some(75) {
+                    let mut once_more = Running::start(&hsm, ordinal);
+                    let _channel = issuer.accept();
+                    code = once_more.ends(Duration::from_secs(20)).code();
+                }
+            }
+            assert_eq!(code, Some(78), "round {round}");
         }
     }
     assert_eq!(hsm.calls("C_Login") - before, 1);

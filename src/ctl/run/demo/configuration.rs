@@ -115,6 +115,7 @@ token_label = "{}"
 profile = "softhsm2"
 sessions = 2
 state_directory = "../../state"
+read = ["../../softhsm2.conf"]
 write = ["../../tokens"]
 "#,
         layout.module.display(),
@@ -208,7 +209,8 @@ fn put(layout: &Layout, name: &str, text: &str) -> io::Result<()> {
     write_whole(&path, text.as_bytes(), 0o600)
 }
 
-#[cfg(all(test, feature = "signer"))]
+#[cfg(test)]
+#[cfg(feature = "signer")]
 mod tests {
     use std::path::PathBuf;
 

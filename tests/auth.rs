@@ -1,7 +1,7 @@
 //! auth as it is shipped, judged by its answers, by what it lodges at issuer and by what it puts into the
 //! record. The test plays the worker, issuer and audit over the real sockets.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "support"]
 mod support {

@@ -272,5 +272,6 @@ fn assertion_key(keys: &[Key], wanted: Option<Algorithm>) -> Option<(&Key, Algor
     })
 }
 
-#[cfg(all(test, feature = "signer"))]
+#[cfg(feature = "signer")]
+#[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use crate::{control, counts, handles, module};
 macro_rules! stand_in_front {
     (by_hand($($special:ident),*); $($name:ident($($arg:ident: $type:ty),*) in($($in:ident),*) out($($out:ident),*);)* ) => {
         #[derive(Clone, Copy)]
+        #[expect(clippy::enum_variant_names, reason = "the names are those of PKCS#11")]
         enum Function { $($name,)* $($special,)* SizeQuery }
 
         /// Names in the file of counters. `C_Sign?` counts calls that only ask for the size.

@@ -365,6 +365,8 @@ fn a_signature_that_does_not_verify_never_leaves() {
     let IssuerEntry::Outcome(outcome) = record(&mut scene.audit) else { panic!("an outcome") };
     assert_eq!(outcome.result, OutcomeResult::WrongSignature);
     assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    assert!(scene.signer.is_hung_up());
+    scene.signer = house.signer();
     scene.nothing_happened(&house);
 }
 
@@ -489,6 +491,23 @@ fn a_clock_behind_the_record_stops_issuing_until_it_has_caught_up() {
     scene.issue(&house, order("office", TokenType::Saml20));
 }
 
+#[test]
+fn an_order_that_came_before_audits_head_is_not_signed_when_the_head_is_ahead_of_the_clock() {
+    let house = House::new();
+    let issuer = house.start();
+    let audit = house.silent_audit();
+    let (auth, worker, signer) = (house.auth(), house.worker(), house.signer());
+    let mut scene = Scene { issuer, audit, auth, worker, signer };
+    scene.redeem(order("office", TokenType::Saml20));
+    assert!(scene.audit.hears_nothing());
+    scene.audit.say(&FromAudit::Head { entries: 0, last: Some(Millis::now().plus(3_500)) });
+    assert!(matches!(record(&mut scene.audit), IssuerEntry::Intent(..)));
+    let IssuerEntry::Outcome(outcome) = record(&mut scene.audit) else { panic!("an outcome") };
+    assert_eq!(outcome.result, OutcomeResult::NotSigned);
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    assert!(scene.signer.hears_nothing());
+}
+
 fn handshake(house: &House, serial: u64, length: usize) -> Handshake {
     Handshake {
         serial,
@@ -513,6 +532,8 @@ fn a_handshake_is_signed_in_the_encoding_of_tls() {
     let IssuerToSigner::Sign { id, .. } = scene.signer.hear() else { panic!("a digest") };
     scene.signer.say(&SignerToIssuer::Signed { id, signature: Octets::new(vec![1; 64]).unwrap() });
     assert!(matches!(scene.worker.hear(), IssuerToWorker::HandshakeFailed { serial: 8 }));
+    assert!(scene.signer.is_hung_up());
+    scene.signer = house.signer();
     scene.nothing_happened(&house);
 }
 

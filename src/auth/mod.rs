@@ -19,6 +19,8 @@ mod timestamp;
 mod vouchers;
 mod worker;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,12 +50,15 @@ use crate::sys::channel_async::listening;
 use crate::sys::listen::Inherited;
 use crate::sys::notify::Notifier;
 use crate::sys::places::{Place, configuration_root};
+use crate::wire::Peer;
 use crate::wire::permit::Link;
 
 const ISSUER_LINK: &str = "issuer-to-auth";
 const AUDIT_LINK: &str = "audit-to-auth";
-/// Workers connected at one time.
+/// Channels of workers at one time, and of one of them: one, and what a restart of ours leaves behind. A worker
+/// that dials without end cannot keep the others out.
 const WORKERS: usize = 64;
+const OF_ONE: usize = 16;
 /// How long a planned end waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -136,8 +141,9 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopping) = watch::channel(false);
-    let mut workers = JoinSet::new();
-    let mut accepted = 0;
+    let mut workers: JoinSet<Peer> = JoinSet::new();
+    let mut open: HashMap<Peer, usize> = HashMap::new();
+    let (mut accepted, mut refused) = (0, 0_u64);
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let listener = listening(listener)?;
     notifier.ready();
@@ -147,19 +153,38 @@ async fn serve(
             readable = listener.readable() => {
                 let mut readable = readable?;
                 while let Some(channel) = listener.get_ref().accept()? {
-                    if workers.len() >= WORKERS {
-                        warn!(event = "worker-refused", peer = channel.peer().0, why = "too many workers");
+                    let peer = channel.peer();
+                    if workers.len() >= WORKERS || open.get(&peer).is_some_and(|count| *count >= OF_ONE) {
+                        refused += 1;
                         continue;
                     }
                     accepted += 1;
-                    workers.spawn(worker::serve(office.clone(), channel, ChannelNumber(accepted), stopping.clone()));
+                    *open.entry(peer).or_default() += 1;
+                    let served = worker::serve(office.clone(), channel, ChannelNumber(accepted), stopping.clone());
+                    workers.spawn(async move {
+                        served.await;
+                        peer
+                    });
                 }
                 readable.clear_ready();
             }
-            Some(_) = workers.join_next(), if !workers.is_empty() => {}
+            Some(ended) = workers.join_next(), if !workers.is_empty() => {
+                // Panics abort the process and nobody cancels these tasks: each ends with its peer.
+                if let Ok(peer) = ended
+                    && let Entry::Occupied(mut count) = open.entry(peer)
+                {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
             _ = second.tick() => {
                 office.gauges.workers.set(workers.len().try_into().unwrap_or(i64::MAX));
                 settle(&office);
+                if refused > 0 {
+                    warn!(event = "workers-refused", count = std::mem::take(&mut refused), why = "too many channels");
+                }
                 notifier.alive();
                 let is_ready = office.ready();
                 if ready.swap(is_ready, Ordering::Relaxed) != is_ready {

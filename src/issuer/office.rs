@@ -264,13 +264,23 @@ impl Office {
     fn signer_event(&mut self, event: signers::Event<Work>, now: Instant) {
         use signers::Event;
         match event {
-            Event::Finished { work: Work::Token(recorded), result, took } => {
-                self.measures.sign_seconds.observe(took.as_secs_f64());
-                self.token_signed(recorded, result, now);
-            }
-            Event::Finished { work: Work::Handshake(shake), result, .. } => {
-                self.shakes = self.shakes.saturating_sub(1);
-                self.handshake_signed(&shake, result, now);
+            Event::Finished { work, result, by, took } => {
+                let wrong = self.measures.wrong_signatures.get();
+                match work {
+                    Work::Token(recorded) => {
+                        self.measures.sign_seconds.observe(took.as_secs_f64());
+                        self.token_signed(recorded, result, now);
+                    }
+                    Work::Handshake(shake) => {
+                        self.shakes = self.shakes.saturating_sub(1);
+                        self.handshake_signed(&shake, result, now);
+                    }
+                }
+                if self.measures.wrong_signatures.get() != wrong
+                    && let Some(signer) = by
+                {
+                    self.signers.dismiss(signer, now);
+                }
             }
             Event::Ready { serial, sessions, refused } => {
                 for (key, why) in refused {

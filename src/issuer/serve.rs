@@ -79,12 +79,10 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// SIGTERM and SIGINT are read, not suffered, so that what is in flight is finished.
+/// Signals are read, not suffered, so that what is in flight is finished.
 fn signals() -> io::Result<SignalFd> {
-    let mut held = SigSet::empty();
-    held.add(Signal::SIGHUP);
-    held.thread_block()?;
     let mut read = SigSet::empty();
+    read.add(Signal::SIGHUP);
     read.add(Signal::SIGTERM);
     read.add(Signal::SIGINT);
     read.thread_block()?;
@@ -194,6 +192,12 @@ impl Loop {
         match source {
             Source::Signals => {
                 while let Some(signal) = self.signals.read_signal()? {
+                    if signal.ssi_signo == (Signal::SIGHUP as i32).cast_unsigned() {
+                        // Whoever has lowered a ceiling must not believe that it holds already.
+                        let why = "ceilings and keys are read at start, and those in use stay: restart it";
+                        tracing::error!(event = "not-reloaded", why);
+                        continue;
+                    }
                     tracing::info!(event = "stopping", signal = signal.ssi_signo);
                     self.notifier.stopping();
                     self.ending.get_or_insert(now + FAREWELL);

@@ -53,8 +53,8 @@ pub(super) enum NotSigned {
 /// What happened.
 #[derive(Debug)]
 pub(super) enum Event<W> {
-    /// The end of a job.
-    Finished { work: W, result: Result<Octets<512>, NotSigned>, took: Duration },
+    /// The end of a job, and the signer that signed.
+    Finished { work: W, result: Result<Octets<512>, NotSigned>, by: Option<u64>, took: Duration },
     /// A signer is ready, with the keys of ours it may not be used for and why.
     Ready { serial: String, sessions: u16, refused: Vec<(String, &'static str)> },
     /// A signer's token can sign, or cannot.
@@ -159,7 +159,7 @@ impl<W> Signers<W> {
     pub(super) fn sign(&mut self, job: Job<W>, now: Instant) {
         if self.waiting.len() >= MOST_WAITING {
             let result = Err(NotSigned::Full);
-            self.events.push_back(Event::Finished { work: job.work, result, took: Duration::ZERO });
+            self.events.push_back(Event::Finished { work: job.work, result, by: None, took: Duration::ZERO });
             return;
         }
         let deadline = now + self.patience;
@@ -204,9 +204,16 @@ impl<W> Signers<W> {
         self.dispatch(now);
     }
 
+    /// Hangs up on a signer whose signature did not verify. It would answer sooner than those that sign, and so
+    /// be given most digests; what it still has goes to others.
+    pub(super) fn dismiss(&mut self, id: u64, now: Instant) {
+        self.lose(id, Closed::Violation(Violation::Rule("a signature that does not verify")), now);
+        self.dispatch(now);
+    }
+
     fn finish(&mut self, waiting: Waiting<W>, result: Result<Octets<512>, NotSigned>, now: Instant) {
         let took = now.duration_since(waiting.since);
-        self.events.push_back(Event::Finished { work: waiting.job.work, result, took });
+        self.events.push_back(Event::Finished { work: waiting.job.work, result, by: None, took });
     }
 
     fn take(&mut self, from: u64, message: SignerToIssuer, keys: &Keys, now: Instant) -> Result<(), Violation> {
@@ -217,7 +224,8 @@ impl<W> Signers<W> {
             }
             SignerToIssuer::Signed { id, signature } => {
                 if let Some(waiting) = self.answered(from, id)? {
-                    self.finish(waiting, Ok(signature), now);
+                    let (work, took) = (waiting.job.work, now.duration_since(waiting.since));
+                    self.events.push_back(Event::Finished { work, result: Ok(signature), by: Some(from), took });
                 }
                 Ok(())
             }

@@ -261,19 +261,34 @@ fn one_thread(left_open: &mut Vec<String>) -> Result<(), SandboxError> {
 /// only now. It also gathers entropy for some 70 ms of processor time, so nobody else does it for nothing.
 fn first_use(role: Role, grants: &Grants) {
     let looks_later = !grants.read.is_empty() || !grants.write.is_empty();
-    if role == Role::Exporter || role == Role::Dialer || looks_later {
-        return;
+    if role != Role::Exporter && role != Role::Dialer && !looks_later {
+        first_random_octet();
     }
-    #[cfg(any(
-        feature = "worker",
-        feature = "auth",
-        feature = "issuer",
-        feature = "signer",
-        feature = "audit",
-        feature = "ctl"
-    ))]
+}
+
+#[cfg(any(
+    feature = "worker",
+    feature = "auth",
+    feature = "issuer",
+    feature = "signer",
+    feature = "audit",
+    feature = "ctl"
+))]
+fn first_random_octet() {
+    // Without randomness nothing later works either, and says so.
     let _ = aws_lc_rs::rand::fill(&mut [0; 1]);
 }
+
+/// A build without aws-lc draws from the kernel alone.
+#[cfg(not(any(
+    feature = "worker",
+    feature = "auth",
+    feature = "issuer",
+    feature = "signer",
+    feature = "audit",
+    feature = "ctl"
+)))]
+fn first_random_octet() {}
 
 fn limit(role: Role, grants: &Grants, left_open: &mut Vec<String>) -> Result<(), SandboxError> {
     let cap = |resource, name, most| limits::cap(resource, most).map_err(|error| SandboxError::Limit(name, error));

@@ -144,21 +144,30 @@ impl Listener {
         Ok(Self(fd))
     }
 
-    /// The next connection, if one waits.
+    /// The next connection, if one waits. A peer the kernel has no process id for here, because it lives in
+    /// another pid namespace, is hung up on: all such peers would have one name, and one worker could redeem
+    /// another's vouchers.
     ///
     /// # Errors
     /// What the kernel says, other than that nobody waits.
     pub fn accept(&self) -> io::Result<Option<Channel>> {
-        match accept4(self.0.as_raw_fd(), flags()) {
-            Ok(raw) => {
-                #[expect(unsafe_code, reason = "nix returns the accepted socket as a bare number")]
-                // SAFETY: accept4 just made this descriptor; nobody else owns it.
-                let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-                // A peer that hung up already is not worth an error.
-                Ok(Channel::adopt(fd).ok())
+        loop {
+            match accept4(self.0.as_raw_fd(), flags()) {
+                Ok(raw) => {
+                    #[expect(unsafe_code, reason = "nix returns the accepted socket as a bare number")]
+                    // SAFETY: accept4 just made this descriptor; nobody else owns it.
+                    let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+                    match Channel::adopt(fd) {
+                        Ok(channel) if channel.peer.0 > 0 => return Ok(Some(channel)),
+                        Ok(_) => tracing::error!(event = "peer-refused", why = "it lives in another pid namespace"),
+                        // A peer that hung up already is not worth an error.
+                        Err(_) => {}
+                    }
+                }
+                Err(Errno::ECONNABORTED | Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(errno) => return Err(errno.into()),
             }
-            Err(Errno::EAGAIN | Errno::ECONNABORTED | Errno::EINTR) => Ok(None),
-            Err(errno) => Err(errno.into()),
         }
     }
 }

@@ -165,3 +165,16 @@ fn a_signer_that_talks_without_end_is_heard_in_turns() {
     scene.ready(1);
     assert!(scene.signers.event().is_none());
 }
+
+#[test]
+fn what_a_dismissed_signer_still_had_goes_to_another() {
+    let mut scene = Scene::new();
+    let mut one = scene.signer(1, 1);
+    scene.sign(1);
+    assert_eq!(ids(&mut one).len(), 1);
+    let mut two = scene.signer(2, 1);
+    scene.signers.dismiss(1, scene.now);
+    assert_eq!(ids(&mut two).len(), 1);
+    assert!(matches!(one.receive(), Err(Closed::Gone)));
+    assert!(matches!(scene.signers.event(), Some(Event::Gone(_, Closed::Violation(_)))));
+}

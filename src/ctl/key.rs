@@ -95,7 +95,8 @@ fn purpose(text: &str) -> Result<Purpose, String> {
     Purpose::from_name(text).ok_or_else(|| "assertion, message, handshake, metadata or state".to_owned())
 }
 
-fn algorithm(text: &str) -> Result<Algorithm, String> {
+/// Reads an algorithm from the command line.
+pub(super) fn algorithm(text: &str) -> Result<Algorithm, String> {
     let name = text.strip_prefix("ec-p").map_or_else(|| text.to_owned(), |bits| format!("p-{bits}"));
     Algorithm::from_name(&name).ok_or_else(|| "rsa-2048, rsa-3072, rsa-4096, p-256 or p-384".to_owned())
 }

@@ -19,6 +19,8 @@ use fleet::Surroundings;
 use listeners::{Listeners, tcp};
 use supervise::{Runtime, Supervisor};
 
+use crate::wire::ceremony::Algorithm;
+
 /// Arguments of `chancery run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -40,6 +42,10 @@ pub struct Args {
     /// With --demo: the PKCS#11 module to use; it must reach a SoftHSM [default: SoftHSM's own]
     #[arg(long, value_name = "FILE", requires = "demo")]
     module: Option<PathBuf>,
+    /// With --demo: algorithm of the key that signs tokens, when it is made
+    #[arg(long, value_name = "NAME", requires = "demo", default_value = "rsa-2048",
+        value_parser = crate::ctl::key::algorithm)]
+    demo_algorithm: Algorithm,
     /// Worker processes; with 0 nobody serves, and the other processes wait at their sockets
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=64))]
     workers: u32,

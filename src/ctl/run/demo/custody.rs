@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::{Layout, configuration, secret};
 use crate::ctl::run::announce::write_whole;
+use crate::wire::ceremony::Algorithm;
 
 /// Label of the demo's token.
 pub(super) const LABEL: &str = "chancery-demo";
@@ -33,7 +34,7 @@ pub(super) struct Key {
     pub(super) certificate: Option<PathBuf>,
 }
 
-/// One key a purpose.
+/// One key a purpose. The algorithm of the first is only what it is unless asked otherwise.
 const KEYS: [(&str, &str, &str, &str, &str); 5] = [
     ("assertion-1", "assertion", "a501", "rsa-2048", "Chancery demo token signing"),
     ("handshake-1", "handshake", "a502", "p-256", "localhost"),
@@ -56,8 +57,8 @@ pub(super) fn write_softhsm_configuration(layout: &Layout) -> io::Result<()> {
     write_whole(&layout.softhsm(), text.as_bytes(), 0o600)
 }
 
-/// Makes PIN, token, keys and certificates.
-pub(super) fn make(layout: &Layout, programs: &Path) -> io::Result<Vec<Key>> {
+/// Makes PIN, token, keys and certificates; `assertion` is what tokens are signed with.
+pub(super) fn make(layout: &Layout, programs: &Path, assertion: Algorithm) -> io::Result<Vec<Key>> {
     if !layout.module.exists() {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
@@ -85,7 +86,7 @@ pub(super) fn make(layout: &Layout, programs: &Path) -> io::Result<Vec<Key>> {
         for (option, value) in [
             ("--purpose", key.purpose.to_owned()),
             ("--id", key.id.to_owned()),
-            ("--algorithm", algorithm.to_owned()),
+            ("--algorithm", if key.purpose == "assertion" { assertion.name() } else { algorithm }.to_owned()),
             ("--label", name.to_owned()),
             ("--subject", format!("CN={subject}")),
             ("--out", out.display().to_string()),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::announce::{News, write_whole};
 use super::listeners::tcp;
 use super::{Args, Service};
+use crate::wire::ceremony::Algorithm;
 
 mod configuration;
 mod custody;
@@ -89,7 +90,7 @@ pub(super) fn prepare(args: &Args, programs: &Path) -> io::Result<Service> {
     let url = format!("https://localhost:{}", https.local_addr()?.port());
     let fresh = !fs::read_to_string(layout.finished()).is_ok_and(|edition| edition == EDITION);
     if fresh {
-        make(&layout, programs)?;
+        make(&layout, programs, args.demo_algorithm)?;
     }
     // The directory may have been moved, and a free port is another each time.
     custody::write_softhsm_configuration(&layout)?;
@@ -126,7 +127,7 @@ pub(super) fn prepare(args: &Args, programs: &Path) -> io::Result<Service> {
 
 /// Makes everything anew. What an unfinished or older run left is removed first: by name, so that a
 /// mistaken `--directory` loses nothing of anybody else's.
-fn make(layout: &Layout, programs: &Path) -> io::Result<()> {
+fn make(layout: &Layout, programs: &Path, assertion: Algorithm) -> io::Result<()> {
     let stale = [layout.config(), layout.credentials(), layout.tokens(), layout.state(), layout.record()];
     for directory in &stale {
         match fs::remove_dir_all(directory) {
@@ -140,7 +141,7 @@ fn make(layout: &Layout, programs: &Path) -> io::Result<()> {
     let password = secret()?;
     write_whole(&layout.password(), format!("{}\n", password.as_str()).as_bytes(), 0o600)?;
     configuration::write_users(layout, &password)?;
-    let keys = custody::make(layout, programs)?;
+    let keys = custody::make(layout, programs, assertion)?;
     configuration::write_rest(layout, &keys)?;
     write_whole(&layout.finished(), EDITION.as_bytes(), 0o644)
 }

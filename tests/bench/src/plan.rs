@@ -1,0 +1,51 @@
+//! What is measured: a key, a module, so many signers with so many sessions, so many clients.
+
+use serde::Serialize;
+
+/// One configuration of the service.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Plan {
+    pub(crate) name: &'static str,
+    /// Of the key that signs tokens.
+    pub(crate) algorithm: &'static str,
+    /// What the fault module adds to each `C_Sign`, milliseconds; 0 is SoftHSM with nothing before it.
+    pub(crate) latency_ms: u64,
+    pub(crate) signers: u32,
+    /// In each signer.
+    pub(crate) sessions: u32,
+    /// Keep-alive connections, each with one request open at a time.
+    pub(crate) connections: u32,
+    /// Raw `C_Sign`: processes and threads in each. The best of them is the ceiling.
+    pub(crate) mixes: Vec<(u32, u32)>,
+}
+
+impl Plan {
+    /// What latency alone allows, tokens a second.
+    pub(crate) fn latency_ceiling(&self) -> Option<f64> {
+        let at_once = f64::from(self.signers * self.sessions);
+        (self.latency_ms > 0).then(|| at_once * 1000.0 / self.latency_ms as f64)
+    }
+}
+
+/// Everything `make bench` measures. A latency of the module's is a session's: raw `C_Sign` through it has
+/// as many threads as the service has sessions, where SoftHSM itself has whatever mix suits it best.
+pub(crate) fn all() -> Vec<Plan> {
+    let plan = |name, algorithm, latency_ms, (signers, sessions), connections| Plan {
+        name,
+        algorithm,
+        latency_ms,
+        signers,
+        sessions,
+        connections,
+        mixes: if latency_ms > 0 { vec![(signers, sessions)] } else { vec![(1, 1), (1, 2), (2, 1), (2, 2)] },
+    };
+    vec![
+        plan("rsa-2048 softhsm", "rsa-2048", 0, (2, 2), 16),
+        plan("p-256 softhsm", "p-256", 0, (2, 2), 16),
+        plan("rsa-2048 +1 ms", "rsa-2048", 1, (2, 1), 16),
+        plan("rsa-2048 +10 ms", "rsa-2048", 10, (2, 4), 32),
+        // SoftHSM's own arithmetic is our processor's, which a real HSM's is not: here it is next to nothing.
+        plan("p-256 +1 ms", "p-256", 1, (2, 1), 16),
+        plan("p-256 +10 ms", "p-256", 10, (2, 4), 32),
+    ]
+}

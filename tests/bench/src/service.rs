@@ -1,0 +1,146 @@
+//! The service under measurement: `chancery run --demo`, the real supervisor and the real processes, with the
+//! few keys of its configuration that a plan sets. It is stopped when dropped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::Outcome;
+use crate::plan::Plan;
+
+/// How long a first start may take, keys and all, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// `CKA_ID` of the demo's key that signs tokens.
+pub(crate) const KEY: &str = "a501";
+
+/// Where everything is.
+pub(crate) struct Stage {
+    pub(crate) directory: PathBuf,
+    pub(crate) programs: PathBuf,
+    pub(crate) softhsm: PathBuf,
+}
+
+impl Stage {
+    /// The demo with a plan's key.
+    pub(crate) fn demo(&self, plan: &Plan) -> PathBuf {
+        self.directory.join(plan.algorithm)
+    }
+
+    /// The module a plan uses.
+    pub(crate) fn module(&self, plan: &Plan) -> PathBuf {
+        if plan.latency_ms > 0 { self.programs.join("libchancery_fault_module.so") } else { self.softhsm.clone() }
+    }
+
+    /// What the fault module must know, for any process that loads it.
+    pub(crate) fn environment(&self, plan: &Plan, command: &mut Command) {
+        command
+            .env("SOFTHSM2_CONF", self.demo(plan).join("softhsm2.conf"))
+            .env("CHANCERY_FAULT_MODULE", &self.softhsm)
+            .env("CHANCERY_FAULT_CONTROL", self.demo(plan).join("fault/control"));
+    }
+
+    /// Makes the demo with a plan's key, unless it is there, and lifts the quotas of its relying party: the
+    /// module is to be the limit.
+    pub(crate) fn make(&self, plan: &Plan) -> Outcome<()> {
+        let demo = self.demo(plan);
+        if demo.exists() {
+            return Ok(());
+        }
+        fs::create_dir_all(demo.join("fault"))?;
+        Service::start(self, plan)?;
+        for party in ["microsoft", "generic"] {
+            let file = demo.join(format!("etc/issuer.d/relying-parties/{party}.toml"));
+            let quotas = "quota_per_minute = 60000000\nquota_per_account_per_minute = 60000000\n";
+            edit(&file, |line| if line.starts_with("quota") { String::new() } else { format!("{line}\n") }, quotas)?;
+        }
+        Ok(())
+    }
+
+    /// Sets the module, its latency and the sessions.
+    pub(crate) fn configure(&self, plan: &Plan) -> Outcome<()> {
+        let demo = self.demo(plan);
+        fs::write(demo.join("fault/control"), format!("sign_delay_us {}\n", plan.latency_ms * 1000))?;
+        let settings = format!(
+            "module = {:?}\nsessions = {}\nread = [\"../../softhsm2.conf\", \"../../fault\"]\n",
+            self.module(plan).display().to_string(),
+            plan.sessions
+        );
+        let kept = |line: &str| {
+            let ours = ["module =", "sessions =", "read ="].iter().any(|key| line.starts_with(key));
+            if ours { String::new() } else { format!("{line}\n") }
+        };
+        edit(&demo.join("etc/signer.d/signer.toml"), kept, &settings)
+    }
+}
+
+fn edit(file: &Path, kept: impl Fn(&str) -> String, first: &str) -> Outcome<()> {
+    let text: String = fs::read_to_string(file)?.lines().map(kept).collect();
+    Ok(fs::write(file, format!("{first}{text}"))?)
+}
+
+/// A running service.
+pub(crate) struct Service {
+    supervisor: Child,
+    ready: Value,
+    /// From start to ready.
+    pub(crate) took: Duration,
+}
+
+impl Service {
+    /// Starts it and waits until it is ready.
+    pub(crate) fn start(stage: &Stage, plan: &Plan) -> Outcome<Self> {
+        let demo = stage.demo(plan);
+        let (ready_file, log) = (demo.join("ready.json"), demo.join("log"));
+        let mut command = Command::new(stage.programs.join("chancery"));
+        command.args(["run", "--demo", "--die-with-parent", "--port", "0", "--demo-algorithm", plan.algorithm]);
+        command.args(["--signers", &plan.signers.to_string()]).arg("--directory").arg(&demo);
+        command.arg("--module").arg(&stage.softhsm).arg("--ready-file").arg(&ready_file);
+        stage.environment(plan, &mut command);
+        let begun = Instant::now();
+        let supervisor = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?).spawn()?;
+        let mut service = Self { supervisor, ready: Value::Null, took: Duration::ZERO };
+        loop {
+            if let Ok(text) = fs::read(&ready_file) {
+                service.took = begun.elapsed();
+                service.ready = serde_json::from_slice(&text)?;
+                return Ok(service);
+            }
+            if service.supervisor.try_wait()?.is_some() || begun.elapsed() > PATIENCE {
+                return Err(format!("the service was not ready:\n{}", fs::read_to_string(&log)?).into());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// A fact of the ready file.
+    pub(crate) fn fact(&self, name: &str) -> Outcome<&str> {
+        self.ready[name].as_str().ok_or_else(|| format!("the ready file has no {name}").into())
+    }
+
+    /// The port it serves on.
+    pub(crate) fn port(&self) -> Outcome<&str> {
+        self.fact("url")?.rsplit(':').next().ok_or_else(|| "no port".into())
+    }
+
+    /// Every process by name (`signer@2`), the supervisor too.
+    pub(crate) fn processes(&self) -> Vec<(String, u32)> {
+        let pids = self.ready["pids"].as_object().into_iter().flatten();
+        pids.filter_map(|(name, pid)| Some((name.clone(), u32::try_from(pid.as_u64()?).ok()?)))
+            .chain([("supervisor".to_owned(), self.supervisor.id())])
+            .collect()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Ok(pid) = i32::try_from(self.supervisor.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
+        let _ = self.supervisor.wait();
+    }
+}

@@ -8,27 +8,27 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The command line under test.
-pub const CHANCERY: &str = env!("CARGO_BIN_EXE_chancery");
+pub(crate) const CHANCERY: &str = env!("CARGO_BIN_EXE_chancery");
 
 /// A running demo.
-pub struct Demo {
+pub(crate) struct Demo {
     supervisor: Child,
     /// What the ready file says.
-    pub ready: serde_json::Value,
+    pub(crate) ready: serde_json::Value,
     /// The ready file.
-    pub ready_file: PathBuf,
+    pub(crate) ready_file: PathBuf,
     /// From start to ready.
-    pub took: Duration,
+    pub(crate) took: Duration,
 }
 
 impl Demo {
     /// Starts a demo in `directory` on a free port and waits until it is ready.
-    pub fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         Self::start_with(directory, |_| {})
     }
 
     /// As [`Self::start`], with more arguments or environment.
-    pub fn start_with(directory: &Path, more: impl FnOnce(&mut Command)) -> Self {
+    pub(crate) fn start_with(directory: &Path, more: impl FnOnce(&mut Command)) -> Self {
         let ready_file = directory.join("ready.json");
         let log = std::fs::File::create(directory.join("log")).unwrap();
         let begun = Instant::now();
@@ -53,17 +53,17 @@ impl Demo {
     }
 
     /// A fact of the ready file.
-    pub fn fact(&self, name: &str) -> &str {
+    pub(crate) fn fact(&self, name: &str) -> &str {
         self.ready[name].as_str().unwrap_or_else(|| panic!("the ready file has no {name}"))
     }
 
     /// Process id of a process by name (`worker@1`).
-    pub fn pid(&self, name: &str) -> i32 {
+    pub(crate) fn pid(&self, name: &str) -> i32 {
         i32::try_from(self.ready["pids"][name].as_i64().unwrap()).unwrap()
     }
 
     /// `chancery request issue` at `path`, with more arguments.
-    pub fn request(&self, path: &str, more: &[&str]) -> Output {
+    pub(crate) fn request(&self, path: &str, more: &[&str]) -> Output {
         let url = format!("{}{path}", self.fact("url"));
         Command::new(CHANCERY)
             .args(["request", "issue", "--url", &url, "--user", self.fact("user")])
@@ -75,7 +75,7 @@ impl Demo {
     }
 
     /// Asks the supervisor to stop, and waits.
-    pub fn stop(mut self) -> std::process::ExitStatus {
+    pub(crate) fn stop(mut self) -> std::process::ExitStatus {
         self.terminate();
         self.supervisor.wait().unwrap()
     }
@@ -96,7 +96,7 @@ impl Drop for Demo {
 }
 
 /// Can there be a demo here? Says why not, once a test.
-pub fn possible(test: &str) -> bool {
+pub(crate) fn possible(test: &str) -> bool {
     let modules = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so"];
     let found = modules.iter().any(|module| Path::new(module).exists());
     if !found {

@@ -19,7 +19,7 @@ bench: ## what a token costs, and where
 	@tests/bench/run
 
 packages: ## .deb and .rpm in dist/
-	@tests/support/prepare --no-python
+	@tests/support/prepare --no-python --packages
 	@packaging/build
 
 nightly: test bench packages ## what is too slow for every change

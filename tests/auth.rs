@@ -1,10 +1,12 @@
 //! auth as it is shipped, judged by its answers, by what it lodges at issuer and by what it puts into the
 //! record. The test plays the worker, issuer and audit over the real sockets.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "support"]
 mod support {
-    pub mod office;
-    pub mod processes;
+    pub(crate) mod office;
+    pub(crate) mod processes;
 }
 
 use std::time::Duration;
@@ -264,6 +266,16 @@ fn policies_refuse_and_their_ids_are_recorded() {
     let AuthToAudit::Append { entry: AuthEntry::Decision(decision, _), .. } = &said[0] else { panic!("no decision") };
     assert_eq!((decision.allowed, decision.reason.as_str()), (false, "policy"));
     assert_eq!(decision.policies.iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["no-contractors"]);
+}
+
+#[test]
+fn a_policy_that_cannot_be_evaluated_is_not_passed_over() {
+    let policy = "permit(principal, action, resource);\n\
+                  forbid(principal, action, resource) when { 9223372036854775807 + 1 == 0 };";
+    let party = format!("applies_to = ['urn:office']\ntoken_types = ['saml20']\npolicy = '''{policy}'''\n");
+    let office = Office::open("", &users(), &party);
+    assert_eq!(office.worker().refused(alice()), Refusal::RequestFailed);
+    assert_eq!(office.decisions(), [(false, "policy-error".to_owned())]);
 }
 
 #[test]

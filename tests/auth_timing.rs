@@ -2,11 +2,13 @@
 //! the other in changing order, two thousand pairs; the medians of real auth's answers over its real socket
 //! differ by less than two in a hundred.
 
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "support"]
 mod support {
     #![expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
-    pub mod office;
-    pub mod processes;
+    pub(crate) mod office;
+    pub(crate) mod processes;
 }
 
 use std::time::{Duration, Instant};

@@ -196,6 +196,23 @@ fn a_voucher_is_redeemed_once() {
 }
 
 #[test]
+fn auth_is_told_that_a_voucher_is_spent_before_anything_is_done_with_it() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    let voucher = redemption.voucher;
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    // The intent was sent: what was said to auth is there already, whatever becomes of issuer now.
+    entry(&mut scene.audit);
+    assert!(matches!(scene.auth.heard(), Some(IssuerToAuth::Redeemed(id)) if id == voucher));
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    let (voucher, wrong) = (redemption.voucher, Redemption { correlation: Correlation::random(), ..redemption });
+    scene.worker.say(&WorkerToIssuer::Redeem(wrong));
+    assert!(scene.worker.is_hung_up());
+    assert!(matches!(scene.auth.heard(), Some(IssuerToAuth::Redeemed(id)) if id == voucher));
+}
+
+#[test]
 fn a_voucher_that_has_run_out_or_never_was_buys_nothing() {
     let house = House::new();
     let mut scene = scene(&house);

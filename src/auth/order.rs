@@ -104,6 +104,3 @@ fn draw_up(
         _ => Err(Reason::TooMuch),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -224,7 +224,7 @@ impl Signer {
 /// Reads a `CKA_ID` written in hexadecimal.
 #[must_use]
 pub fn key_id(text: &str) -> Option<KeyId> {
-    if text.is_empty() || text.len() % 2 != 0 || !text.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+    if text.is_empty() || !text.len().is_multiple_of(2) || !text.bytes().all(|octet| octet.is_ascii_hexdigit()) {
         return None;
     }
     let octets: Option<Vec<u8>> =

@@ -19,6 +19,8 @@ use crate::wire::{Millis, Text};
 
 /// Entries sent or waiting at a time.
 const MOST: usize = 4096;
+/// Messages read before others have their turn.
+const TURN: usize = 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -166,7 +168,7 @@ impl Journal {
 
     /// Reads and writes what there is.
     pub(super) fn ready(&mut self, now: Instant) {
-        loop {
+        for _ in 0..TURN {
             let (State::Opening(duplex) | State::Open(duplex)) = &mut self.state else { return };
             let received = duplex.flush().and_then(|()| duplex.receive());
             let taken = match received {

@@ -27,7 +27,8 @@ pub(super) struct Measures {
 pub(super) const LINKS: [&str; 4] = ["worker-to-issuer", "auth-to-issuer", "signer-to-issuer", "audit-to-issuer"];
 
 /// Why issuer itself gives no token, other than a ceiling.
-pub(super) const REFUSALS: [&str; 7] = ["voucher", "ceiling", "clock", "record", "signer", "full", "wrong-signature"];
+pub(super) const REFUSALS: [&str; 8] =
+    ["voucher", "ceiling", "clock", "record", "signer", "auth", "full", "wrong-signature"];
 
 impl Measures {
     pub(super) fn new(metrics: &Metrics) -> Self {

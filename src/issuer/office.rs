@@ -26,6 +26,7 @@ use crate::wire::frame::Violation;
 use crate::wire::links::{AuthToIssuer, IssuerToAuth, IssuerToWorker, WorkerToIssuer};
 use crate::wire::order::Failure;
 use crate::wire::permit::Link;
+use crate::wire::record::OutcomeResult;
 use crate::wire::{Correlation, Millis, Peer};
 
 /// Requests of one worker between question and answer; more are refused, not forbidden.
@@ -228,6 +229,14 @@ impl Office {
             Event::Recorded(recorded) => {
                 failpoint("recorded");
                 let prepared = recorded.prepared();
+                // Its instants were taken before audit had said where the record stands, or before the clock
+                // was turned back.
+                if self.read_clock().is_err() {
+                    let instant = self.clock.stamp(Millis::now());
+                    self.journal.note(prepared.outcome(OutcomeResult::NotSigned, instant), now);
+                    self.fail(prepared.ticket(), "clock", LATER, now);
+                    return;
+                }
                 let (key, mechanism, digest) = (prepared.key().clone(), prepared.mechanism(), prepared.digest());
                 self.signers.sign(Job { key, mechanism, digest, work: Work::Token(recorded) }, now);
             }
@@ -270,7 +279,11 @@ impl Office {
                 }
                 tracing::info!(event = "signer-ready", token = serial, sessions);
             }
-            Event::Health(usable) => tracing::warn!(event = "signer-health", usable),
+            Event::Health(usable) => {
+                if let Some(left_out) = self.lines.permit(now) {
+                    tracing::warn!(event = "signer-health", usable, left_out);
+                }
+            }
             Event::Gone(peer, Closed::Violation(violation)) => self.violation(LINKS[2], Some(peer), &violation, now),
             Event::Gone(peer, closed) => tracing::warn!(event = "signer-gone", peer = peer.0, why = %closed),
         }

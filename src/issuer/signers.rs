@@ -18,6 +18,11 @@ const MOST_SIGNERS: usize = 64;
 /// Digests a session has at a time: one being signed and one behind it, so that it is never idle while the
 /// next is on its way.
 const DEPTH: usize = 2;
+/// Sessions a signer is believed to have: as many as its configuration may say. One that answers nothing keeps
+/// as many digests as it says it has room for, until each has waited for its deadline.
+const MOST_SESSIONS: u16 = 256;
+/// Messages read from one signer before others have their turn.
+const TURN: usize = 64;
 /// Digests that may wait for a signer.
 const MOST_WAITING: usize = 4096;
 /// The pause before a digest goes back to a signer that had no session free.
@@ -164,7 +169,7 @@ impl<W> Signers<W> {
 
     /// Reads and writes what there is on one signer's channel.
     pub(super) fn ready(&mut self, id: u64, keys: &Keys, now: Instant) {
-        loop {
+        for _ in 0..TURN {
             let Some(signer) = self.signers.get_mut(&id) else { return };
             let received = signer.duplex.flush().and_then(|()| signer.duplex.receive());
             let taken = match received {
@@ -224,10 +229,11 @@ impl<W> Signers<W> {
             }
             SignerToIssuer::Drawn { .. } => Err(Violation::Rule("octets drawn that nobody asked for")),
             SignerToIssuer::Health { usable } => {
-                if let Some(signer) = self.signers.get_mut(&from) {
-                    signer.usable = usable;
+                if let Some(signer) = self.signers.get_mut(&from)
+                    && std::mem::replace(&mut signer.usable, usable) != usable
+                {
+                    self.events.push_back(Event::Health(usable));
                 }
-                self.events.push_back(Event::Health(usable));
                 Ok(())
             }
         }
@@ -247,7 +253,7 @@ impl<W> Signers<W> {
             }
         }
         if let Some(signer) = self.signers.get_mut(&from) {
-            signer.sessions = usize::from(ready.sessions.max(1));
+            signer.sessions = usize::from(ready.sessions.clamp(1, MOST_SESSIONS));
             signer.keys = shown;
             signer.usable = true;
         }

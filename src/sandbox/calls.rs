@@ -286,3 +286,29 @@ pub(super) const CALLS: &[Call] = &[
     #[cfg(target_arch = "x86_64")]
     row("chmod", libc::SYS_chmod, WRITING, Write, Always, "as fchmod"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_a_reason_and_somebody_it_is_for() {
+        for call in CALLS {
+            assert!(call.why.len() > 3 && call.roles.0 != 0, "{}", call.name);
+        }
+    }
+
+    #[test]
+    fn no_row_is_made_useless_by_one_that_lets_everything_through() {
+        for (index, call) in CALLS.iter().enumerate() {
+            let other = |other: &Call| {
+                other.number == call.number && other.need == call.need && other.roles.0 & call.roles.0 != 0
+            };
+            let always = CALLS
+                .iter()
+                .enumerate()
+                .any(|(at, row)| at != index && other(row) && matches!(row.when, When::Always | When::Refused(_)));
+            assert!(!always, "{}", call.name);
+        }
+    }
+}

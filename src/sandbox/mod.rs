@@ -195,6 +195,7 @@ pub fn lock_down(role: Role, grants: &Grants) -> Result<Report, SandboxError> {
     one_thread(&mut left_open)?;
     crate::sys::failpoint::arm();
     first_use(role, grants);
+    crate::sys::failpoint::arm();
     // Built before Landlock, which would keep nothing from it, but after which a failure is harder to tell.
     let violation = if debug { SeccompAction::Trap } else { SeccompAction::KillProcess };
     let programs = filter::programs(role, grants, violation)?;

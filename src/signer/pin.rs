@@ -14,6 +14,7 @@ use cryptoki::types::AuthPin;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::pkcs11::codes::Class;
+use super::pkcs11::memory::keep_in_memory;
 use super::pkcs11::{Fault, Found, Module};
 use crate::config::profile::Auth;
 
@@ -59,6 +60,7 @@ pub(crate) struct Door {
 impl Door {
     /// `ordinal` 1 may try a PIN nobody has tried; 0 (a ceremony) waits for nobody either.
     pub(crate) fn new(pin: AuthPin, limits: Auth, state_directory: PathBuf, ordinal: u32) -> Self {
+        keep_in_memory(&pin);
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let stamp = format!("{} {}\n", boot.trim(), crate::sys::places::runtime_directory().display());
         Self { pin, limits, state_directory, ordinal, stamp, passed: AtomicBool::new(false) }

@@ -35,7 +35,6 @@ use crate::config::worker::Worker;
 use crate::metrics::Metrics;
 use crate::sandbox::{self, Grants, Role};
 use crate::sys::dial::{self, Dialer};
-use crate::sys::failpoint;
 use crate::sys::listen::Inherited;
 use crate::sys::notify::Notifier;
 use crate::sys::places::configuration_root;
@@ -87,7 +86,6 @@ fn prepare(name: &str) -> Result<Prepared, String> {
     }
     let config = crate::config::worker::load(&configuration_root().join("worker.d")).map_err(|e| e.to_string())?;
     let chain = Chain::read(&config.tls.certificate).map_err(|error| error.to_string())?;
-    failpoint::arm();
     Ok(Prepared {
         capacity: limits::connections(config.limits.connections),
         // Asked for now: the answer is read from files.

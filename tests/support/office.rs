@@ -25,29 +25,29 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::processes::{Daemon, PATIENCE, listener};
 
 /// Where requests come from unless a test says otherwise.
-pub const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+pub(crate) const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 /// The endpoint of [`request`].
-pub const ENDPOINT: &str = "/adfs/services/trust/13/usernamemixed";
+pub(crate) const ENDPOINT: &str = "/adfs/services/trust/13/usernamemixed";
 
 /// A cheap argon2id hash.
-pub fn hash(password: &str) -> String {
+pub(crate) fn hash(password: &str) -> String {
     let params = Params::new(1024, 1, 1, None).expect("parameters");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     argon2.hash_password(password.as_bytes()).expect("hashes").to_string()
 }
 
 /// Peers, configuration and the process.
-pub struct Office {
+pub(crate) struct Office {
     root: tempfile::TempDir,
     worker: OwnedFd,
     auth: Option<Daemon>,
-    pub issuer: Desk<AuthToIssuer, IssuerToAuth>,
-    pub audit: Desk<AuthToAudit, FromAudit>,
+    pub(crate) issuer: Desk<AuthToIssuer, IssuerToAuth>,
+    pub(crate) audit: Desk<AuthToAudit, FromAudit>,
 }
 
 impl Office {
     /// Starts auth with `auth.toml`, `users.toml` and one relying party `office` at `urn:office`.
-    pub fn open(auth: &str, users: &str, party: &str) -> Self {
+    pub(crate) fn open(auth: &str, users: &str, party: &str) -> Self {
         let root = tempfile::tempdir().expect("a directory");
         let run = root.path().join("run");
         std::fs::create_dir_all(&run).expect("made");
@@ -70,7 +70,7 @@ impl Office {
         office
     }
 
-    pub fn write(&self, file: &str, text: &str) {
+    pub(crate) fn write(&self, file: &str, text: &str) {
         std::fs::write(self.root.path().join("etc/auth.d").join(file), text).expect("written");
     }
 
@@ -78,24 +78,24 @@ impl Office {
         self.root.path().join("run")
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-auth"));
         command.arg(self.root.path().join("etc"));
         let started = Daemon::start(&mut command, &self.run(), &[("worker", &self.worker)]);
         self.auth = Some(started.expect("auth starts"));
     }
 
-    pub fn auth(&self) -> &Daemon {
+    pub(crate) fn auth(&self) -> &Daemon {
         self.auth.as_ref().expect("auth runs")
     }
 
-    pub fn worker(&self) -> Worker {
+    pub(crate) fn worker(&self) -> Worker {
         let channel = Channel::connect(&self.run().join(Place::AuthWorker.file())).expect("connects");
         Worker { duplex: Duplex::new(channel, Link::AuthToWorker), early: HashMap::new() }
     }
 
     /// Decisions in the record so far, and whether each was allowed, with its reason.
-    pub fn decisions(&self) -> Vec<(bool, String)> {
+    pub(crate) fn decisions(&self) -> Vec<(bool, String)> {
         let said = self.audit.said.lock().expect("not poisoned");
         let decision = |message: &AuthToAudit| match message {
             AuthToAudit::Append { entry: AuthEntry::Decision(decision, _), .. } => {
@@ -107,7 +107,7 @@ impl Office {
     }
 
     /// The voucher last lodged.
-    pub fn lodged(&self) -> Voucher {
+    pub(crate) fn lodged(&self) -> Voucher {
         let said = self.issuer.said.lock().expect("not poisoned");
         let voucher = said.iter().rev().find_map(|message| match message {
             AuthToIssuer::Lodge(voucher) => {
@@ -118,23 +118,23 @@ impl Office {
         voucher.expect("a voucher was lodged")
     }
 
-    pub fn lodgings(&self, id: VoucherId) -> usize {
+    pub(crate) fn lodgings(&self, id: VoucherId) -> usize {
         let said = self.issuer.said.lock().expect("not poisoned");
         said.iter().filter(|message| matches!(message, AuthToIssuer::Lodge(voucher) if voucher.id == id)).count()
     }
 
-    pub fn withdrawn(&self, id: VoucherId) -> bool {
+    pub(crate) fn withdrawn(&self, id: VoucherId) -> bool {
         let said = self.issuer.said.lock().expect("not poisoned");
         said.iter().any(|message| matches!(message, AuthToIssuer::Withdraw(gone) if *gone == id))
     }
 }
 
 /// A peer that auth connects to: hears everything, answers by rule, can be away.
-pub struct Desk<In, Out> {
+pub(crate) struct Desk<In, Out> {
     /// What auth said.
-    pub said: Arc<Mutex<Vec<In>>>,
+    pub(crate) said: Arc<Mutex<Vec<In>>>,
     /// To be sent as it is.
-    pub to_say: Arc<Mutex<Vec<Out>>>,
+    pub(crate) to_say: Arc<Mutex<Vec<Out>>>,
     away: Arc<AtomicBool>,
     silent: Arc<AtomicBool>,
     over: Arc<AtomicBool>,
@@ -206,13 +206,13 @@ where
     }
 
     /// Hangs up, and turns everybody away until `false`.
-    pub fn away(&self, away: bool) {
+    pub(crate) fn away(&self, away: bool) {
         self.away.store(away, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(50));
     }
 
     /// Hears and does not answer.
-    pub fn silent(&self, silent: bool) {
+    pub(crate) fn silent(&self, silent: bool) {
         self.silent.store(silent, Ordering::SeqCst);
     }
 }
@@ -227,18 +227,18 @@ impl<In, Out> Drop for Desk<In, Out> {
 }
 
 /// A worker's end of its channel to auth.
-pub struct Worker {
-    pub duplex: Duplex<AuthToWorker, WorkerToAuth>,
+pub(crate) struct Worker {
+    pub(crate) duplex: Duplex<AuthToWorker, WorkerToAuth>,
     early: HashMap<Correlation, AuthToWorker>,
 }
 
 impl Worker {
-    pub fn submit(&mut self, submission: Submission) {
+    pub(crate) fn submit(&mut self, submission: Submission) {
         self.duplex.send(&WorkerToAuth::Submit(submission)).expect("sent");
     }
 
     /// The answer to that request.
-    pub fn answer(&mut self, correlation: Correlation) -> AuthToWorker {
+    pub(crate) fn answer(&mut self, correlation: Correlation) -> AuthToWorker {
         let begun = Instant::now();
         loop {
             if let Some(answer) = self.early.remove(&correlation) {
@@ -258,14 +258,14 @@ impl Worker {
         }
     }
 
-    pub fn ask(&mut self, submission: Submission) -> AuthToWorker {
+    pub(crate) fn ask(&mut self, submission: Submission) -> AuthToWorker {
         let correlation = submission.correlation;
         self.submit(submission);
         self.answer(correlation)
     }
 
     #[track_caller]
-    pub fn vouched(&mut self, submission: Submission) -> VoucherId {
+    pub(crate) fn vouched(&mut self, submission: Submission) -> VoucherId {
         match self.ask(submission) {
             AuthToWorker::Vouched(vouched) => vouched.voucher,
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
@@ -273,7 +273,7 @@ impl Worker {
     }
 
     #[track_caller]
-    pub fn refused(&mut self, submission: Submission) -> Refusal {
+    pub(crate) fn refused(&mut self, submission: Submission) -> Refusal {
         match self.ask(submission) {
             AuthToWorker::Refused(refused) => refused.refusal,
             AuthToWorker::Vouched(_) => panic!("vouched"),
@@ -287,7 +287,7 @@ fn wait(socket: &impl AsFd, milliseconds: u16) {
 }
 
 /// A plain request of that user for `urn:office`.
-pub fn request(user: &str, password: &str) -> Submission {
+pub(crate) fn request(user: &str, password: &str) -> Submission {
     Submission {
         correlation: Correlation::random(),
         endpoint: Text::new(ENDPOINT).expect("fits"),

@@ -99,14 +99,9 @@ pub fn run(args: Args) -> ExitCode {
 
 fn start(args: Args) -> io::Result<ExitCode> {
     let programs = fleet::programs()?;
+    forget(args.ready_file.as_deref())?;
     let metrics = tcp(Ipv4Addr::LOCALHOST.into(), args.metrics_port.unwrap_or(if args.demo { 0 } else { 9464 }))?;
     let service = if args.demo { demo::prepare(&args, &programs)? } else { configured(&args)? };
-    if let Some(stale) = &args.ready_file {
-        match std::fs::remove_file(stale) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
     let mut news = service.news;
     news.metrics = format!("http://{}/metrics", metrics.local_addr()?);
     let runtime = Runtime::make()?;
@@ -126,9 +121,9 @@ fn start(args: Args) -> io::Result<ExitCode> {
         vendor: service.vendor,
     };
     let runner = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runner.block_on(async {
+    let ready_file = args.ready_file.clone();
+    let code = runner.block_on(async {
         let supervisor = Supervisor::new(around, listeners, args.workers, args.signers)?;
-        let ready_file = args.ready_file;
         let announce = move |pids: &[(String, u32)]| {
             eprintln!("{}", news.line(pids));
             if let Some(path) = &ready_file {
@@ -145,8 +140,20 @@ fn start(args: Args) -> io::Result<ExitCode> {
             advice.iter().for_each(|line| eprintln!("{line}"));
             Ok(())
         };
-        Ok(supervisor.run(announce).await)
-    })
+        Ok::<_, io::Error>(supervisor.run(announce).await)
+    });
+    // A first token nobody waits for any more.
+    runner.shutdown_background();
+    forget(args.ready_file.as_deref())?;
+    code
+}
+
+/// Removes a ready file: there is one while the service is ready, and not before or after.
+fn forget(ready_file: Option<&Path>) -> io::Result<()> {
+    match ready_file.map(std::fs::remove_file) {
+        Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A service configured by its operator.

@@ -7,6 +7,7 @@ use super::super::measures::LINKS;
 use super::super::vouchers::Lodged;
 use super::{Office, SOON, TURN};
 use crate::sys::channel::Closed;
+use crate::wire::VoucherId;
 use crate::wire::links::{AuthToIssuer, IssuerToAuth, IssuerToWorker, WorkerToIssuer};
 use crate::wire::order::{Failure, Voucher};
 
@@ -45,6 +46,22 @@ impl Office {
         };
         self.measures.vouchers.set(i64::try_from(self.vouchers.count()).unwrap_or(i64::MAX));
         self.auths.get_mut(&id).map_or(Ok(()), |duplex| duplex.send(&answer))
+    }
+
+    /// Tells auth that a voucher is spent, so that it is never lodged at a successor of this process. False when
+    /// the kernel has not taken that from us: it would die with this process, and the voucher is good for nothing
+    /// then. An auth that is gone has forgotten its vouchers.
+    #[must_use]
+    pub(super) fn say_redeemed(&mut self, voucher: VoucherId) -> bool {
+        let mut said = true;
+        // A channel that ends here may still have been the one to a living auth, if something waited on it.
+        self.auths.retain(|_, duplex| {
+            let behind = duplex.wants_write();
+            let sent = duplex.send(&IssuerToAuth::Redeemed(voucher));
+            said &= if sent.is_ok() { !duplex.wants_write() } else { !behind };
+            sent.is_ok()
+        });
+        said
     }
 
     /// Writes what waits for one worker; for a process that takes nothing in any more.

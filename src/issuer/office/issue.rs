@@ -20,7 +20,12 @@ impl Office {
         let Some(worker) = self.workers.get(&channel) else { return Ok(()) };
         let (peer, in_flight) = (worker.duplex.peer(), worker.in_flight);
         let correlation = redemption.correlation;
-        let outcome = match self.vouchers.redeem(redemption, peer, now) {
+        let redeemed = self.vouchers.redeem(redemption, peer, now);
+        // Before anything is done with it: single use has to survive a crash of this process. A voucher that a
+        // violation burnt is to stay burnt, too.
+        let said = redeemed == Err(NotRedeemed::NoSuchVoucher) || self.say_redeemed(redemption.voucher);
+        let outcome = match redeemed {
+            Ok(_) if !said => Err(("auth", SOON)),
             Ok(order) => {
                 failpoint("redeemed");
                 if in_flight < MOST_IN_FLIGHT { self.issue(channel, order, now) } else { Err(("full", SOON)) }

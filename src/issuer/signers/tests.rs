@@ -135,3 +135,33 @@ fn a_key_nobody_has_had_for_long_is_not_available() {
     assert!(scene.signers.is_available(&key, scene.now + Duration::from_millis(5500)));
     assert!(!scene.signers.is_available(&key, scene.now + Duration::from_secs(6)));
 }
+
+#[test]
+fn a_signer_gets_no_more_digests_than_it_can_be_believed_to_have_room_for() {
+    let mut scene = Scene::new();
+    let mut boaster = scene.signer(1, u16::MAX);
+    let room = usize::from(MOST_SESSIONS) * DEPTH;
+    (0..=room).for_each(|work| scene.sign(u32::try_from(work).unwrap()));
+    let mut given = 0;
+    // What the kernel did not take at once comes when it is polled for writing.
+    while let count @ 1.. = ids(&mut boaster).len() {
+        given += count;
+        scene.ready(1);
+    }
+    assert_eq!(given, room);
+}
+
+#[test]
+fn a_signer_that_talks_without_end_is_heard_in_turns() {
+    let mut scene = Scene::new();
+    let mut talker = scene.signer(1, 1);
+    (0..2 * TURN).for_each(|time| talker.send(&SignerToIssuer::Health { usable: time % 2 == 1 }).unwrap());
+    scene.ready(1);
+    assert_eq!(std::iter::from_fn(|| scene.signers.event()).count(), TURN);
+    // What says nothing new is no news.
+    scene.ready(1);
+    let _last = std::iter::from_fn(|| scene.signers.event()).count();
+    talker.send(&SignerToIssuer::Health { usable: true }).unwrap();
+    scene.ready(1);
+    assert!(scene.signers.event().is_none());
+}

@@ -4,6 +4,7 @@
 
 pub(crate) mod codes;
 pub(crate) mod mechanism;
+pub(crate) mod memory;
 pub(crate) mod spki;
 
 use std::fmt;

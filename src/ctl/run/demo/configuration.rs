@@ -115,6 +115,7 @@ token_label = "{}"
 profile = "softhsm2"
 sessions = 2
 state_directory = "../../state"
+read = ["../../softhsm2.conf"]
 write = ["../../tokens"]
 "#,
         layout.module.display(),

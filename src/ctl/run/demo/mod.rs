@@ -18,7 +18,7 @@ mod proof;
 pub(super) use proof::Proof;
 
 /// Changes when an older demo directory cannot be used any more.
-const EDITION: &str = "1\n";
+const EDITION: &str = "2\n";
 /// Port of a demo that was not told one.
 const PORT: u16 = 8443;
 

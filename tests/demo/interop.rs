@@ -1,19 +1,15 @@
 //! Clients and judges that none of us wrote, in `tests/interop`, each against a demo service. Skipped by
 //! name where `tests/support/prepare` has not made their Python.
-#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-#[path = "support/demo.rs"]
-mod demo;
-
-use demo::Demo;
+use crate::service::{self, Demo};
 
 /// One service for all scripts. It ends with this process: a static is never dropped, but the thread that
 /// started the supervisor dies with the process, and the supervisor is told.
-fn service() -> &'static Demo {
+fn shared() -> &'static Demo {
     static SERVICE: OnceLock<Demo> = OnceLock::new();
     SERVICE.get_or_init(|| {
         let (send, receive) = std::sync::mpsc::channel();
@@ -37,13 +33,13 @@ fn script(name: &str) {
         println!("SKIPPED interop-{name}: no .venv; tests/support/prepare makes it");
         return;
     }
-    if !demo::possible(&format!("interop-{name}")) {
+    if !service::possible(&format!("interop-{name}")) {
         return;
     }
     let output = Command::new(python)
         .args(["-B", "-W", "error::DeprecationWarning:__main__"])
         .arg(root.join(format!("tests/interop/{name}.py")))
-        .arg(&service().ready_file)
+        .arg(&shared().ready_file)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

@@ -1,15 +1,11 @@
 //! The first look, as anybody has it: `chancery run --demo`, a token of each kind asked for at the front
 //! door, an independent tool as the judge, an orderly end, and a second start that finds everything there.
-#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-#[path = "support/demo.rs"]
-mod demo;
-
-use demo::Demo;
+use crate::service::{self, Demo};
 
 const SAML11: (&str, &str) = ("saml11", "AssertionID urn:oasis:names:tc:SAML:1.0:assertion:Assertion");
 const SAML20: (&str, &str) = ("saml20", "ID urn:oasis:names:tc:SAML:2.0:assertion:Assertion");
@@ -40,7 +36,7 @@ fn judged(demo: &Demo, directory: &Path, token: &str, id: &str) {
 
 #[test]
 fn the_demo_issues_every_kind_of_token_ends_cleanly_and_starts_again_fast() {
-    if !demo::possible("demo") {
+    if !service::possible("demo") {
         return;
     }
     let judge = Command::new("xmlsec1").arg("--version").output().is_ok();
@@ -85,7 +81,7 @@ fn the_demo_issues_every_kind_of_token_ends_cleanly_and_starts_again_fast() {
 
 #[test]
 fn a_refusal_reaches_the_script_as_an_exit_code() {
-    if !demo::possible("demo-refusals") {
+    if !service::possible("demo-refusals") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -98,17 +94,17 @@ fn a_refusal_reaches_the_script_as_an_exit_code() {
     let mut words = vec!["request", "issue", "--user", "alice", "--applies-to", MICROSOFT, "--ca", demo.fact("ca")];
     let url = format!("{}{path}", demo.fact("url"));
     words.extend(["--url", &url, "--password-file", wrong.to_str().unwrap()]);
-    let refused = Command::new(demo::CHANCERY).args(&words).output().unwrap();
+    let refused = Command::new(service::CHANCERY).args(&words).output().unwrap();
     assert_eq!(refused.status.code(), Some(10), "{}", String::from_utf8_lossy(&refused.stderr));
     assert!(refused.stdout.is_empty());
     // Without the demo's certificate there is no answer to trust.
     let words: Vec<&str> = words.into_iter().filter(|word| *word != "--ca" && *word != demo.fact("ca")).collect();
-    assert_eq!(Command::new(demo::CHANCERY).args(&words).output().unwrap().status.code(), Some(1));
+    assert_eq!(Command::new(service::CHANCERY).args(&words).output().unwrap().status.code(), Some(1));
 }
 
 #[test]
 fn a_process_that_is_killed_is_back_within_two_seconds() {
-    if !demo::possible("demo-restart") {
+    if !service::possible("demo-restart") {
         return;
     }
     let directory = tempfile::tempdir().unwrap();

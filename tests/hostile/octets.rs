@@ -126,10 +126,13 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
 fn thrown(stack: &Stack, place: Place, datagrams: &[Vec<u8>]) -> Verdict {
     let channel = stack.channel(place);
     for datagram in datagrams {
-        match send(channel.as_raw_fd(), datagram, MsgFlags::MSG_NOSIGNAL) {
-            // It need not be read to its end.
-            Ok(_) | Err(Errno::EPIPE | Errno::ECONNRESET) => {}
-            Err(errno) => return Err(errno.to_string()),
+        loop {
+            match send(channel.as_raw_fd(), datagram, MsgFlags::MSG_NOSIGNAL) {
+                Err(Errno::EAGAIN) => std::thread::sleep(Duration::from_millis(1)),
+                // It need not be read to its end.
+                Ok(_) | Err(Errno::EPIPE | Errno::ECONNRESET) => break,
+                Err(errno) => return Err(errno.to_string()),
+            }
         }
     }
     match place {

@@ -12,13 +12,20 @@ use super::demo::Demo;
 
 /// Makes a demo below `directory` and stops it again.
 pub(crate) fn prepare(directory: &Path) {
-    assert_eq!(Demo::start(directory).stop().code(), Some(0));
+    let demo = Demo::start(directory);
+    println!("made after {:.1?}: {}", demo.took, demo.ready_file.display());
+    assert_eq!(demo.stop().code(), Some(0));
     fs::create_dir(directory.join("demo/fault")).unwrap();
     fs::write(directory.join("demo/fault/control"), "").unwrap();
     // As an operator with an odd module would: name it, and grant it what it reads.
     change(directory, "signer.d/signer.toml", |text| {
-        let module = format!("module = {:?}\nread = [\"../../fault\"]", fault::module());
-        text.lines().map(|line| if line.starts_with("module") { &module } else { line }.to_owned() + "\n").collect()
+        let module = format!("module = {:?}", fault::module());
+        let line = |line: &str| match line.split(' ').next() {
+            Some("module") => module.clone(),
+            Some("read") => line.replace('[', "[\"../../fault\", "),
+            _ => line.to_owned(),
+        };
+        text.lines().map(|text| line(text) + "\n").collect()
     });
 }
 

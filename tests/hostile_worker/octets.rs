@@ -1,24 +1,33 @@
 //! What no honest worker's library would send: messages of other links, and octets that are no message.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use borsh::BorshSerialize;
-use chancery::wire::evidence::{Refused, Vouched};
+use chancery::sys::channel::Duplex;
+use chancery::sys::places::Place;
+use chancery::wire::evidence::{Refusal, Refused, Vouched};
 use chancery::wire::frame::{DATAGRAM, FRAGMENT, VERSION, encode};
 use chancery::wire::links::{
-    AuthToAudit, AuthToIssuer, FailureClass, FromAudit, IssuerToAudit, IssuerToAuth, IssuerToSigner, Mechanism,
-    SignerReady, SignerToIssuer,
+    AuthToAudit, AuthToIssuer, AuthToWorker, FailureClass, FromAudit, IssuerToAudit, IssuerToAuth, IssuerToSigner,
+    IssuerToWorker, Mechanism, Scheme, SignerReady, SignerToIssuer, WorkerToAuth, WorkerToIssuer,
 };
 use chancery::wire::order::{
-    Authentication, Confirmation, Method, NameFormat, Order, RequestIntegrity, Subject, TokenType, Voucher,
+    Authentication, Confirmation, Failure, Method, NameFormat, Order, Redemption, Release, RequestIntegrity, Subject,
+    TokenType, Voucher,
 };
-use chancery::wire::permit::{PERMITS, Permit};
+use chancery::wire::permit::{Link, PERMITS, Permit};
 use chancery::wire::record::{AuthEntry, IssuerEntry, Outcome, OutcomeResult};
-use chancery::wire::{KeyId, Peer as Pid};
+use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Text, VoucherId};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 
-use super::*;
+use super::PATIENCE;
+use super::handshakes::{handshake, hash};
+use super::peer::Peer;
+use super::stack::{Stack, Verdict, must};
+use super::vouchers::{random_redemption, random_voucher};
 
 /// Every row but `submit`.
 pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 1;

@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at what it did not expect")]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -314,4 +316,93 @@ fn a_wrong_pin_is_tried_once_in_ten_starts_of_four_signers() {
         assert_eq!(output.status.code(), Some(78), "start {start}: {}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(faulty::calls(directory.path(), "C_Login") - logins, 1, "start {start}");
     }
+}
+
+/// A client that keeps its connection.
+struct Kept {
+    stream: rustls::StreamOwned<rustls::ClientConnection, TcpStream>,
+    request: Vec<u8>,
+}
+
+impl Kept {
+    fn connect(demo: &Demo) -> Self {
+        use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(demo.fact("ca")).unwrap()).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+        let url = demo.fact("url");
+        let authority = url.trim_start_matches("https://");
+        let stream = TcpStream::connect(authority.replace("localhost", "127.0.0.1")).unwrap();
+        stream.set_read_timeout(Some(LONGEST)).unwrap();
+        let password = std::fs::read_to_string(demo.fact("password_file")).unwrap();
+        let envelope = ENVELOPE
+            .replace("{to}", &format!("{url}{PATH}"))
+            .replace("{password}", password.trim())
+            .replace("{party}", PARTY);
+        let head = format!(
+            "POST {PATH} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/soap+xml; charset=utf-8\r\n\
+             Content-Length: {}\r\n\r\n",
+            envelope.len()
+        );
+        Self { stream: rustls::StreamOwned::new(connection, stream), request: (head + &envelope).into_bytes() }
+    }
+
+    /// One request and its answer: status, and the token's id when there is one.
+    fn ask(&mut self) -> (u16, Option<String>) {
+        self.stream.write_all(&self.request).unwrap();
+        let mut answer = Vec::new();
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = self.stream.read(&mut buffer).unwrap();
+            assert!(read > 0, "hung up on: {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&buffer[..read]);
+            let text = String::from_utf8_lossy(&answer);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let head = head.to_ascii_lowercase();
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+            if body.len() >= length.trim().parse().unwrap() {
+                assert!(!head.contains("connection: close"), "{head}");
+                let token = body.split("AssertionID=\"").nth(1).and_then(|rest| rest.split('"').next());
+                return (head.split(' ').nth(1).unwrap().parse().unwrap(), token.map(str::to_owned));
+            }
+        }
+    }
+}
+
+const ENVELOPE: &str = r#"<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing"><s:Header><a:Action>http://docs.oasis-open.org/ws-sx/ws-trust/200512/RST/Issue</a:Action><a:To>{to}</a:To><o:Security xmlns:o="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"><o:UsernameToken><o:Username>alice</o:Username><o:Password>{password}</o:Password></o:UsernameToken></o:Security></s:Header><s:Body><t:RequestSecurityToken xmlns:t="http://docs.oasis-open.org/ws-sx/ws-trust/200512"><p:AppliesTo xmlns:p="http://schemas.xmlsoap.org/ws/2004/09/policy"><a:EndpointReference><a:Address>{party}</a:Address></a:EndpointReference></p:AppliesTo><t:RequestType>http://docs.oasis-open.org/ws-sx/ws-trust/200512/Issue</t:RequestType></t:RequestSecurityToken></s:Body></s:Envelope>"#;
+
+#[test]
+fn a_client_keeps_its_connection_through_the_death_of_everybody_but_its_worker() {
+    if !demo::possible("crash-connection") {
+        return;
+    }
+    let directory = copy();
+    let demo = faulty::start(directory.path(), |_| {});
+    let mut kept = Kept::connect(&demo);
+    assert_eq!(kept.ask().0, 200);
+    // Signers go with their issuer, so it comes last.
+    for name in ["exporter", "signer@2", "signer@1", "audit", "auth", "issuer"] {
+        kill(Pid::from_raw(demo.pid(name)), Signal::SIGKILL).unwrap();
+        let death = Instant::now();
+        let mut faults = 0;
+        loop {
+            let (status, token) = kept.ask();
+            match token {
+                Some(_) => break,
+                None => assert!(matches!(status, 500 | 503), "{status}"),
+            }
+            faults += 1;
+            assert!(death.elapsed() < SOON, "{name}: {faults} faults in {:?}", death.elapsed());
+        }
+        println!("{name} is killed: a token on the same connection {:.2?} later, {faults} faults", death.elapsed());
+        assert!(death.elapsed() < SOON, "{name}");
+    }
+    assert_eq!(demo.stop().code(), Some(0));
 }

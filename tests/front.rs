@@ -263,6 +263,36 @@ fn a_worker_told_to_stop_finishes_what_it_has_and_its_successor_serves_who_came_
 }
 
 #[test]
+fn a_request_on_its_way_to_a_worker_that_was_told_to_stop_is_answered() {
+    let mut stage = Stage::new("");
+    let client = stage.client();
+    let (shaken, connected) = std::sync::mpsc::channel();
+    let (go, told) = std::sync::mpsc::channel::<()>();
+    let late = std::thread::spawn(move || {
+        let head = format!(
+            "POST {ENDPOINT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/soap+xml; charset=utf-8\r\n\
+             Content-Length: {}\r\n\r\n",
+            SOAP.len()
+        );
+        let between = || {
+            shaken.send(()).unwrap();
+            told.recv().unwrap();
+        };
+        client.raw_after(between, &[head.as_bytes(), SOAP].concat())
+    });
+    connected.recv().unwrap();
+    // TLS 1.3: the client is through with the handshake before the server is.
+    std::thread::sleep(Duration::from_millis(100));
+    stage.terminate();
+    stage.logs("event=\"draining\"");
+    go.send(()).unwrap();
+    let answer = late.join().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("connection: close\r\n"), "{answer}");
+    assert!(stage.exited(Duration::from_secs(3)).success());
+}
+
+#[test]
 fn strangers_who_hold_connections_do_not_hold_up_a_restart() {
     let mut stage = Stage::new("");
     let _silent = TcpStream::connect(stage.address).unwrap();

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use hyper::header::{self, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -136,11 +137,14 @@ impl Door {
         let head = (!http2).then(|| Duration::from_secs(limits.head_timeout_s.into()));
         let activity = Activity::new(idle, head);
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
-        let (front, seen) = (Arc::clone(&self.front), Arc::clone(&activity));
+        let (front, seen, told) = (Arc::clone(&self.front), Arc::clone(&activity), drain.clone());
         let service = service_fn(move |request| {
-            let (front, busy) = (Arc::clone(&front), seen.request());
+            let (front, busy, told) = (Arc::clone(&front), seen.request(), told.clone());
             async move {
-                let answer = front.answer(source, request).await;
+                let mut answer = front.answer(source, request).await;
+                if !http2 && *told.borrow() {
+                    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 drop(busy);
                 Ok::<_, Infallible>(answer)
             }
@@ -154,7 +158,7 @@ impl Door {
                 .initial_stream_window_size(64 * 1024)
                 .initial_connection_window_size(256 * 1024)
                 .serve_connection(io, service);
-            drive(pin!(connection), |connection| connection.graceful_shutdown(), &activity, drain).await
+            drive(pin!(connection), |connection| connection.graceful_shutdown(), true, &activity, drain).await
         } else {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -162,7 +166,7 @@ impl Door {
                 .max_headers(limits.headers.into())
                 .max_buf_size(head_size as usize)
                 .serve_connection(io, service);
-            drive(pin!(connection), |connection| connection.graceful_shutdown(), &activity, drain).await
+            drive(pin!(connection), |connection| connection.graceful_shutdown(), false, &activity, drain).await
         }
     }
 
@@ -219,10 +223,13 @@ impl Drop for Admitted {
     }
 }
 
-/// Runs one HTTP connection until it ends, is idle for too long, or the process drains.
+/// Runs one HTTP connection until it ends, is idle for too long, or the process drains. `announces`: can it
+/// tell the client that there is no further request to be sent before it ends (HTTP/2)? Where it cannot,
+/// hyper would hang up on a client whose request is on its way; the last answer says it instead.
 async fn drive<C>(
     mut connection: Pin<&mut C>,
     finish: impl Fn(Pin<&mut C>),
+    announces: bool,
     activity: &Activity,
     mut drain: watch::Receiver<bool>,
 ) -> Result<(), Closed>
@@ -253,7 +260,9 @@ where
             ended = connection.as_mut() => return ended.map_err(|_| "http").and(why),
             _ = drain.wait_for(|drain| *drain), if draining.is_none() => {
                 draining = Some(Instant::now());
-                finish(connection.as_mut());
+                if announces {
+                    finish(connection.as_mut());
+                }
             }
             () = sleep_until(look) => match end {
                 Some(passed) if Instant::now() >= passed && activity.quiet().is_some() => return why,

@@ -499,8 +499,14 @@ impl Client {
 
     /// Sends these octets inside TLS and reads until the server closes.
     pub(crate) fn raw(&self, octets: &[u8]) -> String {
+        self.raw_after(|| {}, octets)
+    }
+
+    /// As [`Self::raw`]; does something between the handshake and the octets.
+    pub(crate) fn raw_after(&self, between: impl FnOnce(), octets: &[u8]) -> String {
         run(async {
             let mut stream = self.connect().await.unwrap();
+            between();
             let _ = stream.write_all(octets).await;
             let _ = stream.flush().await;
             let mut answer = Vec::new();

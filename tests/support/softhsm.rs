@@ -1,6 +1,9 @@
 //! A SoftHSM token of one's own, made by the ceremony an operator would hold, with the fault module in front
 //! of it. Everything lies in one temporary directory; nothing is shared between tests.
 
+#[path = "fault.rs"]
+mod fault;
+
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -11,34 +14,10 @@ use chancery::sys::channel::{Channel, Duplex, Listener};
 use chancery::sys::places::Place;
 use chancery::wire::links::{IssuerToSigner, SignerToIssuer};
 use chancery::wire::permit::Link;
+pub(crate) use fault::SOFTHSM;
 
-/// SoftHSM's module on Debian.
-pub(crate) const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 /// The PIN every token here has.
 pub(crate) const PIN: &str = "hunter-2468";
-
-/// The fault module, built when it is not there yet: cargo builds a cdylib of the workspace for nobody who
-/// only tests.
-///
-/// # Panics
-/// When it cannot be built.
-pub(crate) fn fault_module() -> PathBuf {
-    static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    let build = || {
-        let exe = std::env::current_exe().expect("a test knows its own path");
-        let profile = exe.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "chancery-fault-module", "--manifest-path"]);
-        cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-        cargo.arg("--target-dir").arg(profile.parent().expect("target"));
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().expect("cargo starts").success(), "the fault module is not built");
-        profile.join("libchancery_fault_module.so")
-    };
-    BUILT.get_or_init(build).clone()
-}
 
 /// A token, and the directories of a service that uses it.
 pub(crate) struct SoftHsm {
@@ -74,7 +53,7 @@ impl SoftHsm {
         let text = format!(
             "module = {:?}\ntoken_label = \"test\"\nprofile = \"softhsm2\"\nstate_directory = \"../../state\"\n\
              read = [\"../../softhsm2.conf\", \"../../fault\"]\nwrite = [\"../../tokens\"]\n{more}\n{keys}",
-            fault_module()
+            fault::module()
         );
         fs::write(self.path("config/signer.d/signer.toml"), text).expect("signer.toml");
     }
@@ -97,13 +76,7 @@ impl SoftHsm {
     }
 
     fn counter(&self, function: &str, offset: usize) -> u64 {
-        let octets = fs::read(self.path("fault/counts")).unwrap_or_default();
-        let slot = octets.chunks_exact(64).find(|slot| {
-            let name = slot[..48].split(|octet| *octet == 0).next().unwrap_or_default();
-            name == function.as_bytes()
-        });
-        let at = 48 + offset;
-        slot.map_or(0, |slot| u64::from_ne_bytes(slot[at..at + 8].try_into().expect("eight octets")))
+        fault::counter(&self.path("fault/counts"), function, offset)
     }
 
     /// A command with this token's environment.

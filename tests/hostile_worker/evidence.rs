@@ -1,0 +1,113 @@
+//! What he tells auth: nobody's passwords, other people's names, and wishes beyond what policy allows.
+
+use chancery::wire::evidence::{ClaimWish, KeyType, Lifetime, Refusal, Submission, Timestamp, Wish};
+use chancery::wire::links::{AuthToWorker, WorkerToAuth};
+use chancery::wire::order::Redemption;
+use chancery::wire::{List, Millis, Text};
+
+use super::stack::{Stack, Verdict, must};
+use super::vouchers::redeemed;
+use super::{FORBIDDEN, PARTY};
+
+/// auth says no, for that reason.
+pub(super) fn refused(stack: &Stack, submission: Submission, why: Refusal) -> Verdict {
+    let mut auth = stack.auth();
+    auth.send(WorkerToAuth::Submit(submission))?;
+    match auth.answer()? {
+        AuthToWorker::Refused(refused) if refused.refusal == why => Ok(()),
+        other => Err(format!("not {why:?} but {other:?}")),
+    }
+}
+
+pub(super) fn wishing(stack: &Stack, change: impl FnOnce(&mut Wish), why: Refusal) -> Verdict {
+    let mut submission = stack.submission();
+    change(&mut submission.wish);
+    refused(stack, submission, why)
+}
+
+pub(super) fn an_honest_flow_is_served(stack: &Stack) -> Verdict {
+    let (mut auth, mut issuer) = (stack.auth(), stack.issuer());
+    let redemption = stack.voucher(&mut auth)?;
+    let release = redeemed(&mut issuer, redemption)?;
+    let token = String::from_utf8_lossy(&release.token).into_owned();
+    must(token.contains("alice@example.com") && token.contains(PARTY), token)
+}
+
+pub(super) fn a_lifetime_above_the_ceiling_is_cut_to_it(stack: &Stack) -> Verdict {
+    let (mut auth, mut issuer) = (stack.auth(), stack.issuer());
+    let mut submission = stack.submission();
+    let correlation = submission.correlation;
+    let years = Millis::now().plus(10 * 365 * 86_400_000);
+    submission.wish.lifetime = Some(Lifetime { created: None, expires: Some(years) });
+    auth.send(WorkerToAuth::Submit(submission))?;
+    let AuthToWorker::Vouched(vouched) = auth.answer()? else { return Err("no voucher".to_owned()) };
+    let release = redeemed(&mut issuer, Redemption { voucher: vouched.voucher, correlation })?;
+    let minutes = (release.expires.0 - Millis::now().0) / 60_000;
+    must(minutes <= 60, format!("good for {minutes} minutes"))
+}
+
+pub(super) fn a_claim_he_may_do_without_is_not_invented(stack: &Stack) -> Verdict {
+    let (mut auth, mut issuer) = (stack.auth(), stack.issuer());
+    let mut submission = stack.submission();
+    let correlation = submission.correlation;
+    let claim = ClaimWish { uri: Text::new("urn:invented").unwrap(), optional: true };
+    submission.wish.claims = List::new(vec![claim]).unwrap();
+    auth.send(WorkerToAuth::Submit(submission))?;
+    let AuthToWorker::Vouched(vouched) = auth.answer()? else { return Err("no voucher".to_owned()) };
+    let release = redeemed(&mut issuer, Redemption { voucher: vouched.voucher, correlation })?;
+    must(!String::from_utf8_lossy(&release.token).contains("urn:invented"), "invented")
+}
+
+pub(super) fn wrong_password(stack: &Stack) -> Verdict {
+    refused(stack, stack.submission_of("alice", "not her password"), Refusal::FailedAuthentication)
+}
+
+pub(super) fn no_such_user(stack: &Stack) -> Verdict {
+    refused(stack, stack.submission_of("mallory", &stack.password), Refusal::FailedAuthentication)
+}
+
+pub(super) fn no_such_endpoint(stack: &Stack) -> Verdict {
+    let mut submission = stack.submission();
+    submission.endpoint = Text::new("/nowhere").unwrap();
+    refused(stack, submission, Refusal::RequestFailed)
+}
+
+pub(super) fn stale_message(stack: &Stack) -> Verdict {
+    let mut submission = stack.submission();
+    let created = Millis::now().plus(-86_400_000);
+    submission.timestamp = Some(Timestamp { created, expires: None });
+    refused(stack, submission, Refusal::MessageExpired)
+}
+
+pub(super) fn no_such_party(stack: &Stack) -> Verdict {
+    wishing(stack, |wish| wish.applies_to = Some(Text::new("urn:nobody").unwrap()), Refusal::InvalidScope)
+}
+
+pub(super) fn forbidden_party(stack: &Stack) -> Verdict {
+    wishing(stack, |wish| wish.applies_to = Some(Text::new(FORBIDDEN).unwrap()), Refusal::RequestFailed)
+}
+
+pub(super) fn invented_claim(stack: &Stack) -> Verdict {
+    let claim = ClaimWish { uri: Text::new("urn:invented").unwrap(), optional: false };
+    wishing(stack, |wish| wish.claims = List::new(vec![claim]).unwrap(), Refusal::RequestFailed)
+}
+
+pub(super) fn unproven_keys(stack: &Stack) -> Verdict {
+    wishing(stack, |wish| wish.key_type = Some(KeyType::Public), Refusal::RequestFailed)?;
+    wishing(stack, |wish| wish.key_type = Some(KeyType::Symmetric), Refusal::RequestFailed)
+}
+
+pub(super) fn lifetime_over(stack: &Stack) -> Verdict {
+    let over = Lifetime { created: None, expires: Some(Millis::now().plus(-1)) };
+    wishing(stack, |wish| wish.lifetime = Some(over), Refusal::InvalidTimeRange)
+}
+
+pub(super) fn one_correlation_twice(stack: &Stack) -> Verdict {
+    let mut auth = stack.auth();
+    let first = stack.submission();
+    let mut second = stack.submission();
+    second.correlation = first.correlation;
+    auth.send(WorkerToAuth::Submit(first))?;
+    auth.send(WorkerToAuth::Submit(second))?;
+    auth.hung_up_on()
+}

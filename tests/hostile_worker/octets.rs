@@ -1,0 +1,252 @@
+//! What no honest worker's library would send: messages of other links, and octets that are no message.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use borsh::BorshSerialize;
+use chancery::sys::channel::Duplex;
+use chancery::sys::places::Place;
+use chancery::wire::evidence::{Refusal, Refused, Vouched};
+use chancery::wire::frame::{DATAGRAM, FRAGMENT, VERSION, encode};
+use chancery::wire::links::{
+    AuthToAudit, AuthToIssuer, AuthToWorker, FailureClass, FromAudit, IssuerToAudit, IssuerToAuth, IssuerToSigner,
+    IssuerToWorker, Mechanism, Scheme, SignerReady, SignerToIssuer, WorkerToAuth, WorkerToIssuer,
+};
+use chancery::wire::order::{
+    Authentication, Confirmation, Failure, Method, NameFormat, Order, Redemption, Release, RequestIntegrity, Subject,
+    TokenType, Voucher,
+};
+use chancery::wire::permit::{Link, PERMITS, Permit};
+use chancery::wire::record::{AuthEntry, IssuerEntry, Outcome, OutcomeResult};
+use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Text, VoucherId};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, send};
+
+use super::PATIENCE;
+use super::handshakes::{handshake, hash};
+use super::peer::Peer;
+use super::stack::{Stack, Verdict, must};
+use super::vouchers::{random_redemption, random_voucher};
+
+/// Every row but `submit`.
+pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 1;
+/// Every row but `redeem` and `handshake`; and `vouched`, whose octets are those of a redemption.
+pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 3;
+/// What [`malformed`] sends.
+pub(super) const MALFORMED: u64 = 13;
+/// What [`bad_texts`] sends.
+pub(super) const BAD_TEXTS: u64 = 5;
+
+type Datagrams = Vec<Vec<u8>>;
+
+/// One message for each row of the permit table, as its honest sender would put it.
+fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
+    fn add(all: &mut Vec<(Link, u8, Datagrams)>, link: Link, message: &impl BorshSerialize) {
+        let datagrams = encode(message);
+        all.push((link, datagrams[0][2], datagrams));
+    }
+    let correlation = Correlation::random();
+    let voucher = VoucherId::random();
+    let key = KeyId::new([0xA5, 0x01]).unwrap();
+    let failure = Failure::NoSuchVoucher;
+    let signature = || Octets::new([7; 256]).unwrap();
+    let token_id = || Text::new("_1").unwrap();
+    let now = Millis::now();
+    let order = Order {
+        correlation,
+        relying_party: Text::new("generic").unwrap(),
+        token_type: TokenType::Saml20,
+        subject: Subject {
+            account: Text::new("alice").unwrap(),
+            name: Text::new("alice@example.com").unwrap(),
+            format: NameFormat::EmailAddress,
+        },
+        claims: List::default(),
+        confirmation: Confirmation::Bearer,
+        not_before: None,
+        latest_expiry: now.plus(600_000),
+        authentication: Authentication { method: Method::Password, instant: now },
+        request: RequestIntegrity::Transport,
+    };
+    let outcome = Outcome { instant: now, correlation, token_id: token_id(), result: OutcomeResult::NotSigned };
+    let refusals = AuthEntry::Refusals {
+        instant: now,
+        source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        count: 1,
+        reason: Text::new("unknown-user").unwrap(),
+        correlation,
+    };
+    let ready = SignerReady {
+        token_serial: Text::new("0").unwrap(),
+        token_label: Text::new("mine").unwrap(),
+        sessions: 2,
+        keys: List::default(),
+    };
+    let release = Release {
+        correlation,
+        token: Octets::new([b'<'; 64]).unwrap(),
+        token_type: TokenType::Saml20,
+        token_id: token_id(),
+        created: now,
+        expires: now,
+    };
+    let mut all = Vec::new();
+    let to = &mut all;
+    add(to, Link::WorkerToAuth, &WorkerToAuth::Submit(stack.submission()));
+    add(to, Link::AuthToWorker, &AuthToWorker::Vouched(Vouched { correlation, voucher }));
+    let refusal = Refusal::BadRequest;
+    add(to, Link::AuthToWorker, &AuthToWorker::Refused(Refused { correlation, refusal }));
+    add(to, Link::WorkerToIssuer, &WorkerToIssuer::Redeem(Redemption { voucher, correlation }));
+    add(to, Link::WorkerToIssuer, &handshake(stack.server(), Scheme::EcdsaP256Sha256, hash(32)));
+    add(to, Link::IssuerToWorker, &IssuerToWorker::Released(release));
+    add(to, Link::IssuerToWorker, &IssuerToWorker::Failed { correlation, failure });
+    add(to, Link::IssuerToWorker, &IssuerToWorker::HandshakeSigned { serial: 1, signature: signature() });
+    add(to, Link::IssuerToWorker, &IssuerToWorker::HandshakeFailed { serial: 1 });
+    let worker = Pid(i32::try_from(std::process::id()).unwrap());
+    add(to, Link::AuthToIssuer, &AuthToIssuer::Lodge(Voucher { id: voucher, worker, order }));
+    add(to, Link::AuthToIssuer, &AuthToIssuer::Withdraw(voucher));
+    add(to, Link::IssuerToAuth, &IssuerToAuth::Lodged(voucher));
+    add(to, Link::IssuerToAuth, &IssuerToAuth::Declined { voucher, failure });
+    add(to, Link::IssuerToAuth, &IssuerToAuth::Redeemed(voucher));
+    let digest = Octets::new([7; 32]).unwrap();
+    let mechanism = Mechanism::RsaPkcs1Sha256;
+    add(to, Link::IssuerToSigner, &IssuerToSigner::Sign { id: 1, key, mechanism, digest });
+    add(to, Link::IssuerToSigner, &IssuerToSigner::Draw { id: 1, length: 32 });
+    add(to, Link::SignerToIssuer, &SignerToIssuer::Ready(ready));
+    add(to, Link::SignerToIssuer, &SignerToIssuer::Signed { id: 1, signature: signature() });
+    add(to, Link::SignerToIssuer, &SignerToIssuer::SignFailed { id: 1, class: FailureClass::Token, rv: 5 });
+    add(to, Link::SignerToIssuer, &SignerToIssuer::Drawn { id: 1, octets: Octets::new([7; 32]).unwrap() });
+    add(to, Link::SignerToIssuer, &SignerToIssuer::Health { usable: false });
+    add(to, Link::IssuerToAudit, &IssuerToAudit::Append { sequence: 1, entry: IssuerEntry::Outcome(outcome) });
+    add(to, Link::AuthToAudit, &AuthToAudit::Append { sequence: 1, entry: refusals });
+    for link in [Link::AuditToIssuer, Link::AuditToAuth] {
+        add(to, link, &FromAudit::Head { entries: 1, last: None });
+        add(to, link, &FromAudit::Durable { sequence: 1 });
+        add(to, link, &FromAudit::NotDurable { sequence: 1 });
+    }
+    let row = |permit: &Permit| all.iter().filter(|(link, tag, _)| (*link, *tag) == (permit.link, permit.tag)).count();
+    let missing: Vec<_> = PERMITS.iter().filter(|permit| row(permit) != 1).collect();
+    assert!(missing.is_empty(), "no message for {missing:?}");
+    all
+}
+
+/// Sends these datagrams on a channel of their own and is hung up on without an answer.
+fn thrown(stack: &Stack, place: Place, datagrams: &[Vec<u8>]) -> Verdict {
+    let channel = stack.channel(place);
+    for datagram in datagrams {
+        loop {
+            match send(channel.as_raw_fd(), datagram, MsgFlags::MSG_NOSIGNAL) {
+                Err(Errno::EAGAIN) => std::thread::sleep(Duration::from_millis(1)),
+                // It need not be read to its end.
+                Ok(_) | Err(Errno::EPIPE | Errno::ECONNRESET) => break,
+                Err(errno) => return Err(errno.to_string()),
+            }
+        }
+    }
+    match place {
+        Place::AuthWorker => Peer::<AuthToWorker, WorkerToAuth>(Duplex::new(channel, Link::AuthToWorker)).hung_up_on(),
+        _ => Peer::<IssuerToWorker, WorkerToIssuer>(Duplex::new(channel, Link::IssuerToWorker)).hung_up_on(),
+    }
+}
+
+pub(super) fn foreign_to_auth(stack: &Stack) -> Verdict {
+    for (link, tag, datagrams) in every_message(stack) {
+        if link != Link::WorkerToAuth {
+            thrown(stack, Place::AuthWorker, &datagrams).map_err(|why| format!("{link:?} {tag}: {why}"))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn foreign_to_issuer(stack: &Stack) -> Verdict {
+    for (link, tag, datagrams) in every_message(stack) {
+        match (link, tag) {
+            (Link::WorkerToIssuer, _) => {}
+            // Two ids, as in a redemption: it is one, of a voucher that nobody lodged.
+            (Link::AuthToWorker, 0) => random_voucher(stack)?,
+            _ => thrown(stack, Place::IssuerWorker, &datagrams).map_err(|why| format!("{link:?} {tag}: {why}"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Around `good`, a message that would be served.
+fn malformed(stack: &Stack, place: Place, good: Vec<u8>, cap: usize) -> Verdict {
+    let with = |change: fn(&mut Vec<u8>)| {
+        let mut datagram = good.clone();
+        change(&mut datagram);
+        vec![datagram]
+    };
+    let mut oversized: Datagrams = Vec::new();
+    let mut left = cap + 1;
+    while left > 0 {
+        let size = left.min(FRAGMENT);
+        left -= size;
+        let mut datagram = vec![VERSION, u8::from(left > 0)];
+        datagram.resize(size + 2, 0);
+        oversized.push(datagram);
+    }
+    let cases: [(&str, Datagrams); MALFORMED as usize] = [
+        ("one octet", vec![vec![VERSION]]),
+        ("version 0", with(|datagram| datagram[0] = 0)),
+        ("version 2", with(|datagram| datagram[0] = 2)),
+        ("a flag that is none", with(|datagram| datagram[1] = 2)),
+        ("all flags", with(|datagram| datagram[1] = 0xFF)),
+        ("nothing behind the header", vec![vec![VERSION, 0]]),
+        ("a short fragment with more to come", with(|datagram| datagram[1] = 1)),
+        ("a tag that is none", with(|datagram| datagram[2] = 0x7F)),
+        ("the last tag", with(|datagram| datagram[2] = 0xFF)),
+        ("an octet too many", with(|datagram| datagram.push(0))),
+        ("an octet too few", with(|datagram| _ = datagram.pop())),
+        ("a datagram too long", vec![vec![VERSION; DATAGRAM + 1]]),
+        ("one octet above the cap", oversized),
+    ];
+    for (name, datagrams) in cases {
+        thrown(stack, place, &datagrams).map_err(|why| format!("{name}: {why}"))?;
+    }
+    Ok(())
+}
+
+pub(super) fn malformed_to_auth(stack: &Stack) -> Verdict {
+    let good = encode(&WorkerToAuth::Submit(stack.submission())).remove(0);
+    malformed(stack, Place::AuthWorker, good, 1024 * 1024)
+}
+
+pub(super) fn malformed_to_issuer(stack: &Stack) -> Verdict {
+    let good = encode(&WorkerToIssuer::Redeem(random_redemption())).remove(0);
+    malformed(stack, Place::IssuerWorker, good, 1024)
+}
+
+/// alice's password under names that no text may be, five octets each.
+pub(super) fn bad_texts(stack: &Stack) -> Verdict {
+    let good = encode(&WorkerToAuth::Submit(stack.submission())).remove(0);
+    let at = good.windows(5).position(|window| window == b"alice").ok_or("no name")?;
+    let names: [&[u8; 5]; BAD_TEXTS as usize] =
+        [b"ali\0e", b"ali\x08e", b"ali\xFFe", b"a\xEF\xBF\xBEe", b"a\xED\xA0\x80e"];
+    for name in names {
+        let mut datagram = good.clone();
+        datagram[at..at + 5].copy_from_slice(name);
+        thrown(stack, Place::AuthWorker, &[datagram]).map_err(|why| format!("{name:?}: {why}"))?;
+    }
+    Ok(())
+}
+
+/// Fragments for as long as somebody takes them.
+pub(super) fn endless(stack: &Stack) -> Verdict {
+    let channel = stack.channel(Place::AuthWorker);
+    let mut fragment = vec![0; DATAGRAM];
+    fragment[..2].copy_from_slice(&[VERSION, 1]);
+    let begun = Instant::now();
+    let mut taken = 0;
+    while begun.elapsed() < PATIENCE {
+        match send(channel.as_raw_fd(), &fragment, MsgFlags::MSG_NOSIGNAL) {
+            Ok(_) => taken += 1,
+            Err(Errno::EAGAIN) => std::thread::sleep(Duration::from_millis(1)),
+            // 1 MiB is sixteen; what the socket's buffer holds comes on top.
+            Err(Errno::EPIPE | Errno::ECONNRESET) => return must(taken < 64, format!("{taken} fragments taken")),
+            Err(errno) => return Err(errno.to_string()),
+        }
+    }
+    Err(format!("still listening after {taken} fragments"))
+}

@@ -212,7 +212,10 @@ fn ten_thousand_idle_connections_do_not_keep_others_out() {
         }
     }
     assert!(held.len() > 900, "{}", held.len());
-    assert_eq!(stage.client().from("127.0.0.2").post(SOAP).status, 200);
+    // The kernel may still be working off the burst, and drop a newcomer's first packet or two.
+    let other = stage.client().from("127.0.0.2");
+    let answer = (0..5).find_map(|_| other.try_post(SOAP).ok());
+    assert_eq!(answer.map(|reply| reply.status), Some(200));
 }
 
 #[test]

@@ -95,6 +95,7 @@ impl House {
 struct Peer<Out> {
     duplex: Duplex<FromAudit, Out>,
     head: u64,
+    last: Option<Millis>,
     sent: u64,
 }
 
@@ -116,9 +117,10 @@ impl Appends<AuthEntry> for AuthToAudit {
 
 impl<Out: borsh::BorshSerialize> Peer<Out> {
     fn connect(path: &Path, link: Link) -> Self {
-        let mut peer = Self { duplex: Duplex::new(Channel::connect(path).unwrap(), link), head: 0, sent: 0 };
+        let mut peer =
+            Self { duplex: Duplex::new(Channel::connect(path).unwrap(), link), head: 0, last: None, sent: 0 };
         match peer.receive() {
-            Ok(FromAudit::Head { entries, .. }) => peer.head = entries,
+            Ok(FromAudit::Head { entries, last }) => (peer.head, peer.last) = (entries, last),
             other => panic!("no head but {other:?}"),
         }
         peer
@@ -253,6 +255,47 @@ fn what_was_sent_comes_back_typed_from_both_peers_in_one_chain() {
     let report = place.verify();
     assert_eq!((report.faults, report.entries, report.private_kept), (0, 3, 2));
     assert_eq!(place.issuer().head, 3);
+}
+
+/// A decision as a hijacked auth sends it, to stop issuer's clock: it was taken at the end of time.
+fn at_the_end_of_time() -> AuthEntry {
+    let AuthEntry::Decision(public, private) = decision() else { panic!("a decision") };
+    let policies = List::new(vec![text("x".repeat(64)); 16]).unwrap();
+    AuthEntry::Decision(Decision { instant: Millis(i64::MAX), policies, ..public }, private)
+}
+
+#[test]
+fn issuers_clock_is_held_to_its_own_entries_whatever_auth_writes() {
+    let place = House::new();
+    let audit = place.start();
+    let mut auth = place.auth();
+    auth.append(at_the_end_of_time());
+    auth.settle();
+    assert_eq!(place.issuer().last, None);
+    let before = Millis::now();
+    let mut issuer = place.issuer();
+    issuer.append(outcome(1));
+    issuer.settle();
+    let after = Millis::now();
+    let held = |place: &House| (before..=after).contains(&place.issuer().last.unwrap());
+    assert!(held(&place));
+    auth.append(at_the_end_of_time());
+    auth.settle();
+    assert!(held(&place));
+    drop(audit);
+    // Out of the file that is open, out of the one before it, and out of one that is further back.
+    for files in 1..=4 {
+        let audit = place.start();
+        assert!(held(&place), "{files} files");
+        let mut auth = place.auth();
+        while !place.file(Kind::Record, files + 1).exists() {
+            (0..64).for_each(|_| drop(auth.append(at_the_end_of_time())));
+            auth.settle();
+        }
+        drop(audit);
+    }
+    let _audit = place.start();
+    assert!(held(&place));
 }
 
 #[test]

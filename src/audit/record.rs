@@ -76,6 +76,7 @@ struct Batch {
     private: Vec<u8>,
     entries: u64,
     head: Hash,
+    /// Of issuer's entries.
     last: Option<Millis>,
 }
 
@@ -146,7 +147,8 @@ impl Record {
         self.entries
     }
 
-    /// Instant of the last durable one.
+    /// Instant of the last durable one of issuer's. Nobody else's clock counts: what auth writes down must
+    /// not be able to stop issuer, which signs nothing while its clock is behind this.
     #[must_use]
     pub fn last(&self) -> Option<Millis> {
         self.last
@@ -165,7 +167,9 @@ impl Record {
     pub fn add(&mut self, origin: Origin, public: Public, private: Option<&Private>) {
         let batch = &mut self.batch;
         let index = batch.entries;
-        batch.last = Some(public.instant());
+        if origin == Origin::Issuer {
+            batch.last = Some(public.instant());
+        }
         let private = private.map(|private| {
             let mut octets = borsh::to_vec(private).expect("bounded types serialise into memory");
             let mut salt = [0; 32];

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use borsh::BorshDeserialize;
 
 use super::files::{Frames, Step, numbers};
-use super::format::{HEADER, Hash, Kind, Leaf, ORIGIN_HEAD, leaf_hash, next_head};
+use super::format::{HEADER, Hash, Kind, Leaf, ORIGIN_HEAD, Origin, leaf_hash, next_head};
 use crate::wire::Millis;
 
 /// Why audit does not open a record.
@@ -56,7 +56,7 @@ pub(super) struct Standing {
     pub(super) entries: u64,
     /// Head of the last one.
     pub(super) head: Hash,
-    /// Instant of the last one.
+    /// Instant of issuer's last one.
     pub(super) last: Option<Millis>,
     /// Length of the last record file, octets.
     pub(super) record_length: u64,
@@ -80,13 +80,21 @@ pub(super) fn recover(directory: &Path) -> Result<Standing, OpenError> {
         number = previous;
     }
     let mut standing = walk(directory, number)?;
-    if let Some(previous) = found.pop().filter(|previous| previous + 1 == number) {
+    if let Some(previous) = found.pop_if(|previous| *previous + 1 == number) {
         let before = walk_quickly(directory, previous)?;
         let header = Frames::open(directory, Kind::Record, number).map_err(io)?.header();
         if header.is_none_or(|header| (header.first, header.head) != (before.entries, before.head)) {
             return Err(OpenError::Damaged { file: Kind::Record.file(number), entry: before.entries, offset: 0 });
         }
         standing.last = standing.last.or(before.last);
+        // auth alone may have filled whole files; issuer's clock is held to what it wrote before them.
+        let mut first = previous;
+        while standing.last.is_none()
+            && let Some(earlier) = found.pop_if(|earlier| *earlier + 1 == first)
+        {
+            standing.last = walk_quickly(directory, earlier)?.last;
+            first = earlier;
+        }
     }
     standing.private_length = private(directory, number, standing.entries).map_err(io)?;
     Ok(standing)
@@ -133,7 +141,9 @@ fn walk(directory: &Path, number: u32) -> Result<Standing, OpenError> {
                     return Err(damaged(entries, offset));
                 }
                 entries += 1;
-                last = Some(leaf.public.instant());
+                if leaf.origin == Origin::Issuer {
+                    last = Some(leaf.public.instant());
+                }
             }
             Step::End => break,
             Step::Torn => {
@@ -154,18 +164,20 @@ fn walk_quickly(directory: &Path, number: u32) -> Result<Standing, OpenError> {
     let mut frames = Frames::open(directory, Kind::Record, number).map_err(io)?;
     let damaged = |entry, offset| OpenError::Damaged { file: file.clone(), entry, offset };
     let header = frames.header().ok_or_else(|| damaged(0, 0))?;
-    let (mut entries, mut final_frame) = (header.first, None);
+    let (mut entries, mut head, mut of_issuer) = (header.first, header.head, None);
     while let Step::Frame(frame) = frames.step().map_err(io)? {
+        let parts = frame.split_last_chunk::<32>().zip(Origin::deserialize(&mut &frame[..]).ok());
+        let ((_, stored), origin) = parts.ok_or_else(|| damaged(entries, frames.offset()))?;
+        head = *stored;
+        if origin == Origin::Issuer {
+            of_issuer = Some((entries, frame));
+        }
         entries += 1;
-        final_frame = Some(frame);
     }
-    let (mut head, mut last) = (header.head, None);
-    if let Some(frame) = final_frame {
-        let parts = frame.split_last_chunk::<32>().and_then(|(public, stored)| {
-            Leaf::try_from_slice(public).ok().map(|leaf| (*stored, leaf.public.instant()))
-        });
-        let (stored, instant) = parts.ok_or_else(|| damaged(entries - 1, frames.offset()))?;
-        (head, last) = (stored, Some(instant));
+    let mut last = None;
+    if let Some((entry, frame)) = of_issuer {
+        let leaf = frame.split_last_chunk::<32>().and_then(|(public, _)| Leaf::try_from_slice(public).ok());
+        last = Some(leaf.ok_or_else(|| damaged(entry, frames.offset()))?.public.instant());
     }
     Ok(Standing { number: Some(number), entries, head, last, record_length: frames.offset(), private_length: None })
 }

@@ -1,6 +1,7 @@
 //! Vouchers between lodging and redemption. Each is good once, for seconds, over a channel of the worker it
 //! was made for and under the request it was made for; whoever gets one of these wrong breaks the protocol
-//! and the voucher is burnt. They outlive auth's channel (its work is done) and die with the worker's.
+//! and the voucher is burnt. They outlive auth's channel (its work is done) and die with the worker's. A
+//! worker that comes too late, for one that was burnt by somebody else, has done nothing wrong.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ pub(super) enum Lodged {
 /// What redemption came to, other than an order.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NotRedeemed {
-    /// Never lodged here, or run out.
+    /// Never lodged here, run out, or burnt by no doing of the worker's.
     NoSuchVoucher,
     /// No honest worker does that.
     Violation(Violation),
@@ -39,6 +40,8 @@ struct Held {
     worker: Peer,
     /// None once it is spent: the name is kept until it would have run out, so that it stays spent.
     order: Option<Box<Order>>,
+    /// Its worker has put it in, rightly or not. It could not know that it was burnt otherwise.
+    redeemed: bool,
 }
 
 /// The vouchers.
@@ -79,7 +82,8 @@ impl Vouchers {
             return Ok(Lodged::Full);
         }
         *of_worker += 1;
-        self.held.insert(voucher.id, Held { worker: voucher.worker, order: Some(Box::new(voucher.order)) });
+        let held = Held { worker: voucher.worker, order: Some(Box::new(voucher.order)), redeemed: false };
+        self.held.insert(voucher.id, held);
         self.ends.push_back((now + self.life, voucher.id));
         Ok(Lodged::Taken)
     }
@@ -89,12 +93,18 @@ impl Vouchers {
         self.expire(now);
         let held = self.held.get_mut(&redemption.voucher).ok_or(NotRedeemed::NoSuchVoucher)?;
         let violation = |rule| Err(NotRedeemed::Violation(Violation::Rule(rule)));
-        let Some(order) = held.order.take() else { return violation("voucher redeemed twice") };
-        let owner = held.worker;
-        self.one_less(owner);
+        let (owner, order) = (held.worker, held.order.take());
+        let again = owner == worker && std::mem::replace(&mut held.redeemed, true);
+        if order.is_some() {
+            self.one_less(owner);
+        }
         if owner != worker {
             return violation("voucher of another worker");
         }
+        if again {
+            return violation("voucher redeemed twice");
+        }
+        let order = order.ok_or(NotRedeemed::NoSuchVoucher)?;
         if order.correlation != redemption.correlation {
             return violation("voucher of another request");
         }
@@ -174,11 +184,12 @@ mod tests {
         let mut vouchers = Vouchers::new(Duration::from_secs(5));
         let redemption = voucher(&mut vouchers, now);
         assert!(matches!(vouchers.redeem(&redemption, Peer(42), now), Err(NotRedeemed::Violation(_))));
-        assert!(vouchers.redeem(&redemption, WORKER, now).is_err());
+        assert_eq!(vouchers.redeem(&redemption, WORKER, now), Err(NotRedeemed::NoSuchVoucher));
         let redemption = voucher(&mut vouchers, now);
         let wrong = Redemption { voucher: redemption.voucher, correlation: Correlation::random() };
         assert!(matches!(vouchers.redeem(&wrong, WORKER, now), Err(NotRedeemed::Violation(_))));
-        assert!(vouchers.redeem(&redemption, WORKER, now).is_err());
+        assert!(matches!(vouchers.redeem(&redemption, WORKER, now), Err(NotRedeemed::Violation(_))));
+        assert!(vouchers.of_worker.is_empty());
     }
 
     #[test]
@@ -192,14 +203,30 @@ mod tests {
     }
 
     #[test]
-    fn vouchers_die_with_their_worker_and_at_auths_wish() {
+    fn vouchers_die_with_their_worker_and_at_auths_wish_and_to_come_too_late_is_no_breach() {
         let now = Instant::now();
         let mut vouchers = Vouchers::new(Duration::from_secs(5));
         let (one, other) = (voucher(&mut vouchers, now), voucher(&mut vouchers, now));
+        let spent = voucher(&mut vouchers, now);
+        assert!(vouchers.redeem(&spent, WORKER, now).is_ok());
         vouchers.withdraw(one.voucher);
-        assert!(vouchers.redeem(&one, WORKER, now).is_err());
+        vouchers.withdraw(spent.voucher);
         vouchers.bereave(WORKER);
-        assert!(vouchers.redeem(&other, WORKER, now).is_err());
+        for late in [one, other] {
+            assert_eq!(vouchers.redeem(&late, WORKER, now), Err(NotRedeemed::NoSuchVoucher));
+            assert!(matches!(vouchers.redeem(&late, WORKER, now), Err(NotRedeemed::Violation(_))));
+        }
+        assert!(matches!(vouchers.redeem(&spent, WORKER, now), Err(NotRedeemed::Violation(_))));
+    }
+
+    #[test]
+    fn a_burnt_voucher_of_another_worker_is_still_a_breach() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        let redemption = voucher(&mut vouchers, now);
+        vouchers.withdraw(redemption.voucher);
+        assert!(matches!(vouchers.redeem(&redemption, Peer(42), now), Err(NotRedeemed::Violation(_))));
+        assert_eq!(vouchers.redeem(&redemption, WORKER, now), Err(NotRedeemed::NoSuchVoucher));
     }
 
     #[test]

@@ -286,7 +286,7 @@ pub enum FromAudit {
     Head {
         /// Number of entries so far.
         entries: u64,
-        /// The instant of the last one.
+        /// The instant of the last one of issuer's, whose clock may not be behind it.
         last: Option<Millis>,
     },
     /// Every entry up to this sequence is on disk.

@@ -66,15 +66,11 @@ const CASES: &[Case] = &[
     ),
     (
         "a voucher of another process is a breach, and burnt",
-        Leaves::Violations(TO_ISSUER, 2),
+        Leaves::Violations(TO_ISSUER, 1),
         vouchers::voucher_of_another_worker,
     ),
     ("a voucher that ran out buys nothing", Leaves::Nothing, vouchers::voucher_run_out),
-    (
-        "a voucher goes with the channel it was proven on",
-        Leaves::Violations(TO_ISSUER, 1),
-        vouchers::voucher_after_its_channel,
-    ),
+    ("a voucher goes with the channel it was proven on", Leaves::Nothing, vouchers::voucher_after_its_channel),
     ("no other key completes a handshake", Leaves::Violations(TO_ISSUER, 10), handshakes::handshake_with_other_keys),
     ("no other octets pass as a handshake", Leaves::Violations(TO_ISSUER, 11), handshakes::handshake_of_no_kind),
     (

@@ -152,6 +152,29 @@ fn what_audit_measures_is_scraped_with_help_and_type() {
 }
 
 #[test]
+fn nobody_speaks_for_a_process_that_lives_and_its_successor_does() {
+    let house = House::new();
+    let _exporter = house.exporter();
+    let audit = house.audit();
+    let ready = "chancery_ready{process=\"audit\"} 1\n";
+    eventually("audit's own word", || house.metrics().contains(ready).then_some(()));
+    // Longer than any silence that gives a name away: it is not silent.
+    for _ in 0..20 {
+        house.send("audit", false);
+        let text = house.metrics();
+        assert!(text.contains(ready) && !text.contains("process=\"audit\",why="), "{text}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let refused = "chancery_exporter_refused_total{process=\"exporter\"} 20\n";
+    eventually("all were counted", || house.metrics().contains(refused).then_some(()));
+    audit.end(Signal::SIGKILL);
+    eventually("the successor's word", || {
+        house.send("audit", false);
+        house.metrics().contains("chancery_ready{process=\"audit\"} 0\n").then_some(())
+    });
+}
+
+#[test]
 fn one_family_of_two_processes_stands_once_and_values_are_escaped() {
     let house = House::new();
     let _exporter = house.exporter();

@@ -13,6 +13,7 @@ mod policy;
 mod pool;
 mod reason;
 mod record;
+mod share;
 mod strangers;
 mod throttle;
 mod timestamp;
@@ -39,6 +40,7 @@ use self::office::Office;
 use self::password::Passwords;
 use self::pool::Pool;
 use self::record::Record;
+use self::share::Share;
 use self::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
 use crate::config::beneath::Directory;
@@ -142,7 +144,7 @@ async fn serve(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopping) = watch::channel(false);
     let mut workers: JoinSet<Peer> = JoinSet::new();
-    let mut open: HashMap<Peer, usize> = HashMap::new();
+    let mut open: HashMap<Peer, (usize, Share)> = HashMap::new();
     let (mut accepted, mut refused) = (0, 0_u64);
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let listener = listening(listener)?;
@@ -154,13 +156,15 @@ async fn serve(
                 let mut readable = readable?;
                 while let Some(channel) = listener.get_ref().accept()? {
                     let peer = channel.peer();
-                    if workers.len() >= WORKERS || open.get(&peer).is_some_and(|count| *count >= OF_ONE) {
+                    if workers.len() >= WORKERS || open.get(&peer).is_some_and(|(count, _)| *count >= OF_ONE) {
                         refused += 1;
                         continue;
                     }
                     accepted += 1;
-                    *open.entry(peer).or_default() += 1;
-                    let served = worker::serve(office.clone(), channel, ChannelNumber(accepted), stopping.clone());
+                    let (count, share) = open.entry(peer).or_insert_with(|| (0, Share::new()));
+                    *count += 1;
+                    let number = ChannelNumber(accepted);
+                    let served = worker::serve(office.clone(), channel, number, share.clone(), stopping.clone());
                     workers.spawn(async move {
                         served.await;
                         peer
@@ -171,11 +175,11 @@ async fn serve(
             Some(ended) = workers.join_next(), if !workers.is_empty() => {
                 // Panics abort the process and nobody cancels these tasks: each ends with its peer.
                 if let Ok(peer) = ended
-                    && let Entry::Occupied(mut count) = open.entry(peer)
+                    && let Entry::Occupied(mut of_peer) = open.entry(peer)
                 {
-                    *count.get_mut() -= 1;
-                    if *count.get() == 0 {
-                        count.remove();
+                    of_peer.get_mut().0 -= 1;
+                    if of_peer.get().0 == 0 {
+                        of_peer.remove();
                     }
                 }
             }

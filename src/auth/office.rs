@@ -77,7 +77,7 @@ impl Office {
         let correlation = submission.correlation;
         let source = submission.source;
         let config = self.config();
-        let lodged = match self.decide(&config, submission).await {
+        let lodged = match self.decide(&config, peer, submission).await {
             Outcome::Order(order) => self.lodge(&config, peer, number, *order).await,
             Outcome::Known(reason) => Err(reason),
             Outcome::Stranger(reason) => {
@@ -94,7 +94,7 @@ impl Office {
         }
     }
 
-    async fn decide(&self, config: &Auth, submission: Submission) -> Outcome {
+    async fn decide(&self, config: &Auth, worker: Peer, submission: Submission) -> Outcome {
         let Submission { correlation, endpoint, source, timestamp, evidence, wish } = submission;
         if let Err(reason) = timestamp::judge(&config.timestamp, timestamp, Millis::now()) {
             return Outcome::Stranger(reason);
@@ -103,7 +103,7 @@ impl Office {
             return Outcome::Stranger(Reason::Endpoint);
         }
         let Evidence::Password { username, password } = evidence;
-        let account = self.passwords.verify(config, &username, password, source).await;
+        let account = self.passwords.verify(config, &username, password, (worker, source)).await;
         self.count(&account);
         let account = match account {
             Ok(account) => account,

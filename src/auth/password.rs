@@ -16,7 +16,7 @@ use super::throttle::{Exhausted, Throttle};
 use crate::config::auth::users::{Account, Hash};
 use crate::config::auth::{Auth, PasswordRules};
 use crate::metrics::{IntCounter, IntCounterVec};
-use crate::wire::{Secret, Text};
+use crate::wire::{Peer, Secret, Text};
 
 type Mac = [u8; 32];
 
@@ -70,7 +70,8 @@ impl Passwords {
         state.generation += 1;
     }
 
-    /// Gives the account when the password is its own and it may be used.
+    /// Gives the account when the password is its own and it may be used. The guess counts against the worker
+    /// it came through and against the client's address.
     ///
     /// # Errors
     /// [`Reason::UnknownUser`], [`Reason::WrongPassword`], [`Reason::Disabled`] and [`Reason::Throttled`],
@@ -80,14 +81,14 @@ impl Passwords {
         config: &'a Auth,
         username: &Text<256>,
         password: Secret<1024>,
-        source: IpAddr,
+        (worker, source): (Peer, IpAddr),
     ) -> Result<&'a Account, Reason> {
         let account = config.users.find(username);
         let hash = account.map_or(&config.users.dummy, |account| &account.hash);
         // Only a usable account's success is ever remembered, so a memory cannot answer for any other.
         let usable = account.is_some_and(|account| !account.disabled) & !password.expose().is_empty();
         let mac = self.mac(username, &password, hash);
-        let right = match self.flight(config, mac, usable, username, hash, password, source)? {
+        let right = match self.flight(config, mac, usable, username, hash, password, (worker, source))? {
             Flight::Landed => true,
             Flight::Under(mut way) => {
                 let landed = way.wait_for(Option::is_some).await;
@@ -111,7 +112,7 @@ impl Passwords {
         username: &str,
         hash: &Hash,
         password: Secret<1024>,
-        source: IpAddr,
+        (worker, source): (Peer, IpAddr),
     ) -> Result<Flight, Reason> {
         let (rules, memory) = (config.throttle, config.password);
         let now = Instant::now();
@@ -135,7 +136,7 @@ impl Passwords {
         }
         let (landing, way) = watch::channel(None);
         let (shared, hash, generation) = (self.state.clone(), hash.clone(), state.generation);
-        let submitted = self.pool.submit(move || {
+        let submitted = self.pool.submit(worker, move || {
             let right = hash.fits(password.expose());
             drop(password);
             let mut state = lock(&shared);

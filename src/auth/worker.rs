@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::office::Office;
+use super::share::Share;
 use super::vouchers::ChannelNumber;
 use crate::sys::channel::{Channel, Closed, Duplex};
 use crate::sys::channel_async::carry;
@@ -26,6 +27,7 @@ pub(super) async fn serve(
     office: Arc<Office>,
     channel: Channel,
     number: ChannelNumber,
+    share: Share,
     mut stopping: watch::Receiver<bool>,
 ) {
     let duplex = Duplex::<WorkerToAuth, AuthToWorker>::new(channel, Link::WorkerToAuth);
@@ -36,9 +38,12 @@ pub(super) async fn serve(
     info!(event = "worker-connected", peer = peer.0);
     let mut work: JoinSet<(Correlation, AuthToWorker)> = JoinSet::new();
     let mut under_way: HashSet<Correlation> = HashSet::new();
+    let mut of_worker = share.watch();
     let mut broken = None;
     loop {
-        let room = work.len() < office.config().limits.in_flight_per_worker;
+        let limit = office.config().limits.in_flight_per_worker;
+        // Answers of this channel that were not fetched yet count too.
+        let room = work.len() < limit && *of_worker.borrow_and_update() < limit;
         tokio::select! {
             message = incoming.recv(), if room => match message {
                 None => break,
@@ -47,8 +52,9 @@ pub(super) async fn serve(
                         broken = Some(Violation::Rule("two requests under way with one correlation id"));
                         break;
                     }
-                    let office = office.clone();
+                    let (office, begun) = (office.clone(), share.begin());
                     work.spawn(async move {
+                        let _until_answered = begun;
                         (submission.correlation, office.answer(peer, number, submission).await)
                     });
                 }
@@ -61,6 +67,8 @@ pub(super) async fn serve(
                     break;
                 }
             }
+            // Another channel of the same worker made room: look again.
+            Ok(()) = of_worker.changed(), if !room => {}
             () = stopped(&mut stopping) => {
                 while let Some(Ok((_, answer))) = work.join_next().await {
                     let _gone = outgoing.try_send(answer);

@@ -1,11 +1,13 @@
 //! The last snapshot of each process, and what follows from them: is the service ready? A process that falls
-//! silent is first not ready, then forgotten. Whatever could not stand in an exposition is not taken.
+//! silent is first not ready, then forgotten. Whatever could not stand in an exposition is not taken, and a name
+//! belongs to the process that used it first, for as long as it goes on using it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use borsh::BorshDeserialize;
 
+use crate::wire::Peer;
 use crate::wire::snapshot::Snapshot;
 
 /// Processes kept at most. More than this no appliance has.
@@ -14,41 +16,70 @@ const PROCESSES: usize = 64;
 const FRESH: Duration = Duration::from_secs(5);
 /// A process that was silent this long is forgotten.
 const KEPT: Duration = Duration::from_secs(15);
+/// A name whose process was silent this long may be another's: one that was restarted has a new process id. An
+/// honest process speaks once a second.
+const OWNED: Duration = Duration::from_secs(3);
 /// One process of each is needed to issue.
 const NEEDED: [&str; 5] = ["worker", "auth", "issuer", "audit", "signer"];
 
 /// Snapshots by process.
 #[derive(Debug, Default)]
-pub(super) struct Board(BTreeMap<String, (Snapshot, Instant)>);
+pub(super) struct Board(BTreeMap<String, Kept>);
+
+#[derive(Debug)]
+struct Kept {
+    snapshot: Snapshot,
+    seen: Instant,
+    sender: Peer,
+}
+
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is on the board.
+    Taken,
+    /// It is no snapshot, or of one process too many.
+    Malformed,
+    /// Its name is another process's, or nobody knows whose it is.
+    Refused,
+}
 
 impl Board {
-    /// Takes a datagram; false when it is no snapshot, or one process too many.
-    pub(super) fn take(&mut self, datagram: &[u8], now: Instant) -> bool {
-        let Ok(snapshot) = Snapshot::try_from_slice(datagram) else { return false };
-        let room = self.0.len() < PROCESSES || self.0.contains_key(snapshot.process.as_str());
-        let taken = room && showable(&snapshot);
-        if taken {
-            self.0.insert(snapshot.process.to_string(), (snapshot, now));
+    /// Takes a datagram of that sender.
+    pub(super) fn take(&mut self, datagram: &[u8], sender: Peer, now: Instant) -> Taken {
+        let Ok(snapshot) = Snapshot::try_from_slice(datagram) else { return Taken::Malformed };
+        if !showable(&snapshot) {
+            return Taken::Malformed;
         }
-        taken
+        let owner = self.0.get(snapshot.process.as_str());
+        let foreign = owner.is_some_and(|kept| kept.sender != sender && now.duration_since(kept.seen) < OWNED);
+        // 0 is a process the kernel has no number for here: any number of processes could be that one.
+        if sender.0 <= 0 || foreign {
+            return Taken::Refused;
+        }
+        if owner.is_none() && self.0.len() >= PROCESSES {
+            return Taken::Malformed;
+        }
+        self.0.insert(snapshot.process.to_string(), Kept { snapshot, seen: now, sender });
+        Taken::Taken
     }
 
     /// Forgets who is silent.
     pub(super) fn forget(&mut self, now: Instant) {
-        self.0.retain(|_, (_, seen)| now.duration_since(*seen) < KEPT);
+        self.0.retain(|_, kept| now.duration_since(kept.seen) < KEPT);
     }
 
     /// What is kept, in order of process.
     pub(super) fn snapshots(&self) -> impl Iterator<Item = &Snapshot> {
-        self.0.values().map(|(snapshot, _)| snapshot)
+        self.0.values().map(|kept| &kept.snapshot)
     }
 
     /// Roles of which no process is ready: none when the service is.
     pub(super) fn missing(&self, now: Instant) -> Vec<&'static str> {
         let ready = |role: &str| {
-            self.0.iter().any(|(name, (snapshot, seen))| {
+            self.0.iter().any(|(name, kept)| {
                 let role_of = name.split_once('@').map_or(name.as_str(), |(role, _)| role);
-                role_of == role && snapshot.ready && now.duration_since(*seen) <= FRESH
+                role_of == role && kept.snapshot.ready && now.duration_since(kept.seen) <= FRESH
             })
         };
         NEEDED.into_iter().filter(|role| !ready(role)).collect()
@@ -80,6 +111,9 @@ pub(super) mod tests {
     use crate::wire::snapshot::{Family, FamilyKind, Label, Sample};
     use crate::wire::{List, Text};
 
+    pub(in super::super) const ONE: Peer = Peer(11);
+    const OTHER: Peer = Peer(12);
+
     pub(in super::super) fn snapshot(process: &str, ready: bool, labels: &[(&str, &str)]) -> Vec<u8> {
         let labels: Vec<Label> = labels
             .iter()
@@ -101,22 +135,22 @@ pub(super) mod tests {
         let (mut board, start) = (Board::default(), Instant::now());
         assert_eq!(board.missing(start), NEEDED);
         for process in ["worker@2", "auth", "issuer", "audit", "signer@1"] {
-            assert!(board.take(&snapshot(process, false, &[]), start));
+            assert_eq!(board.take(&snapshot(process, false, &[]), ONE, start), Taken::Taken);
             assert!(board.missing(start).contains(&process.split('@').next().unwrap()));
-            assert!(board.take(&snapshot(process, true, &[]), start));
+            assert_eq!(board.take(&snapshot(process, true, &[]), ONE, start), Taken::Taken);
         }
         assert!(board.missing(start).is_empty());
-        assert!(board.take(&snapshot("audit", false, &[]), start));
+        assert_eq!(board.take(&snapshot("audit", false, &[]), ONE, start), Taken::Taken);
         assert_eq!(board.missing(start), ["audit"]);
-        assert!(board.take(&snapshot("audit", true, &[]), start + Duration::from_secs(3)));
+        assert_eq!(board.take(&snapshot("audit", true, &[]), ONE, start + Duration::from_secs(3)), Taken::Taken);
         assert_eq!(board.missing(start + Duration::from_secs(6)), ["worker", "auth", "issuer", "signer"]);
     }
 
     #[test]
     fn who_is_silent_is_forgotten() {
         let (mut board, start) = (Board::default(), Instant::now());
-        board.take(&snapshot("auth", true, &[]), start);
-        board.take(&snapshot("audit", true, &[]), start + Duration::from_secs(10));
+        board.take(&snapshot("auth", true, &[]), ONE, start);
+        board.take(&snapshot("audit", true, &[]), ONE, start + Duration::from_secs(10));
         board.forget(start + Duration::from_secs(16));
         assert_eq!(board.snapshots().map(|snapshot| snapshot.process.to_string()).collect::<Vec<_>>(), ["audit"]);
     }
@@ -125,14 +159,38 @@ pub(super) mod tests {
     fn what_could_not_be_shown_is_not_taken() {
         let (mut board, now) = (Board::default(), Instant::now());
         for labels in [&[("process", "auth")], &[("1x", "y")], &[("a b", "y")], &[("", "y")]] {
-            assert!(!board.take(&snapshot("auth", true, labels), now), "{labels:?}");
+            assert_eq!(board.take(&snapshot("auth", true, labels), ONE, now), Taken::Malformed, "{labels:?}");
         }
-        assert!(!board.take(b"garbage", now));
-        assert!(!board.take(&snapshot("", true, &[]), now));
+        assert_eq!(board.take(b"garbage", ONE, now), Taken::Malformed);
+        assert_eq!(board.take(&snapshot("", true, &[]), ONE, now), Taken::Malformed);
         for number in 0..PROCESSES {
-            assert!(board.take(&snapshot(&format!("worker@{number}"), true, &[]), now));
+            assert_eq!(board.take(&snapshot(&format!("worker@{number}"), true, &[]), ONE, now), Taken::Taken);
         }
-        assert!(!board.take(&snapshot("auth", true, &[]), now));
-        assert!(board.take(&snapshot("worker@3", true, &[]), now));
+        assert_eq!(board.take(&snapshot("auth", true, &[]), ONE, now), Taken::Malformed);
+        assert_eq!(board.take(&snapshot("worker@3", true, &[]), ONE, now), Taken::Taken);
+    }
+
+    #[test]
+    fn a_name_is_its_first_senders_until_that_one_is_silent() {
+        let (mut board, start) = (Board::default(), Instant::now());
+        let after = |millis| start + Duration::from_millis(millis);
+        let (honest, lie) = (snapshot("issuer", true, &[]), snapshot("issuer", false, &[]));
+        assert_eq!(board.take(&honest, ONE, start), Taken::Taken);
+        for second in 0..20 {
+            assert_eq!(board.take(&lie, OTHER, after(second * 1000 + 900)), Taken::Refused);
+            assert_eq!(board.take(&honest, ONE, after(second * 1000 + 1000)), Taken::Taken);
+        }
+        assert!(board.snapshots().all(|snapshot| snapshot.ready));
+        // It was restarted: the new process id has the name as soon as the old one has not spoken for a while.
+        assert_eq!(board.take(&honest, OTHER, after(22_900)), Taken::Refused);
+        assert_eq!(board.take(&honest, OTHER, after(23_100)), Taken::Taken);
+        assert_eq!(board.take(&lie, ONE, after(23_200)), Taken::Refused);
+    }
+
+    #[test]
+    fn a_sender_nobody_knows_has_no_name() {
+        let mut board = Board::default();
+        assert_eq!(board.take(&snapshot("auth", true, &[]), Peer(0), Instant::now()), Taken::Refused);
+        assert_eq!(board.snapshots().count(), 0);
     }
 }

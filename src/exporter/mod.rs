@@ -17,14 +17,21 @@ use crate::sandbox;
 use crate::sys::listen::Inherited;
 use crate::sys::log;
 use crate::sys::notify::Notifier;
-use board::Board;
+use board::{Board, Taken};
+use intake::Intake;
 
 mod board;
 mod http;
+mod intake;
 mod text;
 
-/// Octets of the largest datagram a stock kernel carries.
-const DATAGRAM: usize = 212_992;
+/// Counters of this process.
+#[derive(Debug)]
+struct Counters {
+    received: IntCounter,
+    malformed: IntCounter,
+    refused: IntCounter,
+}
 
 /// Inherits, locks down, says ready, loops.
 #[must_use]
@@ -43,31 +50,36 @@ fn serve() -> Result<(), Box<dyn Error>> {
     sandbox::begin()?;
     let mut inherited = Inherited::take()?;
     let snapshots = UnixDatagram::from(inherited.one("metrics")?);
+    intake::name_senders(&snapshots)?;
     let listeners = inherited.all("http");
     if listeners.is_empty() {
         return Err("no inherited listener is named \"http\"".into());
     }
     let notifier = Notifier::open();
     let metrics = Metrics::new("exporter");
-    let received = metrics.counter("chancery_exporter_snapshots_total", "Snapshots received.");
-    let malformed = metrics.counter("chancery_exporter_malformed_total", "Datagrams that were no snapshot.");
+    let counters = Counters {
+        received: metrics.counter("chancery_exporter_snapshots_total", "Snapshots received."),
+        malformed: metrics.counter("chancery_exporter_malformed_total", "Datagrams that were no snapshot."),
+        refused: metrics.counter(
+            "chancery_exporter_refused_total",
+            "Snapshots under the name of another process: a few follow a restart, many are a lie.",
+        ),
+    };
     let locked = sandbox::lock_down(sandbox::Role::Exporter, &sandbox::Grants::default())?;
     tracing::info!(event = "ready", sandbox = %locked);
     metrics.report(Arc::new(AtomicBool::new(true)));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(run(snapshots, listeners, notifier, received, malformed))
+    runtime.block_on(run(snapshots, listeners, notifier, &counters))
 }
 
 async fn run(
     snapshots: UnixDatagram,
     listeners: Vec<OwnedFd>,
     notifier: Notifier,
-    received: IntCounter,
-    malformed: IntCounter,
+    counters: &Counters,
 ) -> Result<(), Box<dyn Error>> {
     let board = Arc::new(Mutex::new(Board::default()));
-    snapshots.set_nonblocking(true)?;
-    let snapshots = tokio::net::UnixDatagram::from_std(snapshots)?;
+    let mut intake = Intake::new(snapshots)?;
     for listener in listeners {
         let listener = std::net::TcpListener::from(listener);
         listener.set_nonblocking(true)?;
@@ -76,19 +88,26 @@ async fn run(
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut second = tokio::time::interval(std::time::Duration::from_secs(1));
     notifier.ready();
-    let mut buffer = vec![0; DATAGRAM];
+    let mut refused = 0_u64;
     loop {
         tokio::select! {
-            length = snapshots.recv(&mut buffer) => {
-                let octets = buffer.get(..length?).unwrap_or_default();
-                if board.lock().expect("no holder panics").take(octets, Instant::now()) {
-                    received.inc();
-                } else {
-                    malformed.inc();
+            datagram = intake.next() => {
+                let (sender, octets) = datagram?;
+                match board.lock().expect("no holder panics").take(octets, sender, Instant::now()) {
+                    Taken::Taken => counters.received.inc(),
+                    Taken::Malformed => counters.malformed.inc(),
+                    Taken::Refused => {
+                        counters.refused.inc();
+                        refused += 1;
+                    }
                 }
             }
             _ = second.tick() => {
                 board.lock().expect("no holder panics").forget(Instant::now());
+                if refused > 0 {
+                    let count = std::mem::take(&mut refused);
+                    tracing::warn!(event = "snapshots-refused", count, why = "the name is another process's");
+                }
                 notifier.alive();
             }
             _ = terminate.recv() => break,

@@ -79,7 +79,8 @@ fn escape(out: &mut String, text: &str, quoted: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::board::tests::snapshot;
+    use super::super::board::Taken;
+    use super::super::board::tests::{ONE, snapshot};
     use super::*;
     use std::time::Instant;
 
@@ -87,7 +88,8 @@ mod tests {
     fn families_stand_once_with_the_samples_of_every_process_escaped() {
         let mut board = Board::default();
         for process in ["auth", "worker@1"] {
-            assert!(board.take(&snapshot(process, process == "auth", &[("why", "a \"b\\\nc")]), Instant::now()));
+            let datagram = snapshot(process, process == "auth", &[("why", "a \"b\\\nc")]);
+            assert_eq!(board.take(&datagram, ONE, Instant::now()), Taken::Taken);
         }
         let wanted = "# HELP chancery_ready Says the process that it is ready?\n\
             # TYPE chancery_ready gauge\n\

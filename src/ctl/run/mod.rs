@@ -107,7 +107,7 @@ fn start(args: Args) -> io::Result<ExitCode> {
     let programs = fleet::programs()?;
     forget(args.ready_file.as_deref())?;
     let metrics = tcp(Ipv4Addr::LOCALHOST.into(), args.metrics_port.unwrap_or(if args.demo { 0 } else { 9464 }))?;
-    let service = if args.demo { demo::prepare(&args, &programs)? } else { configured(&args)? };
+    let service = if args.demo { demo::prepare(&args)? } else { configured(&args)? };
     let mut news = service.news;
     news.metrics = format!("http://{}/metrics", metrics.local_addr()?);
     let runtime = Runtime::make()?;

@@ -58,7 +58,7 @@ pub(super) fn write_softhsm_configuration(layout: &Layout) -> io::Result<()> {
 }
 
 /// Makes PIN, token, keys and certificates; `assertion` is what tokens are signed with.
-pub(super) fn make(layout: &Layout, programs: &Path, assertion: Algorithm) -> io::Result<Vec<Key>> {
+pub(super) fn make(layout: &Layout, assertion: Algorithm) -> io::Result<Vec<Key>> {
     if !layout.module.exists() {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
@@ -72,7 +72,7 @@ pub(super) fn make(layout: &Layout, programs: &Path, assertion: Algorithm) -> io
     let officer = layout.root.join("so-pin");
     write_whole(&officer, format!("{}\n", secret()?.as_str()).as_bytes(), 0o600)?;
     configuration::write_signer(layout, &[])?;
-    let ceremony = Ceremony { layout, programs };
+    let ceremony = Ceremony { layout };
     ceremony.hold(&["token", "init", "--label", LABEL, "--so-pin-file", &officer.display().to_string()])?;
     let keys = keys(layout);
     // One ceremony for all, so that nobody waits for five logins.
@@ -109,13 +109,13 @@ pub(super) fn keys(layout: &Layout) -> Vec<Key> {
 
 struct Ceremony<'a> {
     layout: &'a Layout,
-    programs: &'a Path,
 }
 
 impl Ceremony<'_> {
     /// Runs one command of the ceremony on the demo's configuration.
     fn hold(&self, words: &[&str]) -> io::Result<()> {
-        let output = Command::new(self.programs.join("chancery"))
+        // This program itself: packages put it elsewhere than the daemons.
+        let output = Command::new(std::env::current_exe()?)
             .args(words)
             .arg("--config")
             .arg(self.layout.config())

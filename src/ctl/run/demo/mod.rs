@@ -82,7 +82,7 @@ impl Layout {
 }
 
 /// Makes what is missing and gives the service to run.
-pub(super) fn prepare(args: &Args, programs: &Path) -> io::Result<Service> {
+pub(super) fn prepare(args: &Args) -> io::Result<Service> {
     private(&args.directory)?;
     let module = args.module.clone().unwrap_or_else(custody::module);
     let layout = Layout { root: fs::canonicalize(&args.directory)?, module };
@@ -90,12 +90,12 @@ pub(super) fn prepare(args: &Args, programs: &Path) -> io::Result<Service> {
     let url = format!("https://localhost:{}", https.local_addr()?.port());
     let fresh = !fs::read_to_string(layout.finished()).is_ok_and(|edition| edition == EDITION);
     if fresh {
-        make(&layout, programs, args.demo_algorithm)?;
+        make(&layout, args.demo_algorithm)?;
     }
     // The directory may have been moved, and a free port is another each time.
     custody::write_softhsm_configuration(&layout)?;
     configuration::write_worker(&layout, &url)?;
-    let mut advice = advice(&layout, &url, programs);
+    let mut advice = advice(&layout, &url)?;
     if fresh {
         let password = fs::read_to_string(layout.password())?;
         advice.insert(0, format!("  demo user        alice, password {} (this once)", password.trim_end()));
@@ -127,7 +127,7 @@ pub(super) fn prepare(args: &Args, programs: &Path) -> io::Result<Service> {
 
 /// Makes everything anew. What an unfinished or older run left is removed first: by name, so that a
 /// mistaken `--directory` loses nothing of anybody else's.
-fn make(layout: &Layout, programs: &Path, assertion: Algorithm) -> io::Result<()> {
+fn make(layout: &Layout, assertion: Algorithm) -> io::Result<()> {
     let stale = [layout.config(), layout.credentials(), layout.tokens(), layout.state(), layout.record()];
     for directory in &stale {
         match fs::remove_dir_all(directory) {
@@ -141,7 +141,7 @@ fn make(layout: &Layout, programs: &Path, assertion: Algorithm) -> io::Result<()
     let password = secret()?;
     write_whole(&layout.password(), format!("{}\n", password.as_str()).as_bytes(), 0o600)?;
     configuration::write_users(layout, &password)?;
-    let keys = custody::make(layout, programs, assertion)?;
+    let keys = custody::make(layout, assertion)?;
     configuration::write_rest(layout, &keys)?;
     write_whole(&layout.finished(), EDITION.as_bytes(), 0o644)
 }
@@ -162,9 +162,9 @@ fn secret() -> io::Result<zeroize::Zeroizing<String>> {
     Ok(octets.iter().map(|octet| char::from(LETTERS[usize::from(octet & 31)])).collect::<String>().into())
 }
 
-fn advice(layout: &Layout, url: &str, programs: &Path) -> Vec<String> {
+fn advice(layout: &Layout, url: &str) -> io::Result<Vec<String>> {
     let show = |path: PathBuf| path.display().to_string();
-    vec![
+    Ok(vec![
         format!("  WS-Trust 1.3     {url}{}", configuration::PATH_13),
         format!("  WS-Trust 2005    {url}{}", configuration::PATH_2005),
         format!("  generic          {url}{}", configuration::PATH_GENERIC),
@@ -175,14 +175,14 @@ fn advice(layout: &Layout, url: &str, programs: &Path) -> Vec<String> {
         "  ask for a token:".to_owned(),
         format!(
             "    {} request issue --url {url}{} --user alice --password-file {} --applies-to {} --ca {}",
-            show(programs.join("chancery")),
+            show(std::env::current_exe()?),
             configuration::PATH_13,
             show(layout.password()),
             configuration::MICROSOFT,
             show(layout.ca()),
         ),
         "  Ctrl-C ends it.".to_owned(),
-    ]
+    ])
 }
 
 #[cfg(test)]

@@ -289,7 +289,9 @@ fn issuers_clock_is_held_to_its_own_entries_whatever_auth_writes() {
         assert!(held(&place), "{files} files");
         let mut auth = place.auth();
         while !place.file(Kind::Record, files + 1).exists() {
-            (0..64).for_each(|_| drop(auth.append(at_the_end_of_time())));
+            for _ in 0..64 {
+                auth.append(at_the_end_of_time());
+            }
             auth.settle();
         }
         drop(audit);

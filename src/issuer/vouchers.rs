@@ -77,11 +77,12 @@ impl Vouchers {
                 None => Ok(Lodged::Spent),
             };
         }
-        let of_worker = self.of_worker.entry(voucher.worker).or_default();
-        if self.held.len() >= MOST || *of_worker >= MOST_OF_ONE {
+        let of_worker = self.of_worker.get(&voucher.worker).copied().unwrap_or(0);
+        if self.held.len() >= MOST || of_worker >= MOST_OF_ONE {
             return Ok(Lodged::Full);
         }
-        *of_worker += 1;
+        // Not before: a name auth invents for what is refused must leave nothing behind.
+        self.of_worker.insert(voucher.worker, of_worker + 1);
         let held = Held { worker: voucher.worker, order: Some(Box::new(voucher.order)), redeemed: false };
         self.held.insert(voucher.id, held);
         self.ends.push_back((now + self.life, voucher.id));
@@ -255,5 +256,21 @@ mod tests {
         let one_more = |worker| Voucher { id: VoucherId::random(), worker, order: order("office") };
         assert_eq!(vouchers.lodge(one_more(WORKER), now), Ok(Lodged::Full));
         assert_eq!(vouchers.lodge(one_more(Peer(42)), now), Ok(Lodged::Taken));
+    }
+
+    #[test]
+    fn a_worker_whose_voucher_was_refused_leaves_nothing_behind() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        let of = |worker| Voucher { id: VoucherId::random(), worker: Peer(worker), order: order("office") };
+        for number in 0..MOST {
+            let worker = i32::try_from(number / MOST_OF_ONE).unwrap();
+            assert_eq!(vouchers.lodge(of(worker), now), Ok(Lodged::Taken));
+        }
+        let known = vouchers.of_worker.len();
+        for stranger in 1000..1100 {
+            assert_eq!(vouchers.lodge(of(stranger), now), Ok(Lodged::Full));
+        }
+        assert_eq!(vouchers.of_worker.len(), known);
     }
 }

@@ -24,10 +24,11 @@ macro_rules! random_id {
                 Self(octets)
             }
 
-            /// Reads the form `Display` writes.
+            /// Reads the form `Display` writes; upper case will do.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
-                if text.len() != 32 || !text.is_ascii() {
+                // Asked here because from_str_radix takes a sign as well.
+                if text.len() != 32 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
                     return None;
                 }
                 let mut octets = [0; 16];
@@ -89,3 +90,20 @@ pub struct Peer(pub i32);
 
 /// `CKA_ID` of a key pair in the token.
 pub type KeyId = Octets<32>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_back_and_a_sign_is_no_digit() {
+        let id = Correlation([0x0f; 16]);
+        assert_eq!(Correlation::parse(&id.to_string()), Some(id));
+        assert_eq!(Correlation::parse(&"0F".repeat(16)), Some(id));
+        for pair in ["+f", "-0", " f", "f ", "0x", "\u{661}"] {
+            assert_eq!(Correlation::parse(&pair.repeat(16)), None, "{pair:?}");
+            assert_eq!(VoucherId::parse(&format!("{}{pair}", "00".repeat(15))), None, "{pair:?}");
+        }
+        assert_eq!(Correlation::parse(&"0f".repeat(15)), None);
+    }
+}

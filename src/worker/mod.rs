@@ -42,6 +42,9 @@ use crate::sys::places::configuration_root;
 /// How long the peers may take before this process says ready without them.
 const PEERS: Duration = Duration::from_secs(5);
 
+/// Threads the runtime may have besides one for each CPU. `TasksMax=` of the unit leaves room for them.
+const BLOCKING: usize = handshake::BLOCKED as usize + 64;
+
 /// What was inherited and read before the lock-down.
 struct Prepared {
     config: Worker,
@@ -105,7 +108,7 @@ fn serve(prepared: Prepared) -> io::Result<()> {
         .worker_threads(threads)
         .enable_all()
         .thread_name("worker")
-        .max_blocking_threads(handshake::BLOCKED as usize + 64)
+        .max_blocking_threads(BLOCKING)
         .build()?;
     let served = runtime.block_on(async {
         let counters = counters::Counters::new(&metrics, &config);
@@ -164,4 +167,16 @@ fn serve(prepared: Prepared) -> io::Result<()> {
     // Threads waiting for a signature hold nobody up.
     runtime.shutdown_timeout(Duration::from_millis(100));
     served
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_leaves_room_for_every_thread_on_128_cpus() {
+        let unit = include_str!("../../systemd/chancery-worker@.service");
+        let most = unit.lines().find_map(|line| line.strip_prefix("TasksMax=")).unwrap();
+        assert!(most.parse::<usize>().unwrap() >= BLOCKING + 128 + 16, "{most}");
+    }
 }

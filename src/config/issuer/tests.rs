@@ -54,6 +54,14 @@ fn a_good_configuration_has_safe_defaults() {
 }
 
 #[test]
+fn an_id_is_hexadecimal_digits_and_nothing_else() {
+    for id in ["", "0", "+a01", "0a+1", "0a 1", "0x01", &"00".repeat(33)] {
+        let error = with(&KEYS.replace("0a01", id), PARTY).unwrap_err();
+        assert!(error.starts_with("issuer.toml:5:6: id is 1 to 32 octets in hexadecimal"), "{id:?}: {error}");
+    }
+}
+
+#[test]
 fn a_key_or_certificate_with_two_purposes_is_refused_with_its_line() {
     let cases = [
         (KEYS.replace("0a02", "0a01"), "issuer.toml:11:6: the id of key \"tls-1\" is also key \"assertion-1\"'s"),

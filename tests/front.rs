@@ -266,6 +266,18 @@ fn a_worker_told_to_stop_finishes_what_it_has_and_its_successor_serves_who_came_
 }
 
 #[test]
+fn a_worker_whose_configuration_changed_finishes_what_it_has_and_ends() {
+    let mut stage = Stage::new("");
+    stage.auth.mood(Mood::Slow(Duration::from_millis(800)));
+    let client = stage.client();
+    let answered = std::thread::spawn(move || client.post(SOAP));
+    stage.auth.wait_for(1);
+    stage.tell(nix::sys::signal::Signal::SIGHUP);
+    assert_eq!(answered.join().unwrap().status, 200);
+    assert!(stage.exited(Duration::from_secs(3)).success());
+}
+
+#[test]
 fn a_request_on_its_way_to_a_worker_that_was_told_to_stop_is_answered() {
     let mut stage = Stage::new("");
     let client = stage.client();

@@ -17,6 +17,7 @@ use super::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
 use crate::config::auth::users::Account;
 use crate::sys::failpoint::failpoint;
+use crate::sys::gate::LogGate;
 use crate::wire::evidence::{Evidence, Refused, Submission, Vouched};
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
@@ -37,7 +38,14 @@ pub(super) struct Office {
     pub(super) vouchers: Vouchers,
     /// Metrics.
     pub(super) gauges: Gauges,
+    /// For lines on workers that come and go: one may do nothing else.
+    pub(super) comings: LogGate,
+    /// For lines on workers that break the protocol; apart, so that coming and going hides none of them.
+    pub(super) breaches: LogGate,
 }
+
+/// Lines a second through each gate.
+const LINES: u32 = 10;
 
 /// A refusal is for the record in full once its requestor is known.
 enum Outcome {
@@ -51,7 +59,8 @@ impl Office {
     #[must_use]
     pub(super) fn new(config: Auth, passwords: Passwords, record: Record, vouchers: Vouchers, gauges: Gauges) -> Self {
         let config = RwLock::new(Arc::new(config));
-        Self { config, passwords, strangers: Strangers::default(), record, vouchers, gauges }
+        let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
+        Self { config, passwords, strangers, record, vouchers, gauges, comings, breaches }
     }
 
     /// The configuration of this moment. A request keeps the one it began with.

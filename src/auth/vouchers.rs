@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::dial::{Dial, Line};
 use super::reason::Reason;
+use crate::sys::gate::LogGate;
 use crate::wire::VoucherId;
 use crate::wire::links::{AuthToIssuer, IssuerToAuth};
 use crate::wire::order::Voucher;
@@ -57,7 +58,7 @@ impl Vouchers {
     pub(super) fn open(dial: Dial) -> Self {
         let (calls, queue) = mpsc::channel(CALLS);
         let up = Arc::new(AtomicBool::new(false));
-        let desk = Desk { kept: HashMap::new(), queue };
+        let desk = Desk { kept: HashMap::new(), queue, lines: LogGate::new(10) };
         tokio::spawn(desk.keep(dial, up.clone()));
         Self { calls, up }
     }
@@ -101,6 +102,8 @@ type ToIssuer = Line<IssuerToAuth, AuthToIssuer>;
 struct Desk {
     kept: HashMap<VoucherId, Kept>,
     queue: mpsc::Receiver<Call>,
+    /// A worker that has all its vouchers declined does not fill the log.
+    lines: LogGate,
 }
 
 /// The order is sent as often as there are issuers to send it to; nothing else may copy a voucher.
@@ -202,7 +205,9 @@ impl Desk {
                 }
             }
             IssuerToAuth::Declined { voucher, failure } => {
-                tracing::warn!(event = "declined", why = ?failure);
+                if let Some(left_out) = self.lines.pass() {
+                    tracing::warn!(event = "declined", why = ?failure, left_out);
+                }
                 if let Some(Kept { standing: Standing::Asked(done), .. }) = self.kept.remove(&voucher) {
                     let _given_up = done.send(false);
                 }

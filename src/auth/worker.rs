@@ -35,7 +35,9 @@ pub(super) async fn serve(
     let (arrived, mut incoming) = mpsc::channel(64);
     let (outgoing, leaving) = mpsc::channel(16 * 1024);
     let mut carrier = tokio::spawn(carry(duplex, arrived, leaving));
-    info!(event = "worker-connected", peer = peer.0);
+    if let Some(left_out) = office.comings.pass() {
+        info!(event = "worker-connected", peer = peer.0, left_out);
+    }
     let mut work: JoinSet<(Correlation, AuthToWorker)> = JoinSet::new();
     let mut under_way: HashSet<Correlation> = HashSet::new();
     let mut of_worker = share.watch();
@@ -90,9 +92,15 @@ pub(super) async fn serve(
     match (broken, ended) {
         (Some(why), _) | (None, Ok(Ok(Err(Closed::Violation(why))))) => {
             office.gauges.violations.with_label_values(&[LINK]).inc();
-            warn!(event = "violation", link = LINK, peer = peer.0, why = %why);
+            if let Some(left_out) = office.breaches.pass() {
+                warn!(event = "violation", link = LINK, peer = peer.0, why = %why, left_out);
+            }
         }
-        (None, _) => info!(event = "worker-disconnected", peer = peer.0),
+        (None, _) => {
+            if let Some(left_out) = office.comings.pass() {
+                info!(event = "worker-disconnected", peer = peer.0, left_out);
+            }
+        }
     }
 }
 

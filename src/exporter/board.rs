@@ -35,7 +35,7 @@ struct Kept {
 
 /// What became of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum Fate {
     /// It is on the board.
     Taken,
     /// It is no snapshot, or of one process too many.
@@ -46,22 +46,22 @@ pub(super) enum Taken {
 
 impl Board {
     /// Takes a datagram of that sender.
-    pub(super) fn take(&mut self, datagram: &[u8], sender: Peer, now: Instant) -> Taken {
-        let Ok(snapshot) = Snapshot::try_from_slice(datagram) else { return Taken::Malformed };
+    pub(super) fn take(&mut self, datagram: &[u8], sender: Peer, now: Instant) -> Fate {
+        let Ok(snapshot) = Snapshot::try_from_slice(datagram) else { return Fate::Malformed };
         if !showable(&snapshot) {
-            return Taken::Malformed;
+            return Fate::Malformed;
         }
         let owner = self.0.get(snapshot.process.as_str());
         let foreign = owner.is_some_and(|kept| kept.sender != sender && now.duration_since(kept.seen) < OWNED);
         // 0 is a process the kernel has no number for here: any number of processes could be that one.
         if sender.0 <= 0 || foreign {
-            return Taken::Refused;
+            return Fate::Refused;
         }
         if owner.is_none() && self.0.len() >= PROCESSES {
-            return Taken::Malformed;
+            return Fate::Malformed;
         }
         self.0.insert(snapshot.process.to_string(), Kept { snapshot, seen: now, sender });
-        Taken::Taken
+        Fate::Taken
     }
 
     /// Forgets who is silent.
@@ -135,14 +135,14 @@ pub(super) mod tests {
         let (mut board, start) = (Board::default(), Instant::now());
         assert_eq!(board.missing(start), NEEDED);
         for process in ["worker@2", "auth", "issuer", "audit", "signer@1"] {
-            assert_eq!(board.take(&snapshot(process, false, &[]), ONE, start), Taken::Taken);
+            assert_eq!(board.take(&snapshot(process, false, &[]), ONE, start), Fate::Taken);
             assert!(board.missing(start).contains(&process.split('@').next().unwrap()));
-            assert_eq!(board.take(&snapshot(process, true, &[]), ONE, start), Taken::Taken);
+            assert_eq!(board.take(&snapshot(process, true, &[]), ONE, start), Fate::Taken);
         }
         assert!(board.missing(start).is_empty());
-        assert_eq!(board.take(&snapshot("audit", false, &[]), ONE, start), Taken::Taken);
+        assert_eq!(board.take(&snapshot("audit", false, &[]), ONE, start), Fate::Taken);
         assert_eq!(board.missing(start), ["audit"]);
-        assert_eq!(board.take(&snapshot("audit", true, &[]), ONE, start + Duration::from_secs(3)), Taken::Taken);
+        assert_eq!(board.take(&snapshot("audit", true, &[]), ONE, start + Duration::from_secs(3)), Fate::Taken);
         assert_eq!(board.missing(start + Duration::from_secs(6)), ["worker", "auth", "issuer", "signer"]);
     }
 
@@ -159,15 +159,15 @@ pub(super) mod tests {
     fn what_could_not_be_shown_is_not_taken() {
         let (mut board, now) = (Board::default(), Instant::now());
         for labels in [&[("process", "auth")], &[("1x", "y")], &[("a b", "y")], &[("", "y")]] {
-            assert_eq!(board.take(&snapshot("auth", true, labels), ONE, now), Taken::Malformed, "{labels:?}");
+            assert_eq!(board.take(&snapshot("auth", true, labels), ONE, now), Fate::Malformed, "{labels:?}");
         }
-        assert_eq!(board.take(b"garbage", ONE, now), Taken::Malformed);
-        assert_eq!(board.take(&snapshot("", true, &[]), ONE, now), Taken::Malformed);
+        assert_eq!(board.take(b"garbage", ONE, now), Fate::Malformed);
+        assert_eq!(board.take(&snapshot("", true, &[]), ONE, now), Fate::Malformed);
         for number in 0..PROCESSES {
-            assert_eq!(board.take(&snapshot(&format!("worker@{number}"), true, &[]), ONE, now), Taken::Taken);
+            assert_eq!(board.take(&snapshot(&format!("worker@{number}"), true, &[]), ONE, now), Fate::Taken);
         }
-        assert_eq!(board.take(&snapshot("auth", true, &[]), ONE, now), Taken::Malformed);
-        assert_eq!(board.take(&snapshot("worker@3", true, &[]), ONE, now), Taken::Taken);
+        assert_eq!(board.take(&snapshot("auth", true, &[]), ONE, now), Fate::Malformed);
+        assert_eq!(board.take(&snapshot("worker@3", true, &[]), ONE, now), Fate::Taken);
     }
 
     #[test]
@@ -175,22 +175,22 @@ pub(super) mod tests {
         let (mut board, start) = (Board::default(), Instant::now());
         let after = |millis| start + Duration::from_millis(millis);
         let (honest, lie) = (snapshot("issuer", true, &[]), snapshot("issuer", false, &[]));
-        assert_eq!(board.take(&honest, ONE, start), Taken::Taken);
+        assert_eq!(board.take(&honest, ONE, start), Fate::Taken);
         for second in 0..20 {
-            assert_eq!(board.take(&lie, OTHER, after(second * 1000 + 900)), Taken::Refused);
-            assert_eq!(board.take(&honest, ONE, after(second * 1000 + 1000)), Taken::Taken);
+            assert_eq!(board.take(&lie, OTHER, after(second * 1000 + 900)), Fate::Refused);
+            assert_eq!(board.take(&honest, ONE, after(second * 1000 + 1000)), Fate::Taken);
         }
         assert!(board.snapshots().all(|snapshot| snapshot.ready));
         // It was restarted: the new process id has the name as soon as the old one has not spoken for a while.
-        assert_eq!(board.take(&honest, OTHER, after(22_900)), Taken::Refused);
-        assert_eq!(board.take(&honest, OTHER, after(23_100)), Taken::Taken);
-        assert_eq!(board.take(&lie, ONE, after(23_200)), Taken::Refused);
+        assert_eq!(board.take(&honest, OTHER, after(22_900)), Fate::Refused);
+        assert_eq!(board.take(&honest, OTHER, after(23_100)), Fate::Taken);
+        assert_eq!(board.take(&lie, ONE, after(23_200)), Fate::Refused);
     }
 
     #[test]
     fn a_sender_nobody_knows_has_no_name() {
         let mut board = Board::default();
-        assert_eq!(board.take(&snapshot("auth", true, &[]), Peer(0), Instant::now()), Taken::Refused);
+        assert_eq!(board.take(&snapshot("auth", true, &[]), Peer(0), Instant::now()), Fate::Refused);
         assert_eq!(board.snapshots().count(), 0);
     }
 }

@@ -17,7 +17,7 @@ use crate::sandbox;
 use crate::sys::listen::Inherited;
 use crate::sys::log;
 use crate::sys::notify::Notifier;
-use board::{Board, Taken};
+use board::{Board, Fate};
 use intake::Intake;
 
 mod board;
@@ -94,9 +94,9 @@ async fn run(
             datagram = intake.next() => {
                 let (sender, octets) = datagram?;
                 match board.lock().expect("no holder panics").take(octets, sender, Instant::now()) {
-                    Taken::Taken => counters.received.inc(),
-                    Taken::Malformed => counters.malformed.inc(),
-                    Taken::Refused => {
+                    Fate::Taken => counters.received.inc(),
+                    Fate::Malformed => counters.malformed.inc(),
+                    Fate::Refused => {
                         counters.refused.inc();
                         refused += 1;
                     }

@@ -79,7 +79,7 @@ fn escape(out: &mut String, text: &str, quoted: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::board::Taken;
+    use super::super::board::Fate;
     use super::super::board::tests::{ONE, snapshot};
     use super::*;
     use std::time::Instant;
@@ -89,7 +89,7 @@ mod tests {
         let mut board = Board::default();
         for process in ["auth", "worker@1"] {
             let datagram = snapshot(process, process == "auth", &[("why", "a \"b\\\nc")]);
-            assert_eq!(board.take(&datagram, ONE, Instant::now()), Taken::Taken);
+            assert_eq!(board.take(&datagram, ONE, Instant::now()), Fate::Taken);
         }
         let wanted = "# HELP chancery_ready Says the process that it is ready?\n\
             # TYPE chancery_ready gauge\n\

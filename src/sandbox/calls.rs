@@ -239,7 +239,6 @@ pub(super) const CALLS: &[Call] = &[
     // Files, for those that were granted some.
     row("openat", libc::SYS_openat, FILES, Read, All(&[Arg::Bits(2, OPEN_TO_READ, 0)]), "auth and issuer read their configuration again; the signer's module reads its own"),
     row("openat", libc::SYS_openat, WRITING, Write, Always, "audit rotates the record; SoftHSM keeps objects in files"),
-    row("openat2", libc::SYS_openat2, AUTH, Read, Always, "reload stays below the directory it opened (RESOLVE_BENEATH); its flags are where no filter can look, so Landlock, RLIMIT_FSIZE and file permissions keep it from writing"),
     row("fstat", libc::SYS_fstat, FILES, Read, Always, "sizes of files"),
     row("newfstatat", libc::SYS_newfstatat, FILES, Read, Always, "sizes of files"),
     row("statx", libc::SYS_statx, FILES, Read, Always, "std asks for sizes of files so"),

@@ -87,13 +87,7 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     ("open-passwd", Scene::open_passwd, |role| reader(role, "file permissions; uid and ProtectSystem= of the unit")),
     ("create-file", Scene::create_file, |role| writer(role, "file permissions; uid and ProtectSystem= of the unit")),
     ("write-readable", Scene::write_readable, |role| writer(role, "file permissions; configuration is root's")),
-    ("write-readable-unseen", Scene::write_readable_unseen, |role| {
-        if role == Role::Auth {
-            landlocked("RLIMIT_FSIZE; file permissions; configuration is root's")
-        } else {
-            killed()
-        }
-    }),
+    ("write-readable-unseen", Scene::write_readable_unseen, |_| killed()),
     ("exec", Scene::exec, |_| killed()),
     ("memfd", |_| attempts::memory_file(), |_| killed()),
     // Sockets.

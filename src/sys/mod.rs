@@ -9,6 +9,8 @@ pub mod channel_async;
 #[cfg(feature = "worker")]
 pub mod dial;
 pub mod failpoint;
+#[cfg(any(feature = "worker", feature = "auth"))]
+pub(crate) mod gate;
 pub mod limits;
 pub mod listen;
 pub mod log;

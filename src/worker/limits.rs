@@ -1,12 +1,13 @@
-//! What a stranger may take up: descriptors, connections and requests from one address, and lines of log.
-//! Everything here counts and refuses; nothing waits.
+//! What a stranger may take up: descriptors, connections and requests from one address. Everything here counts
+//! and refuses; nothing waits.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit};
+
+pub(super) use crate::sys::gate::LogGate;
 
 /// Descriptors kept for what is not a client: standard streams, listeners, peers, the runtime.
 const OWN_DESCRIPTORS: u64 = 64;
@@ -78,35 +79,6 @@ fn source(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Lets a few lines of log through each second and counts the others.
-#[derive(Debug)]
-pub(super) struct LogGate {
-    each_second: u32,
-    state: Mutex<(Instant, u32, u64)>,
-}
-
-impl LogGate {
-    /// At most `each_second` lines.
-    pub(super) fn new(each_second: u32) -> Self {
-        Self { each_second, state: Mutex::new((Instant::now(), 0, 0)) }
-    }
-
-    /// May a line be written now? Then how many were left out since the last one.
-    pub(super) fn pass(&self) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (second, written, left_out) = &mut *state;
-        if second.elapsed() >= Duration::from_secs(1) {
-            (*second, *written) = (Instant::now(), 0);
-        }
-        if *written >= self.each_second {
-            *left_out += 1;
-            return None;
-        }
-        *written += 1;
-        Some(std::mem::take(left_out))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,13 +103,5 @@ mod tests {
         assert!(sources.enter("2001:db8:0:1::1".parse().unwrap()).is_some());
         let _mapped = sources.enter("::ffff:192.0.2.1".parse().unwrap()).unwrap();
         assert!(sources.enter("192.0.2.1".parse().unwrap()).is_none());
-    }
-
-    #[test]
-    fn the_log_says_how_much_it_left_out() {
-        let gate = LogGate::new(2);
-        assert_eq!((gate.pass(), gate.pass(), gate.pass(), gate.pass()), (Some(0), Some(0), None, None));
-        gate.state.lock().unwrap().0 = Instant::now() - Duration::from_secs(2);
-        assert_eq!(gate.pass(), Some(2));
     }
 }

@@ -123,6 +123,8 @@ fn serve(prepared: Prepared) -> io::Result<()> {
         let (drain, draining) = watch::channel(false);
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
+        // There is nothing to read again after lock-down: the worker that is started in this one's place does.
+        let mut hung_up = signal(SignalKind::hangup())?;
 
         let ready = Arc::new(AtomicBool::new(false));
         metrics.report(Arc::clone(&ready));
@@ -133,6 +135,7 @@ fn serve(prepared: Prepared) -> io::Result<()> {
                 () = sleep(Duration::from_millis(5)) => {}
                 _ = terminated.recv() => return Ok(()),
                 _ = interrupted.recv() => return Ok(()),
+                _ = hung_up.recv() => return Ok(()),
             }
         }
         for listener in listeners {
@@ -149,6 +152,7 @@ fn serve(prepared: Prepared) -> io::Result<()> {
             tokio::select! {
                 _ = terminated.recv() => break Ok(()),
                 _ = interrupted.recv() => break Ok(()),
+                _ = hung_up.recv() => break Ok(()),
                 () = exchange.dead.notified() => break Err(io::Error::other("the dialer is gone")),
                 _ = look.tick() => {
                     ready.store(both_up(), Ordering::Relaxed);

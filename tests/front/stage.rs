@@ -352,8 +352,12 @@ impl Stage {
     }
 
     pub(crate) fn terminate(&mut self) {
+        self.tell(nix::sys::signal::Signal::SIGTERM);
+    }
+
+    pub(crate) fn tell(&mut self, signal: nix::sys::signal::Signal) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.worker.id()).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        nix::sys::signal::kill(pid, signal).unwrap();
     }
 
     pub(crate) fn exited(&mut self, within: Duration) -> ExitStatus {

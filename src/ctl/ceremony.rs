@@ -138,10 +138,10 @@ impl Place {
     }
 }
 
-/// `chancery-signer` beside this program, else on the path.
+/// `chancery-signer` beside this program, else where the packages put it.
 fn program() -> PathBuf {
     let beside = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.join("chancery-signer")));
-    beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from("chancery-signer"))
+    beside.filter(|path| path.exists()).unwrap_or_else(|| PathBuf::from("/usr/libexec/chancery/chancery-signer"))
 }
 
 /// A text within the bounds of its type.

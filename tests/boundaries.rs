@@ -31,7 +31,7 @@ const LIBRARIES: &[&str] =
 fn binaries() -> Option<PathBuf> {
     let directory = std::env::var_os("CHANCERY_ROLE_BINARIES").map(PathBuf::from);
     if directory.is_none() {
-        println!("skipped: CHANCERY_ROLE_BINARIES is not set");
+        println!("SKIPPED boundaries: CHANCERY_ROLE_BINARIES is not set; `make packages` builds them");
     }
     directory
 }

@@ -103,7 +103,7 @@ fn a_refusal_reaches_the_script_as_an_exit_code() {
 }
 
 #[test]
-fn a_process_that_is_killed_is_back_within_two_seconds() {
+fn a_process_that_is_killed_comes_back_and_tokens_with_it() {
     if !service::possible("demo-restart") {
         return;
     }

@@ -221,6 +221,32 @@ mod tests {
         }
     }
 
+    /// What the issuer wrote without a parser, read back by the parser it does not have.
+    #[cfg(feature = "worker")]
+    #[test]
+    fn canonicalisation_finds_the_octets_that_were_digested_and_signed_wherever_the_token_stands_r_s014() {
+        use crate::xml::{Element, Limits, Method, Tree};
+
+        let example = Example::new();
+        for written in [saml20::write(&example.assertion()), saml11::write(&example.assertion()).unwrap()] {
+            let enveloped = written.envelop(Algorithm::RsaSha256);
+            let token = enveloped.seal(&[7; 256], "Q0VSVA==");
+            for message in [
+                token.clone(),
+                format!("<e xmlns='urn:e' xmlns:ds='urn:f' xmlns:saml='urn:g' xml:lang='en'> {token}</e>"),
+            ] {
+                let tree = Tree::parse(message.as_bytes(), &Limits::default()).unwrap();
+                let find = |local: &str| tree.elements().find(|element| element.local() == local).unwrap();
+                let canonical = |element: Element<'_>, without| {
+                    element.canonical(&Method::exclusive(), without, 65_536).unwrap().as_str().to_owned()
+                };
+                let signature = find("Signature").id();
+                assert_eq!(canonical(find("Assertion"), Some(signature)), enveloped.written().canonical());
+                assert_eq!(canonical(find("SignedInfo"), None).as_bytes(), enveloped.signed_octets());
+            }
+        }
+    }
+
     #[test]
     fn a_client_that_looks_for_the_prefix_saml_finds_it_once_at_the_root() {
         let example = Example::new();

@@ -9,5 +9,5 @@ pub mod tree;
 pub mod writer;
 
 #[cfg(any(feature = "worker", feature = "ctl"))]
-pub use tree::{Element, Limits, Malformed, Tree};
+pub use tree::{Element, Limits, Malformed, Method, PrefixList, Tree, Uncanonical};
 pub use writer::Writer;

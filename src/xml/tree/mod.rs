@@ -6,6 +6,7 @@
 //! [`Element::text`] refuses an element that holds anything but text (R-S037, A-06).
 
 mod build;
+mod canonical;
 mod limits;
 mod malformed;
 mod tag;
@@ -18,6 +19,7 @@ use std::ops::Range;
 use zeroize::Zeroize;
 
 use super::names;
+pub use canonical::{Method, PrefixList, Uncanonical};
 pub use limits::Limits;
 pub use malformed::Malformed;
 

@@ -80,10 +80,7 @@ fn prefixes_of_the_list_are_written_though_nothing_uses_them() {
     let source = "<a xmlns='urn:d' xmlns:x='urn:x' xmlns:y='urn:y'><p:b xmlns:p='urn:p'><p:c xmlns:x='urn:z'/><p:c/><d/></p:b></a>";
     let tree = parse(source);
     let b = find(&tree, "b");
-    assert_eq!(
-        exclusive(b),
-        "<p:b xmlns:p=\"urn:p\"><p:c></p:c><p:c></p:c><d xmlns=\"urn:d\"></d></p:b>"
-    );
+    assert_eq!(exclusive(b), "<p:b xmlns:p=\"urn:p\"><p:c></p:c><p:c></p:c><d xmlns=\"urn:d\"></d></p:b>");
     assert_eq!(
         b.canonical(&listing(" x\tnobody "), None, MOST).unwrap().as_str(),
         "<p:b xmlns:p=\"urn:p\" xmlns:x=\"urn:x\"><p:c xmlns:x=\"urn:z\"></p:c><p:c></p:c><d xmlns=\"urn:d\"></d></p:b>"
@@ -212,8 +209,7 @@ fn holds(tree: &Tree, reference: Element<'_>) -> Option<bool> {
     let (element, comments) = target(tree, reference.attribute("", "URI")?)?;
     let mut method = Method::named("http://www.w3.org/TR/2001/REC-xml-c14n-20010315")?;
     let mut without = None;
-    for transform in
-        reference.children().filter(|child| child.is(names::DS, "Transforms")).flat_map(Element::children)
+    for transform in reference.children().filter(|child| child.is(names::DS, "Transforms")).flat_map(Element::children)
     {
         let algorithm = transform.attribute("", "Algorithm")?;
         if algorithm == "http://www.w3.org/2000/09/xmldsig#enveloped-signature" {

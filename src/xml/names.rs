@@ -16,6 +16,9 @@ pub const WST14: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200802";
 pub const WST05: &str = "http://schemas.xmlsoap.org/ws/2005/02/trust";
 /// WS-Security 1.0.
 pub const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+/// The transform that replaces a `SecurityTokenReference` by its token (R-W063).
+pub const STR_TRANSFORM: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#STR-Transform";
 /// WS-Security 1.1.
 pub const WSSE11: &str = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd";
 /// WS-Security utility.
@@ -30,6 +33,10 @@ pub const SP12: &str = "http://docs.oasis-open.org/ws-sx/ws-securitypolicy/20070
 pub const SP11: &str = "http://schemas.xmlsoap.org/ws/2005/07/securitypolicy";
 /// XML signatures.
 pub const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
+/// XML encryption.
+pub const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
+/// What XML encryption 1.1 adds.
+pub const XENC11: &str = "http://www.w3.org/2009/xmlenc11#";
 /// SAML 1.0 and 1.1 assertions.
 pub const SAML11: &str = "urn:oasis:names:tc:SAML:1.0:assertion";
 /// SAML 2.0 assertions.

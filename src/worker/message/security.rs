@@ -1,8 +1,6 @@
 //! The `wsse:Security` header: one timestamp and one user name with a password, and nothing else yet. The
 //! values are handed on as they came; whether the time is right and the password true is auth's to say.
 
-use std::collections::HashSet;
-
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
@@ -12,11 +10,10 @@ use crate::config::worker::Endpoint;
 use crate::wire::evidence::{Evidence, Timestamp};
 use crate::wire::{Millis, Secret, Text};
 use crate::xml::chars::trim;
-use crate::xml::{Element, Tree, names};
+use crate::xml::{Element, Ids, Tree, names};
 
 const PASSWORD_TEXT: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText";
-const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
 
 fn invalid(reason: &'static str) -> Problem {
     Problem::new(Fault::InvalidSecurity, reason)
@@ -35,7 +32,7 @@ pub(super) fn read(
     if !security.holds_only_elements() {
         return Err(invalid("security: text in the header"));
     }
-    unique_ids(tree)?;
+    Ids::of(tree).map_err(|_| invalid("security: duplicate id"))?;
 
     let mut timestamp = None;
     let mut username = None;
@@ -46,7 +43,7 @@ pub(super) fn read(
             }
             (names::WSSE, "UsernameToken") if username.is_none() => username = Some(child),
             (names::WSU, "Timestamp") | (names::WSSE, "UsernameToken") => return Err(invalid("security: token twice")),
-            (names::WSSE | names::WSSE11 | names::DS | XENC | names::SAML11 | names::SAML20, _) => {
+            (names::WSSE | names::WSSE11 | names::DS | names::XENC | names::SAML11 | names::SAML20, _) => {
                 return Err(Problem::new(Fault::UnsupportedSecurityToken, "security: unsupported token"));
             }
             _ => return Err(invalid("security: unknown element")),
@@ -125,24 +122,4 @@ fn read_username(element: Element<'_>) -> Result<Evidence, Problem> {
         username: Text::new(name).map_err(|_| unproven)?,
         password: Secret::new(password.as_bytes()).map_err(|_| unproven)?,
     })
-}
-
-/// No value may be the id of two elements, whichever of the attributes that are ids carry it (R-W005, A-10).
-fn unique_ids(tree: &Tree) -> Result<(), Problem> {
-    let mut seen = HashSet::new();
-    for element in tree.elements() {
-        for attribute in element.attributes() {
-            let is_id = match (attribute.uri, attribute.local) {
-                (names::WSU, "Id") | (names::XML, "id") => true,
-                ("", "Id") => matches!(element.uri(), names::DS | XENC),
-                ("", "AssertionID") => element.is(names::SAML11, "Assertion"),
-                ("", "ID") => element.uri() == names::SAML20,
-                _ => false,
-            };
-            if is_id && !seen.insert(attribute.value) {
-                return Err(invalid("security: duplicate id"));
-            }
-        }
-    }
-    Ok(())
 }

@@ -62,6 +62,12 @@ impl Method {
         (self.form == Form::Exclusive).then_some(Self { prefixes, ..self })
     }
 
+    /// The same, leaving comments out.
+    #[must_use]
+    pub fn without_comments(self) -> Self {
+        Self { comments: false, ..self }
+    }
+
     /// Are comments written?
     #[must_use]
     pub fn keeps_comments(&self) -> bool {

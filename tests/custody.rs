@@ -291,6 +291,43 @@ fn a_call_that_hangs_ends_the_signer_within_its_deadline() {
 }
 
 #[test]
+fn a_close_that_hangs_ends_the_signer_whatever_the_session_was_closed_for() {
+    let (hsm, issuer, mut running, mut signer, _) = serving("call_deadline_ms = 400");
+    for (function, rv) in [
+        ("C_Sign", 0x21),     // the request's fault
+        ("C_Sign", 0x31),     // a busy token
+        ("C_SignInit", 0x90), // the rung of the session
+        ("C_Sign", 0x101),    // of the login
+        ("C_Sign", 0x30),     // of the module
+    ] {
+        hsm.instruct(&format!("hang C_CloseSession\nfail {function} {rv:#x} 1000\n"));
+        let began = Instant::now();
+        signer.send(&sign(1, "a1", ECDSA)).unwrap();
+        let status = running.ends(Duration::from_secs(5));
+        assert!(began.elapsed() < Duration::from_millis(1500), "{function} {rv:#x}: {:?}", began.elapsed());
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "{function} {rv:#x}: {status}");
+        // Its successor serves.
+        hsm.instruct("");
+        running = Running::start(&hsm, 1);
+        signer = issuer.accept();
+        let report = ready(&mut signer);
+        assert!(verifies(&report, "a1", ECDSA, &signature(ask(&mut signer, 2, "a1", ECDSA))));
+    }
+}
+
+#[test]
+fn a_close_that_hangs_ends_a_signer_that_could_not_log_in() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 400", &hsm.key("a1", "assertion", "p-256"));
+    let issuer = hsm.issuer();
+    hsm.instruct("hang C_CloseSession\nfail C_FindObjectsInit 0x5 1000\n");
+    let mut running = Running::start(&hsm, 1);
+    let _channel = issuer.accept();
+    let status = running.ends(Duration::from_secs(5));
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "{status}");
+}
+
+#[test]
 fn one_failure_of_each_kind_is_recovered_from_within_the_request() {
     let (hsm, _issuer, _running, mut signer, report) = serving("");
     for (function, rv) in [

@@ -8,14 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use cryptoki::session::Session;
-
 use super::keys::{self, Expected, Key};
 use super::meters::Meters;
 use super::pin::Door;
 use super::pkcs11::codes::Class;
 use super::pkcs11::mechanism::question;
-use super::pkcs11::{Fault, Found, Module};
+use super::pkcs11::{Fault, Found, Module, Opened};
 use crate::config::signer::{Purpose, Token};
 use crate::sys::failpoint::failpoint;
 use crate::wire::KeyId;
@@ -65,7 +63,7 @@ pub(crate) struct Custody {
     /// Readers are inside the module; the writer of the ladder is alone there.
     epoch: RwLock<Epoch>,
     /// One a thread, and the anchor last: it keeps the login when all others are closed (tpm2-pkcs11 #844).
-    sessions: Vec<Mutex<Option<Session>>>,
+    sessions: Vec<Mutex<Option<Opened>>>,
     last_rv: Mutex<u64>,
     broken: (Mutex<()>, Condvar),
     signs: Signs,

@@ -8,6 +8,7 @@ pub(crate) mod memory;
 pub(crate) mod spki;
 
 use std::fmt;
+use std::ops::Deref;
 use std::path::Path;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
@@ -176,8 +177,26 @@ impl Module {
     }
 
     /// Opens a session; read-write where the profile says that no other kind is to be had.
-    pub(crate) fn open(&self, slot: Slot) -> Result<Session, Fault> {
+    pub(crate) fn open(&self, slot: Slot) -> Result<Opened, Fault> {
         let read_write = self.profile.sessions.read_write;
         self.call(|context| if read_write { context.open_rw_session(slot) } else { context.open_ro_session(slot) })
+            .map(|session| Opened(Some(session)))
+    }
+}
+
+/// A session that is closed under the deadline: its `C_CloseSession` may hang like any other call.
+pub(crate) struct Opened(Option<Session>);
+
+impl Deref for Opened {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.0.as_ref().expect("only drop takes it")
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        deadline::watched(|| drop(self.0.take()));
     }
 }

@@ -391,6 +391,41 @@ fn a_token_that_is_pulled_out_is_reported_and_comes_back() {
 }
 
 #[test]
+fn a_token_that_comes_back_bit_by_bit_is_waited_for() {
+    for half_back in ["no_objects", "no_pin"] {
+        let (hsm, _issuer, mut running, mut signer, report) = serving("");
+        hsm.instruct(&format!("{half_back}\nfail C_Sign 0x30 1\n"));
+        let before = hsm.calls("C_Initialize");
+        signer.send(&sign(1, "a1", ECDSA)).unwrap();
+        let (mut failed, mut unhealthy) = (false, false);
+        while !(failed && unhealthy) {
+            match next(&mut signer) {
+                SignerToIssuer::SignFailed { id: 1, class: FailureClass::Token, .. } => failed = true,
+                SignerToIssuer::Health { usable: false } => unhealthy = true,
+                other => panic!("{half_back}: {other:?}"),
+            }
+        }
+        // The healer looks again and again, and does not give up.
+        within(Duration::from_secs(15), || (hsm.calls("C_Initialize") >= before + 3).then_some(()));
+        assert!(running.0.try_wait().unwrap().is_none(), "{half_back}");
+        hsm.instruct("");
+        assert!(matches!(next(&mut signer), SignerToIssuer::Health { usable: true }), "{half_back}");
+        assert!(verifies(&report, "a1", ECDSA, &signature(ask(&mut signer, 2, "a1", ECDSA))), "{half_back}");
+    }
+}
+
+#[test]
+fn a_token_that_says_at_first_that_no_pin_is_set_is_left_alone() {
+    let hsm = SoftHsm::new();
+    let _issuer = hsm.issuer();
+    let before = hsm.calls("C_Login");
+    hsm.instruct("no_pin\n");
+    let mut running = Running::start(&hsm, 1);
+    assert_eq!(running.ends(Duration::from_secs(5)).code(), Some(78));
+    assert_eq!(hsm.calls("C_Login"), before);
+}
+
+#[test]
 fn a_request_that_finds_the_token_gone_says_so_at_once() {
     let (hsm, _issuer, _running, mut signer, _) = serving("");
     hsm.instruct("removed\n");

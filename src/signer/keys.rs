@@ -59,11 +59,14 @@ fn certificate_key(path: &Path) -> Result<Vec<u8>, String> {
     Ok(certificate.public_key().raw.to_vec())
 }
 
-/// Finds and checks one key.
+/// Finds and checks one key. [`Fault::Absent`] when there is none, as in a token that is still coming back.
 pub(crate) fn find(module: &Module, session: &Session, expected: &Expected) -> Result<Key, Fault> {
     let refuse = |why: String| Err(Fault::Refused(format!("key {}: {why}", hex(&expected.id))));
     let handle = match one(module, session, &expected.id, ObjectClass::PRIVATE_KEY)? {
         Ok(handle) => handle,
+        Err(0) => {
+            return Err(Fault::Absent(format!("key {}: the token holds no private key of this id", hex(&expected.id))));
+        }
         Err(count) => return refuse(format!("the token holds {count} private keys of this id, one is needed")),
     };
     let flags = flags(module, session, handle)?;

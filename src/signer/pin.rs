@@ -126,6 +126,9 @@ impl Door {
             "CKF_USER_PIN_FINAL_TRY"
         } else if info.user_pin_count_low() {
             "CKF_USER_PIN_COUNT_LOW"
+        } else if !info.user_pin_initialized() && self.passed.load(Ordering::Relaxed) {
+            // It was set: the token is still coming back and does not tell the whole yet.
+            return Err(Fault::Absent(format!("the token {:?} says no PIN is set", found.label)));
         } else if !info.user_pin_initialized() {
             "no PIN is set"
         } else {

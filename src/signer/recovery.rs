@@ -250,7 +250,13 @@ impl Custody {
         let anchor = self.module.open(found.slot)?;
         self.door.login(&self.module, found, &anchor).inspect_err(stop_if_refused)?;
         for expected in &self.expected {
-            let key = keys::find(&self.module, &anchor, expected).inspect_err(stop_if_refused)?;
+            let key = keys::find(&self.module, &anchor, expected)
+                .map_err(|fault| match fault {
+                    // A key nobody has seen yet is one that configuration got wrong.
+                    Fault::Absent(why) if epoch.number == 0 => Fault::Refused(why),
+                    fault => fault,
+                })
+                .inspect_err(stop_if_refused)?;
             epoch.keys.insert(expected.id.clone(), key);
         }
         if let Some(place) = self.sessions.last() {

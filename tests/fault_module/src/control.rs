@@ -7,6 +7,8 @@
 //! hang C_Sign                # C_Sign never returns
 //! flip_signature             # one bit of every signature is wrong
 //! removed                    # the token is out of its slot
+//! no_objects                 # C_FindObjects finds nothing
+//! no_pin                     # the token says that no PIN is set
 //! move_handles               # object handles are others after each C_Initialize
 //! ```
 
@@ -22,6 +24,8 @@ pub(crate) struct Control {
     pub(crate) hang: Vec<String>,
     pub(crate) flip_signature: bool,
     pub(crate) removed: bool,
+    pub(crate) no_objects: bool,
+    pub(crate) no_pin: bool,
     pub(crate) move_handles: bool,
 }
 
@@ -64,6 +68,8 @@ fn parse(text: &str) -> Control {
             ["hang", function] => control.hang.push((*function).to_owned()),
             ["flip_signature"] => control.flip_signature = true,
             ["removed"] => control.removed = true,
+            ["no_objects"] => control.no_objects = true,
+            ["no_pin"] => control.no_pin = true,
             ["move_handles"] => control.move_handles = true,
             // A test that misspells its instruction must not pass.
             _ => panic!("unknown instruction: {line}"),

@@ -49,11 +49,10 @@ macro_rules! stand_in_front {
 }
 
 stand_in_front! {
-    by_hand(C_Initialize, C_GetSlotList, C_FindObjects, C_Sign);
+    by_hand(C_Initialize, C_GetSlotList, C_GetTokenInfo, C_FindObjects, C_Sign);
     C_Finalize(a1: *mut c_void) in() out();
     C_GetInfo(a1: *mut CK_INFO) in() out();
     C_GetSlotInfo(a1: CK_SLOT_ID, a2: *mut CK_SLOT_INFO) in() out();
-    C_GetTokenInfo(a1: CK_SLOT_ID, a2: *mut CK_TOKEN_INFO) in() out();
     C_GetMechanismList(a1: CK_SLOT_ID, a2: *mut CK_MECHANISM_TYPE, a3: *mut CK_ULONG) in() out();
     C_GetMechanismInfo(a1: CK_SLOT_ID, a2: CK_MECHANISM_TYPE, a3: *mut CK_MECHANISM_INFO) in() out();
     C_InitToken(a1: CK_SLOT_ID, a2: *mut CK_UTF8CHAR, a3: CK_ULONG, a4: *mut CK_UTF8CHAR) in() out();
@@ -180,6 +179,22 @@ unsafe extern "C" fn C_GetSlotList(present: CK_BBOOL, slots: *mut CK_SLOT_ID, co
     }
 }
 
+unsafe extern "C" fn C_GetTokenInfo(slot: CK_SLOT_ID, info: *mut CK_TOKEN_INFO) -> CK_RV {
+    if let Some(rv) = misbehave(Function::C_GetTokenInfo) {
+        return rv;
+    }
+    let Some(inner) = module().and_then(|module| module.inner.C_GetTokenInfo) else {
+        return CKR_FUNCTION_NOT_SUPPORTED;
+    };
+    // SAFETY: the caller's arguments, passed on as they are.
+    let rv = unsafe { inner(slot, info) };
+    if rv == CKR_OK && control::now().no_pin {
+        // SAFETY: the other module just wrote it.
+        unsafe { (*info).flags &= !CKF_USER_PIN_INITIALIZED };
+    }
+    rv
+}
+
 unsafe extern "C" fn C_FindObjects(
     session: CK_SESSION_HANDLE,
     objects: *mut CK_OBJECT_HANDLE,
@@ -195,7 +210,11 @@ unsafe extern "C" fn C_FindObjects(
     // SAFETY: the caller's arguments, passed on as they are.
     let rv = unsafe { inner(session, objects, room, count) };
     if rv == CKR_OK && !objects.is_null() && !count.is_null() {
-        // SAFETY: the other module wrote that many handles there.
+        if control::now().no_objects {
+            // SAFETY: not null, and the caller vouches for the rest.
+            unsafe { *count = 0 };
+        }
+        // SAFETY: the other module wrote at least that many handles there.
         let found = unsafe { std::slice::from_raw_parts_mut(objects, usize::try_from(*count).unwrap_or(0)) };
         for handle in found {
             *handle = handles::outward(*handle);

@@ -378,6 +378,27 @@ fn handles_that_move_are_found_again() {
 }
 
 #[test]
+fn a_token_is_found_again_by_its_serial_when_another_one_was_given_its_label() {
+    let (hsm, _issuer, _running, mut signer, report) = serving("");
+    let exe = std::env::current_exe().unwrap();
+    let made = hsm.command(&exe).args(["--exact", "a_namesake", "--ignored"]).status().unwrap();
+    assert!(made.success());
+    hsm.fail("C_Sign", 0x30, 1);
+    assert!(verifies(&report, "a1", ECDSA, &signature(ask(&mut signer, 1, "a1", ECDSA))));
+}
+
+#[test]
+#[ignore = "not a test: the process that makes the other token above, with the environment of the first"]
+fn a_namesake() {
+    use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+    let module = Pkcs11::new(softhsm::SOFTHSM).unwrap();
+    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).unwrap();
+    let free = |slot: &_| !module.get_token_info(*slot).unwrap().token_initialized();
+    let slot = module.get_slots_with_token().unwrap().into_iter().find(free).unwrap();
+    module.init_token(slot, &"87654321".to_owned().into(), "test").unwrap();
+}
+
+#[test]
 fn a_token_that_is_pulled_out_is_reported_and_comes_back() {
     let (hsm, _issuer, _running, mut signer, report) = serving("");
     hsm.instruct("removed\n");

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::keys::{self, Expected, Key};
@@ -58,6 +58,8 @@ struct Epoch {
 pub(crate) struct Custody {
     module: Module,
     token: Token,
+    /// Of the token first found.
+    serial: OnceLock<String>,
     door: Door,
     expected: Vec<Expected>,
     /// Readers are inside the module; the writer of the ladder is alone there.
@@ -99,6 +101,7 @@ impl Custody {
         let custody = Self {
             module,
             token: plan.token,
+            serial: OnceLock::new(),
             door,
             expected: plan.expected,
             epoch: RwLock::new(Epoch { number: 0, found: None, keys: HashMap::new() }),
@@ -234,12 +237,15 @@ impl Custody {
     }
 
     fn begin(&self, epoch: &mut Epoch) -> Result<(), Fault> {
-        let known = epoch.found.take();
         // By serial once it is known: a label can be given to another token while we are away.
-        let found = match known {
-            Some(found) => self.module.find(&Token::Serial(found.serial))?,
+        let found = match self.serial.get() {
+            Some(serial) => self.module.find(&Token::Serial(serial.clone()))?,
             None => self.module.find(&self.token)?,
         };
+        // Not every vendor numbers its tokens.
+        if !found.serial.is_empty() {
+            self.serial.get_or_init(|| found.serial.clone());
+        }
         epoch.found = Some(found);
         self.login(epoch)
     }

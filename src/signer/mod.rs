@@ -14,8 +14,8 @@ mod serve;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use self::keys::Expected;
@@ -112,7 +112,7 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     let limit = Duration::from_millis(config.profile.recovery.call_deadline_ms);
     deadline::enforce(limit).map_err(later)?;
     let told = Arc::clone(&outbox);
-    let health = Box::new(move |usable| told.send(&SignerToIssuer::Health { usable }));
+    let health = Mutex::new(Box::new(move |usable| told.send(&SignerToIssuer::Health { usable })) as _);
     let plan = recovery::Plan { token: config.token.clone(), expected, sessions: config.sessions };
     let signs = recovery::Signs { usable, health, meters: meters.clone() };
     let custody = recovery::Custody::open(module, door, plan, signs)?;

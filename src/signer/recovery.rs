@@ -50,6 +50,7 @@ pub(crate) struct GivenUp {
 /// What holds from one C_Initialize, or login, to the next.
 struct Epoch {
     number: u64,
+    /// None while there is no login or not every key.
     found: Option<Found>,
     keys: HashMap<KeyId, Key>,
 }
@@ -86,9 +87,21 @@ pub(crate) struct Signs {
     /// Can it sign now?
     pub(crate) usable: Arc<AtomicBool>,
     /// Told of each change.
-    pub(crate) health: Box<dyn Fn(bool) + Send + Sync>,
+    pub(crate) health: Mutex<Box<dyn Fn(bool) + Send>>,
     /// Counted.
     pub(crate) meters: Meters,
+}
+
+impl Signs {
+    /// Tells of a change, of one at a time: the last that is told is the last that was made.
+    fn change(&self, usable: bool, log: impl FnOnce()) {
+        let health = lock(&self.health);
+        if self.usable.swap(usable, Ordering::SeqCst) != usable {
+            log();
+            self.meters.usable.set(i64::from(usable));
+            health(usable);
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -114,8 +127,7 @@ impl Custody {
         let mut epoch = custody.epoch.write().unwrap_or_else(PoisonError::into_inner);
         custody.begin(&mut epoch)?;
         drop(epoch);
-        custody.signs.usable.store(true, Ordering::SeqCst);
-        custody.signs.meters.usable.set(1);
+        custody.signs.change(true, || ());
         Ok(custody)
     }
 
@@ -173,7 +185,7 @@ impl Custody {
     }
 
     fn attempt_in(&self, epoch: &Epoch, index: usize, task: &Task) -> Result<Vec<u8>, Fault> {
-        let found = epoch.found.as_ref().ok_or_else(|| Fault::Absent("the token is gone".to_owned()))?;
+        let found = epoch.found.as_ref().ok_or_else(gone)?;
         let mut slot = lock(&self.sessions[index]);
         let session = match slot.take() {
             Some(session) => session,
@@ -208,7 +220,8 @@ impl Custody {
         }
         let mut epoch = self.epoch.write().unwrap_or_else(PoisonError::into_inner);
         if epoch.number != seen {
-            return Ok(());
+            // Somebody did, and may have come back with nothing.
+            return epoch.found.as_ref().map(drop).ok_or_else(gone);
         }
         // The epoch changes whatever happens, so that those who wait behind this do not climb again.
         epoch.number += 1;
@@ -247,12 +260,13 @@ impl Custody {
             self.serial.get_or_init(|| found.serial.clone());
         }
         epoch.found = Some(found);
-        self.login(epoch)
+        // Without its keys it is as good as gone.
+        self.login(epoch).inspect_err(|_| epoch.found = None)
     }
 
     /// Opens the anchor, logs in, finds and checks every key.
     fn login(&self, epoch: &mut Epoch) -> Result<(), Fault> {
-        let found = epoch.found.as_ref().ok_or_else(|| Fault::Absent("the token is gone".to_owned()))?;
+        let found = epoch.found.as_ref().ok_or_else(gone)?;
         let anchor = self.module.open(found.slot)?;
         self.door.login(&self.module, found, &anchor).inspect_err(stop_if_refused)?;
         for expected in &self.expected {
@@ -273,11 +287,7 @@ impl Custody {
 
     fn declare_broken(&self, fault: &Fault) {
         *lock(&self.last_rv) = fault.rv();
-        if self.signs.usable.swap(false, Ordering::SeqCst) {
-            tracing::error!(event = "token-lost", fault = %fault);
-            self.signs.meters.usable.set(0);
-            (self.signs.health)(false);
-        }
+        self.signs.change(false, || tracing::error!(event = "token-lost", fault = %fault));
         self.broken.1.notify_all();
     }
 
@@ -302,12 +312,7 @@ impl Custody {
             }
             let seen = self.epoch.read().unwrap_or_else(PoisonError::into_inner).number;
             match self.climb(Class::Reinitialise, seen, 0) {
-                Ok(()) => {
-                    tracing::info!(event = "token-back");
-                    self.signs.usable.store(true, Ordering::SeqCst);
-                    self.signs.meters.usable.set(1);
-                    (self.signs.health)(true);
-                }
+                Ok(()) => self.signs.change(true, || tracing::info!(event = "token-back")),
                 Err(fault) => {
                     tracing::warn!(event = "token-away", fault = %fault, again_ms = pause.as_millis());
                     std::thread::sleep(pause);
@@ -327,6 +332,10 @@ impl Custody {
     }
 }
 
+fn gone() -> Fault {
+    Fault::Absent("the token is gone".to_owned())
+}
+
 fn bad_request() -> Fault {
     use super::pkcs11::codes::Code;
     Fault::Call {
@@ -340,5 +349,38 @@ fn stop_if_refused(fault: &Fault) {
     if let Fault::Refused(why) = fault {
         tracing::error!(event = "refused", why = %why);
         std::process::exit(super::CONFIG.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_token_that_is_back_is_not_told_of_before_it_was_lost() {
+        let (begun, begins) = channel();
+        let (tell, told) = channel();
+        let slow = move |usable: bool| {
+            if !usable {
+                begun.send(()).unwrap();
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            tell.send(usable).unwrap();
+        };
+        let signs = Signs {
+            usable: Arc::new(AtomicBool::new(true)),
+            health: Mutex::new(Box::new(slow)),
+            meters: Meters::new(&Metrics::new("signer")),
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| signs.change(false, || ()));
+            begins.recv().unwrap();
+            signs.change(true, || ());
+        });
+        assert_eq!((told.recv(), told.recv()), (Ok(false), Ok(true)));
+        assert!(signs.usable.load(Ordering::SeqCst));
     }
 }

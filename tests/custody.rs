@@ -180,6 +180,20 @@ fn a_signer_ends_when_its_issuer_goes_away() {
     assert_eq!(running.ends(Duration::from_secs(5)).code(), Some(75));
 }
 
+/// The exit code of a signer that is started again after a 75, as its supervisor would: SoftHSM shows no token
+/// while another process writes it.
+fn ends_for_good(hsm: &SoftHsm, issuer: &softhsm::Issuer, signer: &mut Running, ordinal: u32) -> Option<i32> {
+    let mut code = signer.ends(Duration::from_secs(20)).code();
+    for _ in 0..5 {
+        if code == Some(75) {
+            let mut once_more = Running::start(hsm, ordinal);
+            let _channel = issuer.accept();
+            code = once_more.ends(Duration::from_secs(20)).code();
+        }
+    }
+    code
+}
+
 #[test]
 fn a_wrong_pin_is_tried_once_by_four_signers_ten_restarts_each() {
     let hsm = SoftHsm::new();
@@ -191,15 +205,7 @@ fn a_wrong_pin_is_tried_once_by_four_signers_ten_restarts_each() {
         let mut signers: Vec<Running> = (1..=4).map(|ordinal| Running::start(&hsm, ordinal)).collect();
         let _channels: Vec<Signer> = (1..=4).map(|_| issuer.accept()).collect();
         for (signer, ordinal) in signers.iter_mut().zip(1..) {
-            let mut code = signer.ends(Duration::from_secs(20)).code();
-            // SoftHSM shows no token while another process writes it. That is a 75: its supervisor starts it again.
-            for _ in 0..5 {
-                if code == Some(75) {
-                    let mut once_more = Running::start(&hsm, ordinal);
-                    let _channel = issuer.accept();
-                    code = once_more.ends(Duration::from_secs(20)).code();
-                }
-            }
+            let code = ends_for_good(&hsm, &issuer, signer, ordinal);
             assert_eq!(code, Some(78), "round {round}");
         }
     }
@@ -226,7 +232,7 @@ fn a_wrong_pin_is_tried_once_when_four_first_signers_race() {
     let mut signers: Vec<Running> = (1..=4).map(|_| Running::start(&hsm, 1)).collect();
     let _channels: Vec<Signer> = (1..=4).map(|_| issuer.accept()).collect();
     for signer in &mut signers {
-        assert_eq!(signer.ends(Duration::from_secs(10)).code(), Some(78));
+        assert_eq!(ends_for_good(&hsm, &issuer, signer, 1), Some(78));
     }
     assert_eq!(hsm.calls("C_Login") - before, 1);
 }

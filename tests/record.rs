@@ -355,6 +355,24 @@ fn a_torn_end_is_kept_aside_and_the_record_goes_on() {
 }
 
 #[test]
+fn a_torn_end_that_finds_no_room_leaves_nothing_behind() {
+    let place = written(3);
+    let record = OpenOptions::new().write(true).open(place.file(Kind::Record, 1)).unwrap();
+    record.set_len(record.metadata().unwrap().len() - 1).unwrap();
+    for _ in 0..2 {
+        let mut full = Command::new("prlimit");
+        full.arg("--fsize=0:").arg(env!("CARGO_BIN_EXE_chancery-audit"));
+        // A log that is a file could not grow either.
+        full.stderr(Stdio::piped());
+        assert!(place.start_with(&mut full).is_err());
+        assert_eq!(place.verify().torn.len(), 0);
+    }
+    drop(place.start());
+    let report = place.verify();
+    assert_eq!((report.faults, report.entries, report.torn.len()), (0, 5, 1));
+}
+
+#[test]
 fn a_private_part_whose_entry_was_not_written_is_kept_aside() {
     let place = written(3);
     let path = place.file(Kind::Record, 1);

@@ -239,9 +239,16 @@ fn aside(directory: &Path, kind: Kind, number: u32, offset: u64) -> io::Result<(
             Err(error) => return Err(error),
         };
         let mut torn = Vec::new();
-        source.read_to_end(&mut torn)?;
-        copy.write_all(&torn)?;
-        copy.sync_all()?;
+        let mut keep = || {
+            source.read_to_end(&mut torn)?;
+            copy.write_all(&torn)?;
+            copy.sync_all()
+        };
+        if let Err(error) = keep() {
+            // On a full disk each restart would leave one, until no name is free.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
         let kept = path.display().to_string();
         tracing::warn!(event = "torn-end", file = name, offset, octets = torn.len(), kept);
         return File::open(directory)?.sync_all();

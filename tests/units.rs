@@ -27,7 +27,7 @@ fn units(suffix: &str) -> Vec<PathBuf> {
 fn analyze() -> Option<Command> {
     let found = Command::new("systemd-analyze").arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
-        println!("skipped: no systemd-analyze");
+        println!("SKIPPED units: no systemd-analyze");
     }
     found.then(|| Command::new("systemd-analyze"))
 }

@@ -9,7 +9,7 @@ mod support;
 mod house;
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chancery::sys::channel::Channel;
 use chancery::sys::places::Place;
@@ -605,6 +605,62 @@ fn a_worker_that_floods_is_refused_beyond_its_bounds_and_its_neighbours_are_serv
         assert!(UNAVAILABLE(failure(&mut scene.worker)));
     }
     scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_worker_that_comes_back_finds_its_quota_as_it_left_it() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let begun = Instant::now();
+    let mut signed = 0;
+    for _ in 0..5 {
+        scene.worker = nowhere(Link::IssuerToWorker);
+        // issuer sees that channel end before the next one comes.
+        std::thread::sleep(SILENCE);
+        scene.worker = house.worker();
+        for serial in 0..20 {
+            scene.worker.say(&WorkerToIssuer::Handshake(handshake(&house, serial, 32)));
+        }
+        let mut answers = 0;
+        while answers < 20 {
+            if house.signs(&mut scene.signer) {
+                continue;
+            }
+            match scene.worker.hear() {
+                IssuerToWorker::HandshakeSigned { .. } => signed += 1,
+                IssuerToWorker::HandshakeFailed { .. } => {}
+                other => panic!("{other:?}"),
+            }
+            answers += 1;
+        }
+    }
+    let bound = 20.0 * (1.0 + begun.elapsed().as_secs_f64());
+    assert!(f64::from(signed) <= bound, "{signed} of {bound}");
+}
+
+#[test]
+fn a_worker_has_one_bound_for_all_its_channels_closed_ones_too() {
+    let house = House::new();
+    let file = house.root.path().join("issuer.d/issuer.toml");
+    let patient =
+        std::fs::read_to_string(&file).unwrap().replace("record_deadline_ms = 700", "record_deadline_ms = 9000");
+    std::fs::write(&file, patient).unwrap();
+    let mut scene = scene(&house);
+    let mut first = house.worker();
+    for _ in 0..200 {
+        first.say(&WorkerToIssuer::Redeem(lodge(&mut scene.auth, order("office", TokenType::Saml20), me())));
+        assert!(matches!(entry(&mut scene.audit).1, IssuerEntry::Intent(..)));
+    }
+    let mut second = house.worker();
+    for _ in 0..56 {
+        second.say(&WorkerToIssuer::Redeem(lodge(&mut scene.auth, order("office", TokenType::Saml20), me())));
+        assert!(matches!(entry(&mut scene.audit).1, IssuerEntry::Intent(..)));
+    }
+    drop(first);
+    std::thread::sleep(SILENCE);
+    scene.redeem(order("office", TokenType::Saml20));
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+    assert!(scene.audit.hears_nothing());
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod channels;
 mod issue;
 mod shake;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +30,8 @@ use crate::wire::permit::Link;
 use crate::wire::record::OutcomeResult;
 use crate::wire::{Correlation, Millis, Peer};
 
-/// Requests of one worker between question and answer; more are refused, not forbidden.
+/// Requests of one worker between question and answer, over all its channels and those it has closed; more are
+/// refused, not forbidden.
 const MOST_IN_FLIGHT: usize = 256;
 /// Channels of workers, and of auth; more are closed at once.
 const MOST_WORKERS: usize = 256;
@@ -45,16 +47,11 @@ const LATER: Failure = Failure::Unavailable { retry_after_s: 10 };
 type WorkerDuplex = Duplex<WorkerToIssuer, IssuerToWorker>;
 type AuthDuplex = Duplex<AuthToIssuer, IssuerToAuth>;
 
-#[derive(Debug)]
-struct Worker {
-    duplex: WorkerDuplex,
-    in_flight: usize,
-}
-
 /// Who waits for a ticket.
 #[derive(Debug)]
 struct Asked {
     channel: u64,
+    peer: Peer,
     correlation: Correlation,
     since: Instant,
 }
@@ -75,10 +72,11 @@ pub(super) struct Office {
     clock: Clock,
     pub(super) journal: Journal,
     pub(super) signers: Signers<Work>,
-    workers: BTreeMap<u64, Worker>,
+    workers: BTreeMap<u64, WorkerDuplex>,
     auths: BTreeMap<u64, AuthDuplex>,
     asked: HashMap<u64, Asked>,
     shakes: usize,
+    in_flight: HashMap<Peer, usize>,
     rates: Usage<Peer>,
     next: u64,
     measures: Measures,
@@ -105,6 +103,7 @@ impl Office {
             auths: BTreeMap::new(),
             asked: HashMap::new(),
             shakes: 0,
+            in_flight: HashMap::new(),
             rates: Usage::new(MOST_WORKERS),
             next: 1,
             measures,
@@ -116,7 +115,7 @@ impl Office {
     }
 
     pub(super) fn workers(&self) -> impl Iterator<Item = (u64, &WorkerDuplex)> {
-        self.workers.iter().map(|(id, worker)| (*id, &worker.duplex))
+        self.workers.iter().map(|(id, duplex)| (*id, duplex))
     }
 
     pub(super) fn auths(&self) -> impl Iterator<Item = (u64, &AuthDuplex)> {
@@ -133,7 +132,25 @@ impl Office {
         self.asked.is_empty()
             && self.shakes == 0
             && self.journal.is_idle()
-            && !self.workers.values().any(|worker| worker.duplex.wants_write())
+            && !self.workers.values().any(Duplex::wants_write)
+    }
+
+    /// May one more request of this worker be taken in?
+    fn has_room(&self, peer: Peer) -> bool {
+        self.in_flight.get(&peer).is_none_or(|count| *count < MOST_IN_FLIGHT)
+    }
+
+    fn begin(&mut self, peer: Peer) {
+        *self.in_flight.entry(peer).or_default() += 1;
+    }
+
+    fn end(&mut self, peer: Peer) {
+        if let Entry::Occupied(mut count) = self.in_flight.entry(peer) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 
     fn ticket(&mut self) -> u64 {
@@ -143,13 +160,13 @@ impl Office {
 
     pub(super) fn adopt_worker(&mut self, channel: Channel, now: Instant) {
         let peer = channel.peer();
-        let of_one = self.workers.values().filter(|worker| worker.duplex.peer() == peer).count();
+        let of_one = self.workers.values().filter(|duplex| duplex.peer() == peer).count();
         if self.workers.len() >= MOST_WORKERS || of_one >= MOST_OF_ONE_WORKER {
             self.say_too_many("worker", peer, now);
             return;
         }
         let id = self.ticket();
-        self.workers.insert(id, Worker { duplex: Duplex::new(channel, Link::WorkerToIssuer), in_flight: 0 });
+        self.workers.insert(id, Duplex::new(channel, Link::WorkerToIssuer));
     }
 
     pub(super) fn adopt_auth(&mut self, channel: Channel, now: Instant) {

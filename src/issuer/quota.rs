@@ -63,10 +63,6 @@ impl<K: Hash + Eq> Usage<K> {
     pub(super) fn note(&mut self, key: K, used: Used) {
         self.used.insert(key, used);
     }
-
-    pub(super) fn forget(&mut self, key: &K) {
-        self.used.remove(key);
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! What he asks issuer to sign as a handshake.
 
+use std::time::{Duration, Instant};
+
 use aws_lc_rs::digest::{SHA256, digest};
 use chancery::wire::Octets;
 use chancery::wire::links::{Handshake, IssuerToWorker, Scheme, Transcript, WorkerToIssuer};
 
+use super::HANDSHAKES;
 use super::stack::{Stack, Verdict, must};
 
 pub(super) fn handshake(certificate: [u8; 32], scheme: Scheme, transcript: Transcript) -> WorkerToIssuer {
@@ -46,6 +49,28 @@ pub(super) fn an_honest_handshake_is_signed(stack: &Stack) -> Verdict {
     issuer.send(handshake(stack.server(), Scheme::EcdsaP256Sha256, hash(32)))?;
     let answer = issuer.answer()?;
     must(matches!(answer, IssuerToWorker::HandshakeSigned { serial: 7, .. }), format!("{answer:?}"))
+}
+
+pub(super) fn a_quota_outlives_its_channel(stack: &Stack) -> Verdict {
+    let begun = Instant::now();
+    for _ in 0..8 {
+        let mut issuer = stack.issuer();
+        for _ in 0..HANDSHAKES {
+            issuer.send(handshake(stack.server(), Scheme::EcdsaP256Sha256, hash(32)))?;
+        }
+        for _ in 0..HANDSHAKES {
+            match issuer.answer()? {
+                IssuerToWorker::HandshakeSigned { .. } => stack.signed.set(stack.signed.get() + 1),
+                IssuerToWorker::HandshakeFailed { .. } => {}
+                other => return Err(format!("{other:?}")),
+            }
+        }
+        drop(issuer);
+        // issuer sees the channel end before the next one comes.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let (signed, bound) = (stack.signed.get(), f64::from(HANDSHAKES) * (1.0 + begun.elapsed().as_secs_f64()));
+    must(signed as f64 <= bound, format!("{signed} signed, of {bound:.0}"))
 }
 
 pub(super) fn handshake_with_other_keys(stack: &Stack) -> Verdict {

@@ -28,6 +28,8 @@ const ENDPOINT: &str = "/adfs/services/trust/13/usernamemixed";
 const PARTY: &str = "https://rp.example.com/";
 /// A relying party that policy gives nobody tokens for.
 const FORBIDDEN: &str = "https://forbidden.example.com/";
+/// What one worker may ask for in a second, here.
+const HANDSHAKES: u32 = 50;
 const TO_AUTH: (&str, &str) = ("auth", "worker-to-auth");
 const TO_ISSUER: (&str, &str) = ("issuer", "worker-to-issuer");
 
@@ -95,6 +97,7 @@ const CASES: &[Case] = &[
     ),
     ("text that XML has no room for is a breach", Leaves::Violations(TO_AUTH, octets::BAD_TEXTS), octets::bad_texts),
     ("a message without end is cut off at its cap", Leaves::Violations(TO_AUTH, 1), octets::endless),
+    ("a quota of handshakes is no other after coming back", Leaves::Signed, handshakes::a_quota_outlives_its_channel),
     ("ten thousand random vouchers buy nothing", Leaves::Client, floods::redemption_flood),
     ("a flood of guesses is bounded", Leaves::Client, floods::submission_flood),
 ];

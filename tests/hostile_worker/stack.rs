@@ -1,5 +1,6 @@
 //! The service under attack, what it is watched for, and the judgement of one case.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use chancery::wire::{Correlation, List, Secret, Text};
 use super::demo::Demo;
 use super::faulty;
 use super::peer::Peer;
-use super::{ENDPOINT, FORBIDDEN, PARTY, PATIENCE, TO_AUTH, TO_ISSUER};
+use super::{ENDPOINT, FORBIDDEN, HANDSHAKES, PARTY, PATIENCE, TO_AUTH, TO_ISSUER};
 
 pub(super) type Verdict = Result<(), String>;
 
@@ -39,6 +40,8 @@ pub(super) enum Leaves {
     TokenThenBreach,
     /// A signature of a handshake and no intent.
     Handshakes(u64),
+    /// As many signatures of handshakes as the attack was given.
+    Signed,
     /// Nothing but refusals.
     Nothing,
     /// So many breaches of the protocol, counted by that process on that link.
@@ -59,6 +62,8 @@ pub(super) struct Stack {
     pub(super) directory: PathBuf,
     pub(super) demo: Demo,
     pub(super) password: String,
+    /// Handshakes signed for an attack that cannot know their number beforehand.
+    pub(super) signed: Cell<u64>,
 }
 
 impl Stack {
@@ -69,9 +74,12 @@ impl Stack {
             let text = std::fs::read_to_string(&generic).unwrap().replace(PARTY, FORBIDDEN);
             std::fs::write(generic.with_file_name("forbidden.toml"), text.replace("permit(", "forbid(")).unwrap();
         }
+        faulty::change(directory, "issuer.d/issuer.toml", |text| {
+            format!("handshakes_per_second = {HANDSHAKES}\n{text}")
+        });
         let demo = faulty::start(directory, |_| {});
         let password = std::fs::read_to_string(demo.fact("password_file")).unwrap().trim().to_owned();
-        let stack = Self { directory: directory.to_owned(), demo, password };
+        let stack = Self { directory: directory.to_owned(), demo, password, signed: Cell::new(0) };
         // The supervisor asks for a token of its own once all is ready.
         let mut last = stack.traces();
         loop {
@@ -193,6 +201,7 @@ impl Stack {
                 expected.to_issuer += 1;
             }
             Leaves::Handshakes(count) => expected.signatures += count,
+            Leaves::Signed => expected.signatures += self.signed.take(),
             Leaves::Nothing => {}
             Leaves::Violations(TO_AUTH, count) => expected.to_auth += count,
             Leaves::Violations(_, count) => expected.to_issuer += count,

@@ -1,5 +1,5 @@
 //! Messages of auth and of the workers, and the ends of their channels. A peer that breaks the protocol is
-//! hung up on and told nothing; what was a worker's goes with its last channel.
+//! hung up on and told nothing; a worker's vouchers go with its last channel.
 
 use std::time::Instant;
 
@@ -66,8 +66,8 @@ impl Office {
 
     /// Writes what waits for one worker; for a process that takes nothing in any more.
     pub(in crate::issuer) fn worker_flush(&mut self, id: u64, now: Instant) {
-        if let Some(worker) = self.workers.get_mut(&id)
-            && let Err(closed) = worker.duplex.flush()
+        if let Some(duplex) = self.workers.get_mut(&id)
+            && let Err(closed) = duplex.flush()
         {
             self.drop_worker(id, &closed, now);
         }
@@ -76,8 +76,8 @@ impl Office {
     /// Reads and writes what there is on one worker's channel.
     pub(in crate::issuer) fn worker_ready(&mut self, id: u64, now: Instant) {
         for _ in 0..TURN {
-            let Some(worker) = self.workers.get_mut(&id) else { return };
-            let received = worker.duplex.flush().and_then(|()| worker.duplex.receive());
+            let Some(duplex) = self.workers.get_mut(&id) else { return };
+            let received = duplex.flush().and_then(|()| duplex.receive());
             let taken = match received {
                 Ok(None) => return,
                 Ok(Some(WorkerToIssuer::Redeem(redemption))) => self.redeem(id, &redemption, now),
@@ -92,21 +92,21 @@ impl Office {
     }
 
     pub(super) fn drop_worker(&mut self, id: u64, closed: &Closed, now: Instant) {
-        let Some(worker) = self.workers.remove(&id) else { return };
-        let peer = worker.duplex.peer();
+        let Some(duplex) = self.workers.remove(&id) else { return };
+        let peer = duplex.peer();
         if let Closed::Violation(violation) = closed {
             self.violation(LINKS[0], Some(peer), violation, now);
         }
-        if !self.workers.values().any(|other| other.duplex.peer() == peer) {
+        if !self.workers.values().any(|other| other.peer() == peer) {
+            // Not its quota, nor what it has in flight: it could have both anew by coming back.
             self.vouchers.bereave(peer);
-            self.rates.forget(&peer);
         }
     }
 
     /// Answers a worker; one that is gone or does not read is dropped.
     pub(super) fn answer(&mut self, id: u64, message: &IssuerToWorker, now: Instant) {
-        let Some(worker) = self.workers.get_mut(&id) else { return };
-        if let Err(closed) = worker.duplex.send(message) {
+        let Some(duplex) = self.workers.get_mut(&id) else { return };
+        if let Err(closed) = duplex.send(message) {
             self.drop_worker(id, &closed, now);
         }
     }

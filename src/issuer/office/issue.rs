@@ -7,18 +7,17 @@ use super::super::journal::{Recorded, Released};
 use super::super::signers::NotSigned;
 use super::super::steps::{Prepared, Signed};
 use super::super::vouchers::NotRedeemed;
-use super::{Asked, LATER, MOST_IN_FLIGHT, Office, SOON};
-use crate::sys::channel::Closed;
+use super::{Asked, LATER, Office, SOON};
+use crate::sys::channel::{Closed, Duplex};
 use crate::sys::failpoint::failpoint;
 use crate::wire::links::IssuerToWorker;
 use crate::wire::order::{Failure, Order, Redemption};
 use crate::wire::record::OutcomeResult;
-use crate::wire::{Correlation, Millis, Octets};
+use crate::wire::{Correlation, Millis, Octets, Peer};
 
 impl Office {
     pub(super) fn redeem(&mut self, channel: u64, redemption: &Redemption, now: Instant) -> Result<(), Closed> {
-        let Some(worker) = self.workers.get(&channel) else { return Ok(()) };
-        let (peer, in_flight) = (worker.duplex.peer(), worker.in_flight);
+        let Some(peer) = self.workers.get(&channel).map(Duplex::peer) else { return Ok(()) };
         let correlation = redemption.correlation;
         let redeemed = self.vouchers.redeem(redemption, peer, now);
         // Before anything is done with it: single use has to survive a crash of this process. A voucher that a
@@ -28,7 +27,7 @@ impl Office {
             Ok(_) if !said => Err(("auth", SOON)),
             Ok(order) => {
                 failpoint("redeemed");
-                if in_flight < MOST_IN_FLIGHT { self.issue(channel, order, now) } else { Err(("full", SOON)) }
+                if self.has_room(peer) { self.issue((channel, peer), order, now) } else { Err(("full", SOON)) }
             }
             Err(NotRedeemed::NoSuchVoucher) => Err(("voucher", Failure::NoSuchVoucher)),
             Err(NotRedeemed::Violation(violation)) => return Err(violation.into()),
@@ -40,7 +39,12 @@ impl Office {
     }
 
     /// The first steps of an order: approved, prepared, its intent on its way to the record.
-    fn issue(&mut self, channel: u64, order: Order, now: Instant) -> Result<(), (&'static str, Failure)> {
+    fn issue(
+        &mut self,
+        (channel, peer): (u64, Peer),
+        order: Order,
+        now: Instant,
+    ) -> Result<(), (&'static str, Failure)> {
         let correlation = order.correlation;
         let wall = match self.read_clock() {
             Ok(wall) => wall,
@@ -68,10 +72,8 @@ impl Office {
             }
             Ok(reason) => (reason, LATER),
         })?;
-        self.asked.insert(ticket, Asked { channel, correlation, since: now });
-        if let Some(worker) = self.workers.get_mut(&channel) {
-            worker.in_flight += 1;
-        }
+        self.asked.insert(ticket, Asked { channel, peer, correlation, since: now });
+        self.begin(peer);
         self.journal.intend(prepared, now);
         Ok(())
     }
@@ -119,9 +121,7 @@ impl Office {
 
     pub(super) fn close_ticket(&mut self, ticket: u64) -> Option<Asked> {
         let asked = self.asked.remove(&ticket)?;
-        if let Some(worker) = self.workers.get_mut(&asked.channel) {
-            worker.in_flight = worker.in_flight.saturating_sub(1);
-        }
+        self.end(asked.peer);
         Some(asked)
     }
 

@@ -7,10 +7,10 @@ use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use super::super::handshake;
 use super::super::quota::Quota;
 use super::super::signers::{Job, NotSigned};
-use super::{MOST_IN_FLIGHT, Office, Work};
-use crate::sys::channel::Closed;
+use super::{Office, Work};
+use crate::sys::channel::{Closed, Duplex};
 use crate::wire::links::{Handshake, IssuerToWorker, Mechanism};
-use crate::wire::{KeyId, Octets};
+use crate::wire::{KeyId, Octets, Peer};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -18,6 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(in crate::issuer) struct Shake {
     channel: u64,
+    peer: Peer,
     serial: u64,
     key: KeyId,
     mechanism: Mechanism,
@@ -26,12 +27,11 @@ pub(in crate::issuer) struct Shake {
 
 impl Office {
     pub(super) fn handshake(&mut self, channel: u64, handshake: &Handshake, now: Instant) -> Result<(), Closed> {
-        let Some(worker) = self.workers.get(&channel) else { return Ok(()) };
-        let (peer, in_flight) = (worker.duplex.peer(), worker.in_flight);
+        let Some(peer) = self.workers.get(&channel).map(Duplex::peer) else { return Ok(()) };
         let to_sign = handshake::build(handshake, &self.keys)?;
         let key = to_sign.key.id.clone();
         let quota = Quota::new(self.config.handshakes_per_second, SECOND);
-        let used = self.rates.one_more(&peer, quota, now).filter(|_| in_flight < MOST_IN_FLIGHT);
+        let used = self.rates.one_more(&peer, quota, now).filter(|_| self.has_room(peer));
         let refused = match used {
             None => Some("rate"),
             Some(_) if !self.signers.is_available(&key, now) => Some("unavailable"),
@@ -49,25 +49,22 @@ impl Office {
             return Ok(());
         }
         let mechanism = to_sign.mechanism;
-        let shake = Shake { channel, serial: handshake.serial, key: key.clone(), mechanism, octets: to_sign.octets };
+        let shake =
+            Shake { channel, peer, serial: handshake.serial, key: key.clone(), mechanism, octets: to_sign.octets };
         let hash = match mechanism.digest_length() {
             48 => &SHA384,
             64 => &SHA512,
             _ => &SHA256,
         };
         let digest = digest(hash, &shake.octets).as_ref().to_vec();
-        if let Some(worker) = self.workers.get_mut(&channel) {
-            worker.in_flight += 1;
-        }
+        self.begin(peer);
         self.shakes += 1;
         self.signers.sign(Job { key, mechanism, digest, work: Work::Handshake(Box::new(shake)) }, now);
         Ok(())
     }
 
     pub(super) fn handshake_signed(&mut self, shake: &Shake, result: Result<Octets<512>, NotSigned>, now: Instant) {
-        if let Some(worker) = self.workers.get_mut(&shake.channel) {
-            worker.in_flight = worker.in_flight.saturating_sub(1);
-        }
+        self.end(shake.peer);
         let serial = shake.serial;
         let verified = result.ok().filter(|signature| {
             let good =

@@ -8,6 +8,7 @@ mod support;
 #[path = "issuer/house.rs"]
 mod house;
 
+use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,10 @@ struct Scene {
 }
 
 fn scene(house: &House) -> Scene {
-    let issuer = house.start();
+    scene_with(house, house.start())
+}
+
+fn scene_with(house: &House, issuer: support::processes::Daemon) -> Scene {
     let mut scene =
         Scene { audit: house.audit(), auth: house.auth(), worker: house.worker(), signer: house.signer(), issuer };
     // One token through, so that everybody is known to be connected.
@@ -661,6 +665,36 @@ fn a_worker_has_one_bound_for_all_its_channels_closed_ones_too() {
     scene.redeem(order("office", TokenType::Saml20));
     assert!(UNAVAILABLE(failure(&mut scene.worker)));
     assert!(scene.audit.hears_nothing());
+}
+
+#[test]
+fn a_worker_that_floods_the_log_keeps_nothing_else_out_of_it() {
+    let house = House::new();
+    let path = house.root.path().join("log");
+    let mut scene = scene_with(&house, house.start_saying(File::create(&path).unwrap()));
+    let log = |part: &str| std::fs::read_to_string(&path).unwrap().matches(part).count();
+    for serial in 0..60 {
+        let (voucher, correlation) = (VoucherId::random(), Correlation::random());
+        scene.worker.say(&WorkerToIssuer::Redeem(Redemption { voucher, correlation }));
+        assert!(matches!(failure(&mut scene.worker), Failure::NoSuchVoucher));
+        let shake = handshake(&house, serial, 32);
+        scene.worker.say(&WorkerToIssuer::Handshake(shake));
+        let _ = house.signs(&mut scene.signer);
+        scene.worker.hear();
+    }
+    for _ in 0..30 {
+        let mut breaker = house.worker();
+        breaker.say(&WorkerToIssuer::Handshake(handshake(&house, 1, 20)));
+        assert!(breaker.is_hung_up());
+    }
+    scene.redeem(order("nobody", TokenType::Saml20));
+    assert_eq!(failure(&mut scene.worker), Failure::AboveCeiling);
+    scene.signer.say(&SignerToIssuer::Drawn { id: 1, octets: Octets::default() });
+    assert!(scene.signer.is_hung_up());
+    let is_said = || (log("violation\" link=\"signer") == 1).then_some(());
+    support::processes::eventually("the signer's violation is in the log", is_said);
+    let counts = ["refused", "violation\" link=\"worker", "above-ceiling"].map(log);
+    assert!(counts[0] >= 10 && counts[1] >= 10 && counts[2] == 1, "{counts:?}");
 }
 
 #[test]

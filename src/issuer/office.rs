@@ -80,7 +80,12 @@ pub(super) struct Office {
     rates: Usage<Peer>,
     next: u64,
     measures: Measures,
+    /// For what is ours to say, and what a worker cannot have said at will.
     lines: Lines,
+    /// For refusals, of which a worker can have as many as it likes.
+    refusals: Lines,
+    /// For violations of workers; apart from both, so that neither hides the other.
+    breaches: Lines,
     ready: Arc<AtomicBool>,
 }
 
@@ -108,6 +113,8 @@ impl Office {
             next: 1,
             measures,
             lines: Lines::new(now),
+            refusals: Lines::new(now),
+            breaches: Lines::new(now),
             ready,
             config,
             keys,
@@ -186,14 +193,15 @@ impl Office {
     }
 
     fn say_too_many(&mut self, link: &str, peer: Peer, now: Instant) {
-        if let Some(left_out) = self.lines.permit(now) {
+        if let Some(left_out) = self.refusals.permit(now) {
             tracing::warn!(event = "too-many-channels", link, peer = peer.0, left_out);
         }
     }
 
     fn violation(&mut self, link: &str, peer: Option<Peer>, why: &Violation, now: Instant) {
         self.measures.violations.with_label_values(&[link]).inc();
-        if let Some(left_out) = self.lines.permit(now) {
+        let lines = if link == LINKS[0] { &mut self.breaches } else { &mut self.lines };
+        if let Some(left_out) = lines.permit(now) {
             let peer = peer.map_or(0, |peer| peer.0);
             tracing::error!(event = "violation", link, peer, why = %why, left_out);
         }

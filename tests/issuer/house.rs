@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -187,8 +187,13 @@ impl House {
     }
 
     pub(crate) fn start(&self) -> Daemon {
+        self.start_saying(Stdio::inherit())
+    }
+
+    /// Starts issuer with its log going elsewhere.
+    pub(crate) fn start_saying(&self, log: impl Into<Stdio>) -> Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-issuer"));
-        command.arg(self.root.path());
+        command.arg(self.root.path()).stderr(log);
         let listeners = [("worker", &self.worker), ("auth", &self.auth), ("signer", &self.signer)];
         Daemon::start(&mut command, self.root.path(), &listeners).unwrap()
     }

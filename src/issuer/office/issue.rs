@@ -106,7 +106,7 @@ impl Office {
         now: Instant,
     ) {
         self.measures.refused.with_label_values(&[reason]).inc();
-        if let Some(left_out) = self.lines.permit(now) {
+        if let Some(left_out) = self.refusals.permit(now) {
             tracing::info!(correlation = %correlation, event = "refused", reason, left_out);
         }
         self.answer(channel, &IssuerToWorker::Failed { correlation, failure }, now);

@@ -42,7 +42,7 @@ impl Office {
         };
         if let Some(result) = refused {
             self.measures.handshakes.with_label_values(&[result]).inc();
-            if let Some(left_out) = self.lines.permit(now) {
+            if let Some(left_out) = self.refusals.permit(now) {
                 tracing::warn!(event = "handshake-refused", reason = result, peer = peer.0, left_out);
             }
             self.answer(channel, &IssuerToWorker::HandshakeFailed { serial: handshake.serial }, now);

@@ -540,9 +540,10 @@ fn an_extractable_key_is_refused() {
     let made = hsm
         .command(&std::env::current_exe().unwrap())
         .args(["--exact", "a_careless_tool", "--ignored"])
-        .status()
+        .output()
         .unwrap();
-    assert!(made.success());
+    let said = String::from_utf8_lossy(&made.stdout);
+    assert!(made.status.success() && said.contains("1 passed"), "{said}");
     let out = hsm.path("config/signer.d/b1.pem");
     hsm.chancery(&["key", "certify", "--id", "b1", "--subject", "CN=bad", "--out", out.to_str().unwrap()]);
     hsm.configure("", &good.replace("a1", "b1"));

@@ -726,7 +726,7 @@ fn a_file_that_may_not_grow_stops_acknowledgements_until_it_may() {
 #[test]
 fn a_full_disk_stops_acknowledgements_until_there_is_room() {
     if !nix::unistd::geteuid().is_root() || unshare(CloneFlags::CLONE_NEWNS).is_err() {
-        println!("SKIPPED a_full_disk_stops_acknowledgements_until_there_is_room: no mount namespace for us");
+        println!("SKIPPED record-full-disk: no mount namespace for us");
         return;
     }
     // The namespace is this thread's and its children's alone.

@@ -319,7 +319,7 @@ mod tests {
             .map(|above| above.join("shared/data/clients/msal-python/microsoft.mex.xml"))
             .find(|path| path.is_file())
         else {
-            println!("skipped: no documents of real servers here");
+            println!("SKIPPED mex-of-ad-fs: no documents of real servers here");
             return;
         };
         let ports = as_msal_reads_it(&std::fs::read_to_string(data).unwrap());

@@ -5,8 +5,8 @@ use crate::wire::order::TokenType;
 use crate::wire::{Millis, Text};
 
 /// Templates get values, so that they are messages.
-fn filled(path: &str) -> Option<Vec<u8>> {
-    let text = std::fs::read_to_string(data()?.join("clients").join(path)).unwrap();
+fn filled(test: &str, path: &str) -> Option<Vec<u8>> {
+    let text = std::fs::read_to_string(data(test)?.join("clients").join(path)).unwrap();
     let text = [
         ("%MESSAGE_ID%", "urn:uuid:2"),
         ("%WSTRUST_ENDPOINT%", "https://localhost/sts"),
@@ -30,7 +30,7 @@ fn every_username_request_of_msal_and_adal_is_understood() {
         ("adal-node/RST2005.xml", names::WST05),
         ("adal-python/RST.xml", names::WST13),
     ] {
-        let Some(body) = filled(path) else { return };
+        let Some(body) = filled("captures-msal-adal", path) else { return };
         let action = format!("{namespace}/RST/Issue");
         for (content_type, soap_action) in [
             (Some(SOAP12), Some(action.clone())),
@@ -60,7 +60,7 @@ fn every_username_request_of_msal_and_adal_is_understood() {
 #[test]
 fn the_bearer_requests_of_govmomi_and_pyvmomi_are_understood_where_their_ways_are_tolerated() {
     for path in ["govmomi/wire/bearer.xml", "pyvmomi/bearer.xml"] {
-        let Some(body) = filled(path) else { return };
+        let Some(body) = filled("captures-vmomi", path) else { return };
         let incoming = Incoming { content_type: Some(SOAP11), soap_action: None, body: &body };
         let request = read(&lenient(), &incoming).unwrap_or_else(|rejection| panic!("{path}: {}", rejection.reason()));
         let (shape, _, timestamp, wish) = request.into_parts();
@@ -90,7 +90,7 @@ fn requests_with_other_credentials_are_refused_by_the_right_fault() {
         ("adal-node/RSTR.xml", Fault::InvalidSecurity),
         ("picketlink/wst-issue.xml", Fault::Malformed),
     ] {
-        let Some(body) = filled(path) else { return };
+        let Some(body) = filled("captures-refused", path) else { return };
         let soap11 = path.contains("vmomi");
         let content_type = Some(if soap11 { SOAP11 } else { SOAP12 });
         let rejection = read(&lenient(), &Incoming { content_type, soap_action: None, body: &body }).unwrap_err();
@@ -115,7 +115,7 @@ fn the_requests_of_picketlink_are_told_apart() {
         ("wst-validate-saml", Err(Fault::InvalidRequest)),
         ("wst-response-assertion", Err(Fault::InvalidRequest)),
     ] {
-        let Some(body) = filled(&format!("picketlink/{name}.xml")) else { return };
+        let Some(body) = filled("captures-picketlink", &format!("picketlink/{name}.xml")) else { return };
         let body = String::from_utf8(body).unwrap();
         let body = body.split_once("?>").map_or(body.as_str(), |(_, rest)| rest);
         let message = Message::default().xml();
@@ -130,7 +130,7 @@ fn the_requests_of_picketlink_are_told_apart() {
 
 #[test]
 fn every_capture_is_decided_without_a_panic_and_real_mex_documents_are_xml() {
-    let Some(data) = data() else { return };
+    let Some(data) = data("captures-decided") else { return };
     let mut folders = vec![data.join("clients"), data.join("messages")];
     let mut seen = 0;
     while let Some(folder) = folders.pop() {

@@ -155,8 +155,8 @@ impl Message {
 }
 
 /// Messages of real clients, where they are at hand: `CHANCERY_DATA`, or `shared/data` beside a directory
-/// above this one. They are not ours to ship.
-pub(super) fn data() -> Option<PathBuf> {
+/// above this one. They are not ours to ship; `test` is the name under which it is said that they are missing.
+pub(super) fn data(test: &str) -> Option<PathBuf> {
     let configured = std::env::var_os("CHANCERY_DATA").map(PathBuf::from);
     let beside = || {
         let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|above| above.join("shared/data"));
@@ -164,7 +164,7 @@ pub(super) fn data() -> Option<PathBuf> {
     };
     let found = configured.or_else(beside);
     if found.is_none() {
-        println!("skipped: no messages of real clients here");
+        println!("SKIPPED {test}: no messages of real clients here; CHANCERY_DATA names them");
     }
     found
 }

@@ -105,7 +105,7 @@ fn seeds() -> Vec<Vec<u8>> {
             .xml()
             .into_bytes(),
     ];
-    if let Some(data) = data() {
+    if let Some(data) = data("mutations-of-captures") {
         for path in
             ["msal-python/rst13.xml", "msal-python/rst2005.xml", "govmomi/wire/bearer.xml", "pyvmomi/bearer.xml"]
         {

@@ -338,7 +338,7 @@ fn every_fault_is_well_formed_in_every_version_and_profile() {
 
 #[test]
 fn a_reply_has_the_elements_of_a_real_ad_fs_reply_in_their_order() {
-    let Some(data) = data() else { return };
+    let Some(data) = data("reply-of-ad-fs") else { return };
     for (capture, message) in [("RSTR.xml", Message::default()), ("RSTR2005.xml", Message::of_2005())] {
         let real = std::fs::read(data.join("clients/adal-node").join(capture)).unwrap();
         let real = Tree::parse(&real, &Limits::default()).unwrap();

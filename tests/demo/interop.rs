@@ -26,20 +26,30 @@ fn shared() -> &'static Demo {
     })
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn possible(test: &str) -> bool {
+    let python = root().join(".venv/bin/python").exists();
+    if !python {
+        println!("SKIPPED interop-{test}: no .venv; tests/support/prepare makes it");
+    }
+    python && service::possible(&format!("interop-{test}"))
+}
+
 fn script(name: &str) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join(".venv/bin/python");
-    if !python.exists() {
-        println!("SKIPPED interop-{name}: no .venv; tests/support/prepare makes it");
-        return;
+    if possible(name) {
+        run(name, shared(), &[]);
     }
-    if !service::possible(&format!("interop-{name}")) {
-        return;
-    }
-    let output = Command::new(python)
+}
+
+fn run(name: &str, demo: &Demo, more: &[&str]) {
+    let output = Command::new(root().join(".venv/bin/python"))
         .args(["-B", "-W", "error::DeprecationWarning:__main__"])
-        .arg(root.join(format!("tests/interop/{name}.py")))
-        .arg(&shared().ready_file)
+        .arg(root().join(format!("tests/interop/{name}.py")))
+        .arg(&demo.ready_file)
+        .args(more)
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -61,6 +71,58 @@ fn zeep_gets_a_token_from_the_generic_endpoint() {
 #[test]
 fn xmlsec_and_signxml_accept_every_token_and_refuse_it_altered() {
     script("judges");
+}
+
+/// A demo with a token-signing key of that kind, which makes signatures of so many octets, and a relying
+/// party for each algorithm it can sign with.
+fn judged(key: &str, signature: &str, algorithms: &[&str]) {
+    if !possible(&format!("{key}-judges")) {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let made = Demo::start_with(directory.path(), |command| {
+        command.args(["--demo-algorithm", key]);
+    });
+    let config = Path::new(made.fact("config")).to_owned();
+    made.stop();
+    for algorithm in algorithms {
+        for (owner, more) in
+            [("auth.d", String::new()), ("issuer.d", format!("signature_algorithm = \"{algorithm}\"\n"))]
+        {
+            let parties = config.join(owner).join("relying-parties");
+            let text = std::fs::read_to_string(parties.join("microsoft.toml")).unwrap();
+            let text = more + &text.replace("urn:federation:MicrosoftOnline", &format!("urn:interop:{algorithm}"));
+            std::fs::write(parties.join(format!("{algorithm}.toml")), text).unwrap();
+        }
+    }
+    run("algorithms", &Demo::start(directory.path()), &[&[signature], algorithms].concat());
+}
+
+const RSA: [&str; 3] = ["rsa-sha256", "rsa-sha384", "rsa-sha512"];
+
+#[test]
+fn judges_accept_every_algorithm_of_an_rsa_2048_key() {
+    judged("rsa-2048", "256", &RSA);
+}
+
+#[test]
+fn judges_accept_every_algorithm_of_an_rsa_3072_key() {
+    judged("rsa-3072", "384", &RSA);
+}
+
+#[test]
+fn judges_accept_every_algorithm_of_an_rsa_4096_key() {
+    judged("rsa-4096", "512", &RSA);
+}
+
+#[test]
+fn judges_accept_the_algorithm_of_a_p_256_key() {
+    judged("p-256", "64", &["ecdsa-sha256"]);
+}
+
+#[test]
+fn judges_accept_the_algorithm_of_a_p_384_key() {
+    judged("p-384", "96", &["ecdsa-sha384"]);
 }
 
 #[test]

@@ -126,6 +126,6 @@ fn judges_accept_the_algorithm_of_a_p_384_key() {
 }
 
 #[test]
-fn answers_and_tokens_are_valid_by_the_published_schemas() {
+fn answers_tokens_and_metadata_are_valid_by_the_published_schemas() {
     script("xsd");
 }

@@ -83,6 +83,7 @@ class Service:
         yield "SAML 1.1 by 1.3", self.issue("1.3")
         yield "SAML 1.1 by 2005", self.issue("2005", trust="2005")
         yield "SAML 2.0 by 1.3", self.issue("1.3", token_type=SAML20)
+        yield "SAML 2.0 by 2005", self.issue("2005", trust="2005", token_type=SAML20)
         yield "SAML 2.0 generic", self.issue("generic", token_type=SAML20, applies_to=GENERIC)
         yield "SAML 1.1 generic", self.issue("generic", token_type=SAML11, applies_to=GENERIC)
         yield "SAML 2.0 generic, SOAP 1.1", self.issue("generic", soap="1.1", token_type=SAML20, applies_to=GENERIC)

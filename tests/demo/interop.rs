@@ -126,6 +126,11 @@ fn judges_accept_the_algorithm_of_a_p_384_key() {
 }
 
 #[test]
+fn requests_in_the_shapes_of_three_other_clients_get_tokens_they_can_read() {
+    script("shapes");
+}
+
+#[test]
 fn answers_tokens_and_metadata_are_valid_by_the_published_schemas() {
     script("xsd");
 }

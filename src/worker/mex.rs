@@ -327,19 +327,79 @@ mod tests {
         assert!(ports.iter().any(|(address, _)| address.ends_with(V2005_PATH)));
     }
 
+    /// Two endpoints of each version, so that what holds for every policy is seen to.
+    fn four() -> String {
+        let adfs = |path, trust| (path, Profile::Adfs, trust);
+        published(&[adfs("/a", Trust::Any), adfs("/b", Trust::V13), adfs("/c", Trust::V2005)])
+    }
+
+    fn policies(tree: &Tree) -> Vec<Element<'_>> {
+        tree.root().children().filter(|element| element.local() == "Policy").collect()
+    }
+
+    #[test]
+    fn the_document_is_one_wsdl_without_a_wrapper() {
+        let text = both();
+        assert!(text.starts_with("<wsdl:definitions "), "{text}");
+        assert!(tree(&text).root().is("http://schemas.xmlsoap.org/wsdl/", "definitions"));
+    }
+
     #[test]
     fn sp_is_declared_on_the_transport_binding_itself() {
-        let text = both();
-        for sp in [names::SP11, names::SP12] {
-            assert!(text.contains(&format!("<sp:TransportBinding xmlns:sp=\"{sp}\">")));
-        }
+        let text = four();
+        let declared = |sp| text.matches(&format!("<sp:TransportBinding xmlns:sp=\"{sp}\">")).count();
+        assert_eq!((declared(names::SP11), declared(names::SP12)), (2, 2));
         let root = text.split_once("><").unwrap().0;
         assert!(!root.contains("xmlns:sp="), "{root}");
     }
 
     #[test]
+    fn the_policy_of_a_1_3_binding_is_200702_and_that_of_a_2005_binding_2005_07() {
+        let text = four();
+        let tree = tree(&text);
+        let mut seen = Vec::new();
+        for binding in tree.root().children().filter(|element| element.is(names::WSDL, "binding")) {
+            let operation = child(binding, names::WSDL, "operation").unwrap();
+            let action =
+                child(operation, names::WSDL_SOAP12, "operation").unwrap().attribute("", "soapAction").unwrap();
+            let reference = child(binding, names::WSP04, "PolicyReference").unwrap().attribute("", "URI").unwrap();
+            let policy = *policies(&tree)
+                .iter()
+                .find(|policy| policy.attribute(names::WSU, "Id") == reference.strip_prefix('#'))
+                .unwrap();
+            let (sp, supporting) = match action {
+                "http://docs.oasis-open.org/ws-sx/ws-trust/200512/RST/Issue" => {
+                    ("http://docs.oasis-open.org/ws-sx/ws-securitypolicy/200702", "SignedEncryptedSupportingTokens")
+                }
+                "http://schemas.xmlsoap.org/ws/2005/02/trust/RST/Issue" => {
+                    ("http://schemas.xmlsoap.org/ws/2005/07/securitypolicy", "SignedSupportingTokens")
+                }
+                other => panic!("{other}"),
+            };
+            let all = path(policy, &[(names::WSP04, "ExactlyOne"), (names::WSP04, "All")]).unwrap();
+            assert!(child(all, sp, supporting).is_some() && child(all, sp, "TransportBinding").is_some(), "{action}");
+            let within = |element: &Element<'_>| {
+                std::iter::successors(Some(*element), |element| element.parent()).any(|above| above == policy)
+            };
+            let spaces = tree.elements().filter(|element| element.prefix() == "sp").filter(within);
+            assert!(spaces.into_iter().all(|element| element.uri() == sp), "{action}");
+            seen.push(sp);
+        }
+        seen.dedup();
+        assert_eq!(seen.len(), 2);
+    }
+
+    #[test]
     fn the_policy_id_is_the_literal_attribute_wsu_id() {
-        assert!(both().contains("<wsp:Policy wsu:Id=\"UserNameWSTrustBinding_IWSTrust13Async_policy\">"));
+        let text = four();
+        let tree = tree(&text);
+        let policies = policies(&tree);
+        assert_eq!(policies.len(), 4);
+        for policy in policies {
+            assert_eq!(policy.uri(), "http://schemas.xmlsoap.org/ws/2004/09/policy");
+            let id = policy.attribute(names::WSU, "Id").unwrap();
+            assert_eq!(text.matches(&format!("<wsp:Policy wsu:Id=\"{id}\">")).count(), 1, "{id}");
+        }
     }
 
     #[test]

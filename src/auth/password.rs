@@ -129,7 +129,7 @@ impl Passwords {
             self.counters.throttled.with_label_values(&[whose]).inc();
             Reason::Throttled
         })?;
-        if state.cache.get(&mac).is_some_and(|until| *until > now) {
+        if state.remembers(&mac, now) {
             state.throttle.right(&rules, charge, now);
             self.counters.cache_hits.inc();
             return Ok(Flight::Landed);
@@ -179,6 +179,10 @@ enum Flight {
 }
 
 impl State {
+    fn remembers(&self, mac: &Mac, now: Instant) -> bool {
+        self.cache.get(mac).is_some_and(|until| *until > now)
+    }
+
     fn remember(&mut self, mac: Mac, memory: &PasswordRules, now: Instant) {
         if memory.cache == Duration::ZERO {
             return;
@@ -194,4 +198,36 @@ impl State {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(cache_s: u64, cache_entries: usize) -> PasswordRules {
+        PasswordRules { threads: 1, queue: 1, cache: Duration::from_secs(cache_s), cache_entries }
+    }
+
+    #[test]
+    fn a_success_is_remembered_for_its_minute_and_no_longer() {
+        let (mut state, now) = (State::default(), Instant::now());
+        state.remember([1; 32], &rules(60, 8), now);
+        assert!(state.remembers(&[1; 32], now + Duration::from_millis(59_999)));
+        assert!(!state.remembers(&[1; 32], now + Duration::from_secs(60)));
+        assert!(!state.remembers(&[2; 32], now));
+    }
+
+    #[test]
+    fn no_memory_is_kept_where_none_is_wanted_or_there_is_no_room() {
+        let (mut state, now) = (State::default(), Instant::now());
+        state.remember([1; 32], &rules(0, 8), now);
+        assert!(!state.remembers(&[1; 32], now));
+        state.remember([1; 32], &rules(60, 1), now);
+        state.remember([2; 32], &rules(60, 1), now);
+        assert!(state.remembers(&[1; 32], now) && !state.remembers(&[2; 32], now));
+        // One that has run out makes room.
+        let later = now + Duration::from_secs(60);
+        state.remember([2; 32], &rules(60, 1), later);
+        assert!(state.remembers(&[2; 32], later) && state.cache.len() == 1);
+    }
 }

@@ -6,7 +6,8 @@
 #[path = "support/softhsm.rs"]
 mod softhsm;
 
-use std::process::{Child, ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
@@ -155,6 +156,107 @@ fn every_algorithm_and_mechanism_signs_what_the_host_verifies() {
     signer.send(&IssuerToSigner::Draw { id: 3, length: 32 }).unwrap();
     let SignerToIssuer::Drawn { id: 3, octets: second } = next(&mut signer) else { panic!("no octets") };
     assert!(first.len() == 32 && second.len() == 32 && first != second);
+}
+
+#[test]
+fn a_signer_finds_its_token_by_serial_where_two_have_one_label() {
+    let hsm = SoftHsm::new();
+    let key = hsm.key("a1", "assertion", "p-256");
+    hsm.configure("", &key);
+    let issuer = hsm.issuer();
+    let running = Running::start(&hsm, 1);
+    let serial = ready(&mut issuer.accept()).token_serial.to_string();
+    drop(running);
+    // The ceremony makes no second token of a name; SoftHSM's own tool does.
+    let pins = ["--pin", "1234", "--so-pin", "5678"];
+    let second = hsm
+        .command("softhsm2-util".as_ref())
+        .args(["--init-token", "--free", "--label", "test"])
+        .args(pins)
+        .output()
+        .unwrap();
+    assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
+    let mut undecided = Running::start(&hsm, 1);
+    drop(issuer.accept());
+    assert_eq!(undecided.ends(Duration::from_secs(5)).code(), Some(78));
+    let file = hsm.path("config/signer.d/signer.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("token_label = \"test\"", &format!("token_serial = \"{serial}\""))).unwrap();
+    let _running = Running::start(&hsm, 1);
+    let mut signer = issuer.accept();
+    let ready = ready(&mut signer);
+    assert_eq!((ready.token_serial.as_str(), ready.token_label.as_str()), (serial.as_str(), "test"));
+    let mechanism = Mechanism::EcdsaP256Sha256;
+    assert!(verifies(&ready, "a1", mechanism, &signature(ask(&mut signer, 1, "a1", mechanism))));
+    assert!(hsm.chancery(&["key", "list"]).starts_with("a1 "));
+}
+
+#[test]
+fn the_list_shows_every_key_of_a_good_token_and_nothing_amiss() {
+    let hsm = SoftHsm::new();
+    for (id, purpose, algorithm) in [
+        ("a1", "assertion", "rsa-2048"),
+        ("a2", "handshake", "p-256"),
+        ("a3", "message", "p-384"),
+        ("a4", "state", "rsa-2048"),
+    ] {
+        hsm.key(id, purpose, algorithm);
+    }
+    let listed = hsm.chancery(&["key", "list"]);
+    let mut lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    lines.sort();
+    let signs = ["sensitive", "sign", "local", "never-extractable"];
+    assert_eq!(
+        lines,
+        [
+            [&["a1", "assertion", "rsa-2048"][..], &signs].concat(),
+            [&["a2", "handshake", "p-256"][..], &signs].concat(),
+            [&["a3", "message", "p-384"][..], &signs].concat(),
+            vec!["a4", "state", "rsa-2048", "sensitive", "decrypt", "local", "never-extractable"],
+        ]
+    );
+}
+
+/// What openssl says of a file of PEM, and whether it was content.
+fn openssl(words: &[&str], file: &Path) -> (bool, String) {
+    let output = Command::new("openssl").args(words).arg("-in").arg(file).stdin(Stdio::null()).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn a_request_for_a_certificate_is_signed_by_its_key() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        println!("SKIPPED custody-requests: openssl is not installed");
+        return;
+    }
+    let hsm = SoftHsm::new();
+    for (id, purpose, algorithm) in
+        [("a1", "assertion", "rsa-2048"), ("a2", "handshake", "p-256"), ("a3", "message", "p-384")]
+    {
+        hsm.key(id, purpose, algorithm);
+        let file = hsm.path(&format!("{id}.csr"));
+        let mut words = vec!["key", "certify", "--csr", "--id", id, "--subject", "CN=sts.example.com"];
+        words.extend(["--out", file.to_str().unwrap()]);
+        if purpose == "handshake" {
+            words.extend(["--san", "sts.example.com"]);
+        }
+        hsm.chancery(&words);
+        let (fine, said) = openssl(&["req", "-verify", "-noout", "-text"], &file);
+        assert!(fine && said.contains("verify OK") && said.contains("CN = sts.example.com"), "{algorithm}: {said}");
+        assert_eq!(said.contains("DNS:sts.example.com"), purpose == "handshake", "{said}");
+        let (_, key) = openssl(&["req", "-pubkey", "-noout"], &file);
+        let (_, certified) = openssl(&["x509", "-pubkey", "-noout"], &hsm.path(&format!("config/signer.d/{id}.pem")));
+        assert_eq!(key, certified, "{algorithm}");
+        // Asked for another name, the signature is nobody's.
+        let (_, pem) = openssl(&["req", "-outform", "DER", "-out", hsm.path("der").to_str().unwrap()], &file);
+        let mut der = std::fs::read(hsm.path("der")).unwrap();
+        let place = der.windows(3).position(|octets| octets == b"sts").unwrap_or_else(|| panic!("{pem}"));
+        der[place] = b'x';
+        std::fs::write(hsm.path("der"), der).unwrap();
+        let (_, said) = openssl(&["req", "-inform", "DER", "-verify", "-noout"], &hsm.path("der"));
+        assert!(said.contains("verify failure"), "{algorithm}: {said}");
+    }
 }
 
 #[test]
@@ -567,6 +669,7 @@ fn a_careless_tool() {
     let id = Attribute::Id(vec![0xb1]);
     let params = Attribute::EcParams(vec![0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]);
     let public = [Attribute::Token(true), id.clone(), params];
-    let private = [Attribute::Token(true), id, Attribute::Extractable(true), Attribute::Sign(true)];
+    let private =
+        [Attribute::Token(true), id, Attribute::Sensitive(true), Attribute::Extractable(true), Attribute::Sign(true)];
     session.generate_key_pair(&Asked::EccKeyPairGen, &public, &private).unwrap();
 }

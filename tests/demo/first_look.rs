@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::service::{self, Demo};
 
@@ -11,6 +11,8 @@ const SAML11: (&str, &str) = ("saml11", "AssertionID urn:oasis:names:tc:SAML:1.0
 const SAML20: (&str, &str) = ("saml20", "ID urn:oasis:names:tc:SAML:2.0:assertion:Assertion");
 const MICROSOFT: &str = "urn:federation:MicrosoftOnline";
 const GENERIC: &str = "https://rp.example.com/";
+/// Of a demo, with one worker and two signers.
+const DAEMONS: [&str; 7] = ["worker@1", "auth", "issuer", "signer@1", "signer@2", "audit", "exporter"];
 
 /// xmlsec1 must accept the token, and refuse it when a character of it is another one.
 fn judged(demo: &Demo, directory: &Path, token: &str, id: &str) {
@@ -80,6 +82,40 @@ fn the_demo_issues_every_kind_of_token_ends_cleanly_and_starts_again_fast() {
 }
 
 #[test]
+fn ctrl_c_ends_everything_cleanly() {
+    use nix::errno::Errno;
+    use nix::sys::signal::{Signal, killpg};
+    use nix::unistd::Pid;
+    use std::os::unix::process::CommandExt;
+    if !service::possible("demo-ctrl-c") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let demo = Demo::start_with(directory.path(), |command| {
+        command.process_group(0);
+    });
+    assert!(demo.request("/adfs/services/trust/13/usernamemixed", &["--applies-to", MICROSOFT]).status.success());
+    // Each daemon leads a group, in which the worker's dialer is too.
+    let mut groups = DAEMONS.map(|name| (name, Pid::from_raw(demo.pid(name)))).to_vec();
+    groups.push(("supervisor", demo.supervisor()));
+    // As a terminal does: to the whole foreground group.
+    killpg(demo.supervisor(), Signal::SIGINT).unwrap();
+    assert_eq!(demo.wait().code(), Some(0));
+    let begun = Instant::now();
+    for (name, group) in groups {
+        while killpg(group, None) != Err(Errno::ESRCH) {
+            assert!(begun.elapsed() < Duration::from_secs(5), "{name} or a child of it is left");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    assert!(!directory.path().join("ready.json").exists());
+    let left = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    for word in ["panicked", "violation", "did not stop in time", "ERROR"] {
+        assert!(!left.contains(word), "{left}");
+    }
+}
+
+#[test]
 fn a_refusal_reaches_the_script_as_an_exit_code() {
     if !service::possible("demo-refusals") {
         return;
@@ -110,7 +146,7 @@ fn a_process_that_is_killed_comes_back_and_tokens_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let demo = Demo::start(directory.path());
     let path = "/adfs/services/trust/13/usernamemixed";
-    for name in ["worker@1", "auth", "issuer", "signer@1", "signer@2", "audit", "exporter"] {
+    for name in DAEMONS {
         // The ready file has the first process ids; each is killed once.
         let pid = nix::unistd::Pid::from_raw(demo.pid(name));
         if nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).is_err() {

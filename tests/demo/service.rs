@@ -1,8 +1,10 @@
 //! A demo service for tests: the real supervisor, the real processes, a real token. Stopped when dropped.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
 
 /// How long a first start may take, keys and all, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -75,14 +77,23 @@ impl Demo {
     }
 
     /// Asks the supervisor to stop, and waits.
-    pub(crate) fn stop(mut self) -> std::process::ExitStatus {
+    pub(crate) fn stop(self) -> ExitStatus {
         self.terminate();
+        self.wait()
+    }
+
+    /// Waits for the supervisor's end.
+    pub(crate) fn wait(mut self) -> ExitStatus {
         self.supervisor.wait().unwrap()
     }
 
+    /// The supervisor.
+    pub(crate) fn supervisor(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.supervisor.id()).unwrap())
+    }
+
     fn terminate(&self) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.supervisor.id()).unwrap());
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = nix::sys::signal::kill(self.supervisor(), nix::sys::signal::Signal::SIGTERM);
     }
 }
 

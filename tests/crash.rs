@@ -6,8 +6,9 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -43,6 +44,9 @@ const FAILPOINTS: &[(&str, &[&str])] = &[
     ("audit", &["recorded"]),
 ];
 
+/// Who is killed while another process is held. Signers go with their issuer, so it comes last.
+const VICTIMS: &[&str] = &["exporter", "signer@1", "audit", "auth", "worker@1", "issuer"];
+
 /// One request, from its start to its end.
 #[derive(Debug, Clone)]
 struct Asked {
@@ -65,11 +69,21 @@ fn ask(demo: &Demo) -> Asked {
     Asked { begun, ended, code: output.status.code(), token, said }
 }
 
+/// Tells clients to stop when dropped: also when a test fails, which would wait for them for ever.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Clients that ask again and again while something happens; gives everything they asked.
 fn meanwhile<T>(demo: &Demo, clients: usize, happens: impl FnOnce(&dyn Fn() -> Vec<Asked>) -> T) -> (Vec<Asked>, T) {
     let stop = AtomicBool::new(false);
     let asked = Mutex::new(Vec::new());
     let result = std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
         for _ in 0..clients {
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
@@ -78,9 +92,7 @@ fn meanwhile<T>(demo: &Demo, clients: usize, happens: impl FnOnce(&dyn Fn() -> V
                 }
             });
         }
-        let result = happens(&|| asked.lock().unwrap().clone());
-        stop.store(true, Ordering::Relaxed);
-        result
+        happens(&|| asked.lock().unwrap().clone())
     });
     (asked.into_inner().unwrap(), result)
 }
@@ -106,11 +118,15 @@ fn tokens(count: usize, so_far: &dyn Fn() -> Vec<Asked>) {
     }
 }
 
+fn audit(demo: &Demo, words: &[&str]) -> Output {
+    let mut command = Command::new(demo::CHANCERY);
+    command.args(["audit", "--directory", demo.fact("record")]).args(words).output().unwrap()
+}
+
 /// Everything that left is in the record as an intent, and the record is sound.
 fn recorded(demo: &Demo, asked: &[Asked]) {
     let record = Path::new(demo.fact("record"));
-    let verified =
-        Command::new(demo::CHANCERY).args(["audit", "--directory"]).arg(record).arg("verify").output().unwrap();
+    let verified = audit(demo, &["verify"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     let intents: Vec<String> = Entries::open(record)
         .filter_map(|entry| match entry.unwrap().leaf.public {
@@ -152,7 +168,7 @@ fn copy() -> tempfile::TempDir {
 }
 
 /// One death at one failpoint.
-fn dies_at(role: &str, name: &str) -> String {
+fn dies_at(role: &str, name: &str) {
     let directory = copy();
     let marker = directory.path().join("died");
     std::fs::write(&marker, "").unwrap();
@@ -160,11 +176,7 @@ fn dies_at(role: &str, name: &str) -> String {
         command.env(format!("CHANCERY_FAILPOINT_{}", role.to_uppercase()), format!("{name},{}", marker.display()));
     });
     let (asked, took) = meanwhile(&demo, 2, |so_far| {
-        let begun = Instant::now();
-        while std::fs::read(&marker).unwrap().first() != Some(&1) {
-            assert!(begun.elapsed() < LONGEST, "{role} did not die at {name}");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        soon(&format!("{role} dies at {name}"), || std::fs::read(&marker).unwrap().first() == Some(&1));
         let death = Instant::now();
         let took = back_after(death, &demo);
         tokens(so_far().iter().filter(|one| one.token.is_some()).count() + 3, so_far);
@@ -180,16 +192,97 @@ fn dies_at(role: &str, name: &str) -> String {
     assert!(!log.contains("violation") && !log.contains("panicked"), "{log}");
     assert_eq!(demo.stop().code(), Some(0));
     assert!(took < SOON, "{line}");
-    line
 }
 
-fn every_failpoint_of(roles: &[&str]) {
+/// The file of a failpoint that holds.
+struct Gate(std::fs::File);
+
+impl Gate {
+    const SHUT: u8 = 0;
+    const REACHED: u8 = 1;
+    const OPEN: u8 = 2;
+
+    fn open_at(path: &Path) -> Self {
+        std::fs::write(path, [Self::OPEN]).unwrap();
+        Self(std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap())
+    }
+
+    /// In place: the file is mapped by those who look at it.
+    fn set(&self, octet: u8) {
+        self.0.write_all_at(&[octet], 0).unwrap();
+    }
+
+    fn reached(&self) -> bool {
+        let mut octet = [0];
+        self.0.read_exact_at(&mut octet, 0).unwrap();
+        octet == [Self::REACHED]
+    }
+}
+
+/// Each other process dies while one is held at this failpoint, which then goes on.
+fn others_die_at(role: &str, name: &str) {
+    let directory = copy();
+    let path = directory.path().join("gate");
+    let gate = Gate::open_at(&path);
+    let demo = faulty::start(directory.path(), |command| {
+        command.env(format!("CHANCERY_FAILPOINT_{}", role.to_uppercase()), format!("{name},{},hold", path.display()));
+    });
+    let mut slow = Vec::new();
+    let mut deaths = Vec::new();
+    let (asked, ()) = meanwhile(&demo, 2, |_| {
+        for victim in VICTIMS.iter().filter(|victim| victim.split('@').next() != Some(role)) {
+            gate.set(Gate::SHUT);
+            soon(&format!("{role} reaches {name}"), || gate.reached());
+            let pid = Pid::from_raw(demo.pid(victim));
+            let death = Instant::now();
+            kill(pid, Signal::SIGKILL).unwrap();
+            soon(&format!("{victim} is gone"), || kill(pid, None).is_err());
+            assert!(gate.reached(), "{role} did not wait at {name}");
+            gate.set(Gate::OPEN);
+            let gone_on = Instant::now();
+            let took = back_after(gone_on, &demo);
+            deaths.push((*victim, death, gone_on + took));
+            if took >= SOON {
+                slow.push((*victim, took));
+            }
+        }
+    });
+    let in_flight = |one: &Asked, who: &str| {
+        deaths.iter().any(|(victim, from, to)| victim.starts_with(who) && one.begun < *to && one.ended > *from)
+    };
+    let failed = asked.iter().filter(|one| one.token.is_none()).count();
+    println!("{} die while {role} is at {name}: {failed} of {} requests failed", deaths.len(), asked.len());
+    let (of_worker, others): (Vec<Asked>, Vec<Asked>) = asked.iter().cloned().partition(|one| in_flight(one, "worker"));
+    ended_in_faults(&of_worker, true);
+    ended_in_faults(&others, false);
+    assert!(others.iter().all(|one| one.token.is_some() || in_flight(one, "")), "{others:#?}");
+    recorded(&demo, &asked);
+    asked.iter().filter(|one| in_flight(one, "")).filter_map(|one| one.token.as_ref()).for_each(|token| {
+        let shown = audit(&demo, &["show", token]);
+        assert!(shown.status.success() && String::from_utf8_lossy(&shown.stdout).contains(token), "{token}: {shown:?}");
+    });
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(!log.contains("violation") && !log.contains("panicked"), "{log}");
+    assert_eq!(demo.stop().code(), Some(0));
+    assert!(slow.is_empty(), "{slow:?}");
+}
+
+/// Waits until it is so.
+fn soon(what: &str, so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < LONGEST, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn every_failpoint_of(roles: &[&str], case: fn(&str, &str)) {
     let cases = FAILPOINTS.iter().filter(|(role, _)| roles.contains(role));
     let wrong: Vec<String> = cases
         .flat_map(|(role, names)| names.iter().map(move |name| (*role, *name)))
         .filter_map(|(role, name)| {
             // Each is looked at, whatever became of the one before.
-            let end = std::thread::spawn(move || dies_at(role, name)).join();
+            let end = std::thread::spawn(move || case(role, name)).join();
             end.err().map(|why| {
                 let why = why.downcast_ref::<String>().cloned().unwrap_or_default();
                 format!("{role} at {name}: {why}")
@@ -202,14 +295,35 @@ fn every_failpoint_of(roles: &[&str]) {
 #[test]
 fn a_death_at_any_point_of_worker_auth_or_audit_loses_nothing_that_left() {
     if demo::possible("crash-front") {
-        every_failpoint_of(&["worker", "auth", "audit"]);
+        every_failpoint_of(&["worker", "auth", "audit"], dies_at);
     }
 }
 
 #[test]
 fn a_death_at_any_point_of_issuer_or_signer_loses_nothing_that_left() {
     if demo::possible("crash-back") {
-        every_failpoint_of(&["issuer", "signer"]);
+        every_failpoint_of(&["issuer", "signer"], dies_at);
+    }
+}
+
+#[test]
+fn whoever_dies_while_worker_or_auth_is_at_any_point_nothing_that_left_is_lost() {
+    if demo::possible("crash-others-front") {
+        every_failpoint_of(&["worker", "auth"], others_die_at);
+    }
+}
+
+#[test]
+fn whoever_dies_while_issuer_is_at_any_point_nothing_that_left_is_lost() {
+    if demo::possible("crash-others-issuer") {
+        every_failpoint_of(&["issuer"], others_die_at);
+    }
+}
+
+#[test]
+fn whoever_dies_while_signer_or_audit_is_at_any_point_nothing_that_left_is_lost() {
+    if demo::possible("crash-others-back") {
+        every_failpoint_of(&["signer", "audit"], others_die_at);
     }
 }
 

@@ -5,11 +5,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at what it did not expect")]
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -414,22 +414,73 @@ fn a_planned_restart_of_any_process_fails_no_request() {
 }
 
 #[test]
-fn a_wrong_pin_is_tried_once_in_ten_starts_of_four_signers() {
+fn a_wrong_pin_is_tried_once_by_four_signers_under_load_and_in_ten_starts_with_clients_at_the_door() {
     if !demo::possible("crash-pin") {
         return;
     }
     let directory = copy();
-    std::fs::write(directory.path().join("demo/credentials/pin"), "this-is-not-it\n").unwrap();
-    let logins = faulty::calls(directory.path(), "C_Login");
-    for start in 1..=10 {
-        let mut command = Command::new(demo::CHANCERY);
-        command.args(["run", "--demo", "--port", "0", "--signers", "4", "--directory"]);
-        command.arg(directory.path().join("demo"));
-        faulty::surroundings(directory.path(), &mut command);
-        let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(78), "start {start}: {}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!(faulty::calls(directory.path(), "C_Login") - logins, 1, "start {start}");
-    }
+    let demo = faulty::start(directory.path(), |command| {
+        command.args(["--signers", "4"]);
+    });
+    let mut kept = Kept::connect(&demo);
+    assert_eq!(kept.ask().0, 200);
+    let mut logins = 0;
+    let (asked, ()) = meanwhile(&demo, 3, |so_far| {
+        tokens(3, so_far);
+        std::fs::write(directory.path().join("demo/credentials/pin"), "this-is-not-it\n").unwrap();
+        logins = faulty::calls(directory.path(), "C_Login");
+        let signers: Vec<Pid> = (1..=4).map(|ordinal| Pid::from_raw(demo.pid(&format!("signer@{ordinal}")))).collect();
+        signers.iter().for_each(|signer| kill(*signer, Signal::SIGKILL).unwrap());
+        let tried = || faulty::calls(directory.path(), "C_Login") > logins;
+        soon("the wrong PIN is tried", tried);
+        // The others have their turn, and so have the clients: who is connected is told, nobody else gets in.
+        let (status, token) = kept.ask();
+        assert!(matches!(status, 500 | 503) && token.is_none(), "{status}");
+        let before = so_far().len();
+        soon("clients go without", || so_far().iter().skip(before).filter(|one| one.token.is_none()).count() >= 3);
+    });
+    ended_in_faults(&asked, true);
+    recorded(&demo, &asked);
+    assert_eq!(faulty::calls(directory.path(), "C_Login") - logins, 1, "under load");
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(!log.contains("panicked"), "{log}");
+    assert_eq!(demo.stop().code(), Some(0));
+    let https = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (stop, came) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    knock(https, &came);
+                }
+            });
+        }
+        for start in 1..=10 {
+            let before = came.load(Ordering::Relaxed);
+            let mut command = Command::new(demo::CHANCERY);
+            command.args(["run", "--demo", "--port", &https.port().to_string(), "--signers", "4", "--directory"]);
+            command.arg(directory.path().join("demo"));
+            faulty::surroundings(directory.path(), &mut command);
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), Some(78), "start {start}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(came.load(Ordering::Relaxed) > before, "nobody came at start {start}");
+            assert_eq!(faulty::calls(directory.path(), "C_Login") - logins, 1, "start {start}");
+        }
+    });
+}
+
+/// A client who finds the door open says hello and waits for an answer, or for the end.
+fn knock(https: SocketAddr, came: &AtomicUsize) {
+    let Ok(mut stream) = TcpStream::connect(https) else {
+        std::thread::sleep(Duration::from_millis(5));
+        return;
+    };
+    came.fetch_add(1, Ordering::Relaxed);
+    // Not answered: no worker starts before a signer has shown that the PIN is right.
+    let _gone = stream.set_read_timeout(Some(Duration::from_millis(100)));
+    let _gone = stream.write_all(&[22, 3, 1, 0, 1, 1]);
+    let _gone = stream.read(&mut [0]);
 }
 
 /// A client that keeps its connection.

@@ -102,6 +102,43 @@ fn every_place_has_its_socket_unit() {
     }
 }
 
+/// The walls that `chancery run` has not: who may connect is a group, and nobody else is in it. Signers answer to
+/// issuer alone, and no process but issuer and auth reaches the record.
+#[test]
+fn a_place_can_be_reached_by_the_process_it_is_for_and_no_other() {
+    let sockets: Vec<String> = units(".socket").iter().map(|unit| std::fs::read_to_string(unit).unwrap()).collect();
+    for place in Place::ALL {
+        let (listener, name) = place.listener();
+        let path = format!("/run/chancery/{}\n", place.file());
+        let socket = sockets.iter().find(|text| text.contains(&path)).unwrap();
+        // The other end's name is that of the listener, but everybody has metrics.
+        let group = if place == Place::Metrics { "chancery".to_owned() } else { format!("chancery-{name}") };
+        assert_eq!(settings(socket, "SocketUser"), [format!("chancery-{listener}")], "{place:?}");
+        assert_eq!(settings(socket, "SocketGroup"), [group], "{place:?}");
+        assert_eq!(settings(socket, "SocketMode"), ["0660"], "{place:?}");
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for unit in units(".service") {
+        let text = std::fs::read_to_string(&unit).unwrap();
+        let role = unit.file_stem().unwrap().to_str().unwrap().trim_end_matches('@').to_owned();
+        assert_eq!(settings(&text, "User"), [role.as_str()]);
+        assert_eq!(settings(&text, "Group"), [role.as_str()]);
+        assert_eq!(settings(&text, "SupplementaryGroups"), ["chancery"], "{role}");
+        // Root's power over modes and owners.
+        assert_eq!(settings(&text, "CapabilityBoundingSet"), [""], "{role}");
+        assert!(seen.insert(role));
+    }
+    let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/sysusers.d/chancery.conf");
+    for line in std::fs::read_to_string(users).unwrap().lines().filter(|line| line.starts_with("m ")) {
+        assert_eq!(line.split_whitespace().nth(2), Some("chancery"), "{line}");
+    }
+}
+
+/// Every value of a setting in a unit.
+fn settings<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
+    unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
+}
+
 #[test]
 fn signers_are_never_started_by_a_socket_and_never_again_after_78() {
     let signer = units("chancery-signer@.service").remove(0);

@@ -5,7 +5,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{ExitCode, Output};
 
 use chancery::ctl::check_sandbox::{self, Finding};
 use chancery::sandbox::probe::{self, Outcome, Verdict};
@@ -19,6 +20,14 @@ enum Line {
     CheckSandbox(check_sandbox::Args),
     /// Becomes a worker that has a dialer.
     Worker,
+    /// Becomes a worker that was taken over, and sends its dialer these octets.
+    HijackedDialing {
+        octets: Vec<u8>,
+    },
+    /// Becomes a worker that was taken over, and connects by itself.
+    HijackedConnecting {
+        path: std::path::PathBuf,
+    },
     /// Becomes a signer that loads SoftHSM.
     Signer,
 }
@@ -32,6 +41,7 @@ const TESTS: &[Test] = &[
     ("every_role_is_held_by_seccomp_alone", || hold_every_role(Some(0))),
     ("seccomp_alone_refuses_all_but_what_the_table_names", seccomp_alone_refuses_all_but_what_the_table_names),
     ("a_locked_down_worker_reaches_its_two_places_through_the_dialer", a_worker_reaches_its_places),
+    ("a_hijacked_worker_reaches_no_other_socket_by_its_dialer_or_itself", a_hijacked_worker_reaches_no_other_socket),
     ("a_locked_down_signer_loads_softhsm_and_signs", a_locked_down_signer_loads_softhsm_and_signs),
     ("the_debug_mode_names_the_refused_call_and_refuses_it", the_debug_mode_names_the_refused_call),
     ("a_role_is_not_granted_what_it_may_not_have", a_role_is_not_granted_what_it_may_not_have),
@@ -42,8 +52,12 @@ fn main() -> ExitCode {
     if let Some(code) = dial::maybe_run() {
         return code;
     }
-    if std::env::args().nth(1).is_some_and(|first| ["check-sandbox", "worker", "signer"].contains(&first.as_str())) {
+    let first = std::env::args().nth(1);
+    let again = ["check-sandbox", "worker", "hijacked-dialing", "hijacked-connecting", "signer"];
+    if first.is_some_and(|first| again.contains(&first.as_str())) {
         return match Line::parse() {
+            Line::HijackedDialing { octets } => hijacked_dialing(&octets),
+            Line::HijackedConnecting { path } => hijacked_connecting(&path),
             Line::CheckSandbox(args) => check_sandbox::run(&args),
             Line::Worker => worker(),
             Line::Signer => signer(),
@@ -111,35 +125,110 @@ fn seccomp_alone_refuses_all_but_what_the_table_names() {
     }
 }
 
+/// The places that workers connect to.
+const WORKERS: [Place; 2] = [Place::AuthWorker, Place::IssuerWorker];
+
+/// A listener at that place in the runtime directory `run`.
+fn listener(run: &Path, place: Place) -> OwnedFd {
+    use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd: OwnedFd = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).unwrap();
+    bind(fd.as_raw_fd(), &UnixAddr::new(&run.join(place.file())).unwrap()).unwrap();
+    listen(&fd, Backlog::new(8).unwrap()).unwrap();
+    fd
+}
+
+/// Who is connected to that listener, if anybody is.
+fn connected(listener: &OwnedFd) -> Option<i32> {
+    use nix::sys::socket::{accept, getsockopt, sockopt};
+    use std::os::fd::FromRawFd;
+    let raw = accept(listener.as_raw_fd()).ok()?;
+    #[expect(unsafe_code, reason = "accept gives a bare number")]
+    // SAFETY: just made, owned by nobody else.
+    let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+    Some(getsockopt(&fd, sockopt::PeerCredentials).unwrap().pid())
+}
+
+fn again(run: &Path, words: &[&str]) -> Output {
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command.args(words).env("CHANCERY_RUN", run).env_remove("CHANCERY_SANDBOX").output().unwrap()
+}
+
 /// Two listeners in a runtime directory, and this program as a worker.
 fn a_worker_reaches_its_places() {
-    use nix::sys::socket::{
-        AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept, bind, getsockopt, listen, socket, sockopt,
-    };
     let run = tempfile::tempdir().unwrap();
-    let listeners = ["auth-worker.sock", "issuer-worker.sock"].map(|name| {
-        let fd: OwnedFd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None).unwrap();
-        bind(fd.as_raw_fd(), &UnixAddr::new(&run.path().join(name)).unwrap()).unwrap();
-        listen(&fd, Backlog::new(8).unwrap()).unwrap();
-        fd
-    });
-    let output = std::process::Command::new("/proc/self/exe")
-        .arg("worker")
-        .env("CHANCERY_RUN", run.path())
-        .env_remove("CHANCERY_SANDBOX")
-        .output()
-        .unwrap();
+    let listeners = WORKERS.map(|place| listener(run.path(), place));
+    let output = again(run.path(), &["worker"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{:?}: {said}", output.status);
-    let peers = listeners.map(|listener| {
-        use std::os::fd::FromRawFd;
-        #[expect(unsafe_code, reason = "accept gives a bare number")]
-        // SAFETY: just made, owned by nobody else.
-        let fd = unsafe { OwnedFd::from_raw_fd(accept(listener.as_raw_fd()).unwrap()) };
-        getsockopt(&fd, sockopt::PeerCredentials).unwrap().pid()
-    });
+    let peers = listeners.map(|listener| connected(&listener).unwrap());
     assert_eq!(peers[0], peers[1], "auth and issuer must see the same peer for one worker");
     assert!(said.contains("locked down as dialer"), "{said}");
+}
+
+/// Every channel of a service, one user's, as under `chancery run`: the dialer's two places and no other are
+/// reached, whatever it is told; and nothing is reached without it.
+fn a_hijacked_worker_reaches_no_other_socket() {
+    use std::os::unix::process::ExitStatusExt;
+    let run = tempfile::tempdir().unwrap();
+    let places: Vec<Place> = Place::ALL.into_iter().filter(|place| *place != Place::Metrics).collect();
+    let listeners: Vec<_> = places.iter().map(|place| (*place, listener(run.path(), *place))).collect();
+    let reached = || -> Vec<Place> {
+        listeners.iter().filter(|(_, listener)| connected(listener).is_some()).map(|(place, _)| *place).collect()
+    };
+    let dialed = |octets: &[&str]| again(run.path(), &[&["hijacked-dialing"], octets].concat());
+    // It can do what a worker can: what follows is not merely broken.
+    for (octet, place) in ["0", "1"].into_iter().zip(WORKERS) {
+        let output = dialed(&[octet]);
+        assert!(output.status.success(), "{:?}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        assert_eq!(reached(), [place]);
+    }
+    let path: Vec<String> =
+        run.path().join(Place::AuditIssuer.file()).to_str().unwrap().bytes().map(|b| b.to_string()).collect();
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    for octets in [&["2"][..], &["3"], &["4"], &["5"], &["6"], &["255"], &["0", "3"], &["3", "0"], &path] {
+        let output = dialed(octets);
+        assert_eq!(output.status.code(), Some(HUNG_UP_ON), "{octets:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(reached(), [], "{octets:?}");
+    }
+    for place in places {
+        let output = again(run.path(), &["hijacked-connecting", run.path().join(place.file()).to_str().unwrap()]);
+        assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{place:?}: {:?}", output.status);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("locked down as worker"), "{place:?}");
+        assert_eq!(reached(), [], "{place:?}");
+    }
+}
+
+/// Exit code of a hijacker whose dialer ended without connecting him.
+const HUNG_UP_ON: i32 = 7;
+
+/// Knows no rules of `Dialer`'s: writes to the descriptor itself.
+fn hijacked_dialing(octets: &[u8]) -> ExitCode {
+    use nix::sys::socket::{MsgFlags, recv, send};
+    let sockets = || {
+        let all = std::fs::read_dir("/proc/self/fd").unwrap().map(|entry| entry.unwrap().path());
+        let sockets =
+            all.filter(|path| std::fs::read_link(path).is_ok_and(|to| to.to_str().unwrap().starts_with("socket:")));
+        sockets.map(|path| path.file_name().unwrap().to_str().unwrap().parse::<i32>().unwrap()).collect::<Vec<_>>()
+    };
+    let others = sockets();
+    let _dialer = Dialer::start().unwrap();
+    let fd = sockets().into_iter().find(|fd| !others.contains(fd)).unwrap();
+    eprintln!("{}", lock_down(Role::Worker, &Grants::default()).unwrap());
+    send(fd, octets, MsgFlags::MSG_NOSIGNAL).unwrap();
+    let mut answer = [0; 8];
+    match recv(fd, &mut answer, MsgFlags::empty()) {
+        Ok(4) if answer == [0; 8] => ExitCode::SUCCESS,
+        Ok(0) => ExitCode::from(HUNG_UP_ON as u8),
+        other => panic!("{other:?}: {answer:?}"),
+    }
+}
+
+fn hijacked_connecting(path: &Path) -> ExitCode {
+    let _dialer = Dialer::start().unwrap();
+    eprintln!("{}", lock_down(Role::Worker, &Grants::default()).unwrap());
+    let connected = chancery::sys::channel::Channel::connect(path);
+    panic!("{connected:?}");
 }
 
 fn worker() -> ExitCode {

@@ -361,6 +361,23 @@ fn an_acknowledgement_of_what_was_never_sent_is_a_violation_and_signs_nothing() 
 }
 
 #[test]
+fn audit_acknowledges_nothing_before_its_head_and_has_one_head() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let head = || FromAudit::Head { entries: 0, last: None };
+    let before_it =
+        [FromAudit::Durable { sequence: 0 }, FromAudit::NotDurable { sequence: 0 }].map(|early| vec![early]);
+    for liar in before_it.into_iter().chain([vec![head(), head()]]) {
+        scene.audit = nowhere(Link::IssuerToAudit);
+        let mut audit = house.silent_audit();
+        liar.iter().for_each(|message| audit.say(message));
+        assert!(audit.is_hung_up(), "{liar:?}");
+    }
+    scene.audit = house.audit();
+    scene.nothing_happened(&house);
+}
+
+#[test]
 fn a_signature_that_does_not_verify_never_leaves() {
     let house = House::new();
     let mut scene = scene(&house);

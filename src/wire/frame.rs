@@ -188,6 +188,32 @@ mod tests {
     }
 
     #[test]
+    fn every_row_holds_in_its_states_and_up_to_its_cap_and_no_further() {
+        // A message of that many octets that decodes to nothing, up to the datagram that decides.
+        let judged = |permit: &Permit, state, size: usize| {
+            let mut assembler = Assembler { link: permit.link, state, partial: Vec::new() };
+            let mut octets = vec![0xFF; size];
+            octets[0] = permit.tag;
+            let last = size.div_ceil(FRAGMENT) - 1;
+            let mut fragments = octets.chunks(FRAGMENT).enumerate().map(|(index, fragment)| {
+                let datagram = [&[VERSION, if index == last { 0 } else { MORE }], fragment].concat();
+                assembler.accept::<[u64; 1]>(&datagram)
+            });
+            fragments.find_map(Result::err).expect("it does not decode")
+        };
+        for permit in super::super::permit::PERMITS {
+            for state in [State::Opening, State::Open] {
+                let (within, above) = (judged(permit, state, permit.cap), judged(permit, state, permit.cap + 1));
+                if permit.states.contains(&state) {
+                    assert_eq!((within, above), (Violation::Undecodable, Violation::Oversized), "{permit:?}");
+                } else {
+                    assert_eq!((within, above), (Violation::OutOfState, Violation::OutOfState), "{permit:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn headers_nobody_writes_are_violations() {
         for datagram in [&[][..], &[VERSION], &[VERSION, 0], &[VERSION, 2, 0], &[VERSION, MORE, 0], &[9, 0, 0]] {
             let mut assembler = Assembler::new(Link::AuditToIssuer);

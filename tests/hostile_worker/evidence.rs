@@ -2,12 +2,12 @@
 
 use chancery::wire::evidence::{ClaimWish, KeyType, Lifetime, Refusal, Submission, Timestamp, Wish};
 use chancery::wire::links::{AuthToWorker, WorkerToAuth};
-use chancery::wire::order::Redemption;
+use chancery::wire::order::{Redemption, TokenType};
 use chancery::wire::{List, Millis, Text};
 
-use super::stack::{Stack, Verdict, must};
-use super::vouchers::redeemed;
-use super::{FORBIDDEN, PARTY};
+use super::stack::{Stack, Verdict, must, submission as submission_of};
+use super::vouchers::{above_ceiling, redeemed};
+use super::{FORBIDDEN, GUARDED, NARROW, PARTY, SCARCE};
 
 /// auth says no, for that reason.
 pub(super) fn refused(stack: &Stack, submission: Submission, why: Refusal) -> Verdict {
@@ -31,6 +31,40 @@ pub(super) fn an_honest_flow_is_served(stack: &Stack) -> Verdict {
     let release = redeemed(&mut issuer, redemption)?;
     let token = String::from_utf8_lossy(&release.token).into_owned();
     must(token.contains("alice@example.com") && token.contains(PARTY), token)
+}
+
+/// What he can: alice proved herself, and he chooses for whom her token is.
+pub(super) fn any_party_that_policy_allows(stack: &Stack) -> Verdict {
+    for (party, kind) in [(PARTY, TokenType::Saml20), ("urn:federation:MicrosoftOnline", TokenType::Saml11)] {
+        let (_auth, redemption) = stack.voucher_for(party, |_| ())?;
+        let release = redeemed(&mut stack.issuer(), redemption)?;
+        let token = String::from_utf8_lossy(&release.token).into_owned();
+        must(release.token_type == kind && token.contains(party) && token.contains("alice@example.com"), token)?;
+    }
+    Ok(())
+}
+
+pub(super) fn a_quota_holds(stack: &Stack) -> Verdict {
+    for _ in 0..2 {
+        let (_auth, redemption) = stack.voucher_for(SCARCE, |_| ())?;
+        let release = redeemed(&mut stack.issuer(), redemption)?;
+        let minutes = (release.expires.0 - Millis::now().0) / 60_000;
+        must(minutes <= 5, format!("good for {minutes} minutes"))?;
+    }
+    let (_auth, redemption) = stack.voucher_for(SCARCE, |_| ())?;
+    above_ceiling(&mut stack.issuer(), redemption)
+}
+
+pub(super) fn a_token_type_above_the_ceiling(stack: &Stack) -> Verdict {
+    let (_auth, redemption) = stack.voucher_for(NARROW, |wish| {
+        wish.token_type = Some(TokenType::Saml11);
+    })?;
+    above_ceiling(&mut stack.issuer(), redemption)
+}
+
+pub(super) fn a_protected_subject(stack: &Stack) -> Verdict {
+    let (_auth, redemption) = stack.voucher_for(GUARDED, |_| ())?;
+    above_ceiling(&mut stack.issuer(), redemption)
 }
 
 pub(super) fn a_lifetime_above_the_ceiling_is_cut_to_it(stack: &Stack) -> Verdict {
@@ -59,11 +93,11 @@ pub(super) fn a_claim_he_may_do_without_is_not_invented(stack: &Stack) -> Verdic
 }
 
 pub(super) fn wrong_password(stack: &Stack) -> Verdict {
-    refused(stack, stack.submission_of("alice", "not her password"), Refusal::FailedAuthentication)
+    refused(stack, submission_of("alice", "not her password"), Refusal::FailedAuthentication)
 }
 
 pub(super) fn no_such_user(stack: &Stack) -> Verdict {
-    refused(stack, stack.submission_of("mallory", &stack.password), Refusal::FailedAuthentication)
+    refused(stack, submission_of("mallory", &stack.password), Refusal::FailedAuthentication)
 }
 
 pub(super) fn no_such_endpoint(stack: &Stack) -> Verdict {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use chancery::wire::links::{AuthToWorker, IssuerToWorker, WorkerToAuth, WorkerToIssuer};
 use chancery::wire::order::Failure;
 
-use super::stack::{Stack, Verdict, must};
+use super::stack::{Stack, Verdict, must, submission as submission_of};
 use super::vouchers::random_redemption;
 
 pub(super) fn redemption_flood(stack: &Stack) -> Verdict {
@@ -39,7 +39,7 @@ pub(super) fn submission_flood(stack: &Stack) -> Verdict {
     };
     let mut answered = 0;
     for number in 0..4000_u32 {
-        let mut submission = stack.submission_of(&format!("guess-{number}"), "guess");
+        let mut submission = submission_of(&format!("guess-{number}"), "guess");
         submission.source = IpAddr::V4(Ipv4Addr::from(0x0A00_0000 + number * 257));
         auth.send(WorkerToAuth::Submit(submission))?;
         while let Ok(Some(answer)) = auth.0.receive() {

@@ -1,7 +1,12 @@
 //! A worker that was taken over, against the real auth, issuer, audit, signers and token. This program has
 //! what the hijacker has, the worker's two sockets, and tries what he would: one case for each clause of what
-//! he cannot do. A case passes when nothing was signed, nothing was recorded as issued, every breach of the
-//! protocol was counted and answered with silence, and an honest worker is served afterwards.
+//! he can and cannot do. A case passes when nothing was signed, nothing was recorded as issued, every breach of
+//! the protocol was counted and answered with silence, and an honest worker is served afterwards. `neighbours`
+//! goes on where he cannot get to.
+//!
+//! What a process cannot do at all is shown where it is locked down, in `tests/sandbox.rs`: no file is opened,
+//! nothing is dialed, nothing is forked or handed a descriptor that could keep a channel beyond its process, and
+//! the dialer connects to two places.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at what it did not expect")]
 
@@ -15,12 +20,14 @@ mod evidence;
 mod faulty;
 mod floods;
 mod handshakes;
+mod neighbours;
 mod octets;
 mod peer;
 mod stack;
 mod vouchers;
 
-use stack::{Leaves, Stack, Verdict};
+use chancery::sys::places::Place;
+use stack::{Counter, Leaves, Stack, Verdict};
 
 /// How long an answer may take, or a hang-up.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,8 +37,19 @@ const PARTY: &str = "https://rp.example.com/";
 const FORBIDDEN: &str = "https://forbidden.example.com/";
 /// What one worker may ask for in a second, here.
 const HANDSHAKES: u32 = 50;
-const TO_AUTH: (&str, &str) = ("auth", "worker-to-auth");
-const TO_ISSUER: (&str, &str) = ("issuer", "worker-to-issuer");
+/// Relying parties for which issuer's ceilings are below what auth allows: two tokens a minute, for five
+/// minutes; SAML 2.0 alone; none for alice.
+const SCARCE: &str = "https://scarce.example.com/";
+const NARROW: &str = "https://narrow.example.com/";
+const GUARDED: &str = "https://guarded.example.com/";
+const TO_AUTH: Counter = ("auth", "worker-to-auth");
+const TO_ISSUER: Counter = ("issuer", "worker-to-issuer");
+const AUTH_TO_ISSUER: Counter = ("issuer", "auth-to-issuer");
+const SIGNER_TO_ISSUER: Counter = ("issuer", "signer-to-issuer");
+const ISSUER_TO_AUDIT: Counter = ("audit", "issuer-to-audit");
+const AUTH_TO_AUDIT: Counter = ("audit", "auth-to-audit");
+/// Everywhere a breach is counted that comes in at a socket.
+const COUNTERS: [Counter; 6] = [TO_AUTH, TO_ISSUER, AUTH_TO_ISSUER, SIGNER_TO_ISSUER, ISSUER_TO_AUDIT, AUTH_TO_AUDIT];
 
 /// What he cannot do, what trying it leaves behind, and the attempt.
 type Case = (&'static str, Leaves, fn(&Stack) -> Verdict);
@@ -39,6 +57,15 @@ type Case = (&'static str, Leaves, fn(&Stack) -> Verdict);
 const CASES: &[Case] = &[
     ("an honest flow is served: the cases below can fail", Leaves::Tokens(1), evidence::an_honest_flow_is_served),
     ("an honest handshake is signed: likewise", Leaves::Handshakes(1), handshakes::an_honest_handshake_is_signed),
+    (
+        "whoever policy allows it for gets a token of her who proved herself",
+        Leaves::Tokens(2),
+        evidence::any_party_that_policy_allows,
+    ),
+    ("a quota of issuer's holds", Leaves::Tokens(2), evidence::a_quota_holds),
+    ("a token type above issuer's ceiling is not to be had", Leaves::Nothing, evidence::a_token_type_above_the_ceiling),
+    ("a subject that issuer protects gets nothing", Leaves::Nothing, evidence::a_protected_subject),
+    ("no token leaves while the record sleeps", Leaves::Tokens(1), vouchers::a_token_while_the_record_sleeps),
     (
         "a lifetime above the ceiling is cut to it",
         Leaves::Tokens(1),
@@ -73,6 +100,7 @@ const CASES: &[Case] = &[
     ),
     ("a voucher that ran out buys nothing", Leaves::Nothing, vouchers::voucher_run_out),
     ("a voucher goes with the channel it was proven on", Leaves::Nothing, vouchers::voucher_after_its_channel),
+    ("a voucher does not outlive its process", Leaves::Violations(TO_ISSUER, 1), vouchers::voucher_after_its_process),
     ("no other key completes a handshake", Leaves::Violations(TO_ISSUER, 10), handshakes::handshake_with_other_keys),
     ("no other octets pass as a handshake", Leaves::Violations(TO_ISSUER, 11), handshakes::handshake_of_no_kind),
     (
@@ -95,6 +123,12 @@ const CASES: &[Case] = &[
         Leaves::Violations(TO_ISSUER, octets::MALFORMED),
         octets::malformed_to_issuer,
     ),
+    ("no message to auth is above its cap", Leaves::Violations(TO_AUTH, 1), |stack| {
+        octets::above_caps(stack, Place::AuthWorker)
+    }),
+    ("no message to issuer is above its cap", Leaves::Violations(TO_ISSUER, 2), |stack| {
+        octets::above_caps(stack, Place::IssuerWorker)
+    }),
     ("text that XML has no room for is a breach", Leaves::Violations(TO_AUTH, octets::BAD_TEXTS), octets::bad_texts),
     ("a message without end is cut off at its cap", Leaves::Violations(TO_AUTH, 1), octets::endless),
     ("a quota of handshakes is no other after coming back", Leaves::Signed, handshakes::a_quota_outlives_its_channel),
@@ -107,10 +141,21 @@ fn a_hijacked_worker_can_do_nothing_but_what_it_may() {
     if !demo::possible("hostile-worker") {
         return;
     }
+    attacked(CASES);
+}
+
+#[test]
+fn whoever_comes_to_a_socket_that_is_no_workers_gets_no_further_than_its_role() {
+    if demo::possible("hostile-neighbour") {
+        attacked(neighbours::CASES);
+    }
+}
+
+fn attacked(cases: &[Case]) {
     let directory = tempfile::tempdir().unwrap();
     let stack = Stack::start(directory.path());
     let mut wrong = Vec::new();
-    for (name, leaves, attack) in CASES {
+    for (name, leaves, attack) in cases {
         let begun = Instant::now();
         let verdict = stack.tried(*leaves, *attack);
         println!("{} {name} ({:.1?})", if verdict.is_ok() { "ok    " } else { "FAILED" }, begun.elapsed());

@@ -17,7 +17,7 @@ use chancery::wire::order::{
     Authentication, Confirmation, Failure, Method, NameFormat, Order, Redemption, Release, RequestIntegrity, Subject,
     TokenType, Voucher,
 };
-use chancery::wire::permit::{Link, PERMITS, Permit};
+use chancery::wire::permit::{Link, PERMITS, Permit, State};
 use chancery::wire::record::{AuthEntry, IssuerEntry, Outcome, OutcomeResult};
 use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Text, VoucherId};
 use nix::errno::Errno;
@@ -29,6 +29,24 @@ use super::peer::Peer;
 use super::stack::{Stack, Verdict, must};
 use super::vouchers::{random_redemption, random_voucher};
 
+/// Rows of the permit table for a place.
+fn rows(place: Place) -> impl Iterator<Item = &'static Permit> {
+    PERMITS.iter().filter(move |permit| permit.link == link_to(place))
+}
+
+/// The direction that comes in there.
+fn link_to(place: Place) -> Link {
+    match place {
+        Place::AuthWorker => Link::WorkerToAuth,
+        Place::IssuerWorker => Link::WorkerToIssuer,
+        Place::IssuerAuth => Link::AuthToIssuer,
+        Place::IssuerSigner => Link::SignerToIssuer,
+        Place::AuditIssuer => Link::IssuerToAudit,
+        Place::AuditAuth => Link::AuthToAudit,
+        Place::Metrics => panic!("no channel"),
+    }
+}
+
 /// Every row but `submit`.
 pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 1;
 /// Every row but `redeem` and `handshake`; and `vouched`, whose octets are those of a redemption.
@@ -39,6 +57,27 @@ pub(super) const MALFORMED: u64 = 13;
 pub(super) const BAD_TEXTS: u64 = 5;
 
 type Datagrams = Vec<Vec<u8>>;
+
+/// An order for alice within every ceiling of that relying party.
+pub(super) fn order(party: &str) -> Order {
+    let now = Millis::now();
+    Order {
+        correlation: Correlation::random(),
+        relying_party: Text::new(party).unwrap(),
+        token_type: TokenType::Saml20,
+        subject: Subject {
+            account: Text::new("alice").unwrap(),
+            name: Text::new("alice@example.com").unwrap(),
+            format: NameFormat::EmailAddress,
+        },
+        claims: List::default(),
+        confirmation: Confirmation::Bearer,
+        not_before: None,
+        latest_expiry: now.plus(600_000),
+        authentication: Authentication { method: Method::Password, instant: now },
+        request: RequestIntegrity::Transport,
+    }
+}
 
 /// One message for each row of the permit table, as its honest sender would put it.
 fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
@@ -53,22 +92,7 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let signature = || Octets::new([7; 256]).unwrap();
     let token_id = || Text::new("_1").unwrap();
     let now = Millis::now();
-    let order = Order {
-        correlation,
-        relying_party: Text::new("generic").unwrap(),
-        token_type: TokenType::Saml20,
-        subject: Subject {
-            account: Text::new("alice").unwrap(),
-            name: Text::new("alice@example.com").unwrap(),
-            format: NameFormat::EmailAddress,
-        },
-        claims: List::default(),
-        confirmation: Confirmation::Bearer,
-        not_before: None,
-        latest_expiry: now.plus(600_000),
-        authentication: Authentication { method: Method::Password, instant: now },
-        request: RequestIntegrity::Transport,
-    };
+    let order = Order { correlation, ..order("generic") };
     let outcome = Outcome { instant: now, correlation, token_id: token_id(), result: OutcomeResult::NotSigned };
     let refusals = AuthEntry::Refusals {
         instant: now,
@@ -76,12 +100,6 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
         count: 1,
         reason: Text::new("unknown-user").unwrap(),
         correlation,
-    };
-    let ready = SignerReady {
-        token_serial: Text::new("0").unwrap(),
-        token_label: Text::new("mine").unwrap(),
-        sessions: 2,
-        keys: List::default(),
     };
     let release = Release {
         correlation,
@@ -113,7 +131,7 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let mechanism = Mechanism::RsaPkcs1Sha256;
     add(to, Link::IssuerToSigner, &IssuerToSigner::Sign { id: 1, key, mechanism, digest });
     add(to, Link::IssuerToSigner, &IssuerToSigner::Draw { id: 1, length: 32 });
-    add(to, Link::SignerToIssuer, &SignerToIssuer::Ready(ready));
+    add(to, Link::SignerToIssuer, &ready());
     add(to, Link::SignerToIssuer, &SignerToIssuer::Signed { id: 1, signature: signature() });
     add(to, Link::SignerToIssuer, &SignerToIssuer::SignFailed { id: 1, class: FailureClass::Token, rv: 5 });
     add(to, Link::SignerToIssuer, &SignerToIssuer::Drawn { id: 1, octets: Octets::new([7; 32]).unwrap() });
@@ -132,7 +150,7 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
 }
 
 /// Sends these datagrams on a channel of their own and is hung up on without an answer.
-fn thrown(stack: &Stack, place: Place, datagrams: &[Vec<u8>]) -> Verdict {
+pub(super) fn thrown(stack: &Stack, place: Place, datagrams: &[Vec<u8>]) -> Verdict {
     let channel = stack.channel(place);
     for datagram in datagrams {
         loop {
@@ -146,8 +164,65 @@ fn thrown(stack: &Stack, place: Place, datagrams: &[Vec<u8>]) -> Verdict {
     }
     match place {
         Place::AuthWorker => Peer::<AuthToWorker, WorkerToAuth>(Duplex::new(channel, Link::AuthToWorker)).hung_up_on(),
+        Place::IssuerAuth => Peer::<IssuerToAuth, AuthToIssuer>(Duplex::new(channel, Link::IssuerToAuth)).hung_up_on(),
+        Place::IssuerSigner => {
+            Peer::<IssuerToSigner, SignerToIssuer>(Duplex::new(channel, Link::IssuerToSigner)).hung_up_on()
+        }
+        Place::AuditIssuer | Place::AuditAuth => {
+            // Said to everybody who comes, before he has said anything.
+            let mut audit = Peer::<FromAudit, IssuerToAudit>(Duplex::new(channel, Link::AuditToIssuer));
+            let head = audit.answer()?;
+            must(matches!(head, FromAudit::Head { .. }), format!("greeted with {head:?}"))?;
+            audit.hung_up_on()
+        }
         _ => Peer::<IssuerToWorker, WorkerToIssuer>(Duplex::new(channel, Link::IssuerToWorker)).hung_up_on(),
     }
+}
+
+/// Every row of every other link, at a place that is no worker's.
+pub(super) fn foreign(stack: &Stack, place: Place) -> Verdict {
+    for (link, tag, datagrams) in every_message(stack) {
+        if link != link_to(place) {
+            thrown(stack, place, &datagrams).map_err(|why| format!("{link:?} {tag}: {why}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// How many those are.
+pub(super) const fn foreign_rows(own: usize) -> u64 {
+    (PERMITS.len() - own) as u64
+}
+
+/// A message of `size` octets that begins with `tag`.
+fn sized(tag: u8, size: usize) -> Datagrams {
+    let mut octets = vec![0; size];
+    octets[0] = tag;
+    let last = size.div_ceil(FRAGMENT) - 1;
+    let datagram = |(index, fragment): (usize, &[u8])| [&[VERSION, u8::from(index < last)], fragment].concat();
+    octets.chunks(FRAGMENT).enumerate().map(datagram).collect()
+}
+
+/// Each row of that place one octet above its cap, in a state that permits it: the cap is what it breaks.
+pub(super) fn above_caps(stack: &Stack, place: Place) -> Verdict {
+    for permit in rows(place) {
+        let before = stack.said("message larger than its cap");
+        let opening = if permit.states.contains(&State::Opening) { Vec::new() } else { encode(&ready()) };
+        let datagrams = [opening, sized(permit.tag, permit.cap + 1)].concat();
+        thrown(stack, place, &datagrams).map_err(|why| format!("{}: {why}", permit.name))?;
+        stack.says("message larger than its cap", before + 1)?;
+    }
+    Ok(())
+}
+
+/// A signer that has no key.
+pub(super) fn ready() -> SignerToIssuer {
+    SignerToIssuer::Ready(SignerReady {
+        token_serial: Text::new("0").unwrap(),
+        token_label: Text::new("mine").unwrap(),
+        sessions: 2,
+        keys: List::default(),
+    })
 }
 
 pub(super) fn foreign_to_auth(stack: &Stack) -> Verdict {
@@ -172,21 +247,12 @@ pub(super) fn foreign_to_issuer(stack: &Stack) -> Verdict {
 }
 
 /// Around `good`, a message that would be served.
-fn malformed(stack: &Stack, place: Place, good: Vec<u8>, cap: usize) -> Verdict {
+pub(super) fn malformed(stack: &Stack, place: Place, good: Vec<u8>, cap: usize) -> Verdict {
     let with = |change: fn(&mut Vec<u8>)| {
         let mut datagram = good.clone();
         change(&mut datagram);
         vec![datagram]
     };
-    let mut oversized: Datagrams = Vec::new();
-    let mut left = cap + 1;
-    while left > 0 {
-        let size = left.min(FRAGMENT);
-        left -= size;
-        let mut datagram = vec![VERSION, u8::from(left > 0)];
-        datagram.resize(size + 2, 0);
-        oversized.push(datagram);
-    }
     let cases: [(&str, Datagrams); MALFORMED as usize] = [
         ("one octet", vec![vec![VERSION]]),
         ("version 0", with(|datagram| datagram[0] = 0)),
@@ -200,7 +266,7 @@ fn malformed(stack: &Stack, place: Place, good: Vec<u8>, cap: usize) -> Verdict 
         ("an octet too many", with(|datagram| datagram.push(0))),
         ("an octet too few", with(|datagram| _ = datagram.pop())),
         ("a datagram too long", vec![vec![VERSION; DATAGRAM + 1]]),
-        ("one octet above the cap", oversized),
+        ("one octet above the cap", sized(0, cap + 1)),
     ];
     for (name, datagrams) in cases {
         thrown(stack, place, &datagrams).map_err(|why| format!("{name}: {why}"))?;

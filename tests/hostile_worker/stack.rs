@@ -20,7 +20,7 @@ use chancery::wire::{Correlation, List, Secret, Text};
 use super::demo::Demo;
 use super::faulty;
 use super::peer::Peer;
-use super::{ENDPOINT, FORBIDDEN, HANDSHAKES, PARTY, PATIENCE, TO_AUTH, TO_ISSUER};
+use super::{COUNTERS, ENDPOINT, FORBIDDEN, GUARDED, HANDSHAKES, NARROW, PARTY, PATIENCE, SCARCE, TO_ISSUER};
 
 pub(super) type Verdict = Result<(), String>;
 
@@ -45,16 +45,24 @@ pub(super) enum Leaves {
     /// Nothing but refusals.
     Nothing,
     /// So many breaches of the protocol, counted by that process on that link.
-    Violations((&'static str, &'static str), u64),
+    Violations(Counter, u64),
 }
+
+/// A process, and the link it receives on, as `chancery_violations_total` names them.
+pub(super) type Counter = (&'static str, &'static str);
 
 /// What may not change, and what must.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Traces {
     signatures: u64,
     intents: usize,
-    to_auth: u64,
-    to_issuer: u64,
+    violations: Vec<(Counter, u64)>,
+}
+
+impl Traces {
+    fn violated(&mut self, counter: Counter, count: u64) {
+        self.violations.iter_mut().filter(|(other, _)| *other == counter).for_each(|(_, total)| *total += count);
+    }
 }
 
 /// The service under attack.
@@ -66,29 +74,81 @@ pub(super) struct Stack {
     pub(super) signed: Cell<u64>,
 }
 
+/// Registers a relying party like the generic one, but for what `auth` and `issuer` change in its two files.
+fn party(directory: &Path, uri: &str, auth: impl Fn(String) -> String, issuer: impl Fn(String) -> String) {
+    let name = uri.trim_start_matches("https://").split('.').next().unwrap();
+    for (folder, change) in [("auth.d", &auth as &dyn Fn(String) -> String), ("issuer.d", &issuer)] {
+        let generic = directory.join("demo/etc").join(folder).join("relying-parties/generic.toml");
+        let text = std::fs::read_to_string(&generic).unwrap().replace(PARTY, uri);
+        std::fs::write(generic.with_file_name(format!("{name}.toml")), change(text)).unwrap();
+    }
+}
+
+/// What `username` would send with that password, for the generic relying party.
+pub(super) fn submission(username: &str, password: &str) -> Submission {
+    Submission {
+        correlation: Correlation::random(),
+        endpoint: Text::new(ENDPOINT).unwrap(),
+        source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77)),
+        timestamp: None,
+        evidence: Evidence::Password {
+            username: Text::new(username).unwrap(),
+            password: Secret::new(password).unwrap(),
+        },
+        wish: Wish {
+            operation: Operation::Issue,
+            applies_to: Some(Text::new(PARTY).unwrap()),
+            token_type: None,
+            key_type: None,
+            key_size: None,
+            claims: List::default(),
+            lifetime: None,
+        },
+    }
+}
+
+/// A voucher, and the channel it was proven on, with which it goes.
+pub(super) type Vouchered = (Peer<AuthToWorker, WorkerToAuth>, Redemption);
+
+/// The voucher for that submission.
+pub(super) fn vouched(
+    auth: &mut Peer<AuthToWorker, WorkerToAuth>,
+    submission: Submission,
+) -> Result<Redemption, String> {
+    let correlation = submission.correlation;
+    auth.send(WorkerToAuth::Submit(submission))?;
+    match auth.answer()? {
+        AuthToWorker::Vouched(vouched) if vouched.correlation == correlation => {
+            Ok(Redemption { voucher: vouched.voucher, correlation })
+        }
+        other => Err(format!("no voucher: {other:?}")),
+    }
+}
+
 impl Stack {
     pub(super) fn start(directory: &Path) -> Self {
         faulty::prepare(directory);
-        for folder in ["auth.d", "issuer.d"] {
-            let generic = directory.join("demo/etc").join(folder).join("relying-parties/generic.toml");
-            let text = std::fs::read_to_string(&generic).unwrap().replace(PARTY, FORBIDDEN);
-            std::fs::write(generic.with_file_name("forbidden.toml"), text.replace("permit(", "forbid(")).unwrap();
-        }
+        party(directory, FORBIDDEN, |text| text.replace("permit(", "forbid("), |text| text);
+        // auth would let these pass: what stops them is issuer.
+        let scarce = |text: String| text.replace("ceiling_min = 60", "ceiling_min = 5").replace("= 60000", "= 2");
+        party(directory, SCARCE, |text| text, scarce);
+        party(directory, NARROW, |text| text, |text| text.replace(", \"saml11\"", ""));
+        party(directory, GUARDED, |text| text, |text| format!("protected_subjects = [\"Alice\"]\n{text}"));
         faulty::change(directory, "issuer.d/issuer.toml", |text| {
             format!("handshakes_per_second = {HANDSHAKES}\n{text}")
         });
         let demo = faulty::start(directory, |_| {});
         let password = std::fs::read_to_string(demo.fact("password_file")).unwrap().trim().to_owned();
         let stack = Self { directory: directory.to_owned(), demo, password, signed: Cell::new(0) };
-        // The supervisor asks for a token of its own once all is ready.
-        let mut last = stack.traces();
+        // The supervisor asks for a token of its own once all is ready, and snapshots come once a second.
+        let mut last = None;
         loop {
             std::thread::sleep(Duration::from_secs(2));
             let now = stack.traces();
-            if now == last && now.intents > 0 {
+            if now.intents > 0 && last.as_ref() == Some(&now) {
                 return stack;
             }
-            last = now;
+            last = Some(now);
         }
     }
 
@@ -112,68 +172,61 @@ impl Stack {
 
     /// alice's password, honestly.
     pub(super) fn submission(&self) -> Submission {
-        self.submission_of("alice", &self.password)
-    }
-
-    pub(super) fn submission_of(&self, username: &str, password: &str) -> Submission {
-        Submission {
-            correlation: Correlation::random(),
-            endpoint: Text::new(ENDPOINT).unwrap(),
-            source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77)),
-            timestamp: None,
-            evidence: Evidence::Password {
-                username: Text::new(username).unwrap(),
-                password: Secret::new(password).unwrap(),
-            },
-            wish: Wish {
-                operation: Operation::Issue,
-                applies_to: Some(Text::new(PARTY).unwrap()),
-                token_type: None,
-                key_type: None,
-                key_size: None,
-                claims: List::default(),
-                lifetime: None,
-            },
-        }
+        submission("alice", &self.password)
     }
 
     /// A voucher, honestly come by, not redeemed.
     pub(super) fn voucher(&self, auth: &mut Peer<AuthToWorker, WorkerToAuth>) -> Result<Redemption, String> {
-        let submission = self.submission();
-        let correlation = submission.correlation;
-        auth.send(WorkerToAuth::Submit(submission))?;
-        match auth.answer()? {
-            AuthToWorker::Vouched(vouched) if vouched.correlation == correlation => {
-                Ok(Redemption { voucher: vouched.voucher, correlation })
-            }
-            other => Err(format!("no voucher: {other:?}")),
-        }
+        vouched(auth, self.submission())
+    }
+
+    /// As [`Self::voucher`], for that relying party and with what else `change` wishes.
+    pub(super) fn voucher_for(&self, party: &str, change: impl FnOnce(&mut Wish)) -> Result<Vouchered, String> {
+        let mut auth = self.auth();
+        let mut submission = self.submission();
+        submission.wish.applies_to = Some(Text::new(party).unwrap());
+        change(&mut submission.wish);
+        let redemption = vouched(&mut auth, submission)?;
+        Ok((auth, redemption))
     }
 
     pub(super) fn traces(&self) -> Traces {
         let entries = Entries::open(Path::new(self.demo.fact("record")));
         let intents = entries.filter(|entry| matches!(entry.as_ref().unwrap().leaf.public, Public::Intent(_))).count();
-        Traces {
-            signatures: faulty::calls(&self.directory, "C_Sign"),
-            intents,
-            to_auth: self.violations(TO_AUTH),
-            to_issuer: self.violations(TO_ISSUER),
-        }
+        Traces { signatures: faulty::calls(&self.directory, "C_Sign"), intents, violations: self.violations() }
     }
 
-    pub(super) fn violations(&self, (process, link): (&str, &str)) -> u64 {
+    /// How often the service has said this in its log.
+    pub(super) fn said(&self, words: &str) -> usize {
+        std::fs::read_to_string(self.directory.join("log")).unwrap().matches(words).count()
+    }
+
+    /// The service comes to say this so often; it may hang up first and say why afterwards.
+    pub(super) fn says(&self, words: &str, often: usize) -> Verdict {
+        let begun = Instant::now();
+        while self.said(words) < often && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let said = self.said(words);
+        must(said == often, format!("{words}: {said} times and not {often}"))
+    }
+
+    fn violations(&self) -> Vec<(Counter, u64)> {
         let address = self.demo.fact("metrics").trim_start_matches("http://").trim_end_matches("/metrics");
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
         let mut page = String::new();
         stream.read_to_string(&mut page).unwrap();
-        let mut of_link = page.lines().filter(|line| {
-            line.starts_with("chancery_violations_total{")
-                && line.contains(&format!("process=\"{process}\""))
-                && line.contains(&format!("link=\"{link}\""))
-        });
-        let line = of_link.next().unwrap_or_else(|| panic!("no counter of {process}, {link} in\n{page}"));
-        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap().round() as u64
+        let count = |(process, link): Counter| {
+            let mut of_link = page.lines().filter(|line| {
+                line.starts_with("chancery_violations_total{")
+                    && line.contains(&format!("process=\"{process}\""))
+                    && line.contains(&format!("link=\"{link}\""))
+            });
+            let line = of_link.next().unwrap_or_else(|| panic!("no counter of {process}, {link} in\n{page}"));
+            line.rsplit(' ').next().unwrap().parse::<f64>().unwrap().round() as u64
+        };
+        COUNTERS.iter().map(|counter| (*counter, count(*counter))).collect()
     }
 
     /// Does a real worker get a token for a real client?
@@ -198,13 +251,12 @@ impl Stack {
             Leaves::TokenThenBreach => {
                 expected.signatures += 1;
                 expected.intents += 1;
-                expected.to_issuer += 1;
+                expected.violated(TO_ISSUER, 1);
             }
             Leaves::Handshakes(count) => expected.signatures += count,
             Leaves::Signed => expected.signatures += self.signed.take(),
             Leaves::Nothing => {}
-            Leaves::Violations(TO_AUTH, count) => expected.to_auth += count,
-            Leaves::Violations(_, count) => expected.to_issuer += count,
+            Leaves::Violations(counter, count) => expected.violated(counter, count),
         }
         // Snapshots come once a second; what is not to rise is given the time to.
         let begun = Instant::now();

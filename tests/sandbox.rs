@@ -330,6 +330,8 @@ fn a_role_is_not_granted_what_it_may_not_have() {
     let refused = [
         (Role::Worker, Grants { read: vec!["/etc".into()], ..Grants::default() }),
         (Role::Issuer, Grants { write: vec!["/etc".into()], ..Grants::default() }),
+        (Role::Auth, Grants { write: vec!["/etc".into()], ..Grants::default() }),
+        (Role::Worker, Grants { write_held: true, ..Grants::default() }),
         (Role::Audit, Grants { execute_map: vec!["/usr/lib".into()], ..Grants::default() }),
         (Role::Signer, Grants { tcp_connect: true, ..Grants::default() }),
     ];

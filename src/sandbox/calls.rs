@@ -58,6 +58,8 @@ pub(super) enum Need {
     Read,
     /// Files to write.
     Write,
+    /// Files to write, if only those that are open already.
+    Held,
     /// Directories to map shared objects from.
     Map,
     /// TCP connections to the outside.
@@ -79,7 +81,7 @@ const fn row(name: &'static str, number: c_long, roles: Roles, need: Need, when:
     Call { name, number, roles, need, when, why }
 }
 
-use Need::{Map, Nothing, Read, Tcp, Write};
+use Need::{Held, Map, Nothing, Read, Tcp, Write};
 use Role::{Audit, Auth, Dialer, Exporter, Issuer, Signer, Worker};
 use When::{All, Always, Refused};
 
@@ -98,7 +100,9 @@ const RECONNECTING: Roles = Roles::of(&[Auth, Issuer, Dialer]);
 /// Those that may be granted files.
 const FILES: Roles = Roles::of(&[Auth, Issuer, Signer, Audit]);
 /// Those that may be granted files to write.
-const WRITING: Roles = Roles::of(&[Auth, Signer, Audit]);
+const WRITING: Roles = Roles::of(&[Signer, Audit]);
+/// Those, and the one that may go on writing what it has open.
+const HOLDING: Roles = Roles::of(&[Auth, Signer, Audit]);
 const SIGNER: Roles = Roles::of(&[Signer]);
 const WEB: Roles = Roles::of(&[Worker, Exporter]);
 const AUTH: Roles = Roles::of(&[Auth]);
@@ -173,9 +177,9 @@ pub(super) const CALLS: &[Call] = &[
     row("fcntl", libc::SYS_fcntl, ALL, Nothing, All(&[Arg::Is(1, bits(libc::F_GETFD))]), "std checks descriptors in debug builds"),
     row("fcntl", libc::SYS_fcntl, ALL, Nothing, All(&[Arg::Is(1, bits(libc::F_SETFD))]), "close-on-exec"),
     row("fcntl", libc::SYS_fcntl, DAEMONS, Nothing, All(&[Arg::Is(1, bits(libc::F_DUPFD_CLOEXEC))]), "try_clone; tokio's signal driver"),
-    row("fcntl", libc::SYS_fcntl, WRITING, Write, All(&[Arg::Is(1, bits(libc::F_SETLK))]), "SQLite and SoftHSM lock their files"),
+    row("fcntl", libc::SYS_fcntl, HOLDING, Held, All(&[Arg::Is(1, bits(libc::F_SETLK))]), "SoftHSM locks its files; SQLite lets go of its lock as it closes"),
     row("fcntl", libc::SYS_fcntl, WRITING, Write, All(&[Arg::Is(1, bits(libc::F_SETLKW))]), "SoftHSM locks its files"),
-    row("fcntl", libc::SYS_fcntl, WRITING, Write, All(&[Arg::Is(1, bits(libc::F_GETLK))]), "SQLite looks at locks"),
+    row("fcntl", libc::SYS_fcntl, WRITING, Write, All(&[Arg::Is(1, bits(libc::F_GETLK))]), "modules that keep their objects in SQLite look at locks"),
 
     // Waiting.
     #[cfg(target_arch = "x86_64")]
@@ -259,12 +263,12 @@ pub(super) const CALLS: &[Call] = &[
     row("uname", libc::SYS_uname, SIGNER, Nothing, Always, "OpenSSL seeds its generator"),
     row("sysinfo", libc::SYS_sysinfo, SIGNER, Nothing, Always, "qsort in the C library asks for the memory's size"),
     row("umask", libc::SYS_umask, SIGNER, Write, Always, "SoftHSM makes its files private"),
-    row("pwrite64", libc::SYS_pwrite64, WRITING, Write, Always, "the record; SQLite"),
+    row("pwrite64", libc::SYS_pwrite64, HOLDING, Held, Always, "the record; SQLite"),
     row("pwritev", libc::SYS_pwritev, WRITING, Write, Always, "the record"),
-    row("ftruncate", libc::SYS_ftruncate, WRITING, Write, Always, "a torn tail of the record is cut; SoftHSM"),
+    row("ftruncate", libc::SYS_ftruncate, HOLDING, Held, Always, "a torn tail of the record is cut; SoftHSM; SQLite cuts its log back"),
     row("fallocate", libc::SYS_fallocate, WRITING, Write, Always, "the record asks for room before it needs it"),
     row("fsync", libc::SYS_fsync, WRITING, Write, Always, "durable"),
-    row("fdatasync", libc::SYS_fdatasync, WRITING, Write, Always, "durable"),
+    row("fdatasync", libc::SYS_fdatasync, HOLDING, Held, Always, "durable"),
     row("fchmod", libc::SYS_fchmod, WRITING, Write, Always, "files that only their owner reads"),
     row("flock", libc::SYS_flock, WRITING, Write, Always, "one writer"),
     row("fstatfs", libc::SYS_fstatfs, WRITING, Write, Always, "how much room is left"),

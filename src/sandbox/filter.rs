@@ -62,6 +62,7 @@ fn granted(call: &Call, grants: &Grants) -> bool {
         Need::Nothing => true,
         Need::Read => !(grants.read.is_empty() && grants.write.is_empty() && grants.execute_map.is_empty()),
         Need::Write => !grants.write.is_empty(),
+        Need::Held => grants.write_held || !grants.write.is_empty(),
         Need::Map => !grants.execute_map.is_empty(),
         Need::Tcp => grants.tcp_connect,
     }

@@ -25,7 +25,8 @@ mod scene;
 pub enum Role {
     /// `chancery-worker`: its listener and its channels, no file, no new socket. See `sys::dial`.
     Worker,
-    /// `chancery-auth`: reads its configuration again, connects again to issuer and audit.
+    /// `chancery-auth`: reads its configuration again, connects again to issuer and audit, writes the store it
+    /// holds open.
     Auth,
     /// `chancery-issuer`: as auth.
     Issuer,
@@ -65,13 +66,13 @@ impl Role {
 
     /// Roles that may be granted files to write.
     fn may_write(self) -> bool {
-        matches!(self, Self::Auth | Self::Signer | Self::Audit)
+        matches!(self, Self::Signer | Self::Audit)
     }
 
     /// The largest file the role may write, octets. Nothing without a grant: where there is no Landlock this
     /// is what keeps a call whose flags no filter can see from writing.
     fn largest_file(self, grants: &Grants) -> u64 {
-        if grants.write.is_empty() {
+        if grants.write.is_empty() && !grants.write_held {
             return 0;
         }
         match self {
@@ -96,6 +97,8 @@ pub struct Grants {
     pub read: Vec<PathBuf>,
     /// Files, or directories with all below them, to read, write, make, rename and delete.
     pub write: Vec<PathBuf>,
+    /// Files that are open for writing stay so. None is opened: auth's store.
+    pub write_held: bool,
     /// Directories (or files) from which shared objects may be mapped: the signer's module and what it
     /// links. They can be read, too.
     pub execute_map: Vec<PathBuf>,
@@ -235,6 +238,9 @@ fn grantable(role: Role, grants: &Grants) -> Result<(), SandboxError> {
     }
     if !role.may_write() && !grants.write.is_empty() {
         return Err(SandboxError::Grant(role, "files to write"));
+    }
+    if role != Role::Auth && grants.write_held {
+        return Err(SandboxError::Grant(role, "files held open for writing"));
     }
     if role != Role::Signer && !grants.execute_map.is_empty() {
         return Err(SandboxError::Grant(role, "shared objects to map"));

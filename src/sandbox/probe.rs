@@ -131,6 +131,9 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     ("runtime", |_| scene::runtime(), |role| unless(!matches!(role, Role::Worker | Role::Auth | Role::Exporter))),
     ("read-granted", Scene::read_granted, |role| unless(!reads(role))),
     ("write-granted", Scene::write_granted, |role| unless(!matches!(role, Role::Signer | Role::Audit))),
+    ("write-held", Scene::write_held, |role| {
+        if matches!(role, Role::Auth | Role::Signer | Role::Audit) { works() } else { killed() }
+    }),
     ("reconnect", Scene::reconnect, |role| match role {
         Role::Auth | Role::Issuer | Role::Dialer => works(),
         role => socketless(role),

@@ -30,6 +30,8 @@ pub(super) struct Scene {
     /// A channel, and its other end.
     pub(super) channel: Channel,
     other: Channel,
+    /// A file that was open for writing before.
+    held: File,
     /// A shared object, opened.
     pub(super) object: Option<File>,
     waiting: TcpStream,
@@ -64,6 +66,7 @@ impl Scene {
             datagrams: UnixDatagram::unbound()?,
             channel,
             other,
+            held: File::options().read(true).write(true).create(true).truncate(false).open(directory.join("held"))?,
             object: shared_object().and_then(|path| File::open(path).ok()),
             listener,
             waiting,
@@ -82,6 +85,7 @@ impl Scene {
         if matches!(role, Role::Signer | Role::Audit) {
             grants.write.push(self.directory.join("writable"));
         }
+        grants.write_held = role == Role::Auth;
         if role == Role::Signer {
             grants.execute_map.extend(shared_object().and_then(|path| Some(path.parent()?.to_owned())));
         }
@@ -145,6 +149,23 @@ impl Scene {
             File::open(&directory)?.sync_all()?;
             std::fs::remove_file(&new)?;
             std::fs::create_dir_all(directory.join("deeper"))?;
+            Ok(start == *b"one")
+        };
+        truth(write())
+    }
+
+    /// Goes on writing, as a database does, a file that has been open since before.
+    pub(super) fn write_held(&self) -> Result<(), Errno> {
+        use nix::fcntl::{FcntlArg, fcntl};
+        use std::os::unix::fs::FileExt;
+        let write = || {
+            self.held.write_all_at(b"one two", 0)?;
+            self.held.sync_data()?;
+            self.held.set_len(3)?;
+            let mut start = [0; 3];
+            self.held.read_exact_at(&mut start, 0)?;
+            let unlock = libc::flock { l_type: libc::F_UNLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+            fcntl(&self.held, FcntlArg::F_SETLK(&unlock))?;
             Ok(start == *b"one")
         };
         truth(write())

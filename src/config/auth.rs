@@ -10,7 +10,7 @@ pub mod users;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct Auth {
     pub throttle: ThrottleRules,
     /// Bounds of the process.
     pub limits: Limits,
+    /// What is remembered across restarts, where somebody says where.
+    pub store: Option<StoreRules>,
     /// Accounts.
     pub users: Users,
     /// Relying parties by address.
@@ -93,6 +95,15 @@ pub struct Limits {
     pub voucher_ttl: Duration,
 }
 
+/// `[store]`. It holds from start to end of the process; a reload does not change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreRules {
+    /// The directory of `auth.sqlite`; it must exist.
+    pub directory: PathBuf,
+    /// Values remembered at one time; beyond these, requests that bring a new one are refused.
+    pub most_rows: u64,
+}
+
 /// The relying parties.
 #[derive(Debug, Default)]
 pub struct Parties {
@@ -135,6 +146,7 @@ struct File {
     throttle: ThrottleFile,
     #[serde(default)]
     limits: LimitsFile,
+    store: Option<StoreFile>,
 }
 
 fn endpoints() -> Vec<Spanned<String>> {
@@ -181,6 +193,13 @@ struct LimitsFile {
     voucher_ttl_ms: Number,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreFile {
+    directory: PathBuf,
+    most_rows: Number,
+}
+
 /// Reads `auth.d/` below the configuration root, as the daemon does.
 ///
 /// # Errors
@@ -200,7 +219,7 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigError> {
         Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
         Some(value) => Err(file.error(value.span(), between(key, &range))),
     };
-    let File { timestamp, password, throttle, limits, .. } = &file.value;
+    let File { timestamp, password, throttle, limits, store, .. } = &file.value;
     let seconds = |s: u32| i64::from(s) * 1000;
     let milliseconds = |ms: u32| Duration::from_millis(ms.into());
     let users = users::read(directory)?;
@@ -245,6 +264,13 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigError> {
                 50..=60_000,
             )?),
             voucher_ttl: milliseconds(number("limits.voucher_ttl_ms", &limits.voucher_ttl_ms, 5000, 100..=60_000)?),
+        },
+        store: match store {
+            Some(store) => Some(StoreRules {
+                directory: directory.path().join(&store.directory),
+                most_rows: number("store.most_rows", &store.most_rows, 1_000_000, 1_000..=50_000_000)?.into(),
+            }),
+            None => None,
         },
         parties: parties(directory, &file, &users)?,
         users,

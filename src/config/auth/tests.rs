@@ -185,6 +185,34 @@ fn a_default_party_must_exist() {
 }
 
 #[test]
+fn a_store_lies_beside_the_file_or_where_it_says() {
+    assert_eq!(Tree::new().good().store, None);
+    let tree = Tree::new().with("auth.toml", "[store]\ndirectory = '../../store'");
+    let beside = tree.0.path().join("auth.d/../../store");
+    assert_eq!(tree.good().store, Some(StoreRules { directory: beside, most_rows: 1_000_000 }));
+    let tree = Tree::new().with("auth.toml", "[store]\ndirectory = '/var/x'\nmost_rows = 50_000_000");
+    assert_eq!(tree.good().store, Some(StoreRules { directory: "/var/x".into(), most_rows: 50_000_000 }));
+}
+
+#[test]
+fn a_store_that_says_too_little_or_too_much_names_its_line() {
+    let store = |text: &str| Tree::new().with("auth.toml", &format!("[store]\n{text}"));
+    store("most_rows = 5000").refused(&["auth.toml:1:", "directory"]);
+    store("directory = '/x'\nrows = 5000").refused(&["auth.toml:3:1", "rows"]);
+    for most in ["999", "50_000_001"] {
+        let words = ["auth.toml:3:13", "store.most_rows must be from 1000 to 50000000"];
+        store(&format!("directory = '/x'\nmost_rows = {most}")).refused(&words);
+    }
+}
+
+#[test]
+fn the_configuration_that_is_shipped_is_a_good_one() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/etc/auth.d/auth.toml");
+    let auth = Tree::new().with("auth.toml", &std::fs::read_to_string(shipped).unwrap()).good();
+    assert_eq!(auth.store.unwrap().directory, Path::new("/var/lib/chancery/auth"));
+}
+
+#[test]
 fn a_missing_directory_or_file_is_named() {
     let empty = tempfile::tempdir().unwrap();
     assert!(check(empty.path()).unwrap_err().to_string().contains("auth.d"));

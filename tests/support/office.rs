@@ -181,12 +181,12 @@ where
                 loop {
                     match duplex.receive() {
                         Ok(Some(message)) => {
-                            if !silent.load(Ordering::SeqCst)
-                                && let Some(answer) = rule(&message)
-                            {
+                            let answer = if silent.load(Ordering::SeqCst) { None } else { rule(&message) };
+                            // Heard before it is answered: whoever sees the consequence looks here.
+                            said.lock().expect("not poisoned").push(message);
+                            if let Some(answer) = answer {
                                 let _gone = duplex.send(&answer);
                             }
-                            said.lock().expect("not poisoned").push(message);
                         }
                         Ok(None) => break,
                         Err(_) => {

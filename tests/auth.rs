@@ -9,18 +9,24 @@ mod support {
     pub(crate) mod processes;
 }
 
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::time::Duration;
 
+use chancery::auth::store::Store;
+use chancery::config::auth::StoreRules;
+use chancery::sys::places::Place;
 use chancery::wire::evidence::{ClaimWish, KeyType, Lifetime, Refusal, Timestamp};
 use chancery::wire::ids::Peer;
 use chancery::wire::links::{AuthToAudit, AuthToWorker, IssuerToAuth};
 use chancery::wire::order::{Confirmation, Method, NameFormat, TokenType};
 use chancery::wire::record::AuthEntry;
+use chancery::wire::snapshot::Snapshot;
 use chancery::wire::{Correlation, List, Millis, Text};
 use nix::sys::signal::{Signal, kill};
 
 use support::office::{Office, hash, request};
-use support::processes::eventually;
+use support::processes::{PATIENCE, datagrams, eventually};
 
 const PARTY: &str = r#"
 applies_to = ["urn:office"]
@@ -473,4 +479,34 @@ fn a_planned_end_answers_what_is_under_way() {
     office.issuer.to_say.lock().unwrap().push(IssuerToAuth::Lodged(id));
     assert!(matches!(worker.answer(correlation), AuthToWorker::Vouched(_)));
     assert!(!office.withdrawn(id), "the worker lives and may redeem it");
+}
+
+#[test]
+fn auth_is_ready_only_while_its_store_can_be_written() {
+    let store = tempfile::tempdir().unwrap();
+    drop(Store::open(&StoreRules { directory: store.path().to_owned(), most_rows: 1_000_000 }).unwrap());
+    // So much is over that every second something is removed.
+    let over = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+        INSERT INTO first_seen SELECT randomblob(32), i FROM n";
+    rusqlite::Connection::open(store.path().join("auth.sqlite")).unwrap().execute(over, []).unwrap();
+    let mut office = office();
+    let snapshots = UnixDatagram::from(datagrams(&office.run().join(Place::Metrics.file())));
+    snapshots.set_read_timeout(Some(PATIENCE)).unwrap();
+    office.write("auth.toml", &format!("[store]\ndirectory = '{}'\n", store.path().display()));
+    office.start();
+    let ready = || {
+        let mut octets = vec![0; 1 << 18];
+        let length = snapshots.recv(&mut octets).unwrap();
+        borsh::from_slice::<Snapshot>(&octets[..length]).unwrap().ready
+    };
+    let pid = office.auth().pid().to_string();
+    let may_grow_to = |octets: &str| {
+        let soft = format!("--fsize={octets}:");
+        assert!(Command::new("prlimit").args(["--pid", &pid, &soft]).status().unwrap().success());
+    };
+    eventually("auth is ready", || ready().then_some(()));
+    may_grow_to("100000");
+    eventually("auth is not ready", || (!ready()).then_some(()));
+    may_grow_to("100000000");
+    eventually("auth is ready again", || ready().then_some(()));
 }

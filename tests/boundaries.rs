@@ -25,6 +25,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("/libloading-", &["signer"]),
     ("/cedar-policy", &["auth", "chancery"]),
     ("/argon2-", &["auth", "chancery"]),
+    ("/rusqlite-", &["auth"]),
+    ("SQLite format 3", &["auth"]),
     ("/clap_builder-", &["chancery"]),
     ("/tokio-1", &["worker", "auth", "exporter", "chancery"]),
     ("/x509-parser-", &["issuer", "signer", "chancery"]),
@@ -118,9 +120,13 @@ fn each_process_holds_only_the_libraries_of_its_role() {
 #[test]
 fn the_marks_are_found_where_they_belong() {
     let Some(root) = unpacked("the_marks_are_found_where_they_belong") else { return };
-    for (mark, role) in
-        [("/hyper-1", "worker"), ("/cryptoki-", "signer"), ("/cedar-policy", "auth"), ("/clap_builder-", "chancery")]
-    {
+    for (mark, role) in [
+        ("/hyper-1", "worker"),
+        ("/cryptoki-", "signer"),
+        ("/cedar-policy", "auth"),
+        ("SQLite format 3", "auth"),
+        ("/clap_builder-", "chancery"),
+    ] {
         let octets = std::fs::read(binary(&root, role)).unwrap();
         assert!(holds(&octets, mark), "{mark} in {role}");
     }

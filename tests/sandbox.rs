@@ -5,7 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Output};
 
 use chancery::ctl::check_sandbox::{self, Finding};
@@ -26,10 +26,14 @@ enum Line {
     },
     /// Becomes a worker that was taken over, and connects by itself.
     HijackedConnecting {
-        path: std::path::PathBuf,
+        path: PathBuf,
     },
     /// Becomes a signer that loads SoftHSM.
     Signer,
+    /// Becomes an auth with a store in that directory.
+    Store {
+        directory: PathBuf,
+    },
 }
 
 type Test = (&'static str, fn());
@@ -43,6 +47,7 @@ const TESTS: &[Test] = &[
     ("a_locked_down_worker_reaches_its_two_places_through_the_dialer", a_worker_reaches_its_places),
     ("a_hijacked_worker_reaches_no_other_socket_by_its_dialer_or_itself", a_hijacked_worker_reaches_no_other_socket),
     ("a_locked_down_signer_loads_softhsm_and_signs", a_locked_down_signer_loads_softhsm_and_signs),
+    ("a_locked_down_auth_keeps_its_store", a_locked_down_auth_keeps_its_store),
     ("the_debug_mode_names_the_refused_call_and_refuses_it", the_debug_mode_names_the_refused_call),
     ("a_role_is_not_granted_what_it_may_not_have", a_role_is_not_granted_what_it_may_not_have),
     ("a_process_with_threads_is_not_locked_down", a_process_with_threads_is_not_locked_down),
@@ -53,7 +58,7 @@ fn main() -> ExitCode {
         return code;
     }
     let first = std::env::args().nth(1);
-    let again = ["check-sandbox", "worker", "hijacked-dialing", "hijacked-connecting", "signer"];
+    let again = ["check-sandbox", "worker", "hijacked-dialing", "hijacked-connecting", "signer", "store"];
     if first.is_some_and(|first| again.contains(&first.as_str())) {
         return match Line::parse() {
             Line::HijackedDialing { octets } => hijacked_dialing(&octets),
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
             Line::CheckSandbox(args) => check_sandbox::run(&args),
             Line::Worker => worker(),
             Line::Signer => signer(),
+            Line::Store { directory } => store(&directory),
         };
     }
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -307,6 +313,56 @@ fn signer() -> ExitCode {
     session.generate_random_vec(16).unwrap();
     drop(session);
     module.finalize().unwrap();
+    ExitCode::SUCCESS
+}
+
+fn a_locked_down_auth_keeps_its_store() {
+    for abi in ["7", "2", "0"] {
+        let directory = tempfile::tempdir().unwrap();
+        let output = std::process::Command::new("/proc/self/exe")
+            .arg("store")
+            .arg(directory.path())
+            .env("CHANCERY_SANDBOX_ABI", abi)
+            .env_remove("CHANCERY_SANDBOX")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{:?}: {said}", output.status);
+    }
+}
+
+/// Everything a store does: it grows, copies its log into its file and forgets.
+fn store(directory: &Path) -> ExitCode {
+    use chancery::auth::store::{Kind, Measures, Store};
+    use chancery::config::auth::StoreRules;
+    use chancery::wire::Millis;
+    let opened = Store::open(&StoreRules { directory: directory.to_owned(), most_rows: 50_000 }).unwrap();
+    let measures = Measures::new(&chancery::metrics::Metrics::new("auth"));
+    let grants = Grants { read: vec!["/etc".into()], write_held: true, ..Grants::default() };
+    eprintln!("{}", lock_down(Role::Auth, &grants).unwrap());
+    let store = std::sync::Arc::new(opened.start(measures).unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        for round in 0..60_u16 {
+            // Half are over by the time they could be forgotten.
+            let asked = (0..500_u16).map(|number| {
+                let store = store.clone();
+                let expires = if number % 2 == 0 { Millis(0) } else { Millis::now().plus(600_000) };
+                let mut value = [0; 32];
+                value[..4].copy_from_slice(&(u32::from(round) << 16 | u32::from(number)).to_be_bytes());
+                tokio::spawn(async move { store.first_seen(Kind::SignatureValue, &value, expires).await })
+            });
+            for answer in asked.collect::<Vec<_>>() {
+                assert_eq!(answer.await.unwrap(), Ok(true));
+            }
+        }
+    });
+    assert!(store.up());
+    let length = std::fs::metadata(directory.join("auth.sqlite")).unwrap().len();
+    assert!(length > 1 << 20, "the log was never copied: {length}");
+    drop(runtime);
+    // Waits until the file is closed.
+    drop(std::sync::Arc::into_inner(store).unwrap());
     ExitCode::SUCCESS
 }
 

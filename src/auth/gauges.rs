@@ -2,6 +2,7 @@
 
 use super::password::Counters;
 use super::reason::{ALLOWED, Reason};
+use super::store::Measures;
 use crate::metrics::{Histogram, IntCounterVec, IntGauge, Metrics};
 
 /// Every metric of this process.
@@ -17,6 +18,8 @@ pub(super) struct Gauges {
     pub(super) queue: IntGauge,
     /// Of the password part.
     pub(super) password: Counters,
+    /// Of the store.
+    pub(super) store: Measures,
     /// `chancery_violations_total{link}`.
     pub(super) violations: IntCounterVec,
     /// `chancery_workers`.
@@ -52,6 +55,7 @@ impl Gauges {
                     &["user", "address"],
                 ),
             },
+            store: Measures::new(metrics),
             violations: metrics.counters(
                 "chancery_violations_total",
                 "Channels closed because the peer broke the protocol.",

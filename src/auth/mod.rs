@@ -14,6 +14,7 @@ mod pool;
 mod reason;
 mod record;
 mod share;
+pub mod store;
 mod strangers;
 mod throttle;
 mod timestamp;
@@ -41,6 +42,7 @@ use self::password::Passwords;
 use self::pool::Pool;
 use self::record::Record;
 use self::share::Share;
+use self::store::Store;
 use self::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
 use crate::config::beneath::Directory;
@@ -87,16 +89,19 @@ fn run() -> Result<(), Box<dyn Error>> {
     let metrics = Metrics::new("auth");
     let gauges = Gauges::new(&metrics);
     let notifier = Notifier::open();
-    let grants = Grants { read: vec![directory.path().to_owned()], ..Grants::default() };
+    let store = config.store.as_ref().map(Store::open).transpose()?;
+    let read = vec![directory.path().to_owned()];
+    let grants = Grants { read, write_held: store.is_some(), ..Grants::default() };
     let report = sandbox::lock_down(Role::Auth, &grants)?;
     info!(event = "locked-down", "{report}");
     // Threads begin here: those begun earlier would escape.
     let pool = Pool::start(config.password.threads, config.password.queue, gauges.queue.clone())?;
+    let store = store.map(|store| store.start(gauges.store.clone())).transpose()?;
     let reloads = reader(directory)?;
     let ready = Arc::new(AtomicBool::new(false));
     metrics.report(ready.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve(listener, config, pool, gauges, reloads, &ready, &notifier))
+    runtime.block_on(serve(listener, config, (pool, store), gauges, reloads, &ready, &notifier))
 }
 
 fn describe(config: &Auth) {
@@ -128,7 +133,7 @@ fn reader(directory: Directory) -> std::io::Result<Reloads> {
 async fn serve(
     listener: Listener,
     config: Auth,
-    pool: Pool,
+    (pool, store): (Pool, Option<Store>),
     gauges: Gauges,
     (ask, mut reloaded): Reloads,
     ready: &AtomicBool,
@@ -138,7 +143,7 @@ async fn serve(
     let record = Record::open(dial(Place::AuditAuth, Link::AuditToAuth, AUDIT_LINK));
     let vouchers = Vouchers::open(dial(Place::IssuerAuth, Link::IssuerToAuth, ISSUER_LINK));
     let passwords = Passwords::new(pool, gauges.password.clone());
-    let office = Arc::new(Office::new(config, passwords, record, vouchers, gauges));
+    let office = Arc::new(Office::new(config, passwords, store, record, vouchers, gauges));
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -192,7 +197,7 @@ async fn serve(
                 notifier.alive();
                 let is_ready = office.ready();
                 if ready.swap(is_ready, Ordering::Relaxed) != is_ready {
-                    notifier.status(if is_ready { "vouching" } else { "waiting for issuer or audit" });
+                    notifier.status(if is_ready { "vouching" } else { "waiting for issuer, audit or the store" });
                 }
             }
             Some(()) = hangup.recv() => {
@@ -219,6 +224,9 @@ fn reconfigure(office: &Office, config: Result<Auth, ConfigError>) {
     match config {
         Ok(config) => {
             describe(&config);
+            if config.store != office.config().store {
+                warn!(event = "store-unchanged", why = "[store] is read at start only");
+            }
             office.reconfigure(config);
             office.gauges.reloads.with_label_values(&["taken"]).inc();
             info!(event = "reloaded");

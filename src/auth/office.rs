@@ -11,6 +11,7 @@ use super::order::{self, Decided, Proven};
 use super::password::Passwords;
 use super::reason::{ALLOWED, Reason, recorded};
 use super::record::Record;
+use super::store::Store;
 use super::strangers::Strangers;
 use super::timestamp;
 use super::vouchers::{ChannelNumber, Vouchers};
@@ -30,6 +31,7 @@ use crate::wire::{Millis, VoucherId};
 pub(super) struct Office {
     config: RwLock<Arc<Auth>>,
     passwords: Passwords,
+    store: Option<Store>,
     /// Refusals of people not known.
     pub(super) strangers: Strangers,
     /// The way into the record.
@@ -57,10 +59,17 @@ enum Outcome {
 impl Office {
     /// Puts the parts together.
     #[must_use]
-    pub(super) fn new(config: Auth, passwords: Passwords, record: Record, vouchers: Vouchers, gauges: Gauges) -> Self {
+    pub(super) fn new(
+        config: Auth,
+        passwords: Passwords,
+        store: Option<Store>,
+        record: Record,
+        vouchers: Vouchers,
+        gauges: Gauges,
+    ) -> Self {
         let config = RwLock::new(Arc::new(config));
         let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
-        Self { config, passwords, strangers, record, vouchers, gauges, comings, breaches }
+        Self { config, passwords, store, strangers, record, vouchers, gauges, comings, breaches }
     }
 
     /// The configuration of this moment. A request keeps the one it began with.
@@ -69,9 +78,9 @@ impl Office {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Can a request be answered with a voucher now?
+    /// Can a request be answered with a voucher now, whatever it needs?
     pub(super) fn ready(&self) -> bool {
-        self.record.up() && self.vouchers.up()
+        self.store.as_ref().is_none_or(Store::up) && self.record.up() && self.vouchers.up()
     }
 
     /// Puts a new configuration in place.

@@ -74,7 +74,7 @@ impl Office {
         std::fs::write(self.root.path().join("etc/auth.d").join(file), text).expect("written");
     }
 
-    fn run(&self) -> PathBuf {
+    pub(crate) fn run(&self) -> PathBuf {
         self.root.path().join("run")
     }
 

@@ -1,0 +1,185 @@
+//! What auth must remember longer than it lives: which values were used that may be used once. An answer is
+//! durable before it is given. Whoever cannot be answered so is refused: nothing is guessed, and nothing
+//! that is still valid makes room for something new.
+
+mod file;
+mod rows;
+mod sqlite;
+
+use std::fmt;
+use std::io;
+
+pub use self::file::OpenError;
+use self::rows::{Key, Verdict};
+use self::sqlite::Sqlite;
+use crate::config::auth::StoreRules;
+use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
+use crate::wire::Millis;
+
+/// What a value is. Equal values of two kinds are two values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The octets of a `ds:SignatureValue`.
+    SignatureValue,
+    /// The nonce of a password digest, with what it belongs to.
+    PasswordNonce,
+    /// An `xenc:CipherValue` that carries a key.
+    CipherValue,
+    /// A Kerberos AP-REQ.
+    Ticket,
+    /// The id of a token that may be used once, with its issuer.
+    TokenId,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::SignatureValue => "signature-value",
+            Self::PasswordNonce => "password-nonce",
+            Self::CipherValue => "cipher-value",
+            Self::Ticket => "ticket",
+            Self::TokenId => "token-id",
+        }
+    }
+
+    /// What is stored for that SHA-256: the kind is hashed in. A word has no zero octet, so no two pairs of
+    /// kind and value begin alike.
+    fn key(self, value: &[u8; 32]) -> Key {
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        context.update(self.word().as_bytes());
+        context.update(&[0]);
+        context.update(value);
+        let mut key = [0; 32];
+        key.copy_from_slice(context.finish().as_ref());
+        key
+    }
+}
+
+/// The store cannot tell now, or has no room. The request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Down;
+
+impl fmt::Display for Down {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store gives no durable answer")
+    }
+}
+
+impl std::error::Error for Down {}
+
+/// What the store measures.
+#[derive(Debug, Clone)]
+pub struct Measures {
+    /// `chancery_store_first_seen_total{outcome}`.
+    pub outcomes: IntCounterVec,
+    /// `chancery_store_rows`.
+    pub rows: IntGauge,
+    /// `chancery_store_commits_total`.
+    pub commits: IntCounter,
+    /// `chancery_store_seconds`: from the question to the durable answer.
+    pub seconds: Histogram,
+}
+
+impl Measures {
+    /// Makes them all.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self {
+            outcomes: metrics.counters(
+                "chancery_store_first_seen_total",
+                "Values looked up that may be used once, by what the store said.",
+                "outcome",
+                &["new", "seen", "full", "down"],
+            ),
+            rows: metrics.gauge("chancery_store_rows", "Values the store remembers."),
+            commits: metrics.counter("chancery_store_commits_total", "Transactions in which questions were decided."),
+            seconds: metrics.seconds("chancery_store_seconds", "From a question to its durable answer."),
+        }
+    }
+}
+
+/// A store that is open and not yet at work.
+#[derive(Debug)]
+pub struct Opened(file::File);
+
+impl Opened {
+    /// Starts the thread that writes. Call after lock-down, which threads begun before would escape.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(self, measures: Measures) -> io::Result<Store> {
+        let place = Place::Sqlite(Sqlite::start(self.0, measures.clone())?);
+        Ok(Store { place, measures })
+    }
+}
+
+/// The store at work.
+#[derive(Debug)]
+pub struct Store {
+    place: Place,
+    measures: Measures,
+}
+
+/// Where the rows are. A database that several appliances share will be another.
+#[derive(Debug)]
+enum Place {
+    Sqlite(Sqlite),
+}
+
+impl Store {
+    /// Opens the store. Call before lock-down: nothing is opened for writing after it.
+    ///
+    /// # Errors
+    /// [`OpenError`]: there is no such directory, somebody else has the file, or it cannot be used.
+    pub fn open(rules: &StoreRules) -> Result<Opened, OpenError> {
+        file::File::open(&rules.directory, rules.most_rows).map(Opened)
+    }
+
+    /// True the first time this SHA-256 of a value of that kind is seen, and again once `expires` has passed;
+    /// false in between. Of those who ask at the same time exactly one hears true (R-W080).
+    ///
+    /// # Errors
+    /// [`Down`]; the value may be remembered all the same.
+    pub async fn first_seen(&self, kind: Kind, value: &[u8; 32], expires: Millis) -> Result<bool, Down> {
+        let timer = self.measures.seconds.start_timer();
+        let verdict = match &self.place {
+            Place::Sqlite(sqlite) => sqlite.ask(kind.key(value), expires).await,
+        };
+        let word = match verdict {
+            Ok(Verdict::New) => "new",
+            Ok(Verdict::Seen) => "seen",
+            Ok(Verdict::Full) => "full",
+            Err(Down) => "down",
+        };
+        self.measures.outcomes.with_label_values(&[word]).inc();
+        match verdict {
+            Ok(Verdict::New | Verdict::Seen) => timer.observe_duration(),
+            Ok(Verdict::Full) | Err(Down) => {
+                timer.stop_and_discard();
+                return Err(Down);
+            }
+        }
+        Ok(verdict == Ok(Verdict::New))
+    }
+
+    /// Did the last write get through?
+    #[must_use]
+    pub fn up(&self) -> bool {
+        match &self.place {
+            Place::Sqlite(sqlite) => sqlite.up(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_another_one_in_another_kind() {
+        let kinds = [Kind::SignatureValue, Kind::PasswordNonce, Kind::CipherValue, Kind::Ticket, Kind::TokenId];
+        let keys: std::collections::HashSet<Key> = kinds.iter().map(|kind| kind.key(&[7; 32])).collect();
+        assert_eq!(keys.len(), kinds.len());
+        assert_ne!(Kind::Ticket.key(&[7; 32]), Kind::Ticket.key(&[8; 32]));
+    }
+}

@@ -1,0 +1,232 @@
+//! The rows, as their one writer sees them: a batch of questions is decided in one transaction, and the
+//! verdicts hold once it is committed. A row that is still valid is never removed.
+
+use rusqlite::{Connection, OptionalExtension, Result, Statement};
+
+use super::file;
+use crate::wire::Millis;
+
+/// What is stored of a value.
+pub(super) type Key = [u8; 32];
+
+/// What became of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Never seen, or expired since; remembered from now on.
+    New,
+    /// Seen, and not expired.
+    Seen,
+    /// Not seen, and no room to remember it.
+    Full,
+}
+
+/// A row outlives its expiry by this much, milliseconds, unless its room is needed: a clock that is set back
+/// by less finds it still there.
+const KEPT_MS: i64 = 60_000;
+/// Rows removed in a transaction besides twice those that come.
+const SWEPT: usize = 16;
+/// Rows removed in a transaction when nobody asks.
+const SWEPT_IDLE: usize = 1024;
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Rows<'c> {
+    connection: &'c Connection,
+    find: Statement<'c>,
+    insert: Statement<'c>,
+    renew: Statement<'c>,
+    sweep: Statement<'c>,
+    count: u64,
+    most: u64,
+}
+
+impl<'c> Rows<'c> {
+    /// Those of an open file, `most` at most.
+    pub(super) fn of(connection: &'c Connection, most: u64) -> Result<Self> {
+        let count: i64 = connection.query_row("SELECT count(*) FROM first_seen", [], |row| row.get(0))?;
+        Ok(Self {
+            connection,
+            find: connection.prepare("SELECT expires FROM first_seen WHERE key = ?1")?,
+            insert: connection.prepare("INSERT INTO first_seen (key, expires) VALUES (?1, ?2)")?,
+            renew: connection.prepare("UPDATE first_seen SET expires = ?2 WHERE key = ?1")?,
+            sweep: connection.prepare(
+                "DELETE FROM first_seen WHERE key IN
+                 (SELECT key FROM first_seen WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+            )?,
+            count: count.unsigned_abs(),
+            most,
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Decides every question, in their order, durably.
+    ///
+    /// # Errors
+    /// What SQLite says. Nothing was decided; of what was asked, some may be remembered after a crash.
+    pub(super) fn decide(&mut self, asked: &[(Key, Millis)], now: Millis) -> Result<Vec<Verdict>> {
+        self.transaction(|rows| {
+            rows.remove(now.plus(-KEPT_MS), SWEPT + 2 * asked.len())?;
+            asked.iter().map(|(key, expires)| rows.one(key, *expires, now)).collect()
+        })
+    }
+
+    /// Removes what expired.
+    ///
+    /// # Errors
+    /// As [`Self::decide`].
+    pub(super) fn tidy(&mut self, now: Millis) -> Result<()> {
+        self.transaction(|rows| rows.remove(now.plus(-KEPT_MS), SWEPT_IDLE))
+    }
+
+    /// Can anything be written?
+    ///
+    /// # Errors
+    /// It cannot.
+    pub(super) fn probe(&self) -> Result<()> {
+        file::probe(self.connection)
+    }
+
+    fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let before = self.count;
+        let attempt = || {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            let done = work(self)?;
+            self.connection.execute_batch("COMMIT")?;
+            Ok(done)
+        };
+        let outcome = attempt();
+        if outcome.is_err() {
+            self.count = before;
+            if !self.connection.is_autocommit() {
+                // Where it fails, so does the next BEGIN, and this is tried again.
+                let _still_open = self.connection.execute_batch("ROLLBACK");
+            }
+        }
+        outcome
+    }
+
+    fn one(&mut self, key: &Key, expires: Millis, now: Millis) -> Result<Verdict> {
+        match self.find.query_row([key], |row| row.get::<_, i64>(0)).optional()? {
+            Some(until) if until > now.0 => return Ok(Verdict::Seen),
+            Some(_) => {
+                self.renew.execute((key, expires.0))?;
+            }
+            None => {
+                if self.count >= self.most {
+                    self.remove(now, SWEPT)?;
+                }
+                if self.count >= self.most {
+                    return Ok(Verdict::Full);
+                }
+                self.insert.execute((key, expires.0))?;
+                self.count += 1;
+            }
+        }
+        Ok(Verdict::New)
+    }
+
+    /// Removes at most so many rows that expired at `until` or before.
+    fn remove(&mut self, until: Millis, most: usize) -> Result<()> {
+        let removed = self.sweep.execute((until.0, i64::try_from(most).unwrap_or(i64::MAX)))?;
+        self.count = self.count.saturating_sub(removed as u64);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::File;
+    use super::Verdict::{Full, New, Seen};
+    use super::*;
+
+    fn with(most: u64, test: impl FnOnce(Rows<'_>)) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::open(directory.path(), most).unwrap();
+        test(Rows::of(&file.connection, most).unwrap());
+    }
+
+    fn key(number: u8) -> Key {
+        [number; 32]
+    }
+
+    fn ask(rows: &mut Rows<'_>, number: u8, expires: i64, now: i64) -> Verdict {
+        rows.decide(&[(key(number), Millis(expires))], Millis(now)).unwrap()[0]
+    }
+
+    #[test]
+    fn a_key_is_new_once_and_again_when_it_has_expired() {
+        with(10, |mut rows| {
+            assert_eq!(ask(&mut rows, 1, 100, 0), New);
+            assert_eq!(ask(&mut rows, 1, 100, 99), Seen);
+            assert_eq!(ask(&mut rows, 1, 300, 100), New);
+            assert_eq!(ask(&mut rows, 1, 300, 299), Seen);
+            assert_eq!(rows.count(), 1);
+        });
+    }
+
+    #[test]
+    fn the_same_key_twice_in_one_batch_has_one_winner() {
+        with(10, |mut rows| {
+            let asked = [(key(1), Millis(9)), (key(2), Millis(9)), (key(1), Millis(9))];
+            assert_eq!(rows.decide(&asked, Millis(0)).unwrap(), [New, New, Seen]);
+        });
+    }
+
+    #[test]
+    fn a_full_store_takes_nothing_new_and_forgets_nothing_valid() {
+        with(2, |mut rows| {
+            let asked = [(key(1), Millis(100)), (key(2), Millis(200)), (key(3), Millis(200))];
+            assert_eq!(rows.decide(&asked, Millis(0)).unwrap(), [New, New, Full]);
+            assert_eq!(ask(&mut rows, 1, 100, 99), Seen);
+            // What is expired makes room, and no more than is needed goes before its time.
+            assert_eq!(ask(&mut rows, 3, 200, 100), New);
+            assert_eq!((ask(&mut rows, 2, 200, 100), ask(&mut rows, 1, 200, 100)), (Seen, Full));
+        });
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_finds_what_had_expired() {
+        with(10, |mut rows| {
+            assert_eq!(ask(&mut rows, 1, 1_000, 0), New);
+            rows.tidy(Millis(1_000 + KEPT_MS - 1)).unwrap();
+            assert_eq!(ask(&mut rows, 1, 1_000, 500), Seen);
+            rows.tidy(Millis(1_000 + KEPT_MS)).unwrap();
+            assert_eq!(rows.count(), 0);
+        });
+    }
+
+    #[test]
+    fn expired_rows_go_a_bounded_number_at_a_time() {
+        with(10_000, |mut rows| {
+            let asked: Vec<(Key, Millis)> = (0..3000_u16)
+                .map(|number| {
+                    let mut key = [0; 32];
+                    key[..2].copy_from_slice(&number.to_be_bytes());
+                    (key, Millis(1))
+                })
+                .collect();
+            rows.decide(&asked, Millis(0)).unwrap();
+            let late = Millis(2 + KEPT_MS);
+            rows.tidy(late).unwrap();
+            assert_eq!(rows.count(), 3000 - SWEPT_IDLE as u64);
+            rows.decide(&[([255; 32], late.plus(1))], late).unwrap();
+            assert_eq!(rows.count(), 3000 - (SWEPT_IDLE + SWEPT + 2) as u64 + 1);
+        });
+    }
+
+    #[test]
+    fn what_failed_leaves_nothing_behind() {
+        with(10, |mut rows| {
+            let failed: Result<()> = rows.transaction(|rows| {
+                rows.one(&key(1), Millis(100), Millis(0))?;
+                Err(rusqlite::Error::InvalidQuery)
+            });
+            assert!(failed.is_err() && rows.count() == 0);
+            assert_eq!(ask(&mut rows, 1, 100, 0), New);
+        });
+    }
+}

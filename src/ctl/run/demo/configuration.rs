@@ -93,7 +93,8 @@ pub(super) fn write_rest(layout: &Layout, keys: &[Key]) -> io::Result<()> {
         }
     }
     put(layout, "audit.d/audit.toml", "directory = \"../../record\"\nrotate_mib = 64\n")?;
-    put(layout, "auth.d/auth.toml", "# The defaults are what most services want.\n")?;
+    let auth = "# The defaults are what most services want.\n\n[store]\ndirectory = \"../../store\"\n";
+    put(layout, "auth.d/auth.toml", auth)?;
     put(layout, "issuer.d/issuer.toml", &issuer(keys))?;
     put(layout, "signer.d/signer.toml", &signer(layout, keys))?;
     for (name, party) in [("microsoft", microsoft()), ("generic", generic())] {

@@ -19,7 +19,7 @@ mod proof;
 pub(super) use proof::Proof;
 
 /// Changes when an older demo directory cannot be used any more.
-const EDITION: &str = "2\n";
+const EDITION: &str = "3\n";
 /// Port of a demo that was not told one.
 const PORT: u16 = 8443;
 
@@ -54,6 +54,11 @@ impl Layout {
     /// Marks of refused PINs.
     fn state(&self) -> PathBuf {
         self.root.join("state")
+    }
+
+    /// auth's store; not below [`Self::state`], which signers may write.
+    fn store(&self) -> PathBuf {
+        self.root.join("store")
     }
 
     /// The record.
@@ -128,7 +133,8 @@ pub(super) fn prepare(args: &Args) -> io::Result<Service> {
 /// Makes everything anew. What an unfinished or older run left is removed first: by name, so that a
 /// mistaken `--directory` loses nothing of anybody else's.
 fn make(layout: &Layout, assertion: Algorithm) -> io::Result<()> {
-    let stale = [layout.config(), layout.credentials(), layout.tokens(), layout.state(), layout.record()];
+    let stale =
+        [layout.config(), layout.credentials(), layout.tokens(), layout.state(), layout.store(), layout.record()];
     for directory in &stale {
         match fs::remove_dir_all(directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -1,6 +1,6 @@
 //! One worker's channel: submissions in, answers out. What the worker is called in a voucher is what the
-//! kernel said of the other end when the channel was accepted. When the channel is over, everything begun
-//! for it is dropped and its vouchers are withdrawn.
+//! kernel said of the other end when the channel was accepted. When the channel is over its vouchers are
+//! withdrawn, but what was begun for it is finished: hanging up keeps no guess out of the record.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -79,7 +79,6 @@ pub(super) async fn serve(
             }
         }
     }
-    work.shutdown().await;
     // A planned end leaves the vouchers the worker knows of alone: it lives, and may redeem them.
     let planned = *stopping.borrow();
     if !planned {
@@ -100,6 +99,13 @@ pub(super) async fn serve(
             if let Some(left_out) = office.comings.pass() {
                 info!(event = "worker-disconnected", peer = peer.0, left_out);
             }
+        }
+    }
+    // Passwords are tried whether or not anybody waits. Bounded: each waits its turn, and for two deadlines.
+    if work.join_next().await.is_some() {
+        while work.join_next().await.is_some() {}
+        if !planned {
+            office.vouchers.gone(number).await;
         }
     }
 }

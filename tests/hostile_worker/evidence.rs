@@ -1,5 +1,9 @@
 //! What he tells auth: nobody's passwords, other people's names, and wishes beyond what policy allows.
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use chancery::audit::format::Public;
 use chancery::wire::evidence::{ClaimWish, KeyType, Lifetime, Refusal, Submission, Timestamp, Wish};
 use chancery::wire::links::{AuthToWorker, WorkerToAuth};
 use chancery::wire::order::{Redemption, TokenType};
@@ -7,7 +11,7 @@ use chancery::wire::{List, Millis, Text};
 
 use super::stack::{Stack, Verdict, must, submission as submission_of};
 use super::vouchers::{above_ceiling, redeemed};
-use super::{FORBIDDEN, GUARDED, NARROW, PARTY, SCARCE};
+use super::{FORBIDDEN, GUARDED, NARROW, PARTY, PATIENCE, SCARCE};
 
 /// auth says no, for that reason.
 pub(super) fn refused(stack: &Stack, submission: Submission, why: Refusal) -> Verdict {
@@ -94,6 +98,22 @@ pub(super) fn a_claim_he_may_do_without_is_not_invented(stack: &Stack) -> Verdic
 
 pub(super) fn wrong_password(stack: &Stack) -> Verdict {
     refused(stack, submission_of("alice", "not her password"), Refusal::FailedAuthentication)
+}
+
+/// Hanging up on the question hides nothing.
+pub(super) fn wrong_password_and_gone(stack: &Stack) -> Verdict {
+    let mut submission = submission_of("alice", "a guess nobody waits for");
+    let correlation = submission.correlation;
+    submission.source = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
+    let mut auth = stack.auth();
+    auth.send(WorkerToAuth::Submit(submission))?;
+    drop(auth);
+    let begun = Instant::now();
+    while !stack.recorded(|entry| matches!(entry, Public::Refusals { correlation: of, .. } if *of == correlation)) {
+        must(begun.elapsed() < PATIENCE, "the guess is not in the record")?;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 pub(super) fn no_such_user(stack: &Stack) -> Verdict {

@@ -77,6 +77,7 @@ const CASES: &[Case] = &[
         evidence::a_claim_he_may_do_without_is_not_invented,
     ),
     ("a wrong password gets nothing", Leaves::Nothing, evidence::wrong_password),
+    ("a wrong password is recorded when he hangs up at once", Leaves::Nothing, evidence::wrong_password_and_gone),
     ("a user there is not gets nothing", Leaves::Nothing, evidence::no_such_user),
     ("an endpoint that does not exist gets nothing", Leaves::Nothing, evidence::no_such_endpoint),
     ("a message of yesterday gets nothing", Leaves::Nothing, evidence::stale_message),

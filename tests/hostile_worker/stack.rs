@@ -196,6 +196,11 @@ impl Stack {
         Traces { signatures: faulty::calls(&self.directory, "C_Sign"), intents, violations: self.violations() }
     }
 
+    /// Is there such an entry in the record?
+    pub(super) fn recorded(&self, such: impl Fn(&Public) -> bool) -> bool {
+        Entries::open(Path::new(self.demo.fact("record"))).any(|entry| such(&entry.unwrap().leaf.public))
+    }
+
     /// How often the service has said this in its log.
     pub(super) fn said(&self, words: &str) -> usize {
         std::fs::read_to_string(self.directory.join("log")).unwrap().matches(words).count()

@@ -11,7 +11,7 @@ use super::channel::{Closed, Duplex, Listener};
 /// Moves messages until the channel is over or the outgoing queue is closed: what arrives goes to
 /// `incoming`, in order; what is put into `outgoing` is sent. A full `incoming` stops the reading, so a
 /// peer that sends faster than this process works is held back by its own socket. What a peer said before
-/// it went is delivered even when its going is noticed first by a failed send.
+/// it went is delivered even when its going, or the kernel's refusal, is noticed first by a failed send.
 ///
 /// # Errors
 /// [`Closed`], with the reason the channel is over. An orderly end (the outgoing queue was dropped) is
@@ -32,7 +32,7 @@ where
     let registered = unsafe { AsyncFd::register_with_interest(duplex, interest) };
     let mut io = registered.map_err(|error| Closed::Io(error.into()))?;
     let end = converse(&mut io, &incoming, &mut outgoing).await;
-    if matches!(end, Err(Closed::Gone)) {
+    if matches!(end, Err(Closed::Gone | Closed::Io(_))) {
         // The kernel reports a reset once, before the messages that came ahead of it.
         for _ in 0..2 {
             while let Ok(Some(message)) = io.get_mut().receive() {
@@ -107,4 +107,35 @@ pub fn listening(listener: Listener) -> std::io::Result<AsyncFd<Listener>> {
     // after AsyncFd has deregistered it.
     let registered = unsafe { AsyncFd::register_with_interest(listener, Interest::READABLE) };
     registered.map_err(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    use super::*;
+    use crate::sys::channel::Channel;
+    use crate::wire::VoucherId;
+    use crate::wire::links::{AuthToIssuer, IssuerToAuth};
+    use crate::wire::permit::Link;
+
+    #[test]
+    fn what_the_peer_said_is_delivered_when_the_kernel_refuses_a_message() {
+        let (mine, theirs) = Channel::pair().unwrap();
+        // Nothing as large as the message below fits.
+        setsockopt(&mine, sockopt::SndBuf, &0).unwrap();
+        let mut issuer = Duplex::<AuthToIssuer, IssuerToAuth>::new(theirs, Link::AuthToIssuer);
+        // So many that not all are read before the message is sent.
+        for _ in 0..50 {
+            issuer.send(&IssuerToAuth::Redeemed(VoucherId::random())).unwrap();
+        }
+        let auth = Duplex::<IssuerToAuth, Vec<u8>>::new(mine, Link::IssuerToAuth);
+        let ((arrived, mut incoming), (outgoing, leaving)) = (mpsc::channel(64), mpsc::channel(1));
+        outgoing.try_send(vec![0; 16 * 1024]).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let end = runtime.block_on(carry(auth, arrived, leaving));
+        assert!(matches!(end, Err(Closed::Io(_))), "{end:?}");
+        let delivered = std::iter::from_fn(|| incoming.try_recv().ok()).count();
+        assert_eq!(delivered, 50);
+    }
 }

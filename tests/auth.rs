@@ -19,7 +19,7 @@ use chancery::sys::places::Place;
 use chancery::wire::evidence::{ClaimWish, KeyType, Lifetime, Refusal, Timestamp};
 use chancery::wire::ids::Peer;
 use chancery::wire::links::{AuthToAudit, AuthToWorker, IssuerToAuth};
-use chancery::wire::order::{Confirmation, Method, NameFormat, TokenType};
+use chancery::wire::order::{Confirmation, Failure, Method, NameFormat, TokenType};
 use chancery::wire::record::AuthEntry;
 use chancery::wire::snapshot::Snapshot;
 use chancery::wire::{Correlation, List, Millis, Text};
@@ -460,6 +460,25 @@ fn more_passwords_than_may_wait_are_told_to_come_back() {
         }
     }
     assert!(busy > 0 && busy < 50, "{busy}");
+}
+
+#[test]
+fn an_issuer_that_is_full_is_a_reason_to_come_back_and_one_that_declines_is_not() {
+    let office = office();
+    let mut worker = office.worker();
+    office.issuer.silent(true);
+    for (failure, told) in [
+        (Failure::Unavailable { retry_after_s: 1 }, Refusal::Busy { retry_after_s: 2 }),
+        (Failure::NoSuchVoucher, Refusal::RequestFailed),
+    ] {
+        let submission = alice();
+        let correlation = submission.correlation;
+        worker.submit(submission);
+        let voucher = eventually("at issuer", || office.lodged_for(correlation));
+        office.issuer.to_say.lock().unwrap().push(IssuerToAuth::Declined { voucher, failure });
+        let answer = worker.answer(correlation);
+        assert!(matches!(&answer, AuthToWorker::Refused(refused) if refused.refusal == told), "{answer:?}");
+    }
 }
 
 #[test]

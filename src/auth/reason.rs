@@ -74,6 +74,8 @@ reasons! {
     NotRecorded = "not-recorded" => BUSY,
     /// Issuer did not take the voucher in time.
     NotLodged = "not-lodged" => BUSY,
+    /// Issuer holds as many vouchers as it may.
+    IssuerBusy = "issuer-busy" => BUSY,
     /// Issuer refused the order.
     Declined = "declined" => Refusal::RequestFailed,
 }

@@ -15,7 +15,7 @@ use super::reason::Reason;
 use crate::sys::gate::LogGate;
 use crate::wire::VoucherId;
 use crate::wire::links::{AuthToIssuer, IssuerToAuth};
-use crate::wire::order::Voucher;
+use crate::wire::order::{Failure, Voucher};
 
 /// Calls on their way; with more than these, new ones are refused.
 const CALLS: usize = 4096;
@@ -31,9 +31,12 @@ pub(super) struct Vouchers {
     up: Arc<AtomicBool>,
 }
 
+/// What issuer made of a voucher.
+type Answer = Result<(), Failure>;
+
 #[derive(Debug)]
 enum Call {
-    Lodge { voucher: Box<Voucher>, channel: ChannelNumber, ttl: Duration, done: oneshot::Sender<bool> },
+    Lodge { voucher: Box<Voucher>, channel: ChannelNumber, ttl: Duration, done: oneshot::Sender<Answer> },
     Gone(ChannelNumber),
 }
 
@@ -48,7 +51,7 @@ struct Kept {
 #[derive(Debug)]
 enum Standing {
     /// Issuer has not answered; somebody waits.
-    Asked(oneshot::Sender<bool>),
+    Asked(oneshot::Sender<Answer>),
     /// The worker knows it; it is good until then.
     Lodged(Instant),
 }
@@ -72,7 +75,8 @@ impl Vouchers {
     /// Returns when issuer has taken the voucher in.
     ///
     /// # Errors
-    /// [`Reason::Declined`], or [`Reason::NotLodged`] when it did not answer before the deadline.
+    /// [`Reason::IssuerBusy`] or [`Reason::Declined`], or [`Reason::NotLodged`] when it did not answer before the
+    /// deadline.
     pub(super) async fn lodge(
         &self,
         voucher: Voucher,
@@ -84,8 +88,9 @@ impl Vouchers {
         let call = Call::Lodge { voucher: Box::new(voucher), channel, ttl, done };
         self.calls.try_send(call).map_err(|_| Reason::NotLodged)?;
         match tokio::time::timeout(deadline, outcome).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(Reason::Declined),
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(Failure::Unavailable { .. }))) => Err(Reason::IssuerBusy),
+            Ok(Ok(Err(Failure::NoSuchVoucher | Failure::AboveCeiling))) => Err(Reason::Declined),
             Ok(Err(_)) | Err(_) => Err(Reason::NotLodged),
         }
     }
@@ -196,7 +201,7 @@ impl Desk {
                 let until = Instant::now() + kept.ttl;
                 match std::mem::replace(&mut kept.standing, Standing::Lodged(until)) {
                     Standing::Asked(done) => {
-                        if done.send(true).is_err() {
+                        if done.send(Ok(())).is_err() {
                             return self.withdraw(|kept| kept.voucher.id == id);
                         }
                     }
@@ -209,7 +214,7 @@ impl Desk {
                     tracing::warn!(event = "declined", why = ?failure, left_out);
                 }
                 if let Some(Kept { standing: Standing::Asked(done), .. }) = self.kept.remove(&voucher) {
-                    let _given_up = done.send(false);
+                    let _given_up = done.send(Err(failure));
                 }
             }
             IssuerToAuth::Redeemed(id) => {

@@ -118,6 +118,15 @@ impl Office {
         voucher.expect("a voucher was lodged")
     }
 
+    /// The voucher lodged for that request, once it is.
+    pub(crate) fn lodged_for(&self, correlation: Correlation) -> Option<VoucherId> {
+        let said = self.issuer.said.lock().expect("not poisoned");
+        said.iter().find_map(|message| match message {
+            AuthToIssuer::Lodge(voucher) => (voucher.order.correlation == correlation).then_some(voucher.id),
+            AuthToIssuer::Withdraw(_) => None,
+        })
+    }
+
     pub(crate) fn lodgings(&self, id: VoucherId) -> usize {
         let said = self.issuer.said.lock().expect("not poisoned");
         said.iter().filter(|message| matches!(message, AuthToIssuer::Lodge(voucher) if voucher.id == id)).count()

@@ -152,7 +152,7 @@ impl Passwords {
             landing.send_replace(Some(right));
         });
         if submitted == Err(Full) {
-            state.throttle.refund(&rules, charge);
+            state.throttle.refund(&rules, charge, now);
             return Err(Reason::QueueFull);
         }
         state.flights.insert(mac, way.clone());

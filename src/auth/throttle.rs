@@ -30,8 +30,8 @@ pub(super) enum Exhausted {
 #[derive(Debug, Clone, Copy)]
 #[must_use]
 pub(super) struct Charge {
-    user: u64,
-    address: u64,
+    user: Purse,
+    address: Purse,
     pair: u64,
 }
 
@@ -62,25 +62,25 @@ impl Throttle {
         let proven = self.proven.get(&pair).is_some_and(|until| *until > now);
         let user = if proven { pair } else { self.hasher.hash_one(user) };
         let address = self.hasher.hash_one(network);
-        if !self.addresses.pay(address, Pace::new(rules.address_burst, rules.address_per_minute), now) {
-            return Err(Exhausted::Address);
-        }
-        if !self.users.pay(user, Pace::new(rules.user_burst, rules.user_per_minute), now) {
-            self.addresses.pay_back(address, Pace::new(rules.address_burst, rules.address_per_minute));
+        let (of_users, of_addresses) = paces(rules);
+        let address = self.addresses.pay(address, of_addresses, now).ok_or(Exhausted::Address)?;
+        let Some(user) = self.users.pay(user, of_users, now) else {
+            self.addresses.pay_back(address, of_addresses, now);
             return Err(Exhausted::User);
-        }
+        };
         Ok(Charge { user, address, pair })
     }
 
     /// Pays a guess back that was not tried.
-    pub(super) fn refund(&mut self, rules: &ThrottleRules, charge: Charge) {
-        self.users.pay_back(charge.user, Pace::new(rules.user_burst, rules.user_per_minute));
-        self.addresses.pay_back(charge.address, Pace::new(rules.address_burst, rules.address_per_minute));
+    pub(super) fn refund(&mut self, rules: &ThrottleRules, charge: Charge, now: Instant) {
+        let (of_users, of_addresses) = paces(rules);
+        self.users.pay_back(charge.user, of_users, now);
+        self.addresses.pay_back(charge.address, of_addresses, now);
     }
 
     /// Pays a guess back that was right, and keeps in mind where from.
     pub(super) fn right(&mut self, rules: &ThrottleRules, charge: Charge, now: Instant) {
-        self.refund(rules, charge);
+        self.refund(rules, charge, now);
         if self.proven.len() >= PROVEN && !self.proven.contains_key(&charge.pair) {
             self.proven.retain(|_, until| *until > now);
         }
@@ -112,6 +112,21 @@ impl Pace {
     }
 }
 
+/// Of users and of addresses.
+fn paces(rules: &ThrottleRules) -> (Pace, Pace) {
+    let ThrottleRules { user_burst, user_per_minute, address_burst, address_per_minute } = *rules;
+    (Pace::new(user_burst, user_per_minute), Pace::new(address_burst, address_per_minute))
+}
+
+/// What a guess was paid from, and is paid back to.
+#[derive(Debug, Clone, Copy)]
+enum Purse {
+    /// The key's own budget.
+    Own(u64),
+    /// The one of those there was no place for.
+    Rest,
+}
+
 /// For each key the instant at which everything will be forgiven.
 #[derive(Debug, Default)]
 struct Budgets {
@@ -121,24 +136,33 @@ struct Budgets {
 }
 
 impl Budgets {
-    fn pay(&mut self, key: u64, pace: Pace, now: Instant) -> bool {
+    fn pay(&mut self, key: u64, pace: Pace, now: Instant) -> Option<Purse> {
         if self.debts.len() >= KEYS && self.swept.is_none_or(|at| now - at >= Duration::from_secs(1)) {
             self.debts.retain(|_, until| *until > now);
             self.swept = Some(now);
         }
         let full = self.debts.len() >= KEYS && !self.debts.contains_key(&key);
-        let debt = if full { self.rest.get_or_insert(now) } else { self.debts.entry(key).or_insert(now) };
+        let (purse, debt) = if full {
+            (Purse::Rest, self.rest.get_or_insert(now))
+        } else {
+            (Purse::Own(key), self.debts.entry(key).or_insert(now))
+        };
         let next = (*debt).max(now) + pace.interval;
-        let affordable = next - now <= pace.reach;
-        if affordable {
+        (next - now <= pace.reach).then(|| {
             *debt = next;
-        }
-        affordable
+            purse
+        })
     }
 
-    fn pay_back(&mut self, key: u64, pace: Pace) {
-        if let Some(debt) = self.debts.get_mut(&key) {
-            *debt = debt.checked_sub(pace.interval).unwrap_or(*debt);
+    fn pay_back(&mut self, purse: Purse, pace: Pace, now: Instant) {
+        let owed = |debt: Instant| debt.checked_sub(pace.interval).filter(|until| *until > now);
+        match purse {
+            Purse::Rest => self.rest = self.rest.and_then(owed),
+            Purse::Own(key) => match self.debts.get(&key).copied().and_then(owed) {
+                Some(until) => _ = self.debts.insert(key, until),
+                // Who owes nothing takes no place.
+                None => _ = self.debts.remove(&key),
+            },
         }
     }
 }
@@ -201,6 +225,30 @@ mod tests {
         assert!(throttle.users.debts.len() <= KEYS);
         // Beyond the bound names share a budget, and that is used up.
         assert_eq!(throttle.charge(&rules, "one more", HOME, now).unwrap_err(), Exhausted::User);
+    }
+
+    #[test]
+    fn right_guesses_cost_nothing_when_the_table_is_full_either() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let rules = ThrottleRules { address_burst: 1_000_000, ..RULES };
+        for number in 0..KEYS {
+            let _charge = throttle.charge(&rules, &number.to_string(), HOME, now).unwrap();
+        }
+        for number in 0..100 {
+            let charge = throttle.charge(&rules, &format!("one more {number}"), HOME, now).unwrap();
+            throttle.right(&rules, charge, now);
+        }
+    }
+
+    #[test]
+    fn who_owes_nothing_takes_no_place() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let wrong = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        throttle.refund(&RULES, charge, now);
+        assert_eq!((throttle.users.debts.len(), throttle.addresses.debts.len()), (1, 1));
+        throttle.refund(&RULES, wrong, now);
+        assert!(throttle.users.debts.is_empty() && throttle.addresses.debts.is_empty());
     }
 
     #[test]

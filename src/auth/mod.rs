@@ -5,6 +5,7 @@
 mod claims;
 mod dial;
 mod gauges;
+mod homes;
 mod lifetime;
 mod office;
 mod order;

@@ -1,21 +1,18 @@
 //! How often somebody may be wrong: a budget of wrong passwords for each user name and each address. A guess
 //! is paid before it is tried and paid back when it was right, so that guesses sent all at once gain
-//! nothing. Nobody is locked out for good, and not at all where he came from before: a user name and an
-//! address that were right together have a budget of their own, which strangers cannot use up.
+//! nothing. Nobody is locked out for good, and not at all where he was right lately: there he has a
+//! budget of his own, which strangers cannot use up.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::homes::{Home, Homes};
 use crate::config::auth::ThrottleRules;
 
 /// Names or addresses kept in mind; those beyond share one budget.
 const KEYS: usize = 65_536;
-/// Pairs of user and address that were right together.
-const PROVEN: usize = 8_192;
-/// How long a pair is good for.
-const PROVEN_FOR: Duration = Duration::from_secs(12 * 3600);
 
 /// Whose budget is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +29,7 @@ pub(super) enum Exhausted {
 pub(super) struct Charge {
     user: Purse,
     address: Purse,
-    pair: u64,
+    home: Home,
 }
 
 /// All budgets.
@@ -42,7 +39,7 @@ pub(super) struct Throttle {
     hasher: RandomState,
     users: Budgets,
     addresses: Budgets,
-    proven: HashMap<u64, Instant>,
+    homes: Homes,
 }
 
 impl Throttle {
@@ -58,9 +55,8 @@ impl Throttle {
         now: Instant,
     ) -> Result<Charge, Exhausted> {
         let network = network(address);
-        let pair = self.hasher.hash_one((user, network));
-        let proven = self.proven.get(&pair).is_some_and(|until| *until > now);
-        let user = if proven { pair } else { self.hasher.hash_one(user) };
+        let home = (self.hasher.hash_one(user), self.hasher.hash_one(network));
+        let user = if self.homes.know(home, now) { self.hasher.hash_one(home) } else { home.0 };
         let address = self.hasher.hash_one(network);
         let (of_users, of_addresses) = paces(rules);
         let address = self.addresses.pay(address, of_addresses, now).ok_or(Exhausted::Address)?;
@@ -68,7 +64,7 @@ impl Throttle {
             self.addresses.pay_back(address, of_addresses, now);
             return Err(Exhausted::User);
         };
-        Ok(Charge { user, address, pair })
+        Ok(Charge { user, address, home })
     }
 
     /// Pays a guess back that was not tried.
@@ -81,12 +77,7 @@ impl Throttle {
     /// Pays a guess back that was right, and keeps in mind where from.
     pub(super) fn right(&mut self, rules: &ThrottleRules, charge: Charge, now: Instant) {
         self.refund(rules, charge, now);
-        if self.proven.len() >= PROVEN && !self.proven.contains_key(&charge.pair) {
-            self.proven.retain(|_, until| *until > now);
-        }
-        if self.proven.len() < PROVEN || self.proven.contains_key(&charge.pair) {
-            self.proven.insert(charge.pair, now + PROVEN_FOR);
-        }
+        self.homes.note(charge.home, now);
     }
 }
 
@@ -209,6 +200,20 @@ mod tests {
     #[test]
     fn strangers_cannot_lock_a_user_out_of_where_he_was_right_before() {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        throttle.right(&RULES, charge, now);
+        while throttle.charge(&RULES, "alice", AWAY, now).is_ok() {}
+        assert!(throttle.charge(&RULES, "alice", HOME, now).is_ok());
+    }
+
+    #[test]
+    fn a_user_who_is_right_from_everywhere_does_not_end_that_for_others() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        for number in 0..100_000_u32 {
+            let from = IpAddr::V6((u128::from(number) << 64).into());
+            let charge = throttle.charge(&RULES, "mallory", from, now).unwrap();
+            throttle.right(&RULES, charge, now);
+        }
         let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
         throttle.right(&RULES, charge, now);
         while throttle.charge(&RULES, "alice", AWAY, now).is_ok() {}

@@ -1,8 +1,11 @@
 //! Where each user was right lately. A few networks a user, so that nobody takes the places of others by being
-//! right from everywhere; where a place has to be made, the oldest goes.
+//! right from everywhere. Where a place has to be made, what came through the same worker goes first: a hijacked
+//! one that knows a password and invents addresses pushes out little but its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+
+use crate::wire::Peer;
 
 /// Networks of one user.
 const OF_ONE: usize = 16;
@@ -17,31 +20,41 @@ pub(super) type Home = (u64, u64);
 /// Every home.
 #[derive(Debug, Default)]
 pub(super) struct Homes {
-    /// When he was last right there.
-    homes: BTreeMap<Home, Instant>,
+    homes: BTreeMap<Home, Lately>,
     by_age: BTreeSet<(Instant, Home)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lately {
+    right: Instant,
+    /// The worker it first came through.
+    through: Peer,
 }
 
 impl Homes {
     /// Was he right there lately?
     #[must_use]
     pub(super) fn know(&self, home: Home, now: Instant) -> bool {
-        self.homes.get(&home).is_some_and(|right| now.saturating_duration_since(*right) < KEPT)
+        self.homes.get(&home).is_some_and(|lately| now.saturating_duration_since(lately.right) < KEPT)
     }
 
     /// He was right there now.
-    pub(super) fn note(&mut self, home: Home, now: Instant) {
-        if !self.forget(home) {
-            self.make_room(home.0);
-        }
-        self.homes.insert(home, now);
+    pub(super) fn note(&mut self, home: Home, through: Peer, now: Instant) {
+        let through = match self.forget(home) {
+            Some(before) => before.through,
+            None => {
+                self.make_room(home.0, through);
+                through
+            }
+        };
+        self.homes.insert(home, Lately { right: now, through });
         self.by_age.insert((now, home));
     }
 
-    fn make_room(&mut self, user: u64) {
+    fn make_room(&mut self, user: u64, through: Peer) {
         let of_user = || self.homes.range((user, 0)..=(user, u64::MAX));
         let goes = if of_user().count() >= OF_ONE {
-            of_user().min_by_key(|(_, right)| **right).map(|(home, _)| *home)
+            of_user().min_by_key(|(_, lately)| (lately.through != through, lately.right)).map(|(home, _)| *home)
         } else if self.homes.len() >= ALL {
             self.by_age.first().map(|(_, home)| *home)
         } else {
@@ -52,10 +65,10 @@ impl Homes {
         }
     }
 
-    /// False when there was nothing to forget.
-    fn forget(&mut self, home: Home) -> bool {
-        let right = self.homes.remove(&home);
-        right.is_some_and(|right| self.by_age.remove(&(right, home)))
+    fn forget(&mut self, home: Home) -> Option<Lately> {
+        let lately = self.homes.remove(&home)?;
+        self.by_age.remove(&(lately.right, home));
+        Some(lately)
     }
 }
 
@@ -63,11 +76,14 @@ impl Homes {
 mod tests {
     use super::*;
 
+    const ONE: Peer = Peer(41);
+    const OTHER: Peer = Peer(42);
+
     #[test]
     fn a_home_is_known_for_days_after_it_was_last_right() {
         let (mut homes, now) = (Homes::default(), Instant::now());
-        homes.note((1, 1), now);
-        homes.note((1, 1), now + KEPT / 2);
+        homes.note((1, 1), ONE, now);
+        homes.note((1, 1), OTHER, now + KEPT / 2);
         assert!(homes.know((1, 1), now + KEPT));
         assert!(!homes.know((1, 1), now + KEPT * 2));
         assert!(!homes.know((1, 2), now) && !homes.know((2, 1), now));
@@ -77,9 +93,9 @@ mod tests {
     #[test]
     fn who_is_right_from_everywhere_takes_his_own_places_and_nobody_elses() {
         let (mut homes, now) = (Homes::default(), Instant::now());
-        homes.note((1, 0), now);
+        homes.note((1, 0), ONE, now);
         for network in 0..1000 {
-            homes.note((2, network), now + Duration::from_secs(network));
+            homes.note((2, network), ONE, now + Duration::from_secs(network));
         }
         assert!(homes.know((1, 0), now));
         let known: Vec<u64> = (0..1000).filter(|network| homes.know((2, *network), now)).collect();
@@ -87,10 +103,25 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_invents_networks_pushes_out_its_own() {
+        let (mut homes, now) = (Homes::default(), Instant::now());
+        for network in 0..4 {
+            homes.note((1, network), ONE, now);
+            // Saying a name does not make it his.
+            homes.note((1, network), OTHER, now);
+        }
+        for network in 100..1000 {
+            homes.note((1, network), OTHER, now + Duration::from_secs(network));
+        }
+        assert!((0..4).all(|network| homes.know((1, network), now)));
+        assert_eq!(homes.homes.len(), OF_ONE);
+    }
+
+    #[test]
     fn the_oldest_of_all_makes_room_when_every_place_is_taken() {
         let (mut homes, now) = (Homes::default(), Instant::now());
         for user in 0..=ALL as u64 {
-            homes.note((user, 0), now + Duration::from_millis(user));
+            homes.note((user, 0), ONE, now + Duration::from_millis(user));
         }
         assert!(!homes.know((0, 0), now));
         assert!(homes.know((1, 0), now) && homes.know((ALL as u64, 0), now));

@@ -121,7 +121,7 @@ impl Passwords {
             return Ok(Flight::Under(way.clone()));
         }
         // Before the memory is asked: else guesses at a user just seen would be free.
-        let charge = state.throttle.charge(&rules, username, source, now).map_err(|exhausted| {
+        let charge = state.throttle.charge(&rules, username, (worker, source), now).map_err(|exhausted| {
             let whose = match exhausted {
                 Exhausted::User => "user",
                 Exhausted::Address => "address",

@@ -2,6 +2,11 @@
 //! is paid before it is tried and paid back when it was right, so that guesses sent all at once gain
 //! nothing. Nobody is locked out for good, and not at all where he was right lately: there he has a
 //! budget of his own, which strangers cannot use up.
+//!
+//! An address is a worker's word, so its budget belongs to the worker that named it: one that invents addresses
+//! uses up its own. Where a user was right counts whichever worker he comes through next, for a worker that is
+//! restarted has a new name, and its users must not lose their protection by that. A hijacked one gains a few
+//! more guesses at a user by naming his networks, and nothing that is another's. A user name has one budget.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -10,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::homes::{Home, Homes};
 use crate::config::auth::ThrottleRules;
+use crate::wire::Peer;
 
 /// Names or addresses kept in mind; those beyond share one budget.
 const KEYS: usize = 65_536;
@@ -30,6 +36,7 @@ pub(super) struct Charge {
     user: Purse,
     address: Purse,
     home: Home,
+    worker: Peer,
 }
 
 /// All budgets.
@@ -51,20 +58,20 @@ impl Throttle {
         &mut self,
         rules: &ThrottleRules,
         user: &str,
-        address: IpAddr,
+        (worker, address): (Peer, IpAddr),
         now: Instant,
     ) -> Result<Charge, Exhausted> {
         let network = network(address);
         let home = (self.hasher.hash_one(user), self.hasher.hash_one(network));
-        let user = if self.homes.know(home, now) { self.hasher.hash_one(home) } else { home.0 };
-        let address = self.hasher.hash_one(network);
+        let user = if self.homes.know(home, now) { self.hasher.hash_one((worker, home)) } else { home.0 };
+        let address = self.hasher.hash_one((worker, network));
         let (of_users, of_addresses) = paces(rules);
         let address = self.addresses.pay(address, of_addresses, now).ok_or(Exhausted::Address)?;
         let Some(user) = self.users.pay(user, of_users, now) else {
             self.addresses.pay_back(address, of_addresses, now);
             return Err(Exhausted::User);
         };
-        Ok(Charge { user, address, home })
+        Ok(Charge { user, address, home, worker })
     }
 
     /// Pays a guess back that was not tried.
@@ -77,7 +84,7 @@ impl Throttle {
     /// Pays a guess back that was right, and keeps in mind where from.
     pub(super) fn right(&mut self, rules: &ThrottleRules, charge: Charge, now: Instant) {
         self.refund(rules, charge, now);
-        self.homes.note(charge.home, now);
+        self.homes.note(charge.home, charge.worker, now);
     }
 }
 
@@ -164,8 +171,10 @@ mod tests {
 
     const RULES: ThrottleRules =
         ThrottleRules { user_burst: 3, user_per_minute: 6, address_burst: 5, address_per_minute: 60 };
-    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+    const HOME: (Peer, IpAddr) = (Peer(41), IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
+    const AWAY: (Peer, IpAddr) = (Peer(41), IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1)));
+    /// The same places through another worker.
+    const OTHER: Peer = Peer(42);
 
     #[test]
     fn wrong_guesses_are_stopped_by_user_and_forgiven_in_time() {
@@ -210,7 +219,7 @@ mod tests {
     fn a_user_who_is_right_from_everywhere_does_not_end_that_for_others() {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         for number in 0..100_000_u32 {
-            let from = IpAddr::V6((u128::from(number) << 64).into());
+            let from = (HOME.0, IpAddr::V6((u128::from(number) << 64).into()));
             let charge = throttle.charge(&RULES, "mallory", from, now).unwrap();
             throttle.right(&RULES, charge, now);
         }
@@ -218,6 +227,30 @@ mod tests {
         throttle.right(&RULES, charge, now);
         while throttle.charge(&RULES, "alice", AWAY, now).is_ok() {}
         assert!(throttle.charge(&RULES, "alice", HOME, now).is_ok());
+    }
+
+    #[test]
+    fn a_worker_that_names_an_address_locks_nobody_there_out_of_another_worker() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        throttle.right(&RULES, charge, now);
+        // Alice's own budget there, and that of the address.
+        while throttle.charge(&RULES, "alice", (OTHER, HOME.1), now).is_ok() {}
+        for name in ["a", "b"] {
+            let _charge = throttle.charge(&RULES, name, (OTHER, HOME.1), now).unwrap();
+        }
+        assert_eq!(throttle.charge(&RULES, "c", (OTHER, HOME.1), now).unwrap_err(), Exhausted::Address);
+        assert!(throttle.charge(&RULES, "alice", HOME, now).is_ok());
+    }
+
+    #[test]
+    fn a_user_is_protected_where_he_was_right_through_a_worker_that_is_gone() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        throttle.right(&RULES, charge, now);
+        while throttle.charge(&RULES, "alice", AWAY, now).is_ok() {}
+        assert!(throttle.charge(&RULES, "alice", (OTHER, HOME.1), now).is_ok());
+        assert_eq!(throttle.charge(&RULES, "alice", (OTHER, AWAY.1), now).unwrap_err(), Exhausted::User);
     }
 
     #[test]

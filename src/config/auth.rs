@@ -76,9 +76,9 @@ pub struct ThrottleRules {
     pub user_burst: u32,
     /// Wrong passwords of one user in the long run, a minute.
     pub user_per_minute: u32,
-    /// Wrong passwords from one address in a row.
+    /// Wrong passwords from one address through one worker in a row.
     pub address_burst: u32,
-    /// Wrong passwords from one address in the long run, a minute.
+    /// Wrong passwords from one address through one worker in the long run, a minute.
     pub address_per_minute: u32,
 }
 

@@ -59,3 +59,28 @@ pub(super) fn submission_flood(stack: &Stack) -> Verdict {
     println!("    auth held {mebibytes} MiB under 4000 submissions");
     must(mebibytes < 512, format!("auth held {mebibytes} MiB"))
 }
+
+/// Guesses without end that are said to come from where an honest client of another worker is.
+pub(super) fn address_of_another(stack: &Stack) -> Verdict {
+    let mut auth = stack.auth();
+    let mut guess = |number: u32| {
+        let mut submission = submission_of(&format!("somebody-{number}"), "guess");
+        submission.source = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        auth.send(WorkerToAuth::Submit(submission))?;
+        let answer = auth.answer()?;
+        must(matches!(answer, AuthToWorker::Refused(_)), format!("{answer:?}"))
+    };
+    // More than an address may have wrong in a row.
+    (0..300).try_for_each(&mut guess)?;
+    std::thread::scope(|scope| {
+        let honest = scope.spawn(|| stack.honest());
+        for number in 300.. {
+            guess(number)?;
+            if honest.is_finished() {
+                break;
+            }
+        }
+        let honest = honest.join().unwrap();
+        must(honest.status.success(), format!("meanwhile: {}", String::from_utf8_lossy(&honest.stderr)))
+    })
+}

@@ -134,6 +134,7 @@ const CASES: &[Case] = &[
     ("a message without end is cut off at its cap", Leaves::Violations(TO_AUTH, 1), octets::endless),
     ("a quota of handshakes is no other after coming back", Leaves::Signed, handshakes::a_quota_outlives_its_channel),
     ("ten thousand random vouchers buy nothing", Leaves::Client, floods::redemption_flood),
+    ("guesses in the name of an address lock nobody there out", Leaves::Client, floods::address_of_another),
     ("a flood of guesses is bounded", Leaves::Client, floods::submission_flood),
 ];
 

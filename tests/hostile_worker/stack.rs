@@ -1,10 +1,10 @@
 //! The service under attack, what it is watched for, and the judgement of one case.
 
-use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chancery::audit::format::Public;
@@ -71,7 +71,7 @@ pub(super) struct Stack {
     pub(super) demo: Demo,
     pub(super) password: String,
     /// Handshakes signed for an attack that cannot know their number beforehand.
-    pub(super) signed: Cell<u64>,
+    pub(super) signed: AtomicU64,
 }
 
 /// Registers a relying party like the generic one, but for what `auth` and `issuer` change in its two files.
@@ -139,7 +139,7 @@ impl Stack {
         });
         let demo = faulty::start(directory, |_| {});
         let password = std::fs::read_to_string(demo.fact("password_file")).unwrap().trim().to_owned();
-        let stack = Self { directory: directory.to_owned(), demo, password, signed: Cell::new(0) };
+        let stack = Self { directory: directory.to_owned(), demo, password, signed: AtomicU64::new(0) };
         // The supervisor asks for a token of its own once all is ready, and snapshots come once a second.
         let mut last = None;
         loop {
@@ -259,7 +259,7 @@ impl Stack {
                 expected.violated(TO_ISSUER, 1);
             }
             Leaves::Handshakes(count) => expected.signatures += count,
-            Leaves::Signed => expected.signatures += self.signed.take(),
+            Leaves::Signed => expected.signatures += self.signed.swap(0, Ordering::Relaxed),
             Leaves::Nothing => {}
             Leaves::Violations(counter, count) => expected.violated(counter, count),
         }

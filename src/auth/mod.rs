@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -215,7 +215,7 @@ async fn serve(
     drop(listener);
     stop.send_replace(true);
     let _forced = tokio::time::timeout(DRAIN, async { while workers.join_next().await.is_some() {} }).await;
-    for entry in office.strangers.settle() {
+    for entry in office.strangers.close() {
         let _best_effort = office.record.append(entry, Duration::from_millis(200)).await;
     }
     Ok(())
@@ -239,9 +239,9 @@ fn reconfigure(office: &Office, config: Result<Auth, ConfigError>) {
     }
 }
 
-/// Hands the last second's refusals of strangers to the record.
+/// Hands the refusals of strangers that are due to the record.
 fn settle(office: &Arc<Office>) {
-    let entries = office.strangers.settle();
+    let entries = office.strangers.settle(Instant::now());
     if entries.is_empty() {
         return;
     }

@@ -88,11 +88,12 @@ impl Throttle {
     }
 }
 
-/// Who has the smallest block of IPv6 a customer is given has 2^64 addresses.
-fn network(address: IpAddr) -> u128 {
+/// The address that stands for all a customer has: who is given the smallest block of IPv6 has 2^64.
+#[must_use]
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V4(address) => u128::from(u32::from(address)),
-        IpAddr::V6(address) => u128::from(address) & !u128::from(u64::MAX),
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
+        address @ IpAddr::V4(_) => address,
     }
 }
 

@@ -86,11 +86,12 @@ pub enum OutcomeResult {
 pub enum AuthEntry {
     /// A requestor proved himself and was allowed or refused a token.
     Decision(Decision, DecisionPrivate),
-    /// Refusals from strangers, summed up per source and second so that nobody can fill the disk.
+    /// Refusals from strangers, summed up per network and second, or by the minute when there are many, so that
+    /// nobody can fill the disk.
     Refusals {
-        /// auth's clock, the second they fell in.
+        /// auth's clock at the last one.
         instant: Millis,
-        /// Where from.
+        /// Where from: an IPv4 address, the first of an IPv6 /64, or `::` for all that have no sum of their own.
         source: IpAddr,
         /// How many.
         count: u32,

@@ -155,7 +155,7 @@ fn unknown_user_wrong_password_disabled_and_empty_are_answered_alike_to_the_octe
         let said = office.audit.said.lock().unwrap();
         let counted = said.iter().map(|AuthToAudit::Append { entry, .. }| match entry {
             AuthEntry::Refusals { count, .. } => *count,
-            AuthEntry::Decision(..) => panic!("a stranger has a decision"),
+            AuthEntry::Decision(..) | AuthEntry::Excessive(..) => panic!("a stranger has an account"),
         });
         (counted.sum::<u32>() == 5).then_some(said.len())
     };
@@ -323,6 +323,33 @@ fn a_throttled_guess_is_answered_like_a_wrong_one_even_when_it_is_right() {
     assert_eq!(worker.refused(alice()), Refusal::FailedAuthentication);
     // Another user is not concerned.
     assert_eq!(worker.refused(request("bob", "builder")), Refusal::RequestFailed);
+}
+
+#[test]
+fn an_account_that_asks_without_end_is_told_to_come_back_and_makes_no_entry_each_time() {
+    let office = Office::open("[throttle]\naccount_burst = 3\naccount_per_minute = 1", &users(), PARTY);
+    let mut worker = office.worker();
+    for _ in 0..3 {
+        worker.vouched(alice());
+    }
+    for _ in 0..200 {
+        assert!(matches!(worker.refused(alice()), Refusal::Busy { .. }));
+    }
+    // Another user is not concerned.
+    assert_eq!(worker.refused(request("bob", "builder")), Refusal::RequestFailed);
+    assert_eq!(office.decisions().len(), 4);
+    let count = || {
+        let said = office.audit.said.lock().unwrap();
+        let sums = said.iter().filter_map(|AuthToAudit::Append { entry, .. }| match entry {
+            AuthEntry::Excessive(sum, private) => {
+                assert_eq!(private.account.as_str(), "alice");
+                Some(sum.count)
+            }
+            _ => None,
+        });
+        (sums.sum::<u32>() == 200).then_some(said.len())
+    };
+    assert!(eventually("the sums in the record", count) < 50);
 }
 
 #[test]

@@ -23,7 +23,9 @@ use std::net::IpAddr;
 use aws_lc_rs::digest::{Context, SHA256};
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::wire::record::{AuthEntry, Decision, DecisionPrivate, Intent, IntentPrivate, IssuerEntry, Outcome};
+use crate::wire::record::{
+    AuthEntry, Decision, DecisionPrivate, Excessive, Intent, IntentPrivate, IssuerEntry, Outcome,
+};
 use crate::wire::{Correlation, Millis, Text};
 
 /// SHA-256.
@@ -150,6 +152,8 @@ pub enum Public {
         /// The last one's request.
         correlation: Correlation,
     },
+    /// auth told an account to come back that asked more than it may.
+    Excessive(Excessive),
 }
 
 impl Public {
@@ -161,6 +165,7 @@ impl Public {
             Self::Outcome(outcome) => outcome.instant,
             Self::Decision(decision) => decision.instant,
             Self::Refusals { instant, .. } => *instant,
+            Self::Excessive(excessive) => excessive.instant,
         }
     }
 
@@ -172,6 +177,7 @@ impl Public {
             Self::Outcome(outcome) => outcome.correlation,
             Self::Decision(decision) => decision.correlation,
             Self::Refusals { correlation, .. } => *correlation,
+            Self::Excessive(excessive) => excessive.correlation,
         }
     }
 
@@ -181,7 +187,7 @@ impl Public {
         match self {
             Self::Intent(intent) => Some(&intent.token_id),
             Self::Outcome(outcome) => Some(&outcome.token_id),
-            Self::Decision(_) | Self::Refusals { .. } => None,
+            Self::Decision(_) | Self::Refusals { .. } | Self::Excessive(_) => None,
         }
     }
 }
@@ -191,7 +197,7 @@ impl Public {
 pub enum Private {
     /// Of an intent.
     Intent(IntentPrivate),
-    /// Of a decision.
+    /// Of a decision, or of what was asked in excess.
     Decision(DecisionPrivate),
 }
 
@@ -209,6 +215,7 @@ pub fn split_issuer(entry: IssuerEntry) -> (Public, Option<Private>) {
 pub fn split_auth(entry: AuthEntry) -> (Public, Option<Private>) {
     match entry {
         AuthEntry::Decision(public, private) => (Public::Decision(public), Some(Private::Decision(private))),
+        AuthEntry::Excessive(public, private) => (Public::Excessive(public), Some(Private::Decision(private))),
         AuthEntry::Refusals { instant, source, count, reason, correlation } => {
             (Public::Refusals { instant, source, count, reason, correlation }, None)
         }

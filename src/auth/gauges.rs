@@ -69,10 +69,8 @@ impl Gauges {
                 "outcome",
                 &["taken", "refused"],
             ),
-            unrecorded: metrics.counter(
-                "chancery_refusals_not_recorded_total",
-                "Entries on refused strangers that the record did not take.",
-            ),
+            unrecorded: metrics
+                .counter("chancery_refusals_not_recorded_total", "Sums of refusals that the record did not take."),
         }
     }
 }

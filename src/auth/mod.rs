@@ -4,6 +4,7 @@
 
 mod claims;
 mod dial;
+mod excess;
 mod gauges;
 mod homes;
 mod lifetime;
@@ -215,7 +216,7 @@ async fn serve(
     drop(listener);
     stop.send_replace(true);
     let _forced = tokio::time::timeout(DRAIN, async { while workers.join_next().await.is_some() {} }).await;
-    for entry in office.strangers.close() {
+    for entry in office.strangers.close().into_iter().chain(office.excess.settle(Instant::now())) {
         let _best_effort = office.record.append(entry, Duration::from_millis(200)).await;
     }
     Ok(())
@@ -239,9 +240,11 @@ fn reconfigure(office: &Office, config: Result<Auth, ConfigError>) {
     }
 }
 
-/// Hands the refusals of strangers that are due to the record.
+/// Hands the sums of refusals that are due to the record.
 fn settle(office: &Arc<Office>) {
-    let entries = office.strangers.settle(Instant::now());
+    let now = Instant::now();
+    let mut entries = office.strangers.settle(now);
+    entries.extend(office.excess.settle(now));
     if entries.is_empty() {
         return;
     }

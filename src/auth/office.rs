@@ -3,9 +3,11 @@
 //! more than `reason` lets it.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use tracing::{error, info};
 
+use super::excess::Excess;
 use super::gauges::Gauges;
 use super::order::{self, Decided, Proven};
 use super::password::Passwords;
@@ -34,6 +36,8 @@ pub(super) struct Office {
     store: Option<Store>,
     /// Refusals of people not known.
     pub(super) strangers: Strangers,
+    /// Requests of accounts that ask too much.
+    pub(super) excess: Excess,
     /// The way into the record.
     pub(super) record: Record,
     /// The way to issuer.
@@ -49,7 +53,7 @@ pub(super) struct Office {
 /// Lines a second through each gate.
 const LINES: u32 = 10;
 
-/// A refusal is for the record in full once its requestor is known.
+/// A refusal is for the record in full once its requestor is known, and asks no more than he may.
 enum Outcome {
     Order(Box<Order>),
     Stranger(Reason),
@@ -69,7 +73,8 @@ impl Office {
     ) -> Self {
         let config = RwLock::new(Arc::new(config));
         let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
-        Self { config, passwords, store, strangers, record, vouchers, gauges, comings, breaches }
+        let excess = Excess::default();
+        Self { config, passwords, store, strangers, excess, record, vouchers, gauges, comings, breaches }
     }
 
     /// The configuration of this moment. A request keeps the one it began with.
@@ -127,6 +132,9 @@ impl Office {
             Ok(account) => account,
             Err(reason) => return Outcome::Stranger(reason),
         };
+        if let Err(reason) = self.excess.admit(&config.throttle, &account.name, source, correlation, Instant::now()) {
+            return Outcome::Known(reason);
+        }
         let instant = Millis::now();
         failpoint("verified");
         let authentication = Authentication { method: Method::Password, instant };

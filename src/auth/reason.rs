@@ -48,6 +48,8 @@ reasons! {
     Disabled = "disabled" => Refusal::FailedAuthentication,
     /// Too many wrong passwords for this user or from this address; this one was not tried.
     Throttled = "throttled" => Refusal::FailedAuthentication,
+    /// The right password, but the account asks more than it may.
+    Excess = "excess" => BUSY,
     /// More passwords wait to be verified than may.
     QueueFull = "queue-full" => BUSY,
     /// Nobody is at this address, or there is none and no default (R-T020, R-T021).

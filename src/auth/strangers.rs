@@ -157,7 +157,7 @@ mod tests {
     fn sums(entries: &[AuthEntry]) -> Vec<(IpAddr, u32)> {
         let sum = |entry: &AuthEntry| match entry {
             AuthEntry::Refusals { source, count, .. } => (*source, *count),
-            AuthEntry::Decision(..) => panic!("a stranger has a decision"),
+            AuthEntry::Decision(..) | AuthEntry::Excessive(..) => panic!("a stranger has an account"),
         };
         entries.iter().map(sum).collect()
     }

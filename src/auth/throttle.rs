@@ -99,21 +99,28 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 
 /// So many at once, and then one each interval.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+pub(super) struct Pace {
     interval: Duration,
     reach: Duration,
 }
 
 impl Pace {
-    fn new(burst: u32, per_minute: u32) -> Self {
+    pub(super) fn new(burst: u32, per_minute: u32) -> Self {
         let interval = Duration::from_secs(60) / per_minute.max(1);
         Self { interval, reach: interval * burst }
+    }
+
+    /// The debt after one more, or none when that is too many.
+    #[must_use]
+    pub(super) fn one_more(self, debt: Instant, now: Instant) -> Option<Instant> {
+        let next = debt.max(now) + self.interval;
+        (next - now <= self.reach).then_some(next)
     }
 }
 
 /// Of users and of addresses.
 fn paces(rules: &ThrottleRules) -> (Pace, Pace) {
-    let ThrottleRules { user_burst, user_per_minute, address_burst, address_per_minute } = *rules;
+    let ThrottleRules { user_burst, user_per_minute, address_burst, address_per_minute, .. } = *rules;
     (Pace::new(user_burst, user_per_minute), Pace::new(address_burst, address_per_minute))
 }
 
@@ -146,11 +153,8 @@ impl Budgets {
         } else {
             (Purse::Own(key), self.debts.entry(key).or_insert(now))
         };
-        let next = (*debt).max(now) + pace.interval;
-        (next - now <= pace.reach).then(|| {
-            *debt = next;
-            purse
-        })
+        *debt = pace.one_more(*debt, now)?;
+        Some(purse)
     }
 
     fn pay_back(&mut self, purse: Purse, pace: Pace, now: Instant) {
@@ -170,8 +174,14 @@ impl Budgets {
 mod tests {
     use super::*;
 
-    const RULES: ThrottleRules =
-        ThrottleRules { user_burst: 3, user_per_minute: 6, address_burst: 5, address_per_minute: 60 };
+    const RULES: ThrottleRules = ThrottleRules {
+        user_burst: 3,
+        user_per_minute: 6,
+        address_burst: 5,
+        address_per_minute: 60,
+        account_burst: 1,
+        account_per_minute: 1,
+    };
     const HOME: (Peer, IpAddr) = (Peer(41), IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
     const AWAY: (Peer, IpAddr) = (Peer(41), IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1)));
     /// The same places through another worker.

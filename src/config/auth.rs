@@ -80,6 +80,10 @@ pub struct ThrottleRules {
     pub address_burst: u32,
     /// Wrong passwords from one address through one worker in the long run, a minute.
     pub address_per_minute: u32,
+    /// Requests of one account with the right password in a row.
+    pub account_burst: u32,
+    /// Requests of one account with the right password in the long run, a minute.
+    pub account_per_minute: u32,
 }
 
 /// `[limits]`.
@@ -182,6 +186,8 @@ struct ThrottleFile {
     user_per_minute: Number,
     address_burst: Number,
     address_per_minute: Number,
+    account_burst: Number,
+    account_per_minute: Number,
 }
 
 #[derive(Deserialize, Default)]
@@ -247,6 +253,13 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigError> {
                 300,
                 1..=1_000_000,
             )?,
+            account_burst: number("throttle.account_burst", &throttle.account_burst, ACCOUNT, 1..=1_000_000)?,
+            account_per_minute: number(
+                "throttle.account_per_minute",
+                &throttle.account_per_minute,
+                ACCOUNT,
+                1..=1_000_000,
+            )?,
         },
         limits: Limits {
             in_flight_per_worker: number("limits.in_flight_per_worker", &limits.in_flight_per_worker, 512, 1..=8192)?
@@ -276,6 +289,10 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigError> {
         users,
     })
 }
+
+/// A hundred a second, as issuer's quota of an account at one relying party is unless its file says otherwise:
+/// more than an honest machine account asks for.
+const ACCOUNT: u32 = 6_000;
 
 fn between(key: &str, range: &RangeInclusive<u32>) -> impl Display {
     format!("{key} must be from {} to {}", range.start(), range.end())

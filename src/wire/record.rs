@@ -100,6 +100,21 @@ pub enum AuthEntry {
         /// The last one's request.
         correlation: Correlation,
     },
+    /// An account asked more than it may, summed up per account and second.
+    Excessive(Excessive, DecisionPrivate),
+}
+
+/// The public part of what an account asked in excess.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Excessive {
+    /// auth's clock at the last one.
+    pub instant: Millis,
+    /// The last one's request.
+    pub correlation: Correlation,
+    /// Where the last one came from.
+    pub source: IpAddr,
+    /// How many were refused undecided.
+    pub count: u32,
 }
 
 /// The public part of a decision.
@@ -125,7 +140,7 @@ pub struct Decision {
     pub policies: List<Text<128>, 16>,
 }
 
-/// The private part of a decision.
+/// The private part of a decision, and of what was asked in excess.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct DecisionPrivate {
     /// Who.

@@ -127,6 +127,11 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
             put("count", json!(count));
             put("reason", json!(&**reason));
         }
+        Public::Excessive(excessive) => {
+            put("kind", json!("excessive"));
+            put("source", json!(excessive.source.to_string()));
+            put("count", json!(excessive.count));
+        }
     }
     match &entry.private {
         PrivatePart::None => {}

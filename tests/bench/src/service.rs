@@ -44,8 +44,8 @@ impl Stage {
             .env("CHANCERY_FAULT_CONTROL", self.demo(plan).join("fault/control"));
     }
 
-    /// Makes the demo with a plan's key, unless it is there, and lifts the quotas of its relying party: the
-    /// module is to be the limit.
+    /// Makes the demo with a plan's key, unless it is there, and lifts the quotas of its relying party and the pace
+    /// of its user: the module is to be the limit.
     pub(crate) fn make(&self, plan: &Plan) -> Outcome<()> {
         let demo = self.demo(plan);
         if demo.exists() {
@@ -58,6 +58,8 @@ impl Stage {
             let quotas = "quota_per_minute = 60000000\nquota_per_account_per_minute = 60000000\n";
             edit(&file, |line| if line.starts_with("quota") { String::new() } else { format!("{line}\n") }, quotas)?;
         }
+        let pace = "[throttle]\naccount_burst = 1000000\naccount_per_minute = 1000000\n";
+        fs::write(demo.join("etc/auth.d/auth.toml"), pace)?;
         Ok(())
     }
 

@@ -19,9 +19,9 @@ pub(super) struct Circumstances<'a> {
     pub(super) token_type: TokenType,
     /// How the requestor proved himself.
     pub(super) method: Method,
-    /// The endpoint.
+    /// The endpoint, as the worker says.
     pub(super) endpoint: &'a str,
-    /// Where from.
+    /// Where from, as the worker says.
     pub(super) source: IpAddr,
 }
 

@@ -124,9 +124,9 @@ pub struct Decision {
     pub instant: Millis,
     /// Names the request.
     pub correlation: Correlation,
-    /// The endpoint.
+    /// The endpoint, as the worker said.
     pub endpoint: Text<128>,
-    /// Where from.
+    /// Where from, as the worker said.
     pub source: IpAddr,
     /// How the requestor proved himself.
     pub method: Method,

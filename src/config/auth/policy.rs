@@ -1,6 +1,6 @@
 //! Cedar: the schema policies are written against, and their strict validation when the configuration is
 //! read. A policy that speaks of an attribute nobody has, or that can never apply, is refused with its line;
-//! evaluation is `auth::policy`'s.
+//! evaluation is `auth::policy`'s. `context.source` and `context.endpoint` are what a worker said, and no proof.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;

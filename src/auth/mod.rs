@@ -48,7 +48,7 @@ use self::store::Store;
 use self::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
 use crate::config::beneath::Directory;
-use crate::config::load::ConfigError;
+use crate::config::load::ConfigErrors;
 use crate::metrics::Metrics;
 use crate::sandbox::{self, Grants, Role};
 use crate::sys::channel::Listener;
@@ -115,7 +115,7 @@ fn describe(config: &Auth) {
     }
 }
 
-type Reloads = (std::sync::mpsc::SyncSender<()>, mpsc::Receiver<Result<Auth, ConfigError>>);
+type Reloads = (std::sync::mpsc::SyncSender<()>, mpsc::Receiver<Result<Auth, ConfigErrors>>);
 
 /// A thread that reads the configuration when asked to: policies of many parties take a while to validate,
 /// and messages must not wait for them.
@@ -222,7 +222,7 @@ async fn serve(
     Ok(())
 }
 
-fn reconfigure(office: &Office, config: Result<Auth, ConfigError>) {
+fn reconfigure(office: &Office, config: Result<Auth, ConfigErrors>) {
     match config {
         Ok(config) => {
             describe(&config);

@@ -17,10 +17,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use self::party::Party;
+use self::party::{Party, PartyFile};
+use self::policy::Vocabulary;
 use self::users::Users;
 use super::beneath::Directory;
-use super::load::{ConfigError, Loaded};
+use super::load::{ConfigError, ConfigErrors, Loaded};
 
 /// Everything auth decides by.
 #[derive(Debug)]
@@ -209,17 +210,40 @@ struct StoreFile {
 /// Reads `auth.d/` below the configuration root, as the daemon does.
 ///
 /// # Errors
-/// [`ConfigError`] of the first thing that cannot be used.
-pub fn check(root: &Path) -> Result<Auth, ConfigError> {
+/// [`ConfigErrors`]: the first thing in each file that cannot be used.
+pub fn check(root: &Path) -> Result<Auth, ConfigErrors> {
     read(&Directory::open(&root.join("auth.d"))?)
 }
 
 /// Reads the configuration from the open `auth.d/`.
 ///
 /// # Errors
-/// [`ConfigError`] of the first thing that cannot be used.
-pub fn read(directory: &Directory) -> Result<Auth, ConfigError> {
-    let file = directory.file::<File>("auth.toml")?;
+/// [`ConfigErrors`]: the first thing in each file that cannot be used.
+pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
+    let mut wrong = ConfigErrors::default();
+    let file = wrong.keep(directory.file::<File>("auth.toml"));
+    let rules = file.as_ref().and_then(|file| wrong.keep(rules(file)));
+    let listed = wrong.keep(users::list(directory));
+    let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users()));
+    let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
+    let auth = rules.zip(users).map(|(rules, users)| {
+        let Rules { endpoints, timestamp, password, throttle, limits, store } = rules;
+        Auth { endpoints, timestamp, password, throttle, limits, store, users, parties }
+    });
+    wrong.unless(auth)
+}
+
+/// What `auth.toml` says; users and relying parties are in files of their own.
+struct Rules {
+    endpoints: BTreeSet<String>,
+    timestamp: TimestampRules,
+    password: PasswordRules,
+    throttle: ThrottleRules,
+    limits: Limits,
+    store: Option<StoreRules>,
+}
+
+fn rules(file: &Loaded<File>) -> Result<Rules, ConfigError> {
     let number = |key: &str, value: &Number, default: u32, range: RangeInclusive<u32>| match value {
         None => Ok(default),
         Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
@@ -228,9 +252,8 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigError> {
     let File { timestamp, password, throttle, limits, store, .. } = &file.value;
     let seconds = |s: u32| i64::from(s) * 1000;
     let milliseconds = |ms: u32| Duration::from_millis(ms.into());
-    let users = users::read(directory)?;
-    Ok(Auth {
-        endpoints: checked_endpoints(&file)?,
+    Ok(Rules {
+        endpoints: checked_endpoints(file)?,
         timestamp: TimestampRules {
             required: timestamp.required,
             ttl_ms: seconds(number("timestamp.ttl_s", &timestamp.ttl_s, 300, 1..=3600)?),
@@ -280,13 +303,11 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigError> {
         },
         store: match store {
             Some(store) => Some(StoreRules {
-                directory: directory.path().join(&store.directory),
+                directory: file.path.with_file_name("").join(&store.directory),
                 most_rows: number("store.most_rows", &store.most_rows, 1_000_000, 1_000..=50_000_000)?.into(),
             }),
             None => None,
         },
-        parties: parties(directory, &file, &users)?,
-        users,
     })
 }
 
@@ -313,33 +334,51 @@ fn checked_endpoints(file: &Loaded<File>) -> Result<BTreeSet<String>, ConfigErro
     Ok(endpoints)
 }
 
-fn parties(directory: &Directory, file: &Loaded<File>, users: &Users) -> Result<Parties, ConfigError> {
+/// The relying parties that nothing is wrong with. Without the users' vocabulary only what does not speak of
+/// users is checked.
+fn parties(
+    directory: &Directory,
+    file: Option<&Loaded<File>>,
+    vocabulary: Option<&Vocabulary>,
+    wrong: &mut ConfigErrors,
+) -> Parties {
     let mut parties = Parties::default();
-    let mut owners: HashMap<String, std::path::PathBuf> = HashMap::new();
-    let default = file.value.default_relying_party.as_ref();
-    for (name, loaded) in directory.files("relying-parties")? {
-        let party = Arc::new(party::compile(&name, &loaded, users)?);
-        for address in &loaded.value.applies_to {
-            if let Some(owner) = owners.insert(address.get_ref().clone(), loaded.path.clone()) {
-                let why = if owner == loaded.path {
-                    "applies_to names this address twice".to_owned()
-                } else {
-                    format!("applies_to of another relying party names this address too: {}", owner.display())
-                };
-                return Err(loaded.error(address.span(), why));
-            }
-            parties.by_address.insert(address.get_ref().clone(), party.clone());
-        }
-        if default.is_some_and(|default| *default.get_ref() == name) {
+    let mut owners: HashMap<String, PathBuf> = HashMap::new();
+    let mut default = file.and_then(|file| Some((file, file.value.default_relying_party.as_ref()?)));
+    for (name, loaded) in wrong.keep(directory.files("relying-parties")).unwrap_or_default() {
+        let is_default = default.take_if(|(_, default)| *default.get_ref() == name).is_some();
+        let Some(loaded) = wrong.keep(loaded) else { continue };
+        let compiled = match vocabulary {
+            Some(vocabulary) => party::compile(&name, &loaded, vocabulary).map(|party| Some(Arc::new(party))),
+            None => party::terms(&name, &loaded).map(|_| None),
+        };
+        let compiled = compiled.and_then(|party| addresses(&mut owners, &loaded).map(|()| party));
+        let Some(Some(party)) = wrong.keep(compiled) else { continue };
+        let addresses = loaded.value.applies_to.iter().map(|address| address.get_ref().clone());
+        parties.by_address.extend(addresses.map(|address| (address, party.clone())));
+        if is_default {
             parties.default = Some(party);
         }
     }
-    match default {
-        Some(default) if parties.default.is_none() => {
-            Err(file.error(default.span(), "default_relying_party: no such file in relying-parties/"))
-        }
-        _ => Ok(parties),
+    if let Some((file, default)) = default {
+        wrong.push(file.error(default.span(), "default_relying_party: no such file in relying-parties/"));
     }
+    parties
+}
+
+/// An address is of one party, and there once.
+fn addresses(owners: &mut HashMap<String, PathBuf>, file: &Loaded<PartyFile>) -> Result<(), ConfigError> {
+    for address in &file.value.applies_to {
+        if let Some(owner) = owners.insert(address.get_ref().clone(), file.path.clone()) {
+            let why = if owner == file.path {
+                "applies_to names this address twice".to_owned()
+            } else {
+                format!("applies_to of another relying party names this address too: {}", owner.display())
+            };
+            return Err(file.error(address.span(), why));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

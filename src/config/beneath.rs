@@ -14,7 +14,7 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 use serde::de::DeserializeOwned;
 
-use super::load::{ConfigError, Loaded};
+use super::load::{ConfigError, Files, Loaded};
 
 /// The largest configuration file, octets. A users file is the one that grows.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -87,12 +87,11 @@ impl Directory {
         Ok(source)
     }
 
-    /// Reads every `*.toml` of a directory in order of name; the key is the file's stem. A directory that
-    /// does not exist holds nothing.
+    /// Reads every `*.toml` of a directory in order of name. A directory that does not exist holds nothing.
     ///
     /// # Errors
-    /// [`ConfigError`] of the first file that cannot be used.
-    pub fn files<T: DeserializeOwned>(&self, relative: &str) -> Result<Vec<(String, Loaded<T>)>, ConfigError> {
+    /// [`ConfigError`] when the directory cannot be read.
+    pub fn files<T: DeserializeOwned>(&self, relative: &str) -> Result<Files<T>, ConfigError> {
         let path = self.path.join(relative);
         let refused = |errno: Errno| ConfigError::file(&path, io::Error::from(errno));
         let fd = match self.beneath(relative, OFlag::O_DIRECTORY) {
@@ -112,7 +111,8 @@ impl Directory {
             }
         }
         stems.sort();
-        stems.into_iter().map(|stem| Ok((stem.clone(), self.file(&format!("{relative}/{stem}.toml"))?))).collect()
+        let read = |stem: String| (stem.clone(), self.file(&format!("{relative}/{stem}.toml")));
+        Ok(stems.into_iter().map(read).collect())
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
             std::fs::rename(root.path().join("new"), root.path().join("parts/x.toml")).unwrap();
             let files = directory.files::<toml::Table>("parts").unwrap();
             assert_eq!(files[0].0, "x");
-            assert_eq!(files[0].1.value["a"].as_integer(), Some(number));
+            assert_eq!(files[0].1.as_ref().unwrap().value["a"].as_integer(), Some(number));
         }
         assert!(directory.files::<toml::Table>("absent").unwrap().is_empty());
     }

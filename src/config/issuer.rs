@@ -14,7 +14,7 @@ use toml::Spanned;
 pub use ceiling::Ceiling;
 pub use certificate::{Certificate, KeyKind};
 
-use super::load::{self, ConfigError, Loaded};
+use super::load::{self, ConfigError, ConfigErrors, Loaded};
 use crate::token::Algorithm;
 use crate::wire::KeyId;
 use crate::wire::bounded::is_xml_char;
@@ -143,31 +143,39 @@ fn five_hundred() -> Spanned<u32> {
 /// Reads and checks `issuer.d` below the configuration root.
 ///
 /// # Errors
-/// [`ConfigError`]: the first thing that is wrong, with its line.
-pub fn check(root: &Path) -> Result<Issuer, ConfigError> {
+/// [`ConfigErrors`]: the first thing that is wrong in each file, with its line.
+pub fn check(root: &Path) -> Result<Issuer, ConfigErrors> {
     let directory = root.join("issuer.d");
-    let file: Loaded<File> = load::file(&directory.join("issuer.toml"))?;
+    let mut wrong = ConfigErrors::default();
+    let issuer = load::file(&directory.join("issuer.toml")).and_then(|file| own(&file));
+    let issuer = wrong.keep(issuer);
+    let keys = issuer.as_ref().map(|issuer| issuer.keys.as_slice());
+    let mut ceilings = BTreeMap::new();
+    for (party, file) in wrong.keep(load::directory(&directory.join("relying-parties"))).unwrap_or_default() {
+        if let Some(ceiling) = wrong.keep(file.and_then(|file| ceiling::check(&party, &file, keys))) {
+            ceilings.insert(party, ceiling);
+        }
+    }
+    wrong.unless(issuer.map(|issuer| Issuer { ceilings, ..issuer }))
+}
+
+/// `issuer.toml`; the ceilings are in files of their own.
+fn own(file: &Loaded<File>) -> Result<Issuer, ConfigError> {
     let value = &file.value;
     let name = value.issuer.get_ref();
     if name.is_empty() || name.len() > 1024 || !name.chars().all(is_xml_char) {
         return Err(file.error(value.issuer.span(), "issuer is a URI of at most 1024 octets"));
     }
-    let skew = within(&file, &value.skew_seconds, "skew_seconds", 0, 300)?;
-    let keys = keys(&file)?;
-    let mut ceilings = BTreeMap::new();
-    for (party, loaded) in load::directory(&directory.join("relying-parties"))? {
-        let ceiling = ceiling::check(&party, &loaded, &keys)?;
-        ceilings.insert(party, ceiling);
-    }
+    let skew = within(file, &value.skew_seconds, "skew_seconds", 0, 300)?;
     Ok(Issuer {
         name: name.clone(),
         skew_ms: i64::from(skew) * 1000,
-        voucher: Duration::from_secs(within(&file, &value.voucher_seconds, "voucher_seconds", 1, 60)?.into()),
-        record_deadline: milliseconds(&file, &value.record_deadline_ms, "record_deadline_ms")?,
-        signature_deadline: milliseconds(&file, &value.signature_deadline_ms, "signature_deadline_ms")?,
-        handshakes_per_second: within(&file, &value.handshakes_per_second, "handshakes_per_second", 1, 100_000)?,
-        keys,
-        ceilings,
+        voucher: Duration::from_secs(within(file, &value.voucher_seconds, "voucher_seconds", 1, 60)?.into()),
+        record_deadline: milliseconds(file, &value.record_deadline_ms, "record_deadline_ms")?,
+        signature_deadline: milliseconds(file, &value.signature_deadline_ms, "signature_deadline_ms")?,
+        handshakes_per_second: within(file, &value.handshakes_per_second, "handshakes_per_second", 1, 100_000)?,
+        keys: keys(file)?,
+        ceilings: BTreeMap::new(),
     })
 }
 
@@ -214,7 +222,10 @@ fn keys(file: &Loaded<File>) -> Result<Vec<Key>, ConfigError> {
         keys.push(key);
     }
     if !keys.iter().any(|key| key.purpose == Purpose::Assertion && key.state == KeyState::Active) {
-        return Err(ConfigError::file(&file.path, "no key has purpose \"assertion\" and state \"active\""));
+        // The key that would do if it were active, else the list.
+        let idle = file.value.key.iter().find(|table| table.get_ref().purpose == Purpose::Assertion);
+        let place = idle.map_or_else(|| load::place(&file.source, &["key"]), |table| table.get_ref().state.span());
+        return Err(file.error(place, "no key has purpose \"assertion\" and state \"active\""));
     }
     Ok(keys)
 }

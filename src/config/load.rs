@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// The largest configuration file, octets.
 const LARGEST: u64 = 1024 * 1024;
@@ -50,6 +52,79 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// Everything that is wrong, the first thing of each file. Display is every error, one below the other.
+#[derive(Debug, Default)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    /// The value, or none and the error kept: what else there is can still be looked at.
+    pub fn keep<T>(&mut self, result: Result<T, impl Into<Self>>) -> Option<T> {
+        result.map_err(|errors| self.0.extend(errors.into().0)).ok()
+    }
+
+    /// One more.
+    pub fn push(&mut self, error: ConfigError) {
+        self.0.push(error);
+    }
+
+    /// The value if nothing is wrong.
+    ///
+    /// # Errors
+    /// What is wrong.
+    ///
+    /// # Panics
+    /// When there is no value and nothing was wrong.
+    pub fn unless<T>(self, value: Option<T>) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value.expect("what is missing left an error")) } else { Err(self) }
+    }
+}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl IntoIterator for ConfigErrors {
+    type Item = ConfigError;
+    type IntoIter = std::vec::IntoIter<ConfigError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            write!(f, "{}{error}", if index == 0 { "" } else { "\n" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Where in `source` the value stands that these keys lead to; an item of a list goes by its number. For what
+/// is not there, where the table begins that it should be in.
+#[must_use]
+pub fn place(source: &str, keys: &[&str]) -> Range<usize> {
+    let Ok(table) = DeTable::parse(source) else { return 0..0 };
+    // The span of a file is that of its first table; what is missing there is missing from the first line.
+    let mut value = Spanned::new(0..0, DeValue::Table(table.into_inner()));
+    for key in keys {
+        let next = match key.parse::<usize>() {
+            Ok(number) => value.get_ref().get(number),
+            Err(_) => value.get_ref().get(*key),
+        };
+        match next.cloned() {
+            Some(next) => value = next,
+            None => break,
+        }
+    }
+    value.span()
+}
+
 /// A parsed file with its source, so that a later check can still point at a line.
 #[derive(Debug)]
 pub struct Loaded<T> {
@@ -66,6 +141,12 @@ impl<T> Loaded<T> {
     #[must_use]
     pub fn error(&self, span: Range<usize>, why: impl fmt::Display) -> ConfigError {
         ConfigError::at(&self.path, &self.source, span, why)
+    }
+
+    /// An error about the value these keys lead to.
+    #[must_use]
+    pub fn error_at(&self, keys: &[&str], why: impl fmt::Display) -> ConfigError {
+        self.error(place(&self.source, keys), why)
     }
 }
 
@@ -85,12 +166,14 @@ pub fn file<T: DeserializeOwned>(path: &Path) -> Result<Loaded<T>, ConfigError> 
     }
 }
 
-/// Reads every `*.toml` of a directory in order of name; the key is the file's stem. A directory that
-/// does not exist holds nothing.
+/// The files of a directory that hold a `T` each, by their stem, as far as they could be read.
+pub type Files<T> = Vec<(String, Result<Loaded<T>, ConfigError>)>;
+
+/// Reads every `*.toml` of a directory in order of name. A directory that does not exist holds nothing.
 ///
 /// # Errors
-/// [`ConfigError`] of the first file that cannot be used.
-pub fn directory<T: DeserializeOwned>(path: &Path) -> Result<Vec<(String, Loaded<T>)>, ConfigError> {
+/// [`ConfigError`] when the directory cannot be read.
+pub fn directory<T: DeserializeOwned>(path: &Path) -> Result<Files<T>, ConfigError> {
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -109,7 +192,31 @@ pub fn directory<T: DeserializeOwned>(path: &Path) -> Result<Vec<(String, Loaded
         .map(|entry| {
             let stem = entry.file_stem().and_then(|stem| stem.to_str());
             let stem = stem.ok_or_else(|| ConfigError::file(&entry, "file name is not UTF-8"))?.to_owned();
-            Ok((stem, file(&entry)?))
+            Ok((stem, file(&entry)))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = "# sessions, and a list\n[limits]\nrequests_per_source = 1\nrequests = 2\n\
+                          [[endpoint]]\npath = \"/a\"\n[[endpoint]]\npath = \"/a\"\n";
+
+    #[test]
+    fn a_value_is_found_by_its_keys_and_not_by_its_looks() {
+        for (keys, shown) in [(&["limits", "requests"][..], "2"), (&["endpoint", "1", "path"], "\"/a\"")] {
+            let span = place(SOURCE, keys);
+            assert_eq!(&SOURCE[span.clone()], shown);
+            assert_eq!(span.start, SOURCE.rfind(shown).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_missing_from_its_table() {
+        assert_eq!(place(SOURCE, &["tls"]), 0..0);
+        let table = place(SOURCE, &["limits", "headers"]);
+        assert!(SOURCE[table].starts_with("[limits]"));
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::load::{self, ConfigError};
+use super::load::{self, ConfigError, Loaded};
 
 /// Where packages put the profiles.
 const INSTALLED: &str = "/usr/share/chancery/hsm-profiles";
@@ -206,7 +206,7 @@ impl Profile {
             return Err(ConfigError::file(&path, "not the name of a profile"));
         }
         if path.exists() {
-            return Self::checked(load::file::<Self>(&path)?.value, &path);
+            return Self::checked(load::file(&path)?);
         }
         if name == "softhsm2" {
             return Self::parse(SOFTHSM2, Path::new("softhsm2.toml (built in)"));
@@ -217,29 +217,28 @@ impl Profile {
     fn parse(source: &str, path: &Path) -> Result<Self, ConfigError> {
         let value = toml::from_str(source)
             .map_err(|error| ConfigError::at(path, source, error.span().unwrap_or(0..0), error.message()))?;
-        Self::checked(value, path)
+        Self::checked(Loaded { path: path.to_owned(), source: source.to_owned(), value })
     }
 
-    fn checked(self, path: &Path) -> Result<Self, ConfigError> {
-        if self.schema != 1 {
-            return Err(ConfigError::file(path, format!("schema {} is not known, 1 is", self.schema)));
+    fn checked(loaded: Loaded<Self>) -> Result<Self, ConfigError> {
+        let Self { schema, recovery, auth, .. } = &loaded.value;
+        if *schema != 1 {
+            return Err(loaded.error_at(&["schema"], format!("schema {schema} is not known, 1 is")));
         }
-        if self.recovery.call_deadline_ms == 0 {
-            return Err(ConfigError::file(path, "recovery.call_deadline_ms must be above 0"));
+        if recovery.call_deadline_ms == 0 {
+            let why = "recovery.call_deadline_ms must be above 0";
+            return Err(loaded.error_at(&["recovery", "call_deadline_ms"], why));
         }
-        let recovery = &self.recovery;
-        if recovery.reinitialise_backoff_min_ms == 0
-            || recovery.reinitialise_backoff_min_ms > recovery.reinitialise_backoff_max_ms
-        {
-            return Err(ConfigError::file(
-                path,
-                "recovery.reinitialise_backoff_min_ms must be above 0 and at most reinitialise_backoff_max_ms",
-            ));
+        let (least, most) = (recovery.reinitialise_backoff_min_ms, recovery.reinitialise_backoff_max_ms);
+        if least == 0 || least > most {
+            let why = "recovery.reinitialise_backoff_min_ms must be above 0 and at most reinitialise_backoff_max_ms";
+            return Err(loaded.error_at(&["recovery", "reinitialise_backoff_min_ms"], why));
         }
-        if self.auth.pin_min_octets > self.auth.pin_max_octets {
-            return Err(ConfigError::file(path, "auth.pin_min_octets is above auth.pin_max_octets"));
+        if auth.pin_min_octets > auth.pin_max_octets {
+            let why = "auth.pin_min_octets is above auth.pin_max_octets";
+            return Err(loaded.error_at(&["auth", "pin_min_octets"], why));
         }
-        Ok(self)
+        Ok(loaded.value)
     }
 }
 
@@ -253,8 +252,7 @@ mod tests {
         let profiles = load::directory::<Profile>(&directory).unwrap();
         assert!(profiles.len() > 5, "{} profiles", profiles.len());
         for (name, profile) in profiles {
-            let path = profile.path.clone();
-            profile.value.checked(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+            profile.and_then(Profile::checked).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
     }
 
@@ -263,6 +261,22 @@ mod tests {
         let source = "schema = 1\nevidence = \"measured\"\n[recovery]\ncall_deadline = 5\n";
         let error = Profile::parse(source, Path::new("x.toml")).unwrap_err().to_string();
         assert!(error.contains(":4:") && error.contains("call_deadline"), "{error}");
+    }
+
+    #[test]
+    fn a_field_out_of_range_is_refused_with_its_line() {
+        for (fields, place) in [
+            ("[recovery]\ncall_deadline_ms = 0\n", ":4:20: recovery.call_deadline_ms"),
+            ("[recovery]\nreinitialise_backoff_min_ms = 40000\n", ":4:31: recovery.reinitialise_backoff_min_ms"),
+            ("[recovery]\nreinitialise_backoff_max_ms = 1\n", ":3:1: recovery.reinitialise_backoff_min_ms"),
+            ("[auth]\npin_min_octets = 8\npin_max_octets = 4\n", ":4:18: auth.pin_min_octets"),
+        ] {
+            let source = format!("schema = 1\nevidence = \"measured\"\n{fields}");
+            let error = Profile::parse(&source, Path::new("x.toml")).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("x.toml{place}")), "{error}");
+        }
+        let error = Profile::parse("schema = 2\nevidence = \"measured\"\n", Path::new("x.toml")).unwrap_err();
+        assert!(error.to_string().starts_with("x.toml:1:10: schema 2"), "{error}");
     }
 
     #[test]

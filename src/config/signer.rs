@@ -214,8 +214,8 @@ impl Signer {
             let certificate = key.certificate.as_ref().map(|path| base.join(path));
             keys.push(Key { id, purpose: key.purpose, certificate });
         }
-        if keys.len() > 64 {
-            return Err(ConfigError::file(&loaded.path, "more than 64 keys"));
+        if let Some(surplus) = loaded.value.keys.get(64) {
+            return Err(loaded.error(surplus.id.span(), "more than 64 keys"));
         }
         Ok(keys)
     }

@@ -1,9 +1,14 @@
 //! `worker.d/worker.toml`: which endpoints there are, which certificate is shown, how much a stranger may
 //! take up. Nothing in it decides who gets what; that is `auth.d` and `issuer.d`.
 
+mod chain;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+pub use chain::{Chain, Kind};
 
 use super::load::{self, ConfigError, Loaded};
 use crate::wire::evidence::KeyType;
@@ -272,46 +277,54 @@ fn key_type<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<KeyType
     })
 }
 
-/// Reads and checks `worker.toml` in `directory`; paths in the value are absolute or relative to the
-/// working directory afterwards.
+/// Reads and checks `worker.toml` in `directory`, and the certificates it names; paths in the value are
+/// absolute or relative to the working directory afterwards.
 ///
 /// # Errors
 /// [`ConfigError`] naming the line.
-pub fn load(directory: &Path) -> Result<Worker, ConfigError> {
+pub fn load(directory: &Path) -> Result<(Worker, Chain), ConfigError> {
+    let loaded = read(directory)?;
+    let certificate = &loaded.value.tls.certificate;
+    let chain = Chain::read(certificate).map_err(|why| {
+        let why = format!("tls.certificate {}: {why}", certificate.display());
+        loaded.error_at(&["tls", "certificate"], why)
+    })?;
+    Ok((loaded.value, chain))
+}
+
+fn read(directory: &Path) -> Result<Loaded<Worker>, ConfigError> {
     let mut loaded: Loaded<Worker> = load::file(&directory.join("worker.toml"))?;
     check(&loaded)?;
     loaded.value.tls.certificate = directory.join(&loaded.value.tls.certificate);
-    Ok(loaded.value)
+    Ok(loaded)
 }
 
 fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
     let worker = &loaded.value;
-    let wrong = |value: &str, why: String| Err(loaded.error(span_of(&loaded.source, value), why));
     let authority = worker.public_url.strip_prefix("https://").unwrap_or("");
     if authority.is_empty() || authority.contains(['/', '?', '#', '@', ' ']) {
-        return wrong(&worker.public_url, "public_url must be https://host[:port] with no path".to_owned());
+        return Err(loaded.error_at(&["public_url"], "public_url must be https://host[:port] with no path"));
     }
     if worker.endpoints.is_empty() {
-        return Err(ConfigError::file(&loaded.path, "no [[endpoint]]: there is nothing to serve"));
+        return Err(loaded.error_at(&["endpoint"], "no [[endpoint]]: there is nothing to serve"));
     }
-    let paths: Vec<&str> = worker
-        .endpoints
-        .iter()
-        .map(|endpoint| endpoint.path.as_str())
-        .chain(worker.metadata.iter().map(|metadata| metadata.path.as_str()))
-        .collect();
-    for (index, path) in paths.iter().enumerate() {
+    let endpoints = worker.endpoints.iter().map(|endpoint| ("endpoint", endpoint.path.as_str())).enumerate();
+    let metadata = worker.metadata.iter().map(|metadata| ("metadata", metadata.path.as_str())).enumerate();
+    let mut paths = BTreeSet::new();
+    for (index, (list, path)) in endpoints.chain(metadata) {
+        let wrong = |why: String| Err(loaded.error_at(&[list, &index.to_string(), "path"], why));
         let plain = path.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet));
         if !path.starts_with('/') || path.len() > 128 || !plain {
-            return wrong(path, format!("path {path:?}: must begin with / and hold A-Z a-z 0-9 / - . _ ~ only"));
+            return wrong(format!("path {path:?}: must begin with / and hold A-Z a-z 0-9 / - . _ ~ only"));
         }
-        if paths[..index].contains(path) {
-            return wrong(path, format!("path {path:?} is given to two of [[endpoint]] and [[metadata]]"));
+        if !paths.insert(path) {
+            return wrong(format!("path {path:?} is given to two of [[endpoint]] and [[metadata]]"));
         }
     }
-    for endpoint in &worker.endpoints {
+    for (index, endpoint) in worker.endpoints.iter().enumerate() {
         if endpoint.default_key_type.confirmation().is_none() {
-            return wrong(&endpoint.path, "default_key_type: only \"bearer\" can be issued yet".to_owned());
+            let keys = ["endpoint", &index.to_string(), "default_key_type"];
+            return Err(loaded.error_at(&keys, "default_key_type: only \"bearer\" can be issued yet"));
         }
     }
     limits(loaded)
@@ -339,17 +352,11 @@ fn limits(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
         ("drain_s", limits.drain_s.into(), 0, 600),
     ] {
         if !(least..=most).contains(&value) {
-            let span = span_of(&loaded.source, name);
-            return Err(loaded.error(span, format!("limits.{name} must be from {least} to {most}")));
+            let why = format!("limits.{name} must be from {least} to {most}");
+            return Err(loaded.error_at(&["limits", name], why));
         }
     }
     Ok(())
-}
-
-/// Where a key or value that was read from `source` stands in it.
-fn span_of(source: &str, value: &str) -> std::ops::Range<usize> {
-    let start = source.find(value).unwrap_or(0);
-    start..start + value.len()
 }
 
 #[cfg(test)]
@@ -376,7 +383,7 @@ kind = "mex"
     fn loaded(text: &str) -> Result<Worker, String> {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("worker.toml"), text).unwrap();
-        load(directory.path()).map_err(|error| error.to_string())
+        read(directory.path()).map(|loaded| loaded.value).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -397,13 +404,40 @@ kind = "mex"
             ("https://localhost:8443", "http://localhost", ":2:", "public_url"),
             ("https://localhost:8443", "https://localhost/sts", ":2:", "public_url"),
             ("path = \"/sts\"", "path = \"sts\"", ":11:", "must begin with /"),
-            ("path = \"/sts\"", "path = \"/adfs/services/trust/mex\"", ":11:", "two"),
+            ("path = \"/sts\"", "path = \"/adfs/services/trust/mex\"", ":14:8:", "two"),
+            (
+                "[[endpoint]]\npath = \"/sts\"",
+                "default_key_type = \"public\"\n[[endpoint]]\npath = \"/sts\"",
+                ":10:20:",
+                "bearer",
+            ),
             ("profile = \"adfs\"", "profile = \"wcf\"", ":7:", "wcf"),
             ("kind = \"mex\"", "kind = \"mex\"\ncolour = 1", ":16:", "colour"),
             ("[tls]", "[limits]\nbody_kib = 100000\n[tls]", ":4:", "limits.body_kib"),
+            (
+                "[tls]",
+                "# requests\n[limits]\nrequests_per_source = 1\nrequests = 0\n[tls]",
+                ":6:12:",
+                "limits.requests",
+            ),
         ] {
             let error = loaded(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(line) && error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_worker_without_an_endpoint_or_a_certificate_is_refused_with_its_line() {
+        let text = "public_url = \"https://localhost\"\n[tls]\ncertificate = \"tls.pem\"\n";
+        assert!(loaded(text).unwrap_err().contains("worker.toml:1:1: no [[endpoint]]"));
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("worker.toml"), GOOD).unwrap();
+        for certificate in [None, Some(""), Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")] {
+            if let Some(pem) = certificate {
+                std::fs::write(directory.path().join("tls.pem"), pem).unwrap();
+            }
+            let error = load(directory.path()).unwrap_err().to_string();
+            assert!(error.contains("worker.toml:4:15: tls.certificate "), "{error}");
         }
     }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, alg_id};
 use rustls::sign::{Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use tokio::runtime::Handle;
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 
 use super::counters::Counters;
 use super::peers::Issuer;
+use crate::config::worker::Kind;
 use crate::wire::Octets;
 use crate::wire::links::{Scheme, Transcript};
 
@@ -39,31 +39,7 @@ struct Shared {
     counters: Counters,
 }
 
-/// Kinds of key a handshake can be signed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// RSA.
-    Rsa,
-    /// ECDSA on P-256.
-    P256,
-    /// ECDSA on P-384.
-    P384,
-}
-
 impl Kind {
-    /// The kind of key in this certificate, if it is one of these.
-    pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
-        let parsed = rustls::server::ParsedCertificate::try_from(certificate).ok()?;
-        Self::of_key(&parsed.subject_public_key_info())
-    }
-
-    fn of_key(key: &SubjectPublicKeyInfoDer<'_>) -> Option<Self> {
-        let (algorithm, _) = sequence(sequence(key)?.0)?;
-        [(alg_id::RSA_ENCRYPTION, Self::Rsa), (alg_id::ECDSA_P256, Self::P256), (alg_id::ECDSA_P384, Self::P384)]
-            .into_iter()
-            .find_map(|(id, kind)| (id.as_ref() == algorithm).then_some(kind))
-    }
-
     /// Schemes this kind can sign with, best first.
     fn schemes(self) -> &'static [(SignatureScheme, Scheme)] {
         match self {
@@ -76,18 +52,6 @@ impl Kind {
             Self::P384 => &[(SignatureScheme::ECDSA_NISTP384_SHA384, Scheme::EcdsaP384Sha384)],
         }
     }
-}
-
-/// The content of a DER SEQUENCE and what follows it.
-fn sequence(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let [0x30, first, rest @ ..] = der else { return None };
-    let (length, rest) = match *first {
-        short @ 0..=0x7F => (usize::from(short), rest),
-        0x81 => (usize::from(*rest.first()?), rest.get(1..)?),
-        0x82 => (usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?])), rest.get(2..)?),
-        _ => return None,
-    };
-    rest.split_at_checked(length)
 }
 
 impl RemoteKey {
@@ -222,18 +186,5 @@ mod tests {
         let mut explicit = message.clone();
         explicit[64] = 1;
         assert!(transcript(&explicit).is_none());
-    }
-
-    #[test]
-    fn the_kind_of_key_is_read_from_the_certificate() {
-        for (algorithm, kind) in [
-            (&rcgen::PKCS_ECDSA_P256_SHA256, Some(Kind::P256)),
-            (&rcgen::PKCS_ECDSA_P384_SHA384, Some(Kind::P384)),
-            (&rcgen::PKCS_ED25519, None),
-        ] {
-            let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
-            let certificate = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key);
-            assert_eq!(Kind::of(certificate.unwrap().der()), kind);
-        }
     }
 }

@@ -28,10 +28,8 @@ mod peers;
 mod request;
 mod tls;
 
-pub use tls::Chain;
-
 use self::line::Exchange;
-use crate::config::worker::Worker;
+use crate::config::worker::{Chain, Worker};
 use crate::metrics::Metrics;
 use crate::sandbox::{self, Grants, Role};
 use crate::sys::dial::{self, Dialer};
@@ -87,8 +85,8 @@ fn prepare(name: &str) -> Result<Prepared, String> {
     if listeners.is_empty() {
         return Err("no inherited listener is named \"https\"".to_owned());
     }
-    let config = crate::config::worker::load(&configuration_root().join("worker.d")).map_err(|e| e.to_string())?;
-    let chain = Chain::read(&config.tls.certificate).map_err(|error| error.to_string())?;
+    let directory = configuration_root().join("worker.d");
+    let (config, chain) = crate::config::worker::load(&directory).map_err(|error| error.to_string())?;
     Ok(Prepared {
         capacity: limits::connections(config.limits.connections),
         // Asked for now: the answer is read from files.

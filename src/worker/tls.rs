@@ -5,48 +5,19 @@
 //! changes every six hours and dies with the process; a ticket is good for twice that at most. There is no
 //! early data.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 
 use super::counters::Counters;
-use super::handshake::{Kind, RemoteKey};
+use super::handshake::RemoteKey;
 use super::peers::Issuer;
-use crate::config::load::ConfigError;
-use crate::config::worker::{TlsVersion, Worker};
-
-/// The certificates this server shows.
-#[derive(Debug)]
-pub struct Chain {
-    certificates: Vec<CertificateDer<'static>>,
-    kind: Kind,
-}
-
-impl Chain {
-    /// Reads a PEM file, the server's own certificate first.
-    ///
-    /// # Errors
-    /// [`ConfigError`] when it holds none, or one whose key TLS cannot use here.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let wrong = |why: String| ConfigError::file(path, why);
-        let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|error| wrong(format!("tls.certificate: {error}")))?;
-        let first = certificates.first().ok_or_else(|| wrong("tls.certificate: no certificate in it".to_owned()))?;
-        let kind = Kind::of(first)
-            .ok_or_else(|| wrong("tls.certificate: its key is neither RSA nor ECDSA on P-256 or P-384".to_owned()))?;
-        Ok(Self { certificates, kind })
-    }
-}
+use crate::config::worker::{Chain, TlsVersion, Worker};
 
 /// What rustls needs to serve `chain` with the key behind `issuer`.
 ///
@@ -58,10 +29,8 @@ pub(super) fn server(
     issuer: Issuer,
     counters: Counters,
 ) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let mut fingerprint = [0; 32];
-    fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &chain.certificates[0]).as_ref());
     let timeout = Duration::from_millis(config.limits.handshake_signature_timeout_ms.into());
-    let key = RemoteKey::new(fingerprint, chain.kind, issuer, timeout, counters);
+    let key = RemoteKey::new(chain.fingerprint(), chain.kind, issuer, timeout, counters);
     let certified = SingleCertAndKey::from(CertifiedKey::new(chain.certificates, Arc::new(key)));
     let versions: &[_] = match config.tls.minimum {
         TlsVersion::V13 => &[&TLS13],

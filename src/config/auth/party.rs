@@ -6,8 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::claims::{self, ClaimFile, ClaimRule, SubjectFile, SubjectRule};
-use super::policy;
-use super::users::Users;
+use super::policy::{self, Vocabulary};
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
 use crate::wire::order::TokenType;
@@ -52,8 +51,15 @@ pub(super) struct PartyFile {
     policy: Spanned<String>,
 }
 
-/// Checks one file.
-pub(super) fn compile(name: &str, file: &Loaded<PartyFile>, users: &Users) -> Result<Party, ConfigError> {
+/// What a file says without speaking of users.
+pub(super) struct Terms {
+    token_types: Vec<TokenType>,
+    /// Minutes: the default, and the ceiling.
+    lifetimes: (u32, u32),
+}
+
+/// Checks what can be checked without knowing the users.
+pub(super) fn terms(name: &str, file: &Loaded<PartyFile>) -> Result<Terms, ConfigError> {
     let plain = |c: u8| c.is_ascii_alphanumeric() || b"_-.".contains(&c);
     if name.is_empty() || name.len() > 128 || !name.bytes().all(plain) {
         return Err(ConfigError::file(&file.path, "a relying party's name is ASCII letters, digits, '_', '-' or '.'"));
@@ -70,20 +76,23 @@ pub(super) fn compile(name: &str, file: &Loaded<PartyFile>, users: &Users) -> Re
             return Err(file.error(address.span(), why));
         }
     }
-    let (default, ceiling) = lifetimes(file)?;
-    let vocabulary = &users.vocabulary;
-    let claims: Vec<ClaimRule> =
-        value.claim.iter().map(|claim| claims::claim(file, claim, vocabulary)).collect::<Result<_, _>>()?;
-    if claims.len() > 64 {
-        return Err(ConfigError::file(&file.path, "more than 64 claims"));
+    if let Some(surplus) = value.claim.get(64) {
+        return Err(file.error(surplus.span(), "more than 64 claims"));
     }
+    Ok(Terms { token_types: token_types(file)?, lifetimes: lifetimes(file)? })
+}
+
+/// Checks one file.
+pub(super) fn compile(name: &str, file: &Loaded<PartyFile>, vocabulary: &Vocabulary) -> Result<Party, ConfigError> {
+    let Terms { token_types, lifetimes: (default, ceiling) } = terms(name, file)?;
+    let value = &file.value;
     Ok(Party {
         name: Text::new(name).expect("its characters and length were just checked"),
-        token_types: token_types(file)?,
+        token_types,
         lifetime_default_ms: i64::from(default) * 60_000,
         lifetime_ceiling_ms: i64::from(ceiling) * 60_000,
         subject: claims::subject(file, value.subject.as_ref(), vocabulary)?,
-        claims,
+        claims: value.claim.iter().map(|claim| claims::claim(file, claim, vocabulary)).collect::<Result<_, _>>()?,
         policies: policy::compile(vocabulary, file, &value.policy)?,
         resource: policy::uid("RelyingParty", name),
     })

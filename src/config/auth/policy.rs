@@ -18,7 +18,7 @@ use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
 
 /// What claims and policies may speak of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Vocabulary {
     names: BTreeSet<String>,
     schema: Schema,

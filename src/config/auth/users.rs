@@ -160,22 +160,35 @@ struct UserFile {
     attributes: BTreeMap<Spanned<String>, Spanned<Vec<String>>>,
 }
 
+/// `users.toml`, its attributes known, its accounts not yet looked at.
+pub(super) struct Listed {
+    file: Loaded<File>,
+    pub(super) vocabulary: Vocabulary,
+}
+
 /// Reads `users.toml`.
-pub(super) fn read(directory: &Directory) -> Result<Users, ConfigError> {
+pub(super) fn list(directory: &Directory) -> Result<Listed, ConfigError> {
     let file = directory.file::<File>("users.toml")?;
-    let vocabulary = vocabulary(&file)?;
-    let mut costs: HashMap<_, usize> = HashMap::new();
-    let mut accounts = HashMap::new();
-    for (name, user) in &file.value.users {
-        let account = account(&file, name, user, &vocabulary)?;
-        *costs.entry(account.hash.cost()).or_default() += 1;
-        accounts.insert(name.get_ref().clone(), account);
+    Ok(Listed { vocabulary: vocabulary(&file)?, file })
+}
+
+impl Listed {
+    /// Checks every account.
+    pub(super) fn users(&self) -> Result<Users, ConfigError> {
+        let mut costs: HashMap<_, usize> = HashMap::new();
+        let mut accounts = HashMap::new();
+        for (name, user) in &self.file.value.users {
+            let account = account(&self.file, name, user, &self.vocabulary)?;
+            *costs.entry(account.hash.cost()).or_default() += 1;
+            accounts.insert(name.get_ref().clone(), account);
+        }
+        let house =
+            (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST, Params::DEFAULT_OUTPUT_LEN);
+        // Ties go to the dearer cost, so that the choice does not depend on the order of a map.
+        let (cost, most) = costs.into_iter().max_by_key(|(cost, count)| (*count, *cost)).unwrap_or((house, 0));
+        let odd_costs = accounts.len() - most;
+        Ok(Users { accounts, vocabulary: self.vocabulary.clone(), dummy: Hash::dummy(cost), odd_costs })
     }
-    let house = (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST, Params::DEFAULT_OUTPUT_LEN);
-    // Ties go to the dearer cost, so that the choice does not depend on the order of a map.
-    let (cost, most) = costs.into_iter().max_by_key(|(cost, count)| (*count, *cost)).unwrap_or((house, 0));
-    let odd_costs = accounts.len() - most;
-    Ok(Users { accounts, vocabulary, dummy: Hash::dummy(cost), odd_costs })
 }
 
 fn vocabulary(file: &Loaded<File>) -> Result<Vocabulary, ConfigError> {
@@ -193,7 +206,7 @@ fn vocabulary(file: &Loaded<File>) -> Result<Vocabulary, ConfigError> {
         }
         names.insert(text.clone());
     }
-    Vocabulary::new(names).map_err(|why| ConfigError::file(&file.path, why))
+    Vocabulary::new(names).map_err(|why| file.error_at(&["attributes"], why))
 }
 
 fn account(

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::config::load::ConfigError;
+use crate::config::load::{ConfigError, ConfigErrors};
 use crate::config::{audit, auth, issuer, signer, worker};
 
 mod together;
@@ -21,6 +21,7 @@ pub struct Args {
 /// What the owners made of their directories.
 struct Whole {
     worker: worker::Worker,
+    chain: worker::Chain,
     auth: auth::Auth,
     issuer: issuer::Issuer,
     signer: signer::Signer,
@@ -42,20 +43,18 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Everything that is wrong. A directory that cannot be used hides what it would not agree with.
+/// What is wrong, the first thing of each file. A directory that cannot be used hides what it would not agree
+/// with, a users file that cannot be read what only its attributes show.
 pub(crate) fn check(root: &Path) -> Vec<ConfigError> {
-    let mut wrong = Vec::new();
-    let worker = keep(&mut wrong, worker::load(&root.join("worker.d")));
-    let auth = keep(&mut wrong, auth::check(root));
-    let issuer = keep(&mut wrong, issuer::check(root));
-    let signer = keep(&mut wrong, signer::Signer::load(root));
-    keep(&mut wrong, audit::Audit::load(root));
-    if let (Some(worker), Some(auth), Some(issuer), Some(signer)) = (worker, auth, issuer, signer) {
-        together::check(root, &Whole { worker, auth, issuer, signer }, &mut wrong);
+    let mut wrong = ConfigErrors::default();
+    let worker = wrong.keep(worker::load(&root.join("worker.d")));
+    let auth = wrong.keep(auth::check(root));
+    let issuer = wrong.keep(issuer::check(root));
+    let signer = wrong.keep(signer::Signer::load(root));
+    wrong.keep(audit::Audit::load(root));
+    let mut wrong: Vec<ConfigError> = wrong.into_iter().collect();
+    if let (Some((worker, chain)), Some(auth), Some(issuer), Some(signer)) = (worker, auth, issuer, signer) {
+        together::check(root, &Whole { worker, chain, auth, issuer, signer }, &mut wrong);
     }
     wrong
-}
-
-fn keep<T>(wrong: &mut Vec<ConfigError>, result: Result<T, ConfigError>) -> Option<T> {
-    result.map_err(|error| wrong.push(error)).ok()
 }

@@ -1,6 +1,7 @@
 //! What must agree between the directories: the certificate the worker shows and the key issuer completes
 //! handshakes with, auth's relying parties and issuer's ceilings, issuer's keys and the signer's.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use super::Whole;
@@ -16,59 +17,49 @@ pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     parties(root, whole, wrong);
 }
 
-/// An error at the first line of `file` that has `word`.
-fn at(file: &Path, word: &str, why: String) -> ConfigError {
-    match std::fs::read_to_string(file).ok().and_then(|text| text.find(word).map(|start| (text, start))) {
-        Some((text, start)) => ConfigError::at(file, &text, start..start + word.len(), why),
-        None => ConfigError::file(file, why),
+/// An error about the value these keys lead to in `file`.
+fn at(file: &Path, keys: &[&str], why: impl Display) -> ConfigError {
+    match std::fs::read_to_string(file) {
+        Ok(text) => ConfigError::at(file, &text, load::place(&text, keys), why),
+        Err(_) => ConfigError::file(file, why),
     }
 }
 
 fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let file = root.join("worker.d/worker.toml");
-    for endpoint in whole.worker.endpoints.iter().filter(|endpoint| !whole.auth.endpoints.contains(&endpoint.path)) {
-        let why = format!("endpoint {}: endpoints of auth.d/auth.toml does not name it", endpoint.path);
-        wrong.push(at(&file, &endpoint.path, why));
+    for (index, endpoint) in whole.worker.endpoints.iter().enumerate() {
+        if !whole.auth.endpoints.contains(&endpoint.path) {
+            let why = format!("endpoint {}: endpoints of auth.d/auth.toml does not name it", endpoint.path);
+            wrong.push(at(&file, &["endpoint", &index.to_string(), "path"], why));
+        }
     }
 }
 
 fn handshake(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
-    let file = root.join("worker.d/worker.toml");
-    let shown = match Certificate::read(&whole.worker.tls.certificate) {
-        Ok(shown) => shown,
-        Err(why) => {
-            wrong.push(at(
-                &file,
-                "certificate",
-                format!("tls.certificate {}: {why}", whole.worker.tls.certificate.display()),
-            ));
-            return;
-        }
-    };
     let mut handshakes = (whole.issuer.keys.iter())
         .filter(|key| key.purpose == Purpose::Handshake && key.state == KeyState::Active)
         .filter_map(|key| key.certificate.as_ref());
-    if !handshakes.any(|certificate| certificate.sha256 == shown.sha256) {
+    if !handshakes.any(|certificate| certificate.sha256 == whole.chain.fingerprint()) {
         let why = "tls.certificate is not that of an active key with purpose \"handshake\" in issuer.d/issuer.toml";
-        wrong.push(at(&file, "certificate", why.to_owned()));
+        wrong.push(at(&root.join("worker.d/worker.toml"), &["tls", "certificate"], why));
     }
 }
 
 fn keys(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let (ours, theirs) = (root.join("issuer.d/issuer.toml"), root.join("signer.d/signer.toml"));
-    for key in whole.issuer.keys.iter().filter(|key| key.state != KeyState::Retired) {
-        let id = crate::config::signer::hex(&key.id);
-        let place = |why: String| at(&ours, &id, format!("key {:?}: {why}", key.name));
+    for (index, key) in whole.issuer.keys.iter().enumerate().filter(|(_, key)| key.state != KeyState::Retired) {
+        let index = index.to_string();
+        let place = |of: &str, why: String| at(&ours, &["key", &index, of], format!("key {:?}: {why}", key.name));
         let Some(found) = whole.signer.keys.iter().find(|other| other.id == key.id) else {
-            wrong.push(place(format!("{} has no key with this id", theirs.display())));
+            wrong.push(place("id", format!("{} has no key with this id", theirs.display())));
             continue;
         };
         if found.purpose.name() != key.purpose.name() {
             let (here, there) = (key.purpose.name(), found.purpose.name());
-            wrong.push(place(format!("purpose is {here:?} here and {there:?} in {}", theirs.display())));
+            wrong.push(place("purpose", format!("purpose is {here:?} here and {there:?} in {}", theirs.display())));
         }
         if let Some(why) = certificates_differ(key, found.certificate.as_deref()) {
-            wrong.push(place(why));
+            wrong.push(place("certificate", why));
         }
     }
 }
@@ -87,12 +78,13 @@ fn parties(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let mut named = Vec::new();
     // Read a second time for the addresses the party is found by; auth's own check has passed already.
     for (name, file) in load::directory::<toml::Table>(&auths).unwrap_or_default() {
+        let Ok(file) = file else { continue };
         let address = file.value.get("applies_to").and_then(|list| list.get(0)).and_then(toml::Value::as_str);
         let theirs = ceilings.join(format!("{name}.toml"));
         match (whole.issuer.ceilings.get(&name), whole.auth.parties.find(address)) {
             (None, _) => {
                 let why = format!("{} is missing: issuer would decline every order", theirs.display());
-                wrong.push(ConfigError::file(&file.path, why));
+                wrong.push(at(&file.path, &["applies_to"], why));
             }
             (Some(ceiling), Some(party)) => fits(&file.path, party, ceiling, &theirs, wrong),
             (Some(_), None) => {}
@@ -101,7 +93,7 @@ fn parties(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     }
     for name in whole.issuer.ceilings.keys().filter(|name| !named.contains(name)) {
         let why = format!("a ceiling for nobody: {} is missing", auths.join(format!("{name}.toml")).display());
-        wrong.push(ConfigError::file(&ceilings.join(format!("{name}.toml")), why));
+        wrong.push(at(&ceilings.join(format!("{name}.toml")), &["audience"], why));
     }
 }
 
@@ -110,14 +102,17 @@ fn fits(file: &Path, party: &Party, ceiling: &Ceiling, theirs: &Path, wrong: &mu
     let theirs = theirs.display();
     for kind in party.token_types.iter().filter(|kind| !ceiling.token_types.contains(kind)) {
         let why = format!("token_types has {:?} and token_types of {theirs} does not", kind.name());
-        wrong.push(at(file, "token_types", why));
+        wrong.push(at(file, &["token_types"], why));
     }
-    for claim in party.claims.iter().filter(|claim| !ceiling.claims.contains(&*claim.uri)) {
-        wrong.push(at(file, &claim.uri, format!("claims of {theirs} does not name this claim")));
+    for (index, claim) in party.claims.iter().enumerate() {
+        if !ceiling.claims.contains(&*claim.uri) {
+            let why = format!("claims of {theirs} does not name this claim");
+            wrong.push(at(file, &["claim", &index.to_string(), "uri"], why));
+        }
     }
     if party.lifetime_ceiling_ms > ceiling.lifetime_ms {
         let (here, there) = (party.lifetime_ceiling_ms / 60_000, ceiling.lifetime_ms / 60_000);
         let why = format!("lifetime_ceiling_min = {here} is above lifetime_ceiling_min = {there} of {theirs}");
-        wrong.push(at(file, "lifetime_ceiling_min", why));
+        wrong.push(at(file, &["lifetime_ceiling_min"], why));
     }
 }

@@ -247,19 +247,19 @@ mod tests {
     #[test]
     fn every_disagreement_is_shown_with_its_file_and_line() {
         for (file, from, to, place, word) in [
-            ("signer.d/signer.toml", "id = \"a501\"", "id = \"a5ff\"", "issuer.toml:6:7", "no key with this id"),
-            ("signer.d/signer.toml", "\"message\"", "\"metadata\"", "issuer.toml:20:7", "purpose is \"message\" here"),
+            ("signer.d/signer.toml", "id = \"a501\"", "id = \"a5ff\"", "issuer.toml:6:6", "no key with this id"),
+            ("signer.d/signer.toml", "\"message\"", "\"metadata\"", "issuer.toml:19:11", "purpose is \"message\" here"),
             (
                 "issuer.d/relying-parties/generic.toml",
                 "= 60\n",
                 "= 30\n",
-                "generic.toml:4:1",
+                "generic.toml:4:24",
                 "lifetime_ceiling_min = 30",
             ),
-            ("issuer.d/relying-parties/generic.toml", ", \"saml11\"", "", "generic.toml:2:1", "token_types"),
-            ("issuer.d/relying-parties/generic.toml", "claims/name\"", "claims/nom\"", "generic.toml:18:8", "claim"),
-            ("auth.d/auth.toml", "# The", "endpoints = [\"/sts\"]\n# The", "worker.toml:9:9", "auth.d/auth.toml"),
-            ("worker.d/worker.toml", "\"tls.pem\"", "\"../issuer.d/message-1.pem\"", "worker.toml:5:1", "handshake"),
+            ("issuer.d/relying-parties/generic.toml", ", \"saml11\"", "", "generic.toml:2:15", "token_types"),
+            ("issuer.d/relying-parties/generic.toml", "claims/name\"", "claims/nom\"", "generic.toml:18:7", "claim"),
+            ("auth.d/auth.toml", "# The", "endpoints = [\"/sts\"]\n# The", "worker.toml:9:8", "auth.d/auth.toml"),
+            ("worker.d/worker.toml", "\"tls.pem\"", "\"../issuer.d/message-1.pem\"", "worker.toml:5:15", "handshake"),
             ("worker.d/worker.toml", "[tls]", "colour = 1\n[tls]", "worker.toml:4:1", "colour"),
         ] {
             let (_root, config) = written();

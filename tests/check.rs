@@ -1,0 +1,264 @@
+//! `chancery check` as an operator runs it, over whole configurations that have one thing wrong: exit status
+//! 78, and on standard error the file, the line and the column of it.
+
+#![cfg(all(feature = "ctl", feature = "signer"))]
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The files of a configuration nothing is wrong with.
+const GOOD: &[(&str, &str)] = &[
+    (
+        "worker.d/worker.toml",
+        r#"# certificate, endpoint and requests stand here first: the comment is not the place
+public_url = "https://sts.example.com"
+[tls]
+certificate = "tls.pem"
+[limits]
+requests_per_source = 7
+requests = 8
+[[endpoint]]
+path = "/adfs/services/trust/13/usernamemixed"
+profile = "adfs"
+credential = "username"
+[[endpoint]]
+path = "/sts"
+credential = "username"
+[[metadata]]
+path = "/adfs/services/trust/mex"
+kind = "mex"
+"#,
+    ),
+    ("auth.d/auth.toml", "default_relying_party = \"office\"\n[timestamp]\nttl_s = 300\n"),
+    (
+        "auth.d/users.toml",
+        "attributes = [\"upn\"]\n[users.alice]\n\
+         password = \"$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n\
+         groups = [\"staff\"]\nattributes.upn = [\"alice@example.com\"]\n",
+    ),
+    ("auth.d/relying-parties/office.toml", PARTY),
+    ("auth.d/relying-parties/shop.toml", PARTY),
+    (
+        "issuer.d/issuer.toml",
+        r#"issuer = "http://sts.example.com/adfs/services/trust"
+[[key]]
+name = "assertion-1"
+purpose = "assertion"
+id = "0a01"
+certificate = "assertion.pem"
+state = "active"
+[[key]]
+name = "tls-1"
+purpose = "handshake"
+id = "0a02"
+certificate = "tls.pem"
+state = "active"
+"#,
+    ),
+    ("issuer.d/relying-parties/office.toml", CEILING),
+    ("issuer.d/relying-parties/shop.toml", CEILING),
+    (
+        "signer.d/signer.toml",
+        r#"module = "/usr/lib/softhsm/libsofthsm2.so"
+token_label = "test"
+profile = "softhsm2"
+state_directory = "state"
+[[key]]
+id = "0a01"
+purpose = "assertion"
+certificate = "assertion.pem"
+[[key]]
+id = "0a02"
+purpose = "handshake"
+certificate = "tls.pem"
+"#,
+    ),
+    ("audit.d/audit.toml", "directory = \"../record\"\nrotate_mib = 64\n"),
+];
+
+const PARTY: &str = r#"applies_to = ["urn:NAME"]
+token_types = ["saml20"]
+policy = '''
+permit(principal, action, resource)
+when { principal.upn.contains("alice@example.com") };
+'''
+[[claim]]
+uri = "http://schemas.xmlsoap.org/claims/UPN"
+from = "upn"
+"#;
+
+const CEILING: &str = r#"audience = ["urn:NAME"]
+token_types = ["saml20"]
+claims = ["http://schemas.xmlsoap.org/claims/UPN"]
+confirmations = ["bearer"]
+lifetime_ceiling_min = 60
+"#;
+
+const OFFICE: &str = "auth.d/relying-parties/office.toml";
+const SHOP: &str = "auth.d/relying-parties/shop.toml";
+const OFFICE_CEILING: &str = "issuer.d/relying-parties/office.toml";
+
+/// A file, what is replaced in it, by what, and what is said of it.
+type Break = (&'static str, &'static str, &'static str, &'static str);
+
+const BROKEN: &[Break] = &[
+    ("worker.d/worker.toml", "https://sts", "http://sts", "2:14: public_url must be"),
+    ("worker.d/worker.toml", "requests = 8", "requests = 0", "7:12: limits.requests must be"),
+    ("worker.d/worker.toml", "\"/sts\"", "\"sts\"", "13:8: path \"sts\": must begin"),
+    ("worker.d/worker.toml", "\"/sts\"", "\"/adfs/services/trust/mex\"", "16:8: path \"/adfs/services/trust/mex\" is"),
+    ("worker.d/worker.toml", "\"/sts\"", "\"/elsewhere\"", "13:8: endpoint /elsewhere: endpoints of auth.d"),
+    ("worker.d/worker.toml", "\"username\"", "\"kerberos\"", "11:14: unknown variant `kerberos`"),
+    ("worker.d/worker.toml", "[[endpoint]]", "[[endpoints]]", "8:3: unknown field `endpoints`"),
+    ("worker.d/worker.toml", "tls.pem", "none.pem", "4:15: tls.certificate "),
+    ("worker.d/worker.toml", "tls.pem", "worker.toml", "4:15: tls.certificate "),
+    ("worker.d/worker.toml", "tls.pem", "other.pem", "4:15: tls.certificate is not that of an active key"),
+    ("worker.d/worker.toml", "[limits]", "[limits", "5:8: "),
+    ("auth.d/auth.toml", "office", "nobody", "1:25: default_relying_party: no such file"),
+    ("auth.d/auth.toml", "300", "0", "3:9: timestamp.ttl_s must be"),
+    ("auth.d/users.toml", "$argon2id", "$argon2i", "3:12: password of alice: not an argon2id hash"),
+    ("auth.d/users.toml", "\"upn\"", "\"u p n\"", "1:15: an attribute's name"),
+    ("auth.d/users.toml", "\"upn\"", "\"groups\"", "1:15: every account has \"groups\""),
+    (OFFICE, "urn:NAME", "NAME", "1:15: applies_to is an absolute URI"),
+    (SHOP, "urn:NAME", "urn:office", "1:15: applies_to of another relying party"),
+    (OFFICE, "saml20", "saml30", "2:16: token_types knows"),
+    (OFFICE, "principal.upn", "principal.shoe", "5:8: policy: "),
+    (OFFICE, "\"upn\"", "\"shoe\"", "9:8: from: no user has an attribute"),
+    (OFFICE, "saml20", "saml11", "2:15: token_types has \"saml11\""),
+    (OFFICE, "claims/UPN", "claims/Group", "8:7: claims of "),
+    (OFFICE, "policy", "lifetime_ceiling_min = 90\npolicy", "3:24: lifetime_ceiling_min = 90 is above"),
+    ("issuer.d/issuer.toml", "\"active\"", "\"next\"", "7:9: no key has purpose"),
+    ("issuer.d/issuer.toml", "0a02", "0a01", "11:6: the id of key \"tls-1\""),
+    ("issuer.d/issuer.toml", "assertion.pem", "none.pem", "6:15: certificate "),
+    ("issuer.d/issuer.toml", "0a02", "0a03", "11:6: key \"tls-1\": "),
+    ("issuer.d/issuer.toml", "assertion.pem", "other.pem", "6:15: key \"assertion-1\": its certificate and "),
+    (OFFICE_CEILING, "bearer", "holder", "4:18: the confirmation there is"),
+    (OFFICE_CEILING, "60", "0", "5:24: lifetime_ceiling_min is"),
+    ("signer.d/signer.toml", "softhsm2\"\ns", "none\"\ns", "3:11: profile: "),
+    ("signer.d/signer.toml", "token_label", "token", "2:1: unknown field `token`"),
+    ("signer.d/signer.toml", "0a02", "0a01", "10:6: a key has one purpose"),
+    ("audit.d/audit.toml", "64", "0", "2:14: rotate_mib is 1 to 4096"),
+];
+
+/// A configuration on disk.
+struct Tree(tempfile::TempDir);
+
+impl Tree {
+    fn new() -> Self {
+        let tree = Self(tempfile::tempdir().unwrap());
+        for (file, text) in GOOD {
+            let path = tree.path(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text.replace("NAME", path.file_stem().unwrap().to_str().unwrap())).unwrap();
+        }
+        for name in ["assertion", "tls", "other"] {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let certificate = rcgen::CertificateParams::new([format!("{name}.example.com")]).unwrap().self_signed(&key);
+            let pem = certificate.unwrap().pem();
+            for owner in ["worker.d", "issuer.d", "signer.d"] {
+                fs::write(tree.path(owner).join(format!("{name}.pem")), &pem).unwrap();
+            }
+        }
+        tree
+    }
+
+    fn path(&self, file: &str) -> std::path::PathBuf {
+        self.0.path().join(file)
+    }
+
+    fn replace(&self, file: &str, from: &str, to: &str) {
+        let name = file.rsplit('/').next().unwrap().trim_end_matches(".toml");
+        let text = fs::read_to_string(self.path(file)).unwrap();
+        let changed = text.replacen(&from.replace("NAME", name), &to.replace("NAME", name), 1);
+        assert_ne!(changed, text, "{file} has no {from:?}");
+        fs::write(self.path(file), changed).unwrap();
+    }
+
+    fn check(&self) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chancery"));
+        command.arg("check").arg("--config").arg(self.0.path());
+        command.env("CHANCERY_PROFILES", Path::new(env!("CARGO_MANIFEST_DIR")).join("hsm-profiles"));
+        command.output().unwrap()
+    }
+
+    /// What is said about a configuration that must be refused, below its root.
+    fn refused(&self) -> String {
+        let output = self.check();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(output.stdout.is_empty());
+        said.replace(&format!("{}/", self.0.path().display()), "")
+    }
+}
+
+#[test]
+fn a_configuration_nothing_is_wrong_with_passes() {
+    let output = Tree::new().check();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn every_broken_configuration_is_refused_with_file_line_and_column() {
+    let mut wrong = Vec::new();
+    for (file, from, to, place) in BROKEN {
+        let tree = Tree::new();
+        tree.replace(file, from, to);
+        let said = tree.refused();
+        let expected = format!("{file}:{place}");
+        if !said.lines().any(|line| line.starts_with(&expected)) {
+            wrong.push(format!("{expected:?} is missing in\n{said}"));
+        }
+        // The line itself, and a caret below it.
+        assert!(said.contains("\n  | ") && said.contains('^'), "{said}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_broken_file_is_shown_at_once() {
+    let tree = Tree::new();
+    let broken = [
+        ("worker.d/worker.toml", "requests = 8", "requests = 0", "7:12:"),
+        ("auth.d/auth.toml", "300", "0", "3:9:"),
+        ("auth.d/users.toml", "$argon2id", "$argon2i", "3:12:"),
+        (OFFICE, "\"upn\"", "\"shoe\"", "9:8:"),
+        (SHOP, "saml20", "saml30", "2:16:"),
+        ("issuer.d/issuer.toml", "0a02", "0a01", "11:6:"),
+        (OFFICE_CEILING, "60", "0", "5:24:"),
+        ("issuer.d/relying-parties/shop.toml", "bearer", "holder", "4:18:"),
+        ("signer.d/signer.toml", "0a02", "0a01", "10:6:"),
+        ("audit.d/audit.toml", "64", "0", "2:14:"),
+    ];
+    for (file, from, to, _) in broken {
+        tree.replace(file, from, to);
+    }
+    let said = tree.refused();
+    for (file, _, _, place) in broken {
+        assert!(said.contains(&format!("{file}:{place}")), "{file}:{place} is missing in\n{said}");
+    }
+    assert!(said.ends_with("10 wrong\n"), "{said}");
+}
+
+#[test]
+fn a_users_file_that_cannot_be_read_hides_no_relying_party() {
+    let tree = Tree::new();
+    tree.replace("auth.d/users.toml", "[users.alice]", "[users.alice");
+    tree.replace(OFFICE, "saml20", "saml30");
+    tree.replace(SHOP, "[[claim]]", "[[claims]]");
+    let said = tree.refused();
+    for place in ["auth.d/users.toml:2:13:", &format!("{OFFICE}:2:16:"), &format!("{SHOP}:7:3:")] {
+        assert!(said.contains(place), "{place} is missing in\n{said}");
+    }
+    assert!(said.ends_with("3 wrong\n"), "{said}");
+}
+
+#[test]
+fn a_party_without_a_ceiling_and_a_ceiling_without_a_party_are_refused() {
+    let tree = Tree::new();
+    fs::rename(tree.path(OFFICE_CEILING), tree.path("issuer.d/relying-parties/nobody.toml")).unwrap();
+    let said = tree.refused();
+    assert!(said.contains(&format!("{OFFICE}:1:14: issuer.d/relying-parties/office.toml is missing")), "{said}");
+    assert!(said.contains("issuer.d/relying-parties/nobody.toml:1:12: a ceiling for nobody"), "{said}");
+}

@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub(super) struct Activity {
     idle: Duration,
     head: Option<Duration>,
     requests: AtomicU32,
+    /// Has there been a request?
+    used: AtomicBool,
     /// Milliseconds after `born`: the connection began to be idle.
     since: AtomicU64,
     /// Milliseconds after `born`, plus one: the first octet after that came.
@@ -30,8 +32,10 @@ pub(super) struct Activity {
 pub(super) enum Verdict {
     /// Look again then.
     Wait(Instant),
-    /// Nothing has come for too long.
+    /// Nothing has come for too long after a request was answered.
     Idle,
+    /// Nothing has come for too long, and no request ever did.
+    Unused,
     /// A request head is taking too long.
     SlowHead,
 }
@@ -41,7 +45,8 @@ impl Activity {
     /// come at any time, goes without.
     pub(super) fn new(idle: Duration, head: Option<Duration>) -> Arc<Self> {
         let (requests, since, octet) = (AtomicU32::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Arc::new(Self { born: Instant::now(), idle, head, requests, since, octet })
+        let used = AtomicBool::new(false);
+        Arc::new(Self { born: Instant::now(), idle, head, requests, used, since, octet })
     }
 
     fn now(&self) -> u64 {
@@ -57,6 +62,7 @@ impl Activity {
     /// A request's head is there; it is being worked on until the value is dropped.
     pub(super) fn request(self: &Arc<Self>) -> Busy {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.used.store(true, Ordering::Relaxed);
         self.octet.store(0, Ordering::Relaxed);
         Busy(Arc::clone(self))
     }
@@ -83,7 +89,11 @@ impl Activity {
         let end = self.born + Duration::from_millis(self.since.load(Ordering::Relaxed)) + self.idle;
         // A head may begin at any moment, and its time with it.
         let look = self.head.map_or(end, |head| end.min(now + head));
-        if now >= end { Verdict::Idle } else { Verdict::Wait(look) }
+        match (now >= end, self.used.load(Ordering::Relaxed)) {
+            (true, true) => Verdict::Idle,
+            (true, false) => Verdict::Unused,
+            (false, _) => Verdict::Wait(look),
+        }
     }
 }
 
@@ -171,5 +181,15 @@ mod tests {
         assert_eq!(activity.verdict(), Verdict::Idle);
         let _busy = activity.request();
         assert!(matches!(activity.verdict(), Verdict::Wait(_)));
+    }
+
+    #[test]
+    fn a_connection_that_never_asked_is_told_from_one_that_did() {
+        let activity = Activity::new(IDLE, None);
+        std::thread::sleep(IDLE);
+        assert_eq!(activity.verdict(), Verdict::Unused);
+        drop(activity.request());
+        std::thread::sleep(IDLE);
+        assert_eq!(activity.verdict(), Verdict::Idle);
     }
 }

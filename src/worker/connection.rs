@@ -249,10 +249,10 @@ where
             },
             (None, None, Verdict::Wait(look)) => look,
             (None, None, Verdict::SlowHead) => return Err("slow-head"),
-            (None, None, Verdict::Idle) => {
+            (None, None, quiet @ (Verdict::Idle | Verdict::Unused)) => {
                 // A new request may be on its way: let it be answered, but no further one.
                 finish(connection.as_mut());
-                why = Err("idle");
+                why = Err(if quiet == Verdict::Idle { "idle" } else { "unused" });
                 *end.insert(Instant::now() + LAST_WORDS)
             }
         };

@@ -29,6 +29,7 @@ const CLOSED: &[&str] = &[
     "tls",
     "handshake-timeout",
     "idle",
+    "unused",
     "slow-head",
     "http",
     "no-signature",

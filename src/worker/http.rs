@@ -13,6 +13,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 
+use super::asking::Asking;
 use super::counters::Counters;
 use super::limits::{LogGate, Sources};
 use super::message::{self, Reply};
@@ -20,7 +21,6 @@ use super::peers::{Auth, Issuer};
 use super::{body, mex, request};
 use crate::config::worker::{Endpoint, Worker};
 use crate::sys::failpoint::failpoint;
-use crate::wire::Correlation;
 
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
@@ -67,34 +67,34 @@ impl Front {
 
     /// Answers one request.
     pub(super) async fn answer(&self, source: IpAddr, request: Request<Incoming>) -> Answer {
-        let correlation = Correlation::random();
         let (parts, body) = request.into_parts();
-        let mut answer = self.route(source, correlation, &parts, body).await;
+        let asking = Asking::new(source, &parts);
+        let mut answer = self.route(asking, &parts, body).await;
         let headers = answer.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let id = HeaderValue::try_from(correlation.to_string()).expect("hexadecimal digits are a header value");
+        let id = HeaderValue::try_from(asking.correlation.to_string()).expect("hexadecimal digits are a header value");
         headers.insert(CORRELATION, id);
         answer
     }
 
-    async fn route(&self, source: IpAddr, correlation: Correlation, parts: &Parts, body: Incoming) -> Answer {
+    async fn route(&self, asking: Asking<'_>, parts: &Parts, body: Incoming) -> Answer {
         // HTTP/1 is counted by hyper, HTTP/2 by nobody.
         if parts.headers.len() > usize::from(self.config.limits.headers) {
-            return self.turn_away(TurnedAway::HEADERS, source, correlation, body).await;
+            return self.turn_away(TurnedAway::HEADERS, asking, body).await;
         }
         match self.routes.get(parts.uri.path()) {
-            None => self.turn_away(TurnedAway::UNKNOWN_PATH, source, correlation, body).await,
+            None => self.turn_away(TurnedAway::UNKNOWN_PATH, asking, body).await,
             Some(Route::Document(document)) => match parts.method {
                 Method::GET | Method::HEAD => self.document(document),
-                _ => self.turn_away(TurnedAway::method("GET, HEAD"), source, correlation, body).await,
+                _ => self.turn_away(TurnedAway::method("GET, HEAD"), asking, body).await,
             },
             Some(Route::Tokens(index)) => {
                 let endpoint = &self.config.endpoints[*index];
                 self.counters.endpoints.with_label_values(&[&endpoint.path]).inc();
                 match parts.method {
-                    Method::POST => self.tokens(endpoint, source, correlation, &parts.headers, body).await,
-                    _ => self.turn_away(TurnedAway::method("POST"), source, correlation, body).await,
+                    Method::POST => self.tokens(endpoint, asking, &parts.headers, body).await,
+                    _ => self.turn_away(TurnedAway::method("POST"), asking, body).await,
                 }
             }
         }
@@ -105,51 +105,60 @@ impl Front {
         plain(StatusCode::OK, METADATA, document.clone())
     }
 
-    async fn tokens(
-        &self,
-        endpoint: &Endpoint,
-        source: IpAddr,
-        correlation: Correlation,
-        headers: &HeaderMap,
-        mut body: Incoming,
-    ) -> Answer {
+    async fn tokens(&self, endpoint: &Endpoint, asking: Asking<'_>, headers: &HeaderMap, mut body: Incoming) -> Answer {
         let began = Instant::now();
         // Before the body: what is not admitted costs nothing but its head.
-        let (Ok(_admitted), Some(_place)) = (self.requests.try_acquire(), self.sources.enter(source)) else {
-            return self.turn_away(TurnedAway::OVERLOAD, source, correlation, body).await;
+        let (Ok(_admitted), Some(_place)) = (self.requests.try_acquire(), self.sources.enter(asking.source)) else {
+            return self.turn_away(TurnedAway::OVERLOAD, asking, body).await;
         };
         self.counters.in_flight.inc();
         let _in_flight = InFlight(self);
         let (content_type, soap_action) = match head(headers) {
             Ok(head) => head,
-            Err(why) => return self.turn_away(why, source, correlation, body).await,
+            Err(why) => return self.turn_away(why, asking, body).await,
         };
         let octets = match body::read(&mut body, &self.config.limits).await {
             Ok(octets) => octets,
-            Err(refused) => return self.turn_away(refused.into(), source, correlation, body).await,
+            Err(refused) => return self.turn_away(refused.into(), asking, body).await,
         };
         failpoint("accepted");
         let incoming = message::Incoming { content_type, soap_action, body: &octets };
-        let ended = request::obtain(self, endpoint, source, correlation, &incoming).await;
+        let ended = request::obtain(self, endpoint, asking, &incoming).await;
         self.counters.requests.with_label_values(&[ended.outcome]).inc();
         self.counters.seconds.observe(began.elapsed().as_secs_f64());
+        let message_id = ended.message_id.as_deref();
         match ended.reason {
-            Some(reason) => self.refused(reason, source, correlation, &endpoint.path),
-            None => tracing::debug!(%correlation, event = "released", %source, endpoint = endpoint.path),
+            Some(reason) => self.refused(reason, asking, message_id, &endpoint.path),
+            None => {
+                let Asking { source, correlation, client_request_id } = asking;
+                let endpoint = endpoint.path.as_str();
+                tracing::debug!(%correlation, client_request_id, message_id, event = "released", %source, endpoint);
+            }
         }
         written(ended.reply)
     }
 
-    fn refused(&self, reason: &'static str, source: IpAddr, correlation: Correlation, endpoint: &str) {
+    fn refused(&self, reason: &'static str, asking: Asking<'_>, message_id: Option<&str>, endpoint: &str) {
         self.counters.reasons.with_label_values(&[reason]).inc();
+        let Asking { source, correlation, client_request_id } = asking;
         if let Some(left_out) = self.log.pass() {
-            tracing::warn!(%correlation, event = "refused", reason, %source, endpoint, left_out);
+            // Strings are written quoted and escaped, so nothing a client says is a line of its own.
+            tracing::warn!(
+                %correlation,
+                client_request_id,
+                message_id,
+                event = "refused",
+                reason,
+                %source,
+                endpoint,
+                left_out
+            );
         }
     }
 
-    async fn turn_away(&self, why: TurnedAway, source: IpAddr, correlation: Correlation, body: Incoming) -> Answer {
+    async fn turn_away(&self, why: TurnedAway, asking: Asking<'_>, body: Incoming) -> Answer {
         self.counters.requests.with_label_values(&["turned-away"]).inc();
-        self.refused(why.reason, source, correlation, "");
+        self.refused(why.reason, asking, None, "");
         if why.discard {
             body::discard(body).await;
         }

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 mod activity;
+mod asking;
 mod body;
 mod connection;
 mod counters;

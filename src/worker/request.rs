@@ -1,11 +1,11 @@
 //! One request for a token, from its body to its answer: read it, have it vouched for, redeem the voucher,
 //! write the reply. The worker decides nothing on the way.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::asking::Asking;
 use super::http::Front;
 use super::line::Unanswered;
 use super::message::{self, Fault, Leniency, Reply};
@@ -14,7 +14,7 @@ use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
 use crate::wire::evidence::{Refusal, Submission};
 use crate::wire::order::{Failure, Redemption};
-use crate::wire::{Correlation, Millis, Text};
+use crate::wire::{Millis, Text};
 
 /// When a client should come back if a peer of ours is away.
 const RETRY_AFTER_S: u16 = 2;
@@ -27,11 +27,13 @@ pub(super) struct Ended {
     pub(super) outcome: &'static str,
     /// Why there is no token.
     pub(super) reason: Option<&'static str>,
+    /// What the client called its message, for the log.
+    pub(super) message_id: Option<String>,
 }
 
 impl Ended {
     fn without(reply: Reply, outcome: &'static str, reason: &'static str) -> Self {
-        Self { reply, outcome, reason: Some(reason) }
+        Self { reply, outcome, reason: Some(reason), message_id: None }
     }
 }
 
@@ -39,18 +41,27 @@ impl Ended {
 pub(super) async fn obtain(
     front: &Front,
     endpoint: &Endpoint,
-    source: IpAddr,
-    correlation: Correlation,
+    asking: Asking<'_>,
     incoming: &message::Incoming<'_>,
 ) -> Ended {
-    let deadline = Instant::now() + Duration::from_secs(front.config.limits.request_timeout_s.into());
-    let request = match message::read(endpoint, incoming) {
-        Ok(request) => request,
+    let (ended, message_id) = match message::read(endpoint, incoming) {
+        Ok(request) => {
+            let message_id = request.message_id().map(str::to_owned);
+            (redeemed(front, endpoint, asking, request).await, message_id)
+        }
         Err(rejection) => {
             tolerated(front, rejection.leniencies());
-            return Ended::without(rejection.reply(correlation, Millis::now()), "unreadable", rejection.reason());
+            let reply = rejection.reply(asking.correlation, Millis::now());
+            let message_id = rejection.message_id().map(str::to_owned);
+            (Ended::without(reply, "unreadable", rejection.reason()), message_id)
         }
     };
+    Ended { message_id, ..ended }
+}
+
+async fn redeemed(front: &Front, endpoint: &Endpoint, asking: Asking<'_>, request: message::Request) -> Ended {
+    let Asking { source, correlation, .. } = asking;
+    let deadline = Instant::now() + Duration::from_secs(front.config.limits.request_timeout_s.into());
     let (shape, evidence, timestamp, wish) = request.into_parts();
     tolerated(front, shape.leniencies());
     let fault = |fault: Fault| shape.fault(fault, correlation, Millis::now());
@@ -75,7 +86,7 @@ pub(super) async fn obtain(
         Err(NotReleased::Unanswered(why)) => return unavailable(why),
     };
     failpoint("released");
-    Ended { reply: shape.released(&release, Millis::now()), outcome: "released", reason: None }
+    Ended { reply: shape.released(&release, Millis::now()), outcome: "released", reason: None, message_id: None }
 }
 
 fn tolerated(front: &Front, leniencies: &[Leniency]) {

@@ -48,7 +48,10 @@ pub(super) fn read(envelope: &Envelope<'_>, endpoint: &Endpoint, shape: &mut Sha
         }
         seen.push(name);
         match name {
-            "messageID" => shape.tolerate(endpoint, Leniency::MessageIdCase, invalid("addressing: unknown header"))?,
+            "messageID" => {
+                shape.misspelt_id = value(*block).ok();
+                shape.tolerate(endpoint, Leniency::MessageIdCase, invalid("addressing: unknown header"))?;
+            }
             "Action" => action = Some(value(*block)?),
             "MessageID" => shape.message_id = Some(value(*block)?),
             "ReplyTo" | "FaultTo" => reply_address(*block, version)?,

@@ -56,6 +56,12 @@ impl Request {
     pub fn into_parts(self) -> (Shape, Evidence, Option<Timestamp>, Wish) {
         (self.shape, self.evidence, self.timestamp, self.wish)
     }
+
+    /// What the client called its message, cut to 128 octets: for the log.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        self.shape.logged_id()
+    }
 }
 
 /// An HTTP answer.

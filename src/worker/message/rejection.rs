@@ -71,6 +71,12 @@ impl Rejection {
         self.problem.fault
     }
 
+    /// What the client called its message, cut to 128 octets, as far as the message was read: for the log.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&str> {
+        self.shape.logged_id()
+    }
+
     /// What was tolerated before the refusal.
     #[must_use]
     pub fn leniencies(&self) -> &[Leniency] {

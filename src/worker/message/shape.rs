@@ -10,6 +10,9 @@ use crate::wire::order::Release;
 use crate::wire::{Correlation, Millis};
 use crate::xml::names;
 
+/// Octets of a client's message id that are logged; `urn:uuid:` and a UUID are 45.
+const LOGGED: usize = 128;
+
 /// Versions of SOAP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Soap {
@@ -57,6 +60,8 @@ pub struct Shape {
     /// `None` when the request had no addressing headers.
     pub(super) addressing: Option<Addressing>,
     pub(super) message_id: Option<String>,
+    /// From a header spelled wrong: good enough to be found in the log by, and not echoed (R-T151).
+    pub(super) misspelt_id: Option<String>,
     pub(super) trust: Trust,
     /// `wst:RequestSecurityToken/@Context`.
     pub(super) context: Option<String>,
@@ -80,6 +85,7 @@ impl Shape {
             soap,
             addressing: None,
             message_id: None,
+            misspelt_id: None,
             trust: if endpoint.trust == Versions::V2005 { Trust::V2005 } else { Trust::V13 },
             context: None,
             asked: None,
@@ -109,6 +115,12 @@ impl Shape {
         if !self.leniencies.contains(&leniency) {
             self.leniencies.push(leniency);
         }
+    }
+
+    /// What the client called its message, cut for the log.
+    pub(super) fn logged_id(&self) -> Option<&str> {
+        let id = self.message_id.as_deref().or(self.misspelt_id.as_deref())?;
+        Some(&id[..id.floor_char_boundary(LOGGED)])
     }
 
     /// The client bugs that were tolerated, each once, for their counters.

@@ -1,7 +1,7 @@
 //! The other processes, played: auth and issuer as threads on their production sockets, and clients.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -337,6 +337,13 @@ impl Stage {
         }
     }
 
+    /// What of the worker is in memory, KiB.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.worker.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Waits for a line of the log.
     pub(crate) fn logs(&self, words: &str) {
         let end = Instant::now() + Duration::from_secs(5);
@@ -344,6 +351,24 @@ impl Stage {
             assert!(Instant::now() < end, "no {words} in the log");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// So many connections that say nothing, from ten addresses: each may have 1024.
+    pub(crate) fn silent(&self, count: usize) -> Vec<TcpStream> {
+        let one = async |index: usize| {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(format!("127.0.0.{}:0", 10 + index % 10).parse().unwrap()).unwrap();
+            let stream = socket.connect(self.address).await.unwrap().into_std().unwrap();
+            stream.set_nonblocking(false).unwrap();
+            stream
+        };
+        run(async {
+            let mut streams = Vec::new();
+            for index in 0..count {
+                streams.push(one(index).await);
+            }
+            streams
+        })
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -414,6 +439,12 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    async fn read(response: hyper::Response<hyper::body::Incoming>) -> hyper::Result<Self> {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes().to_vec();
+        Ok(Self { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -493,6 +524,23 @@ impl Client {
         self.send("POST", ENDPOINT, &[("content-type", "application/soap+xml; charset=utf-8")], body)
     }
 
+    /// The same request so many times over one connection.
+    pub(crate) fn posts(&self, body: &[u8], times: u64) -> Vec<Reply> {
+        run(async {
+            let stream = self.connect().await.unwrap();
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            let mut replies = Vec::new();
+            for _ in 0..times {
+                let request = hyper::Request::post(ENDPOINT).header("host", "localhost");
+                let request = request.header("content-type", "application/soap+xml; charset=utf-8");
+                let request = request.body(Full::new(Bytes::copy_from_slice(body))).unwrap();
+                replies.push(Reply::read(sender.send_request(request).await.unwrap()).await.unwrap());
+            }
+            replies
+        })
+    }
+
     pub(crate) fn try_post(&self, body: &[u8]) -> Result<Reply, String> {
         run(self.exchange("POST", ENDPOINT, &[("content-type", "application/soap+xml; charset=utf-8")], body))
     }
@@ -564,9 +612,7 @@ impl Client {
             tokio::spawn(connection);
             sender.send_request(request).await
         };
-        let (parts, body) = response.map_err(text)?.into_parts();
-        let body = body.collect().await.map_err(text)?.to_bytes().to_vec();
-        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
+        Reply::read(response.map_err(text)?).await.map_err(text)
     }
 }
 

@@ -31,13 +31,27 @@ impl Demo {
 
     /// As [`Self::start`], with more arguments or environment.
     pub(crate) fn start_with(directory: &Path, more: impl FnOnce(&mut Command)) -> Self {
+        let mut command = Command::new(CHANCERY);
+        command.args(["run", "--demo", "--port", "0", "--directory"]).arg(directory.join("demo"));
+        more(&mut command);
+        Self::run(directory, command)
+    }
+
+    /// Starts a demo made before, as an operator's configuration that is read as it stands.
+    pub(crate) fn configured(directory: &Path, more: impl FnOnce(&mut Command)) -> Self {
+        let demo = directory.join("demo");
+        let mut command = Command::new(CHANCERY);
+        command.args(["run", "--port", "0", "--metrics-port", "0", "--config"]).arg(demo.join("etc"));
+        command.arg("--credentials").arg(demo.join("credentials")).env("SOFTHSM2_CONF", demo.join("softhsm2.conf"));
+        more(&mut command);
+        Self::run(directory, command)
+    }
+
+    fn run(directory: &Path, mut command: Command) -> Self {
         let ready_file = directory.join("ready.json");
         let log = std::fs::File::create(directory.join("log")).unwrap();
         let begun = Instant::now();
-        let mut command = Command::new(CHANCERY);
-        command.args(["run", "--demo", "--port", "0", "--directory"]).arg(directory.join("demo"));
         command.arg("--ready-file").arg(&ready_file).stdin(Stdio::null()).stderr(log);
-        more(&mut command);
         let mut supervisor = command.spawn().unwrap();
         loop {
             if let Ok(text) = std::fs::read(&ready_file) {
@@ -115,3 +129,6 @@ pub(crate) fn possible(test: &str) -> bool {
     }
     found
 }
+
+// Not every test needs this, and each test is a crate of its own.
+const _: fn(&Path, fn(&mut Command)) -> Demo = Demo::configured;

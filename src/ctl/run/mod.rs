@@ -112,6 +112,8 @@ fn start(args: Args) -> io::Result<ExitCode> {
     news.metrics = format!("http://{}/metrics", metrics.local_addr()?);
     let runtime = Runtime::make()?;
     news.more.push(("runtime", runtime.path().display().to_string()));
+    // With port 0, or behind a proxy, that is not what the URL says.
+    news.more.push(("address", service.https.local_addr()?.to_string()));
     let mut listeners = Listeners::make(runtime.path())?;
     listeners.add("worker", "https", service.https);
     listeners.add("exporter", "http", metrics);

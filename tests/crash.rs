@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use chancery::audit::format::Public;
 use chancery::audit::reader::Entries;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -123,8 +124,13 @@ fn audit(demo: &Demo, words: &[&str]) -> Output {
     command.args(["audit", "--directory", demo.fact("record")]).args(words).output().unwrap()
 }
 
+/// The tokens among the answers.
+fn given(asked: &[Asked]) -> Vec<String> {
+    asked.iter().filter_map(|one| one.token.clone()).collect()
+}
+
 /// Everything that left is in the record as an intent, and the record is sound.
-fn recorded(demo: &Demo, asked: &[Asked]) {
+fn recorded(demo: &Demo, tokens: &[String]) {
     let record = Path::new(demo.fact("record"));
     let verified = audit(demo, &["verify"]);
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
@@ -134,11 +140,11 @@ fn recorded(demo: &Demo, asked: &[Asked]) {
             _ => None,
         })
         .collect();
-    for token in asked.iter().filter_map(|one| one.token.as_ref()) {
+    for token in tokens {
         assert!(intents.contains(token), "{token} left and is not in the record");
     }
-    let twice = asked.iter().filter_map(|one| one.token.as_ref()).collect::<std::collections::HashSet<_>>().len();
-    assert_eq!(twice, asked.iter().filter(|one| one.token.is_some()).count(), "one token was given to two");
+    let different: std::collections::HashSet<_> = tokens.iter().collect();
+    assert_eq!(different.len(), tokens.len(), "one token was given to two");
 }
 
 /// Nobody waited for ever, and who failed was told so in a fault. A client may be left without any answer
@@ -186,7 +192,7 @@ fn dies_at(role: &str, name: &str) {
     let line = format!("{role} dies at {name}: back after {took:.2?}, {failed} of {} requests failed", asked.len());
     println!("{line}");
     ended_in_faults(&asked, role == "worker");
-    recorded(&demo, &asked);
+    recorded(&demo, &given(&asked));
     let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
     assert!(log.contains("signal: 9"), "nobody was killed:\n{log}");
     assert!(!log.contains("violation") && !log.contains("panicked"), "{log}");
@@ -256,7 +262,7 @@ fn others_die_at(role: &str, name: &str) {
     ended_in_faults(&of_worker, true);
     ended_in_faults(&others, false);
     assert!(others.iter().all(|one| one.token.is_some() || in_flight(one, "")), "{others:#?}");
-    recorded(&demo, &asked);
+    recorded(&demo, &given(&asked));
     asked.iter().filter(|one| in_flight(one, "")).filter_map(|one| one.token.as_ref()).for_each(|token| {
         let shown = audit(&demo, &["show", token]);
         assert!(shown.status.success() && String::from_utf8_lossy(&shown.stdout).contains(token), "{token}: {shown:?}");
@@ -377,7 +383,7 @@ fn a_process_killed_under_load_fails_only_what_was_in_flight() {
         }
         all.extend(asked);
     }
-    recorded(&demo, &all);
+    recorded(&demo, &given(&all));
     assert!(slow.is_empty(), "{slow:?}");
     assert_eq!(demo.stop().code(), Some(0));
 }
@@ -408,7 +414,7 @@ fn a_planned_restart_of_any_process_fails_no_request() {
         failed.extend(of_this.cloned().map(|one| (name, one)));
         all.extend(asked);
     }
-    recorded(&demo, &all);
+    recorded(&demo, &given(&all));
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(demo.stop().code(), Some(0));
 }
@@ -440,7 +446,7 @@ fn a_wrong_pin_is_tried_once_by_four_signers_under_load_and_in_ten_starts_with_c
         soon("clients go without", || so_far().iter().skip(before).filter(|one| one.token.is_none()).count() >= 3);
     });
     ended_in_faults(&asked, true);
-    recorded(&demo, &asked);
+    recorded(&demo, &given(&asked));
     assert_eq!(faulty::calls(directory.path(), "C_Login") - logins, 1, "under load");
     let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
     assert!(!log.contains("panicked"), "{log}");
@@ -570,4 +576,85 @@ fn a_client_keeps_its_connection_through_the_death_of_everybody_but_its_worker()
         assert!(death.elapsed() < SOON, "{name}");
     }
     assert_eq!(demo.stop().code(), Some(0));
+}
+
+/// `/ready`, as whoever balances the load asks for it.
+fn is_ready(demo: &Demo) -> bool {
+    let address = demo.fact("metrics").trim_start_matches("http://").trim_end_matches("/metrics");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    match answer.split(' ').nth(1) {
+        Some("200") => true,
+        Some("503") => false,
+        _ => panic!("{answer}"),
+    }
+}
+
+fn becomes(what: &str, so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < LONGEST, "{what}: not in {LONGEST:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn mount(arguments: &[&str]) -> bool {
+    Command::new("mount").args(arguments).status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_full_disk_stops_issuing_before_anything_is_signed_until_there_is_room() {
+    if !demo::possible("full-disk") {
+        return;
+    }
+    // The namespace is this thread's and its children's alone.
+    if !nix::unistd::geteuid().is_root() || unshare(CloneFlags::CLONE_NEWNS).is_err() {
+        println!("SKIPPED full-disk: no mount namespace for us");
+        return;
+    }
+    let directory = copy();
+    let record = directory.path().join("demo/record");
+    let small = ["-t", "tmpfs", "-o", "size=256k,mode=700", "tmpfs", record.to_str().unwrap()];
+    if !mount(&["--make-rprivate", "/"]) || !mount(&small) {
+        println!("SKIPPED full-disk: nothing can be mounted here");
+        return;
+    }
+    let demo = faulty::start(directory.path(), |_| {});
+    // One connection: each handshake is a signature of its own.
+    let mut kept = Kept::connect(&demo);
+    let mut tokens = vec![kept.ask().1.unwrap()];
+    becomes("ready", || is_ready(&demo));
+    let ballast = record.join("ballast");
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    drop(file);
+    // What is left of the last page still takes a few.
+    let refused = (0..100).find_map(|_| match kept.ask() {
+        (200, Some(token)) => {
+            tokens.push(token);
+            None
+        }
+        other => Some(other),
+    });
+    assert_eq!(refused, Some((500, None)), "a fault");
+    let signatures = faulty::calls(directory.path(), "C_Sign");
+    becomes("not ready", || !is_ready(&demo));
+    for _ in 0..5 {
+        assert_eq!(kept.ask(), (500, None));
+    }
+    assert_eq!(faulty::calls(directory.path(), "C_Sign"), signatures, "signed without a record");
+    // The command line is told so in words.
+    let one = ask(&demo);
+    assert_eq!((one.code, one.token), (REQUEST_FAILED, None), "{}", one.said);
+    assert!(!is_ready(&demo));
+
+    std::fs::remove_file(&ballast).unwrap();
+    becomes("a token", || ask(&demo).token.is_some());
+    becomes("ready again", || is_ready(&demo));
+    tokens.push(kept.ask().1.unwrap());
+    recorded(&demo, &tokens);
+    assert_eq!(demo.stop().code(), Some(0));
+    assert!(Command::new("umount").arg(&record).status().unwrap().success());
 }

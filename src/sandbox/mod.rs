@@ -263,13 +263,28 @@ fn one_thread(left_open: &mut Vec<String>) -> Result<(), SandboxError> {
     }
 }
 
-/// aws-lc looks for /dev/sysgenid before its first random octet, which a process that opens no files can do
-/// only now. It also gathers entropy for some 70 ms of processor time, so nobody else does it for nothing.
+/// What a library opens a file for at its first use, which a process that opens no files can do only now.
+///
+/// aws-lc looks for /dev/sysgenid before its first random octet. It also gathers entropy for some 70 ms of
+/// processor time, so nobody else does it for nothing. The C library reads /proc/sys/vm/overcommit_memory
+/// before it first gives a thread's memory back to the kernel, and remembers the answer; a stranger who opened
+/// many connections and closed them would have had the filter kill the process.
 fn first_use(role: Role, grants: &Grants) {
     let looks_later = !grants.read.is_empty() || !grants.write.is_empty();
-    if role != Role::Exporter && role != Role::Dialer && !looks_later {
+    if role == Role::Dialer || looks_later {
+        return;
+    }
+    if role != Role::Exporter {
         first_random_octet();
     }
+    // Where there is no thread to be had, the runtime says so.
+    let _ = std::thread::Builder::new().spawn(give_memory_back).map(std::thread::JoinHandle::join);
+}
+
+/// Takes so much memory, in pieces so small, that the C library returns it when it is freed.
+fn give_memory_back() {
+    let taken: Vec<Vec<u8>> = (0..64).map(|_| vec![1; 64 * 1024]).collect();
+    drop(std::hint::black_box(taken));
 }
 
 #[cfg(any(

@@ -123,6 +123,7 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     ("compat-call", |_| attempts::compat_call(), |_| killed()),
     // What must still work.
     ("thread", |_| scene::thread(), |role| unless(role == Role::Dialer)),
+    ("memory-given-back", |_| scene::memory_given_back(), |role| unless(role == Role::Dialer)),
     ("random", |_| scene::random(), |_| works()),
     ("library-random", |_| scene::library_random(), |role| unless(matches!(role, Role::Exporter | Role::Dialer))),
     ("clock-and-log", |_| scene::clock_and_log(), |_| works()),

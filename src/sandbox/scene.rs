@@ -212,6 +212,12 @@ pub(super) fn thread() -> Result<(), Errno> {
     thread.map_err(|error| errno(&error))?.join().map_err(|_| Errno::EIO)
 }
 
+/// A thread frees more than the C library keeps.
+pub(super) fn memory_given_back() -> Result<(), Errno> {
+    let thread = std::thread::Builder::new().spawn(super::give_memory_back);
+    thread.map_err(|error| errno(&error))?.join().map_err(|_| Errno::EIO)
+}
+
 /// Random octets from the kernel.
 pub(super) fn random() -> Result<(), Errno> {
     getrandom::fill(&mut [0; 32]).map_err(|_| Errno::EIO)

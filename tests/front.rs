@@ -286,7 +286,8 @@ fn ten_thousand_idle_connections_are_held_and_keep_nobody_out() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     stage.counts("chancery_connections", "", HELD as f64);
     stage.terminate();
-    assert!(stage.exited(Duration::from_secs(20)).success());
+    let ended = stage.exited(Duration::from_secs(20));
+    assert!(ended.success(), "{ended:?}");
     for stream in &mut held {
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         assert!(matches!(stream.read(&mut [0]), Ok(0)), "one was not closed");

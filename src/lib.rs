@@ -3,7 +3,8 @@
 //! | folder | what it is |
 //! |---|---|
 //! | `wire` | everything that crosses a process boundary, and who may send it |
-//! | `xml` | the bounded tree, canonicalisation, the canonical writer |
+//! | `xml` | the bounded tree, canonicalisation, what a signature says, the canonical writer |
+//! | `trust` | what elements of WS-Trust and WS-Security say, as values |
 //! | `token` | values to octets: SAML 2.0, SAML 1.1, their signatures |
 //! | `worker` | the process clients talk to |
 //! | `auth` | the process that decides who somebody is and what he may get |
@@ -38,6 +39,8 @@ pub mod issuer;
 pub mod signer;
 #[cfg(any(feature = "issuer", feature = "ctl"))]
 pub mod token;
+#[cfg(any(feature = "worker", feature = "auth"))]
+pub mod trust;
 #[cfg(feature = "worker")]
 pub mod worker;
 pub mod xml;

@@ -18,7 +18,7 @@ const PROGRAMS: [&str; 7] = ["worker", "auth", "issuer", "signer", "audit", "exp
 /// Text that a binary has when the crate or the C library is in it: panic messages and symbols name the
 /// source's path (`quick-xml-0.42.0/src/…`). Who may have it.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("quick-xml-", &["worker", "chancery"]),
+    ("quick-xml-", &["worker", "auth", "chancery"]),
     ("/rustls-0", &["worker", "chancery"]),
     ("/hyper-1", &["worker", "exporter", "chancery"]),
     ("/cryptoki-", &["signer"]),
@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("SQLite format 3", &["auth"]),
     ("/clap_builder-", &["chancery"]),
     ("/tokio-1", &["worker", "auth", "exporter", "chancery"]),
-    ("/x509-parser-", &["issuer", "signer", "chancery"]),
+    ("/x509-parser-", &["auth", "issuer", "signer", "chancery"]),
 ];
 
 /// The only shared objects anybody is linked to.

@@ -25,7 +25,7 @@ use nix::sys::signal::Signal;
 use support::processes::{Daemon, eventually, listener};
 use tokio::runtime::Runtime;
 
-const KIND: Kind = Kind::SignatureValue;
+const KIND: Kind = Kind::SignedMessage;
 const HOUR: i64 = 3_600_000;
 
 struct House {

@@ -26,6 +26,8 @@ pub(super) struct Gauges {
     pub(super) workers: IntGauge,
     /// `chancery_reloads_total{outcome}`.
     pub(super) reloads: IntCounterVec,
+    /// `chancery_leniencies_total{leniency}`.
+    pub(super) leniencies: IntCounterVec,
     /// `chancery_refusals_not_recorded_total`.
     pub(super) unrecorded: crate::metrics::IntCounter,
 }
@@ -35,7 +37,14 @@ impl Gauges {
     #[must_use]
     pub(super) fn new(metrics: &Metrics) -> Self {
         let words: Vec<&str> = Reason::WORDS.iter().copied().chain([ALLOWED]).collect();
-        let outcomes = ["password-accepted", "password-refused", "password-throttled", "password-busy"];
+        let outcomes = [
+            "password-accepted",
+            "password-refused",
+            "password-throttled",
+            "password-busy",
+            "signature-accepted",
+            "signature-refused",
+        ];
         Self {
             authentications: metrics.counters(
                 "chancery_authentications_total",
@@ -68,6 +77,12 @@ impl Gauges {
                 "Configurations read on SIGHUP.",
                 "outcome",
                 &["taken", "refused"],
+            ),
+            leniencies: metrics.counters(
+                "chancery_leniencies_total",
+                "Client bugs that were tolerated.",
+                "leniency",
+                &["to-absent"],
             ),
             unrecorded: metrics
                 .counter("chancery_refusals_not_recorded_total", "Sums of refusals that the record did not take."),

@@ -1,6 +1,7 @@
 //! auth: who is this, and what may he get? It inherits its listener, reads its configuration, opens what it
 //! needs, locks itself down, says that it is ready, and then judges what workers submit. It takes no worker's
-//! word for who a client is, parses no XML, and has nothing signed but by voucher.
+//! word for who a client is, parses no XML but what a registered key has signed, and has nothing signed but by
+//! voucher.
 
 mod claims;
 mod dial;
@@ -16,6 +17,7 @@ mod pool;
 mod reason;
 mod record;
 mod share;
+mod signature;
 pub mod store;
 mod strangers;
 mod throttle;

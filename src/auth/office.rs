@@ -13,18 +13,22 @@ use super::order::{self, Decided, Proven};
 use super::password::Passwords;
 use super::reason::{ALLOWED, Reason, recorded};
 use super::record::Record;
-use super::store::Store;
+use super::signature::{self, Proof};
+use super::store::{Down, Kind, Store};
 use super::strangers::Strangers;
 use super::timestamp;
 use super::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
+use crate::config::auth::certificate::Certificate;
+use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
 use crate::sys::failpoint::failpoint;
 use crate::sys::gate::LogGate;
-use crate::wire::evidence::{Evidence, Refused, Submission, Vouched};
+use crate::wire::evidence::{Evidence, Refused, SignedMessage, Submission, Timestamp, Vouched, Wish};
+use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
-use crate::wire::order::{Authentication, Method, Order, Voucher};
+use crate::wire::order::{Authentication, Method, Order, RequestIntegrity, Voucher};
 use crate::wire::record::{AuthEntry, Decision, DecisionPrivate};
 use crate::wire::{Millis, VoucherId};
 
@@ -58,6 +62,15 @@ enum Outcome {
     Order(Box<Order>),
     Stranger(Reason),
     Known(Reason),
+    /// The worker says something else than what it passes on.
+    Breach(&'static str),
+}
+
+/// Who it is, and how that is known.
+struct Known<'a> {
+    account: &'a Account,
+    method: Method,
+    request: RequestIntegrity,
 }
 
 impl Office {
@@ -95,7 +108,15 @@ impl Office {
     }
 
     /// Decides one submission, from the channel `number` of the worker `peer`.
-    pub(super) async fn answer(&self, peer: Peer, number: ChannelNumber, submission: Submission) -> AuthToWorker {
+    ///
+    /// # Errors
+    /// A violation when the worker contradicts what its client has signed.
+    pub(super) async fn answer(
+        &self,
+        peer: Peer,
+        number: ChannelNumber,
+        submission: Submission,
+    ) -> Result<AuthToWorker, Violation> {
         let timer = self.gauges.seconds.start_timer();
         let correlation = submission.correlation;
         let source = submission.source;
@@ -107,14 +128,15 @@ impl Office {
                 self.strangers.note(source, reason, correlation);
                 Err(reason)
             }
+            Outcome::Breach(rule) => return Err(Violation::Rule(rule)),
         };
         timer.observe_duration();
         let word = lodged.as_ref().err().map_or(ALLOWED, |reason| reason.word());
         self.gauges.decisions.with_label_values(&[word]).inc();
-        match lodged {
+        Ok(match lodged {
             Ok(voucher) => AuthToWorker::Vouched(Vouched { correlation, voucher }),
             Err(reason) => AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }),
-        }
+        })
     }
 
     async fn decide(&self, config: &Auth, worker: Peer, submission: Submission) -> Outcome {
@@ -122,30 +144,45 @@ impl Office {
         if let Err(reason) = timestamp::judge(&config.timestamp, timestamp, Millis::now()) {
             return Outcome::Stranger(reason);
         }
-        if !config.endpoints.contains(endpoint.as_str()) {
+        let Some(rules) = config.endpoints.get(endpoint.as_str()) else {
             return Outcome::Stranger(Reason::Endpoint);
-        }
-        let Evidence::Password { username, password } = evidence;
-        let account = self.passwords.verify(config, &username, password, (worker, source)).await;
-        self.count(&account);
-        let account = match account {
-            Ok(account) => account,
-            Err(reason) => return Outcome::Stranger(reason),
+        };
+        let known = match evidence {
+            Evidence::Password { .. } if !rules.password => Err(Outcome::Stranger(Reason::Credential)),
+            Evidence::Password { username, password } => {
+                let account = self.passwords.verify(config, &username, password, (worker, source)).await;
+                self.count("password", account.as_ref().err());
+                let known = |account| Known { account, method: Method::Password, request: RequestIntegrity::Transport };
+                account.map(known).map_err(Outcome::Stranger)
+            }
+            Evidence::Signature(message) => self.signed(config, rules, &message, timestamp, &wish).await,
+        };
+        let Known { account, method, request } = match known {
+            Ok(known) => known,
+            Err(outcome) => return outcome,
         };
         if let Err(reason) = self.excess.admit(&config.throttle, &account.name, source, correlation, Instant::now()) {
             return Outcome::Known(reason);
         }
         let instant = Millis::now();
         failpoint("verified");
-        let authentication = Authentication { method: Method::Password, instant };
-        let proven = Proven { correlation, endpoint: &endpoint, source, account, authentication, wish: &wish };
+        let proven = Proven {
+            correlation,
+            endpoint: &endpoint,
+            token_type: rules.token_type,
+            source,
+            account,
+            authentication: Authentication { method, instant },
+            wish: &wish,
+            request,
+        };
         let Decided { order, relying_party, policies } = order::decide(config, &proven, instant);
         let decision = Decision {
             instant,
             correlation,
             endpoint: endpoint.clone(),
             source,
-            method: Method::Password,
+            method,
             relying_party,
             allowed: order.is_ok(),
             reason: recorded(order.as_ref().err().map_or(ALLOWED, |reason| reason.word())),
@@ -186,13 +223,64 @@ impl Office {
         Ok(id)
     }
 
-    fn count(&self, account: &Result<&Account, Reason>) {
-        let outcome = match account {
-            Ok(_) => "password-accepted",
-            Err(Reason::Throttled) => "password-throttled",
-            Err(Reason::QueueFull) => "password-busy",
-            Err(_) => "password-refused",
+    /// Whose message it is, when its signature holds, it is fresh, for us and not seen before. What the worker made
+    /// of it must be what was signed: an honest one reads it with the same code.
+    async fn signed<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        message: &SignedMessage,
+        said: Option<Timestamp>,
+        wish: &Wish,
+    ) -> Result<Known<'a>, Outcome> {
+        let verified = self.verified(config, rules, message);
+        self.count("signature", verified.as_ref().err());
+        let (account, certificate, proof) = verified.map_err(Outcome::Stranger)?;
+        if said != Some(proof.timestamp) {
+            return Err(Outcome::Breach("a timestamp that is not the one signed"));
+        }
+        if proof.wish.as_ref().is_some_and(|signed| signed != wish) {
+            return Err(Outcome::Breach("a wish that is not the one signed"));
+        }
+        if proof.to_absent {
+            self.gauges.leniencies.with_label_values(&["to-absent"]).inc();
+        }
+        let once = signature::once(certificate, message);
+        let until = timestamp::until(&config.timestamp, proof.timestamp);
+        let store = self.store.as_ref().ok_or(Outcome::Stranger(Reason::NoStore))?;
+        match store.first_seen(Kind::SignedMessage, &once, until).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Outcome::Stranger(Reason::Replayed)),
+            Err(Down) => return Err(Outcome::Stranger(Reason::NoStore)),
+        }
+        let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
+        Ok(Known { account, method: Method::X509, request })
+    }
+
+    fn verified<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        message: &SignedMessage,
+    ) -> Result<(&'a Account, &'a Certificate, Proof), Reason> {
+        if !rules.signature {
+            return Err(Reason::Credential);
+        }
+        let (account, certificate) = config.users.signer(&message.key).ok_or(Reason::UnknownCertificate)?;
+        let now = Millis::now();
+        let proof = signature::verify(certificate, message, rules, now)?;
+        timestamp::judge(&config.timestamp, Some(proof.timestamp), now)?;
+        if account.disabled { Err(Reason::Disabled) } else { Ok((account, certificate, proof)) }
+    }
+
+    /// Counts a credential by what became of it.
+    fn count(&self, credential: &'static str, refused: Option<&Reason>) {
+        let outcome = match refused {
+            None => "accepted",
+            Some(Reason::Throttled) => "throttled",
+            Some(Reason::QueueFull) => "busy",
+            Some(_) => "refused",
         };
-        self.gauges.authentications.with_label_values(&[outcome]).inc();
+        self.gauges.authentications.with_label_values(&[&format!("{credential}-{outcome}")]).inc();
     }
 }

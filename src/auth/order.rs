@@ -9,7 +9,7 @@ use super::{claims, lifetime};
 use crate::config::auth::Auth;
 use crate::config::auth::users::Account;
 use crate::wire::evidence::{Operation, Wish};
-use crate::wire::order::{Authentication, Confirmation, Order, RequestIntegrity};
+use crate::wire::order::{Authentication, Confirmation, Order, RequestIntegrity, TokenType};
 use crate::wire::{Correlation, List, Millis, Text};
 
 /// Octets of an order, at most: it must fit the voucher's permit and issuer's entry in the record.
@@ -20,8 +20,10 @@ const LARGEST: usize = 192 * 1024;
 pub(super) struct Proven<'a> {
     /// Names the request.
     pub(super) correlation: Correlation,
-    /// The endpoint.
+    /// The endpoint's path.
     pub(super) endpoint: &'a str,
+    /// The kind of token its clients mean when they ask for none.
+    pub(super) token_type: Option<TokenType>,
     /// Where from.
     pub(super) source: IpAddr,
     /// Who.
@@ -30,6 +32,8 @@ pub(super) struct Proven<'a> {
     pub(super) authentication: Authentication,
     /// What for.
     pub(super) wish: &'a Wish,
+    /// What vouches for that.
+    pub(super) request: RequestIntegrity,
 }
 
 /// What was decided, for the record.
@@ -61,10 +65,15 @@ fn draw_up(
     let Operation::Issue = wish.operation;
     let party = config.parties.find(wish.applies_to.as_deref()).ok_or(Reason::Scope)?;
     *relying_party = Some(party.name.clone());
+    let takes = |kind: &TokenType| party.token_types.contains(kind);
     let token_type = match wish.token_type {
-        None => *party.token_types.first().expect("the configuration names at least one"),
-        Some(kind) if party.token_types.contains(&kind) => kind,
+        Some(kind) if takes(&kind) => kind,
         Some(_) => return Err(Reason::TokenType),
+        // What the endpoint's clients mean, where the party takes that.
+        None => proven
+            .token_type
+            .filter(takes)
+            .unwrap_or_else(|| *party.token_types.first().expect("the configuration names at least one")),
     };
     // No key type asked for means bearer here, as for the clients of AD FS; the standard's SymmetricKey
     // would turn a client that forgot to ask away (R-T024).
@@ -97,7 +106,7 @@ fn draw_up(
         not_before: None,
         latest_expiry,
         authentication: proven.authentication,
-        request: RequestIntegrity::Transport,
+        request: proven.request,
     };
     match borsh::object_length(&order) {
         Ok(length) if length <= LARGEST => Ok(order),

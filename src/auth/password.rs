@@ -84,9 +84,10 @@ impl Passwords {
         (worker, source): (Peer, IpAddr),
     ) -> Result<&'a Account, Reason> {
         let account = config.users.find(username);
-        let hash = account.map_or(&config.users.dummy, |account| &account.hash);
+        let own = account.and_then(|account| account.hash.as_ref());
+        let hash = own.unwrap_or(&config.users.dummy);
         // Only a usable account's success is ever remembered, so a memory cannot answer for any other.
-        let usable = account.is_some_and(|account| !account.disabled) & !password.expose().is_empty();
+        let usable = account.is_some_and(|account| !account.disabled) & own.is_some() & !password.expose().is_empty();
         let mac = self.mac(username, &password, hash);
         let right = match self.flight(config, mac, usable, username, hash, password, (worker, source))? {
             Flight::Landed => true,

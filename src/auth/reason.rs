@@ -50,6 +50,30 @@ reasons! {
     Throttled = "throttled" => Refusal::FailedAuthentication,
     /// The right password, but the account asks more than it may.
     Excess = "excess" => BUSY,
+    /// This endpoint does not take such a credential.
+    Credential = "credential" => Refusal::RequestFailed,
+    /// The certificate is not registered, or the reference to it means none or two.
+    UnknownCertificate = "unknown-certificate" => Refusal::FailedAuthentication,
+    /// The certificate does not hold now.
+    CertificateDates = "certificate-dates" => Refusal::FailedAuthentication,
+    /// Not an algorithm for this key.
+    SignatureAlgorithm = "signature-algorithm" => Refusal::FailedAuthentication,
+    /// The signature does not verify.
+    WrongSignature = "wrong-signature" => Refusal::FailedAuthentication,
+    /// A part is not what was signed.
+    WrongDigest = "wrong-digest" => Refusal::FailedAuthentication,
+    /// What was signed is not of the grammar we read.
+    UnreadableSignature = "unreadable-signature" => Refusal::InvalidSecurity,
+    /// The body that was signed is no request we read.
+    UnreadableRequest = "unreadable-request" => Refusal::InvalidRequest,
+    /// A signature that does not cover the timestamp (R-W012).
+    UnsignedTimestamp = "unsigned-timestamp" => Refusal::InvalidSecurity,
+    /// A signature that does not cover `wsa:To`, or covers somebody else's (R-W043).
+    Misaddressed = "misaddressed" => Refusal::InvalidSecurity,
+    /// The message was here before (R-W013).
+    Replayed = "replayed" => Refusal::InvalidSecurity,
+    /// The store did not say in time whether it was.
+    NoStore = "no-store" => BUSY,
     /// More passwords wait to be verified than may.
     QueueFull = "queue-full" => BUSY,
     /// Nobody is at this address, or there is none and no default (R-T020, R-T021).

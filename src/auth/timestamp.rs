@@ -23,6 +23,12 @@ pub(super) fn judge(rules: &TimestampRules, timestamp: Option<Timestamp>, now: M
     if expired || early || old { Err(Reason::StaleTimestamp) } else { Ok(()) }
 }
 
+/// Until when a message that was fresh could be taken for fresh again: as long as it must be remembered.
+pub(super) fn until(rules: &TimestampRules, timestamp: Timestamp) -> Millis {
+    let old = timestamp.created.plus(rules.ttl_ms).plus(rules.skew_ms);
+    timestamp.expires.map_or(old, |expires| old.min(expires.plus(rules.skew_ms)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,7 +38,7 @@ pub(super) async fn serve(
     if let Some(left_out) = office.comings.pass() {
         info!(event = "worker-connected", peer = peer.0, left_out);
     }
-    let mut work: JoinSet<(Correlation, AuthToWorker)> = JoinSet::new();
+    let mut work: JoinSet<(Correlation, Result<AuthToWorker, Violation>)> = JoinSet::new();
     let mut under_way: HashSet<Correlation> = HashSet::new();
     let mut of_worker = share.watch();
     let mut broken = None;
@@ -65,7 +65,9 @@ pub(super) async fn serve(
                 // A task ends in an answer: panics abort the process and nothing else cancels it.
                 let Ok((correlation, answer)) = done else { continue };
                 under_way.remove(&correlation);
-                if outgoing.try_send(answer).is_err() {
+                let sent = answer.map(|answer| outgoing.try_send(answer));
+                broken = sent.as_ref().err().copied();
+                if !matches!(sent, Ok(Ok(()))) {
                     break;
                 }
             }
@@ -73,7 +75,7 @@ pub(super) async fn serve(
             Ok(()) = of_worker.changed(), if !room => {}
             () = stopped(&mut stopping) => {
                 while let Some(Ok((_, answer))) = work.join_next().await {
-                    let _gone = outgoing.try_send(answer);
+                    let _gone = answer.map(|answer| outgoing.try_send(answer));
                 }
                 break;
             }

@@ -2,12 +2,14 @@
 //! the process. What comes out of [`check`] cannot be wrong any more: hashes are parsed, policies are
 //! validated against the schema, every claim's source exists. It decides nothing about a request.
 
+pub mod certificate;
 pub mod claims;
+pub mod endpoint;
 pub mod party;
 pub mod policy;
 pub mod users;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::endpoint::{EndpointFile, Endpoints};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
 use self::users::Users;
@@ -26,8 +29,8 @@ use super::load::{ConfigError, ConfigErrors, Loaded};
 /// Everything auth decides by.
 #[derive(Debug)]
 pub struct Auth {
-    /// Endpoints whose requests are answered; the paths of `worker.d`.
-    pub endpoints: BTreeSet<String>,
+    /// Endpoints whose requests are answered, by path.
+    pub endpoints: Endpoints,
     /// What a `wsu:Timestamp` must fulfil (R-W011).
     pub timestamp: TimestampRules,
     /// The pool that verifies passwords.
@@ -140,8 +143,8 @@ impl Parties {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    #[serde(default = "endpoints")]
-    endpoints: Vec<Spanned<String>>,
+    #[serde(rename = "endpoint")]
+    endpoints: Option<Vec<EndpointFile>>,
     default_relying_party: Option<Spanned<String>>,
     #[serde(default)]
     timestamp: TimestampFile,
@@ -152,12 +155,6 @@ struct File {
     #[serde(default)]
     limits: LimitsFile,
     store: Option<StoreFile>,
-}
-
-fn endpoints() -> Vec<Spanned<String>> {
-    ["/adfs/services/trust/13/usernamemixed", "/adfs/services/trust/2005/usernamemixed", "/sts"]
-        .map(|path| Spanned::new(0..0, path.to_owned()))
-        .into()
 }
 
 type Number = Option<Spanned<u32>>;
@@ -224,7 +221,7 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let file = wrong.keep(directory.file::<File>("auth.toml"));
     let rules = file.as_ref().and_then(|file| wrong.keep(rules(file)));
     let listed = wrong.keep(users::list(directory));
-    let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users()));
+    let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory)));
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
         let Rules { endpoints, timestamp, password, throttle, limits, store } = rules;
@@ -235,7 +232,7 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
 
 /// What `auth.toml` says; users and relying parties are in files of their own.
 struct Rules {
-    endpoints: BTreeSet<String>,
+    endpoints: Endpoints,
     timestamp: TimestampRules,
     password: PasswordRules,
     throttle: ThrottleRules,
@@ -253,7 +250,7 @@ fn rules(file: &Loaded<File>) -> Result<Rules, ConfigError> {
     let seconds = |s: u32| i64::from(s) * 1000;
     let milliseconds = |ms: u32| Duration::from_millis(ms.into());
     Ok(Rules {
-        endpoints: checked_endpoints(file)?,
+        endpoints: endpoint::checked(file, file.value.endpoints.as_deref(), file.value.store.is_some())?,
         timestamp: TimestampRules {
             required: timestamp.required,
             ttl_ms: seconds(number("timestamp.ttl_s", &timestamp.ttl_s, 300, 1..=3600)?),
@@ -317,21 +314,6 @@ const ACCOUNT: u32 = 6_000;
 
 fn between(key: &str, range: &RangeInclusive<u32>) -> impl Display {
     format!("{key} must be from {} to {}", range.start(), range.end())
-}
-
-fn checked_endpoints(file: &Loaded<File>) -> Result<BTreeSet<String>, ConfigError> {
-    let mut endpoints = BTreeSet::new();
-    for endpoint in &file.value.endpoints {
-        let path = endpoint.get_ref();
-        if !path.starts_with('/') || path.len() > 128 || !path.bytes().all(|c| c.is_ascii_graphic()) {
-            let why = "an endpoint is a path of at most 128 printable ASCII characters, beginning with /";
-            return Err(file.error(endpoint.span(), why));
-        }
-        if !endpoints.insert(path.clone()) {
-            return Err(file.error(endpoint.span(), "this endpoint stands here twice"));
-        }
-    }
-    Ok(endpoints)
 }
 
 /// The relying parties that nothing is wrong with. Without the users' vocabulary only what does not speak of

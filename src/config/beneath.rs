@@ -73,7 +73,11 @@ impl Directory {
         }
     }
 
-    fn text(&self, relative: &str) -> io::Result<String> {
+    /// Reads one file as text.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not UTF-8, is larger than 16 MiB or lies elsewhere.
+    pub fn text(&self, relative: &str) -> io::Result<String> {
         let file = File::from(self.beneath(relative, OFlag::empty())?);
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("not a regular file"));

@@ -11,7 +11,6 @@ use serde::Deserialize;
 pub use chain::{Chain, Kind};
 
 use super::load::{self, ConfigError, Loaded};
-use crate::wire::evidence::KeyType;
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -71,9 +70,6 @@ pub struct Endpoint {
     pub trust: Trust,
     /// What proves the client.
     pub credential: Credential,
-    /// What a request without `wst:KeyType` is taken to mean.
-    #[serde(default = "bearer", deserialize_with = "key_type")]
-    pub default_key_type: KeyType,
     /// Tolerated client bugs. Unset: all for `adfs`, none for `generic`.
     #[serde(default)]
     pub leniencies: Option<Vec<Leniency>>,
@@ -122,6 +118,24 @@ pub enum Trust {
 pub enum Credential {
     /// `wsse:UsernameToken` with a text password.
     Username,
+    /// A `ds:Signature` by the key of an X.509 certificate.
+    Signature,
+    /// Either, whichever a request brings.
+    Any,
+}
+
+impl Credential {
+    /// May a user name and a password come here?
+    #[must_use]
+    pub fn takes_username(self) -> bool {
+        matches!(self, Self::Username | Self::Any)
+    }
+
+    /// May a signature?
+    #[must_use]
+    pub fn takes_signature(self) -> bool {
+        matches!(self, Self::Signature | Self::Any)
+    }
 }
 
 /// Client bugs that may be tolerated, each with a counter.
@@ -258,25 +272,6 @@ impl Default for Limits {
     }
 }
 
-fn bearer() -> KeyType {
-    KeyType::Bearer
-}
-
-fn key_type<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<KeyType, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Name {
-        Bearer,
-        Symmetric,
-        Public,
-    }
-    Ok(match Name::deserialize(deserializer)? {
-        Name::Bearer => KeyType::Bearer,
-        Name::Symmetric => KeyType::Symmetric,
-        Name::Public => KeyType::Public,
-    })
-}
-
 /// Reads and checks `worker.toml` in `directory`, and the certificates it names; paths in the value are
 /// absolute or relative to the working directory afterwards.
 ///
@@ -319,12 +314,6 @@ fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
         }
         if !paths.insert(path) {
             return wrong(format!("path {path:?} is given to two of [[endpoint]] and [[metadata]]"));
-        }
-    }
-    for (index, endpoint) in worker.endpoints.iter().enumerate() {
-        if endpoint.default_key_type.confirmation().is_none() {
-            let keys = ["endpoint", &index.to_string(), "default_key_type"];
-            return Err(loaded.error_at(&keys, "default_key_type: only \"bearer\" can be issued yet"));
         }
     }
     limits(loaded)
@@ -405,12 +394,6 @@ kind = "mex"
             ("https://localhost:8443", "https://localhost/sts", ":2:", "public_url"),
             ("path = \"/sts\"", "path = \"sts\"", ":11:", "must begin with /"),
             ("path = \"/sts\"", "path = \"/adfs/services/trust/mex\"", ":14:8:", "two"),
-            (
-                "[[endpoint]]\npath = \"/sts\"",
-                "default_key_type = \"public\"\n[[endpoint]]\npath = \"/sts\"",
-                ":10:20:",
-                "bearer",
-            ),
             ("profile = \"adfs\"", "profile = \"wcf\"", ":7:", "wcf"),
             ("kind = \"mex\"", "kind = \"mex\"\ncolour = 1", ":16:", "colour"),
             ("[tls]", "[limits]\nbody_kib = 100000\n[tls]", ":4:", "limits.body_kib"),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::bounded::{List, Secret, Text};
+use super::bounded::{List, Octets, Secret, Text};
 use super::ids::{Correlation, Millis};
 use super::order::{Confirmation, TokenType};
 
@@ -27,7 +27,7 @@ pub struct Submission {
 }
 
 /// `wsu:Timestamp` (R-W010).
-#[derive(Debug, Clone, Copy, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Timestamp {
     /// `wsu:Created`.
     pub created: Millis,
@@ -45,6 +45,62 @@ pub enum Evidence {
         /// `wsse:Password`, its octets as UTF-8.
         password: Secret<1024>,
     },
+    /// A `ds:Signature` over parts of the message (R-W040 to R-W043).
+    Signature(SignedMessage),
+}
+
+/// Octets of signed parts, all together, at most: with the rest of a submission they fit one message.
+pub const MOST_SIGNED_OCTETS: usize = 768 * 1024;
+
+/// A signed message, as far as it was signed. auth verifies these octets before it reads anything in them.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct SignedMessage {
+    /// Which key is said to have signed.
+    pub key: KeyReference,
+    /// How.
+    pub algorithm: SignatureAlgorithm,
+    /// `ds:SignedInfo`, canonical.
+    pub signed_info: Octets<{ 32 * 1024 }>,
+    /// `ds:SignatureValue`; ECDSA as r‖s.
+    pub value: Octets<1024>,
+    /// What the references mean, in their order, each as its digest wants it. They may hold secrets.
+    pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+}
+
+/// How a message names the certificate that signed it (R-W031).
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum KeyReference {
+    /// It brings the certificate along, DER. That makes nobody trust it.
+    Certificate(Octets<{ 16 * 1024 }>),
+    /// `ThumbprintSHA1`.
+    Thumbprint([u8; 20]),
+    /// `X509SubjectKeyIdentifier`.
+    KeyIdentifier(Octets<64>),
+}
+
+/// Signature algorithms that are taken from clients (namespaces.md 1.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
+pub enum SignatureAlgorithm {
+    /// RSA, PKCS#1 v1.5, SHA-256.
+    RsaSha256,
+    /// RSA, PKCS#1 v1.5, SHA-384.
+    RsaSha384,
+    /// RSA, PKCS#1 v1.5, SHA-512.
+    RsaSha512,
+    /// RSA, PSS, SHA-256.
+    PssSha256,
+    /// RSA, PSS, SHA-384.
+    PssSha384,
+    /// RSA, PSS, SHA-512.
+    PssSha512,
+    /// ECDSA on P-256, SHA-256.
+    EcdsaSha256,
+    /// ECDSA on P-384, SHA-384.
+    EcdsaSha384,
+    /// ECDSA on P-521, SHA-512.
+    EcdsaSha512,
+    /// Ed25519.
+    Ed25519,
 }
 
 /// The request for a token, as the client worded it.

@@ -126,6 +126,8 @@ pub struct Authentication {
 pub enum Method {
     /// A password over TLS.
     Password,
+    /// A message signed by the key of an X.509 certificate.
+    X509,
 }
 
 impl Method {
@@ -134,6 +136,7 @@ impl Method {
     pub fn name(self) -> &'static str {
         match self {
             Self::Password => "password",
+            Self::X509 => "x509",
         }
     }
 }
@@ -143,6 +146,8 @@ impl Method {
 pub enum RequestIntegrity {
     /// The worker's word: the request was protected by TLS alone.
     Transport,
+    /// The requestor's signature over it.
+    Signed,
 }
 
 /// What a worker sends to be given its token.

@@ -69,7 +69,9 @@ pub fn document(config: &Worker, metadata: &Metadata) -> Vec<u8> {
 /// The ports in AD FS's order, the older version first. A second endpoint of a kind has a number after its name.
 fn ports(config: &Worker) -> Vec<Port> {
     let offers = |endpoint: &&Endpoint, version: Trust| {
-        endpoint.profile == Profile::Adfs && (endpoint.trust == version || endpoint.trust == Trust::Any)
+        endpoint.profile == Profile::Adfs
+            && endpoint.credential.takes_username()
+            && (endpoint.trust == version || endpoint.trust == Trust::Any)
     };
     let mut ports = Vec::new();
     for (trust, version) in [(Trust::V2005, V2005), (Trust::V13, V13)] {
@@ -211,7 +213,6 @@ fn binding(writer: &mut Writer, port: &Port) {
 mod tests {
     use super::*;
     use crate::config::worker::{Credential, Limits as Ceilings, Tls, TlsVersion};
-    use crate::wire::evidence::KeyType;
     use crate::xml::{Element, Limits, Tree};
 
     fn config(endpoints: &[(&str, Profile, Trust)]) -> Worker {
@@ -220,7 +221,6 @@ mod tests {
             profile: *profile,
             trust: *trust,
             credential: Credential::Username,
-            default_key_type: KeyType::Bearer,
             leniencies: None,
         };
         Worker {

@@ -3,17 +3,17 @@
 //! processing instructions, no network, no files. The issuer has the writer and not the tree.
 
 pub mod chars;
-#[cfg(any(feature = "worker", feature = "ctl"))]
+#[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod ids;
 pub mod names;
-#[cfg(any(feature = "worker", feature = "ctl"))]
+#[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod signature;
-#[cfg(any(feature = "worker", feature = "ctl"))]
+#[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod tree;
 pub mod writer;
 
-#[cfg(any(feature = "worker", feature = "ctl"))]
+#[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub use ids::Ids;
-#[cfg(any(feature = "worker", feature = "ctl"))]
+#[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub use tree::{Element, Limits, Malformed, Method, Node, NodeId, PrefixList, Tree, Uncanonical};
 pub use writer::Writer;

@@ -358,7 +358,7 @@ fn elements<'t>(
     Ok(children)
 }
 
-/// Base64 with white space anywhere, which is how signers wrap their lines, and strict otherwise.
+/// The octets that an element with this name and these attributes at the most holds in base64.
 fn octets(element: Element<'_>, local: &'static str, attributes: &[&str], most: usize) -> Read<Vec<u8>> {
     let bad = Unreadable::Shape(local);
     let known =
@@ -366,7 +366,13 @@ fn octets(element: Element<'_>, local: &'static str, attributes: &[&str], most: 
     if !element.is(names::DS, local) || !element.attributes().all(known) {
         return Err(bad);
     }
-    let text: String = element.text().ok_or(bad)?.chars().filter(|c| !is_space(*c)).collect();
-    let octets = Base64::decode_vec(&text).map_err(|_| bad)?;
-    if octets.is_empty() || octets.len() > most { Err(bad) } else { Ok(octets) }
+    base64(element.text().ok_or(bad)?, most).ok_or(bad)
+}
+
+/// One to `most` octets of base64 with white space anywhere, which is how signers wrap their lines, and strict
+/// otherwise.
+#[must_use]
+pub fn base64(text: &str, most: usize) -> Option<Vec<u8>> {
+    let text: String = text.chars().filter(|c| !is_space(*c)).collect();
+    Base64::decode_vec(&text).ok().filter(|octets| !octets.is_empty() && octets.len() <= most)
 }

@@ -48,10 +48,16 @@ pub(crate) struct Office {
 impl Office {
     /// Starts auth with `auth.toml`, `users.toml` and one relying party `office` at `urn:office`.
     pub(crate) fn open(auth: &str, users: &str, party: &str) -> Self {
+        Self::with(auth, users, party, &[])
+    }
+
+    /// As [`Self::open`], with more files in `auth.d`. There is a directory for a store at `../../state`.
+    pub(crate) fn with(auth: &str, users: &str, party: &str, more: &[(&str, &str)]) -> Self {
         let root = tempfile::tempdir().expect("a directory");
         let run = root.path().join("run");
         std::fs::create_dir_all(&run).expect("made");
         std::fs::create_dir_all(root.path().join("etc/auth.d/relying-parties")).expect("made");
+        std::fs::create_dir_all(root.path().join("state")).expect("made");
         let worker = listener(&run.join(Place::AuthWorker.file()));
         let issuer = Desk::open(&run, Place::IssuerAuth, Link::AuthToIssuer, None, |message| match message {
             AuthToIssuer::Lodge(voucher) => Some(IssuerToAuth::Lodged(voucher.id)),
@@ -66,6 +72,7 @@ impl Office {
         office.write("auth.toml", auth);
         office.write("users.toml", users);
         office.write("relying-parties/office.toml", party);
+        more.iter().for_each(|(file, text)| office.write(file, text));
         office.start();
         office
     }

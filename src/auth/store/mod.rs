@@ -19,8 +19,8 @@ use crate::wire::Millis;
 /// What a value is. Equal values of two kinds are two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The octets of a `ds:SignatureValue`.
-    SignatureValue,
+    /// What was signed of a message, with the key that signed it.
+    SignedMessage,
     /// The nonce of a password digest, with what it belongs to.
     PasswordNonce,
     /// An `xenc:CipherValue` that carries a key.
@@ -34,7 +34,7 @@ pub enum Kind {
 impl Kind {
     fn word(self) -> &'static str {
         match self {
-            Self::SignatureValue => "signature-value",
+            Self::SignedMessage => "signed-message",
             Self::PasswordNonce => "password-nonce",
             Self::CipherValue => "cipher-value",
             Self::Ticket => "ticket",
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_value_is_another_one_in_another_kind() {
-        let kinds = [Kind::SignatureValue, Kind::PasswordNonce, Kind::CipherValue, Kind::Ticket, Kind::TokenId];
+        let kinds = [Kind::SignedMessage, Kind::PasswordNonce, Kind::CipherValue, Kind::Ticket, Kind::TokenId];
         let keys: std::collections::HashSet<Key> = kinds.iter().map(|kind| kind.key(&[7; 32])).collect();
         assert_eq!(keys.len(), kinds.len());
         assert_ne!(Kind::Ticket.key(&[7; 32]), Kind::Ticket.key(&[8; 32]));

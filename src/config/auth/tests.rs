@@ -1,6 +1,10 @@
 //! One broken configuration a test: each is refused with the file, the line and the reason.
 
+use super::certificate::Certificate;
+use super::endpoint::Endpoint;
 use super::*;
+use crate::wire::evidence::KeyReference;
+use crate::wire::order::TokenType;
 
 /// `correct horse`, cheap.
 const HASH: &str = "$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$";
@@ -62,7 +66,7 @@ fn a_good_configuration_has_the_defaults_of_the_requirements() {
     assert_eq!((party.lifetime_default_ms, party.lifetime_ceiling_ms), (15 * 60_000, 60 * 60_000));
     assert!(auth.parties.find(None).is_none());
     assert_eq!(auth.users.count(), 1);
-    assert_eq!(auth.users.dummy.cost(), auth.users.find("alice").unwrap().hash.cost());
+    assert_eq!(auth.users.dummy.cost(), auth.users.find("alice").unwrap().hash.as_ref().unwrap().cost());
 }
 
 #[test]
@@ -87,7 +91,7 @@ fn an_address_is_found_only_octet_for_octet() {
 
 #[test]
 fn an_unknown_key_is_shown_with_its_line() {
-    Tree::new().with("auth.toml", "\nendpoint = []\n").refused(&["auth.toml:2:1", "unknown field `endpoint`"]);
+    Tree::new().with("auth.toml", "\nendpoints = []\n").refused(&["auth.toml:2:1", "unknown field `endpoints`"]);
     Tree::new().with("users.toml", &users("colour = 1")).refused(&["users.toml:1:1", "unknown field"]);
     let tree = Tree::new().with("relying-parties/office.toml", &party("[[claim]]\nuri='urn:x'\nfrm='mail'"));
     tree.refused(&["office.toml:6:1", "unknown field `frm`"]);
@@ -218,4 +222,102 @@ fn a_missing_directory_or_file_is_named() {
     assert!(check(empty.path()).unwrap_err().to_string().contains("auth.d"));
     std::fs::create_dir(empty.path().join("auth.d")).unwrap();
     assert!(check(empty.path()).unwrap_err().to_string().contains("auth.toml"));
+}
+
+#[test]
+fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
+    let usual = Tree::new().good().endpoints;
+    let adfs = &usual["/adfs/services/trust/13/usernamemixed"];
+    assert_eq!((adfs.token_type, adfs.password, adfs.signature), (Some(TokenType::Saml11), true, false));
+    assert_eq!(usual["/sts"].token_type, None);
+
+    let signed = "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/signed\"\ncredentials = [\"signature\"]\n\
+                  addresses = [\"https://sts.example.com/signed\"]\ntoken_type = \"saml20\"\nleniencies = [\"to-absent\"]\n";
+    let endpoints = Tree::new().with("auth.toml", signed).good().endpoints;
+    assert_eq!(
+        endpoints["/signed"],
+        Endpoint {
+            token_type: Some(TokenType::Saml20),
+            password: false,
+            signature: true,
+            addresses: vec!["https://sts.example.com/signed".to_owned()],
+            to_absent: true,
+        }
+    );
+    for (from, to, place, word) in [
+        ("\"/signed\"", "\"signed\"", "auth.toml:4:8", "beginning with /"),
+        ("[\"signature\"]", "[]", "auth.toml:5:15", "nothing would prove anybody"),
+        ("[\"signature\"]", "[\"kerberos\"]", "auth.toml:5:16", "unknown variant"),
+        ("addresses = [\"https://sts.example.com/signed\"]", "", "auth.toml:5:15", "addresses must say"),
+        ("https://sts.example.com/signed", "/signed", "auth.toml:6:14", "absolute URI"),
+        ("saml20", "saml3", "auth.toml:7:14", "no kind of token"),
+        ("to-absent", "to-any", "auth.toml:8:15", "unknown variant"),
+        ("[store]\ndirectory = \"../state\"\n", "", "auth.toml:3:15", "[store]"),
+        ("leniencies = [\"to-absent\"]", "[[endpoint]]\npath = \"/signed\"", "auth.toml:9:8", "twice"),
+    ] {
+        Tree::new().with("auth.toml", &signed.replace(from, to)).refused(&[place, word]);
+    }
+}
+
+/// A certificate for a key of that kind, PEM.
+fn certificate(algorithm: &'static rcgen::SignatureAlgorithm, usages: Vec<rcgen::KeyUsagePurpose>) -> String {
+    let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.key_usages = usages;
+    parameters.self_signed(&key).unwrap().pem()
+}
+
+#[test]
+fn a_registered_certificate_can_verify_and_belongs_to_one_account() {
+    use rcgen::KeyUsagePurpose::{DigitalSignature, KeyEncipherment};
+    let good = certificate(&rcgen::PKCS_ECDSA_P256_SHA256, vec![DigitalSignature]);
+    let with = |text: &str, file: &str| Tree::new().with("users.toml", text).with("bob.pem", file);
+    let bob = "[users.bob]\ncertificates = [\"bob.pem\"]\n";
+    let auth = with(bob, &good).good();
+    let der = x509_parser::pem::parse_x509_pem(good.as_bytes()).unwrap().1.contents;
+    let named = KeyReference::Certificate(crate::wire::Octets::new(der).unwrap());
+    let (account, found) = auth.users.signer(&named).unwrap();
+    assert_eq!(account.name.as_str(), "bob");
+    let thumbprint = KeyReference::Thumbprint(found.thumbprint);
+    assert!(auth.users.signer(&thumbprint).is_some());
+    assert!(auth.users.signer(&KeyReference::Thumbprint([0; 20])).is_none());
+
+    for (file, word) in [
+        (String::new(), "no certificate"),
+        (format!("{good}{good}"), "more than one"),
+        (good.replace("CERTIFICATE", "PUBLIC KEY"), "not a certificate"),
+        (certificate(&rcgen::PKCS_ECDSA_P256_SHA256, vec![KeyEncipherment]), "key usage"),
+    ] {
+        with(bob, &file).refused(&["users.toml:2:17", "bob.pem", word]);
+    }
+    for (text, place, word) in [
+        ("[users.bob]\ngroups = []\n", "users.toml:1:8", "neither password nor certificates"),
+        ("[users.bob]\ncertificates = [\"../bob.pem\"]\n", "users.toml:2:17", "../bob.pem"),
+        ("[users.bob]\ncertificates = [\"none.pem\"]\n", "users.toml:2:17", "none.pem"),
+        (
+            "[users.ann]\ncertificates = [\"bob.pem\"]\n[users.bob]\ncertificates = [\"bob.pem\"]\n",
+            "users.toml:4:17",
+            "registered for ann",
+        ),
+    ] {
+        with(text, &good).refused(&[place, word]);
+    }
+}
+
+#[test]
+fn a_reference_that_could_mean_two_certificates_means_none() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = |serial: u64| {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.serial_number = Some(serial.into());
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.self_signed(&key).unwrap().pem()
+    };
+    let users = "[users.ann]\ncertificates = [\"1.pem\"]\n[users.bob]\ncertificates = [\"2.pem\"]\n";
+    let tree = Tree::new().with("users.toml", users).with("1.pem", &certificate(1)).with("2.pem", &certificate(2));
+    let users = tree.good().users;
+    let der = x509_parser::pem::parse_x509_pem(certificate(1).as_bytes()).unwrap().1.contents;
+    let identifier = Certificate::from_der(der).unwrap().key_identifier.unwrap();
+    let named = KeyReference::KeyIdentifier(crate::wire::Octets::new(identifier).unwrap());
+    assert!(users.signer(&named).is_none());
 }

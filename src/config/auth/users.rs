@@ -1,5 +1,6 @@
-//! `auth.d/users.toml`: accounts, their password hashes, groups and attributes. Only argon2id in PHC form is
-//! taken. Names and attributes are compared octet for octet; nothing is folded.
+//! `auth.d/users.toml`: accounts, what they prove themselves with, groups and attributes. Of password hashes only
+//! argon2id in PHC form is taken. Names, attributes and certificates are compared octet for octet; nothing is
+//! folded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,10 +10,12 @@ use cedar_policy::{Entities, EntityUid};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::certificate::Certificate;
 use super::policy::{self, Vocabulary};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
+use crate::wire::evidence::KeyReference;
 
 /// Attribute names that mean something else.
 const RESERVED: [&str; 2] = ["username", "groups"];
@@ -21,6 +24,8 @@ const RESERVED: [&str; 2] = ["username", "groups"];
 #[derive(Debug)]
 pub struct Users {
     accounts: HashMap<String, Account>,
+    /// Registered certificates, each with its account's name.
+    certificates: Vec<(Certificate, String)>,
     /// What claims and policies may speak of.
     pub vocabulary: Vocabulary,
     /// What an unknown user's password is compared with: no password fits it, and it costs what most hashes
@@ -35,8 +40,8 @@ pub struct Users {
 pub struct Account {
     /// Its name.
     pub name: Text<256>,
-    /// Its password.
-    pub hash: Hash,
+    /// Its password, when it has one.
+    pub hash: Option<Hash>,
     /// May it do nothing?
     pub disabled: bool,
     /// Values by attribute. `username` and `groups` are among them.
@@ -52,6 +57,19 @@ impl Users {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Account> {
         self.accounts.get(name)
+    }
+
+    /// The account that the certificate a message refers to is registered for, and the certificate. A reference
+    /// that could mean two certificates means none.
+    #[must_use]
+    pub fn signer(&self, reference: &KeyReference) -> Option<(&Account, &Certificate)> {
+        let mut meant = self.certificates.iter().filter(|(certificate, _)| match reference {
+            KeyReference::Certificate(der) => certificate.der == **der,
+            KeyReference::Thumbprint(thumbprint) => certificate.thumbprint == *thumbprint,
+            KeyReference::KeyIdentifier(identifier) => certificate.key_identifier.as_deref() == Some(&**identifier),
+        });
+        let (Some((certificate, name)), None) = (meant.next(), meant.next()) else { return None };
+        Some((self.accounts.get(name)?, certificate))
     }
 
     /// How many accounts there are.
@@ -151,7 +169,10 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UserFile {
-    password: Spanned<String>,
+    password: Option<Spanned<String>>,
+    /// PEM files in `auth.d`, a certificate each.
+    #[serde(default)]
+    certificates: Vec<Spanned<String>>,
     #[serde(default)]
     disabled: bool,
     #[serde(default)]
@@ -174,20 +195,42 @@ pub(super) fn list(directory: &Directory) -> Result<Listed, ConfigError> {
 
 impl Listed {
     /// Checks every account.
-    pub(super) fn users(&self) -> Result<Users, ConfigError> {
+    pub(super) fn users(&self, directory: &Directory) -> Result<Users, ConfigError> {
         let mut costs: HashMap<_, usize> = HashMap::new();
         let mut accounts = HashMap::new();
+        let mut certificates: Vec<(Certificate, String)> = Vec::new();
         for (name, user) in &self.file.value.users {
             let account = account(&self.file, name, user, &self.vocabulary)?;
-            *costs.entry(account.hash.cost()).or_default() += 1;
+            if let Some(hash) = &account.hash {
+                *costs.entry(hash.cost()).or_default() += 1;
+            }
             accounts.insert(name.get_ref().clone(), account);
+            for path in &user.certificates {
+                let certificate = self.certificate(directory, name.get_ref(), path)?;
+                if let Some((_, owner)) = certificates.iter().find(|(other, _)| other.der == certificate.der) {
+                    let why = format!("certificate {}: registered for {owner} already", path.get_ref());
+                    return Err(self.file.error(path.span(), why));
+                }
+                certificates.push((certificate, name.get_ref().clone()));
+            }
         }
         let house =
             (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST, Params::DEFAULT_OUTPUT_LEN);
         // Ties go to the dearer cost, so that the choice does not depend on the order of a map.
         let (cost, most) = costs.into_iter().max_by_key(|(cost, count)| (*count, *cost)).unwrap_or((house, 0));
-        let odd_costs = accounts.len() - most;
-        Ok(Users { accounts, vocabulary: self.vocabulary.clone(), dummy: Hash::dummy(cost), odd_costs })
+        let odd_costs = accounts.values().filter(|account: &&Account| account.hash.is_some()).count() - most;
+        Ok(Users { accounts, certificates, vocabulary: self.vocabulary.clone(), dummy: Hash::dummy(cost), odd_costs })
+    }
+
+    fn certificate(
+        &self,
+        directory: &Directory,
+        owner: &str,
+        path: &Spanned<String>,
+    ) -> Result<Certificate, ConfigError> {
+        let read = directory.text(path.get_ref()).map_err(|error| error.to_string());
+        read.and_then(|text| Certificate::from_pem(&text))
+            .map_err(|why| self.file.error(path.span(), format!("certificate {} of {owner}: {why}", path.get_ref())))
     }
 }
 
@@ -220,8 +263,15 @@ fn account(
     if text.is_empty() {
         return Err(file.error(name.span(), "a user's name is not empty"));
     }
-    let hash = Hash::parse(user.password.get_ref())
-        .map_err(|why| file.error(user.password.span(), format!("password of {shown}: {why}")))?;
+    if user.password.is_none() && user.certificates.is_empty() {
+        let why = format!("{shown} has neither password nor certificates: nothing would prove who he is");
+        return Err(file.error(name.span(), why));
+    }
+    let hash = user.password.as_ref().map(|password| {
+        Hash::parse(password.get_ref())
+            .map_err(|why| file.error(password.span(), format!("password of {shown}: {why}")))
+    });
+    let hash = hash.transpose()?;
     let mut attributes = BTreeMap::new();
     for (attribute, values) in &user.attributes {
         if values.get_ref().len() > 256 {

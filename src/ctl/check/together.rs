@@ -28,9 +28,20 @@ fn at(file: &Path, keys: &[&str], why: impl Display) -> ConfigError {
 fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let file = root.join("worker.d/worker.toml");
     for (index, endpoint) in whole.worker.endpoints.iter().enumerate() {
-        if !whole.auth.endpoints.contains(&endpoint.path) {
-            let why = format!("endpoint {}: endpoints of auth.d/auth.toml does not name it", endpoint.path);
-            wrong.push(at(&file, &["endpoint", &index.to_string(), "path"], why));
+        let mut refuse = |key: &str, why: &str| {
+            let keys = ["endpoint", &index.to_string(), key];
+            wrong.push(at(&file, &keys, format!("endpoint {}: {why}", endpoint.path)));
+        };
+        match whole.auth.endpoints.get(&endpoint.path) {
+            None => refuse("path", "no [[endpoint]] of auth.d/auth.toml has this path"),
+            Some(auths) => {
+                if endpoint.credential.takes_username() && !auths.password {
+                    refuse("credential", "takes a user name, and credentials in auth.d/auth.toml has no \"password\"");
+                }
+                if endpoint.credential.takes_signature() && !auths.signature {
+                    refuse("credential", "takes a signature, and credentials in auth.d/auth.toml has no \"signature\"");
+                }
+            }
         }
     }
 }

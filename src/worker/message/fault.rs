@@ -26,6 +26,10 @@ pub enum Fault {
     ActionNotSupported,
     /// `wsse:UnsupportedSecurityToken`.
     UnsupportedSecurityToken,
+    /// `wsse:UnsupportedAlgorithm`.
+    UnsupportedAlgorithm,
+    /// `wsse:SecurityTokenUnavailable`.
+    SecurityTokenUnavailable,
     /// `wsse:InvalidSecurity`.
     InvalidSecurity,
     /// `wsse:FailedAuthentication`.
@@ -106,6 +110,12 @@ impl Fault {
             Self::ActionNotSupported => plain(Addressing, "ActionNotSupported", "The action is not supported"),
             Self::UnsupportedSecurityToken => {
                 plain(Security, "UnsupportedSecurityToken", "An unsupported token was provided")
+            }
+            Self::UnsupportedAlgorithm => {
+                plain(Security, "UnsupportedAlgorithm", "An unsupported signature or encryption algorithm was used")
+            }
+            Self::SecurityTokenUnavailable => {
+                plain(Security, "SecurityTokenUnavailable", "Referenced security token could not be retrieved")
             }
             Self::InvalidSecurity => {
                 plain(Security, "InvalidSecurity", "An error was discovered processing the security header")

@@ -7,14 +7,13 @@
 mod addressing;
 mod envelope;
 mod fault;
-mod identifiers;
-mod instant;
 mod media;
 mod rejection;
 mod reply;
-mod rst;
+mod request;
 mod security;
 mod shape;
+mod signed;
 #[cfg(test)]
 mod tests;
 
@@ -102,6 +101,6 @@ fn parts(
     let action = addressing::read(&envelope, endpoint, shape)?;
     let action = addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
     let (evidence, timestamp) = security::read(&tree, &envelope, endpoint, shape)?;
-    let wish = rst::read(envelope.body, action.as_deref(), endpoint, shape)?;
+    let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
     Ok((evidence, timestamp, wish))
 }

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::shape::Shape;
 use super::{Leniency, Reply};
+use crate::trust::{Kind, Wrong};
 use crate::wire::{Correlation, Millis};
 use crate::xml::Malformed;
 
@@ -37,6 +38,19 @@ impl Problem {
 
     pub(super) fn media(reason: &'static str) -> Self {
         Self { fault: Fault::Malformed, reason, status: Some(415) }
+    }
+}
+
+impl From<Wrong> for Problem {
+    fn from(wrong: Wrong) -> Self {
+        let fault = match wrong.kind {
+            Kind::Invalid => Fault::InvalidRequest,
+            Kind::Unsupported => Fault::BadRequest,
+            Kind::Scope => Fault::InvalidScope,
+            Kind::TimeRange => Fault::InvalidTimeRange,
+            Kind::Security => Fault::InvalidSecurity,
+        };
+        Self::new(fault, wrong.reason)
     }
 }
 

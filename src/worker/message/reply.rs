@@ -4,10 +4,10 @@
 
 use super::Reply;
 use super::fault::{Family, Fault};
-use super::identifiers::{self, Trust};
-use super::instant;
 use super::shape::{Addressing, Shape, Soap};
 use crate::config::worker::Profile;
+use crate::trust::identifiers::{self, Trust};
+use crate::trust::instant;
 use crate::wire::order::Release;
 use crate::wire::{Correlation, Millis};
 use crate::xml::{Writer, names};

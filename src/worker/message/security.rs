@@ -1,22 +1,29 @@
-//! The `wsse:Security` header: one timestamp and one user name with a password, and nothing else yet. The
-//! values are handed on as they came; whether the time is right and the password true is auth's to say.
+//! The `wsse:Security` header: one timestamp and one credential, a user name with a password or a signature. The
+//! values are handed on as they came; whether the time is right and the credential true is auth's to say.
 
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::shape::Shape;
-use super::{Leniency, instant};
+use super::{Leniency, signed};
 use crate::config::worker::Endpoint;
+use crate::trust::timestamp;
 use crate::wire::evidence::{Evidence, Timestamp};
-use crate::wire::{Millis, Secret, Text};
-use crate::xml::chars::trim;
+use crate::wire::{Secret, Text};
 use crate::xml::{Element, Ids, Tree, names};
 
 const PASSWORD_TEXT: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText";
 
+/// Binary tokens in one header, at most (A-00d).
+const MOST_TOKENS: usize = 8;
+
 fn invalid(reason: &'static str) -> Problem {
     Problem::new(Fault::InvalidSecurity, reason)
+}
+
+fn unsupported(reason: &'static str) -> Problem {
+    Problem::new(Fault::UnsupportedSecurityToken, reason)
 }
 
 pub(super) fn read(
@@ -32,64 +39,41 @@ pub(super) fn read(
     if !security.holds_only_elements() {
         return Err(invalid("security: text in the header"));
     }
-    Ids::of(tree).map_err(|_| invalid("security: duplicate id"))?;
+    let ids = Ids::of(tree).map_err(|_| invalid("security: duplicate id"))?;
 
-    let mut timestamp = None;
-    let mut username = None;
+    let mut at = None;
+    let (mut username, mut signature, mut tokens) = (None, None, Vec::new());
     for child in security.children() {
         match (child.uri(), child.local()) {
-            (names::WSU, "Timestamp") if timestamp.is_none() => {
-                timestamp = Some(read_timestamp(child, endpoint, shape)?);
+            (names::WSU, "Timestamp") if at.is_none() => {
+                at = Some(timestamp::read(child, &mut |oddity| shape.passes(endpoint, oddity))?);
             }
             (names::WSSE, "UsernameToken") if username.is_none() => username = Some(child),
-            (names::WSU, "Timestamp") | (names::WSSE, "UsernameToken") => return Err(invalid("security: token twice")),
+            (names::DS, "Signature") if signature.is_none() => signature = Some(child),
+            (names::WSSE, "BinarySecurityToken") if tokens.len() < MOST_TOKENS => tokens.push(child),
+            (names::WSU, "Timestamp") | (names::WSSE, "UsernameToken" | "BinarySecurityToken") => {
+                return Err(invalid("security: token twice"));
+            }
             (names::WSSE | names::WSSE11 | names::DS | names::XENC | names::SAML11 | names::SAML20, _) => {
-                return Err(Problem::new(Fault::UnsupportedSecurityToken, "security: unsupported token"));
+                return Err(unsupported("security: unsupported token"));
             }
             _ => return Err(invalid("security: unknown element")),
         }
     }
-    shape.timestamp = timestamp.is_some();
-    if timestamp.is_none() {
+    shape.timestamp = at.is_some();
+    if at.is_none() {
         shape.tolerate(endpoint, Leniency::TimestampAbsent, invalid("security: no timestamp"))?;
     }
-    let username = username.ok_or(invalid("security: no user name"))?;
-    Ok((read_username(username)?, timestamp))
-}
-
-/// `wsu:Timestamp` (R-W010): `Created`, then perhaps a later `Expires`.
-fn read_timestamp(element: Element<'_>, endpoint: &Endpoint, shape: &mut Shape) -> Result<Timestamp, Problem> {
-    let wrong = invalid("security: bad timestamp");
-    for attribute in element.attributes() {
-        match (attribute.uri, attribute.local) {
-            (names::WSU, "Id") => {}
-            ("", "Id") => shape.tolerate(endpoint, Leniency::TimestampIdUnqualified, wrong)?,
-            _ => return Err(wrong),
+    let evidence = match (username, signature) {
+        (Some(username), None) if tokens.is_empty() && endpoint.credential.takes_username() => read_username(username)?,
+        (None, Some(signature)) if endpoint.credential.takes_signature() => {
+            let place = signed::Place { envelope, security: *security, tokens: &tokens, ids: &ids };
+            Evidence::Signature(signed::read(signature, &place)?)
         }
-    }
-    let children: Vec<_> = element.children().collect();
-    let (created, expires) = match children[..] {
-        [created] => (created, None),
-        [created, expires] if expires.is(names::WSU, "Expires") => (created, Some(expires)),
-        _ => return Err(wrong),
+        (None, None) if tokens.is_empty() => return Err(invalid("security: no credential")),
+        _ => return Err(unsupported("security: credential not offered here")),
     };
-    if !created.is(names::WSU, "Created") || !element.holds_only_elements() {
-        return Err(wrong);
-    }
-    let created = moment(created).ok_or(wrong)?;
-    let expires = expires.map(|expires| moment(expires).ok_or(wrong)).transpose()?;
-    if expires.is_some_and(|expires| expires <= created) {
-        return Err(wrong);
-    }
-    Ok(Timestamp { created, expires })
-}
-
-/// An instant without attributes; white space around it is collapsed as `xsd:dateTime` says.
-fn moment(element: Element<'_>) -> Option<Millis> {
-    if element.attributes().next().is_some() {
-        return None;
-    }
-    instant::parse(trim(element.text()?))
+    Ok((evidence, at))
 }
 
 /// `wsse:UsernameToken` with a text password (R-W020). A digest would need a secret that we do not keep.

@@ -1,10 +1,10 @@
 //! What has to be remembered of a request to answer it: versions, what to echo, and whose byte rules to keep.
 
 use super::fault::Fault;
-use super::identifiers::{Asked, Trust};
 use super::rejection::Problem;
 use super::{Leniency, Reply, reply};
 use crate::config::worker::{Endpoint, Profile, Trust as Versions};
+use crate::trust::identifiers::{Asked, Trust};
 use crate::wire::evidence::KeyType;
 use crate::wire::order::Release;
 use crate::wire::{Correlation, Millis};
@@ -90,7 +90,7 @@ impl Shape {
             context: None,
             asked: None,
             applies_to: None,
-            key_type: endpoint.default_key_type,
+            key_type: KeyType::Bearer,
             timestamp: false,
             leniencies: Vec::new(),
         }

@@ -258,7 +258,14 @@ mod tests {
             ),
             ("issuer.d/relying-parties/generic.toml", ", \"saml11\"", "", "generic.toml:2:15", "token_types"),
             ("issuer.d/relying-parties/generic.toml", "claims/name\"", "claims/nom\"", "generic.toml:18:7", "claim"),
-            ("auth.d/auth.toml", "# The", "endpoints = [\"/sts\"]\n# The", "worker.toml:9:8", "auth.d/auth.toml"),
+            (
+                "auth.d/auth.toml",
+                "# The",
+                "[[endpoint]]\npath = \"/sts\"\n# The",
+                "worker.toml:9:8",
+                "auth.d/auth.toml",
+            ),
+            ("worker.d/worker.toml", "\"username\"", "\"signature\"", "worker.toml:12:14", "has no \"signature\""),
             ("worker.d/worker.toml", "\"tls.pem\"", "\"../issuer.d/message-1.pem\"", "worker.toml:5:15", "handshake"),
             ("worker.d/worker.toml", "[tls]", "colour = 1\n[tls]", "worker.toml:4:1", "colour"),
         ] {

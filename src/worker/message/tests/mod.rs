@@ -5,26 +5,19 @@ mod envelopes;
 mod mutations;
 mod replies;
 mod requests;
+mod signed;
 
 use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::config::worker::{Credential, Profile, Trust};
-use crate::wire::evidence::KeyType;
 use crate::xml::names;
 
 pub(super) const SOAP12: &str = "application/soap+xml; charset=utf-8";
 pub(super) const SOAP11: &str = "text/xml; charset=utf-8";
 
 pub(super) fn endpoint(profile: Profile, trust: Trust) -> Endpoint {
-    Endpoint {
-        path: "/sts".to_owned(),
-        profile,
-        trust,
-        credential: Credential::Username,
-        default_key_type: KeyType::Bearer,
-        leniencies: None,
-    }
+    Endpoint { path: "/sts".to_owned(), profile, trust, credential: Credential::Username, leniencies: None }
 }
 
 pub(super) fn adfs() -> Endpoint {

@@ -83,7 +83,7 @@ fn what_a_generator_means_is_what_is_read() {
         };
         let message = if soap11 { message.in_soap11() } else { message };
         let (shape, evidence, timestamp, wish) = message.accepted(&generic()).into_parts();
-        let Evidence::Password { username, password: secret } = evidence;
+        let Evidence::Password { username, password: secret } = evidence else { panic!("a password") };
         assert_eq!((username.as_str(), secret.expose()), (name.as_str(), password.as_bytes()), "round {round}");
         let milliseconds: i64 = format!("{:0<3}", fraction.trim_start_matches('.'))[..3].parse().unwrap();
         let second = i64::try_from(second).unwrap();

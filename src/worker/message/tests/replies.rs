@@ -319,6 +319,8 @@ fn every_fault_is_well_formed_in_every_version_and_profile() {
         Fault::AddressingRequired,
         Fault::ActionNotSupported,
         Fault::UnsupportedSecurityToken,
+        Fault::UnsupportedAlgorithm,
+        Fault::SecurityTokenUnavailable,
         Fault::InvalidSecurity,
         Fault::FailedAuthentication,
         Fault::MessageExpired,

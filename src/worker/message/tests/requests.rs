@@ -1,7 +1,7 @@
 //! The grammar of a request for a token.
 
 use super::*;
-use crate::wire::evidence::Operation;
+use crate::wire::evidence::{KeyType, Operation};
 use crate::wire::order::TokenType;
 
 fn named(local: &str, text: &str) -> String {
@@ -116,9 +116,10 @@ fn every_alias_of_a_token_type_is_known() {
 }
 
 #[test]
-fn without_a_token_type_an_ad_fs_client_means_saml_1_1() {
-    assert_eq!(Message::default().accepted(&adfs()).wish.token_type, Some(TokenType::Saml11));
-    assert_eq!(Message::default().accepted(&generic()).wish.token_type, None);
+fn what_a_client_does_not_say_is_not_said_for_it() {
+    assert_eq!(Message::default().accepted(&adfs()).wish.token_type, None);
+    let absent = Message { key_type: String::new(), ..Message::default() };
+    assert_eq!(absent.accepted(&generic()).wish.key_type, None);
 }
 
 #[test]
@@ -138,11 +139,6 @@ fn a_key_type_is_of_the_version_of_the_request_r_t024() {
         ("urn:key".to_owned(), Fault::InvalidRequest),
     ] {
         assert_eq!(with(&uri).refused(&lenient()), fault, "{uri}");
-    }
-    let absent = Message { key_type: String::new(), ..Message::default() };
-    for key_type in [KeyType::Bearer, KeyType::Symmetric] {
-        let endpoint = Endpoint { default_key_type: key_type, ..generic() };
-        assert_eq!(absent.accepted(&endpoint).wish.key_type, Some(key_type));
     }
 }
 

@@ -7,46 +7,59 @@ use crate::xml::names;
 
 /// Versions of WS-Trust, 1.4 being 1.3 with additions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trust {
+pub enum Trust {
+    /// Namespace 200512.
     V13,
+    /// February 2005.
     V2005,
 }
 
 impl Trust {
-    pub(super) fn namespace(self) -> &'static str {
+    /// The namespace of its elements.
+    #[must_use]
+    pub fn namespace(self) -> &'static str {
         match self {
             Self::V13 => names::WST13,
             Self::V2005 => names::WST05,
         }
     }
 
-    pub(super) fn from_namespace(uri: &str) -> Option<Self> {
+    /// The version of an element.
+    #[must_use]
+    pub fn from_namespace(uri: &str) -> Option<Self> {
         [Self::V13, Self::V2005].into_iter().find(|version| version.namespace() == uri)
     }
 
     /// What follows `namespace/` in `uri`.
-    pub(super) fn path_in(self, uri: &str) -> Option<&str> {
+    #[must_use]
+    pub fn path_in(self, uri: &str) -> Option<&str> {
         uri.strip_prefix(self.namespace())?.strip_prefix('/')
     }
 
-    pub(super) fn request_type(self) -> String {
+    /// `wst:RequestType` of a request for a token.
+    #[must_use]
+    pub fn request_type(self) -> String {
         format!("{}/Issue", self.namespace())
     }
 
     /// `wsa:Action` of a request for a token.
-    pub(super) fn action(self) -> String {
+    #[must_use]
+    pub fn action(self) -> String {
         format!("{}/RST/Issue", self.namespace())
     }
 
     /// `wsa:Action` of the answer.
-    pub(super) fn final_action(self) -> &'static str {
+    #[must_use]
+    pub fn final_action(self) -> &'static str {
         match self {
             Self::V13 => "http://docs.oasis-open.org/ws-sx/ws-trust/200512/RSTRC/IssueFinal",
             Self::V2005 => "http://schemas.xmlsoap.org/ws/2005/02/trust/RSTR/Issue",
         }
     }
 
-    pub(super) fn key_type_uri(self, key_type: KeyType) -> &'static str {
+    /// `wst:KeyType` as this version spells it.
+    #[must_use]
+    pub fn key_type_uri(self, key_type: KeyType) -> &'static str {
         match (self, key_type) {
             (Self::V13, KeyType::Bearer) => "http://docs.oasis-open.org/ws-sx/ws-trust/200512/Bearer",
             (Self::V13, KeyType::Symmetric) => "http://docs.oasis-open.org/ws-sx/ws-trust/200512/SymmetricKey",
@@ -57,7 +70,9 @@ impl Trust {
         }
     }
 
-    pub(super) fn key_type(self, uri: &str) -> Option<KeyType> {
+    /// The key type of this URI, in this version.
+    #[must_use]
+    pub fn key_type(self, uri: &str) -> Option<KeyType> {
         // The schema of 1.3 misspells its own bearer key type.
         if self == Self::V13 && uri == "http://docs.oasis-open.org/wssx/wstrust/200512/Bearer" {
             return Some(KeyType::Bearer);
@@ -67,7 +82,9 @@ impl Trust {
             .find(|key_type| self.key_type_uri(*key_type) == uri)
     }
 
-    pub(super) fn other(self) -> Self {
+    /// The other version.
+    #[must_use]
+    pub fn other(self) -> Self {
         match self {
             Self::V13 => Self::V2005,
             Self::V2005 => Self::V13,
@@ -77,9 +94,11 @@ impl Trust {
 
 /// A token type as a client named it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Asked {
-    pub(super) token_type: TokenType,
-    pub(super) spelling: &'static str,
+pub struct Asked {
+    /// The type.
+    pub token_type: TokenType,
+    /// How the client spells it.
+    pub spelling: &'static str,
 }
 
 /// The forms AD FS advertises and returns.
@@ -98,14 +117,17 @@ const SPELLINGS: [(&str, TokenType); 6] = [
 ];
 
 impl Asked {
-    pub(super) fn from_uri(uri: &str) -> Option<Self> {
+    /// Reads a `wst:TokenType`.
+    #[must_use]
+    pub fn from_uri(uri: &str) -> Option<Self> {
         let (spelling, token_type) = SPELLINGS.into_iter().find(|(spelling, _)| *spelling == uri)?;
         Some(Self { token_type, spelling })
     }
 }
 
 /// The token profile's own name for a token type: `wsse11:TokenType`, and `wst:TokenType` by default.
-pub(super) fn token_type_uri(token_type: TokenType) -> &'static str {
+#[must_use]
+pub fn token_type_uri(token_type: TokenType) -> &'static str {
     match token_type {
         TokenType::Saml11 => SAML11,
         TokenType::Saml20 => SAML20,
@@ -113,7 +135,8 @@ pub(super) fn token_type_uri(token_type: TokenType) -> &'static str {
 }
 
 /// What AD FS clients compare with.
-pub(super) fn adfs_token_type_uri(token_type: TokenType) -> &'static str {
+#[must_use]
+pub fn adfs_token_type_uri(token_type: TokenType) -> &'static str {
     match token_type {
         TokenType::Saml11 => SAML11_ADFS,
         TokenType::Saml20 => SAML20_ADFS,
@@ -121,7 +144,8 @@ pub(super) fn adfs_token_type_uri(token_type: TokenType) -> &'static str {
 }
 
 /// `wsse:KeyIdentifier/@ValueType` of a reference to a token (namespaces.md 1.8; the 1.0 is no mistake).
-pub(super) fn key_identifier_type(token_type: TokenType) -> &'static str {
+#[must_use]
+pub fn key_identifier_type(token_type: TokenType) -> &'static str {
     match token_type {
         TokenType::Saml11 => "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.0#SAMLAssertionID",
         TokenType::Saml20 => "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID",

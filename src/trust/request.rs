@@ -2,14 +2,9 @@
 //! R-T025, R-T035 to R-T037). Elements may come in any order, each once. What would change the meaning of a
 //! token and is not done here is refused, never passed over; what is only a hint for its form is passed over.
 
-use super::fault::Fault;
 use super::identifiers::{Asked, Trust};
-use super::rejection::Problem;
-use super::shape::Shape;
-use super::{Leniency, instant};
-use crate::config::worker::{Endpoint, Profile, Trust as Versions};
+use super::{Kind, Oddity, Pass, Wrong, instant, tolerate};
 use crate::wire::evidence::{ClaimWish, KeyType, Lifetime, Operation, Wish};
-use crate::wire::order::TokenType;
 use crate::wire::{List, Text};
 use crate::xml::chars::trim;
 use crate::xml::{Element, names};
@@ -19,42 +14,50 @@ const LONGEST_CONTEXT: usize = 1024;
 /// The largest symmetric key anybody may ask for, bits.
 const LARGEST_KEY: u32 = 512;
 
-fn invalid(reason: &'static str) -> Problem {
-    Problem::new(Fault::InvalidRequest, reason)
+const fn invalid(reason: &'static str) -> Wrong {
+    Wrong::new(Kind::Invalid, reason)
 }
 
-fn bad(reason: &'static str) -> Problem {
-    Problem::new(Fault::BadRequest, reason)
+const fn bad(reason: &'static str) -> Wrong {
+    Wrong::new(Kind::Unsupported, reason)
 }
 
-/// Reads the request; `action` is what the headers called it, if they did.
-pub(super) fn read(
-    element: Element<'_>,
-    action: Option<&str>,
-    endpoint: &Endpoint,
-    shape: &mut Shape,
-) -> Result<Wish, Problem> {
-    let trust = Trust::from_namespace(element.uri()).ok_or(bad("trust: unknown version"))?;
-    let offered = match endpoint.trust {
-        Versions::V13 => trust == Trust::V13,
-        Versions::V2005 => trust == Trust::V2005,
-        Versions::Any => true,
-    };
-    if !offered {
-        return Err(bad("trust: version not offered here"));
+/// A request.
+#[derive(Debug)]
+pub struct Said<'t> {
+    /// `Context`, to be echoed.
+    pub context: Option<&'t str>,
+    /// The token type with the client's own spelling.
+    pub asked: Option<Asked>,
+    /// What it asks for: what the client said and no default.
+    pub wish: Wish,
+}
+
+/// Is this a request for one token, and in which version?
+///
+/// # Errors
+/// [`Wrong`] where it is not.
+pub fn version(element: Element<'_>) -> Result<Trust, Wrong> {
+    Trust::from_namespace(element.uri()).ok_or(bad("trust: unknown version"))
+}
+
+/// Reads the request, which must be in this version.
+///
+/// # Errors
+/// [`Wrong`] for what is not in the grammar, and for what would ask for more than is done here.
+pub fn read<'t>(element: Element<'t>, trust: Trust, pass: Pass<'_>) -> Result<Said<'t>, Wrong> {
+    if element.uri() != trust.namespace() {
+        return Err(bad("trust: unknown version"));
     }
-    shape.trust = trust;
     match element.local() {
         "RequestSecurityToken" => {}
         "RequestSecurityTokenCollection" => return Err(bad("trust: batch not offered")),
         _ => return Err(invalid("trust: not a request")),
     }
-    check_action(action, trust)?;
-    attributes(element, endpoint, shape)?;
-
-    let fields = Fields::read(element, trust, endpoint, shape, false)?;
+    let context = attributes(element, pass)?;
+    let fields = Fields::read(element, trust, pass, false)?;
     let secondary = match fields.get("SecondaryParameters") {
-        Some(nested) => Fields::read(nested, trust, endpoint, shape, true)?,
+        Some(nested) => Fields::read(nested, trust, pass, true)?,
         None => Fields::default(),
     };
     // What stands in the request itself wins over what was copied into it from a policy (R-T035).
@@ -64,50 +67,34 @@ pub(super) fn read(
     if request_type != trust.request_type() {
         return Err(bad("trust: request type not offered"));
     }
-    let token_type = token_type(field("TokenType"), endpoint, shape)?;
+    let asked = field("TokenType").map(token_type).transpose()?;
     let asked_key = field("KeyType").map(|found| key_type(found, trust)).transpose()?;
-    shape.key_type = asked_key.unwrap_or(endpoint.default_key_type);
-    let key_size = field("KeySize").map(|found| key_size(found, shape.key_type)).transpose()?.flatten();
-    let applies_to = fields.get("AppliesTo").map(applies_to).transpose()?;
-    shape.applies_to = applies_to.as_deref().map(str::to_owned);
-    Ok(Wish {
+    let key_size = field("KeySize").map(|found| key_size(found, asked_key)).transpose()?.flatten();
+    let wish = Wish {
         operation: Operation::Issue,
-        applies_to,
-        token_type,
-        key_type: Some(shape.key_type),
+        applies_to: fields.get("AppliesTo").map(applies_to).transpose()?,
+        token_type: asked.map(|asked| asked.token_type),
+        key_type: asked_key,
         key_size,
         claims: field("Claims").map(claims).transpose()?.unwrap_or_default(),
         lifetime: fields.get("Lifetime").map(lifetime).transpose()?,
-    })
+    };
+    Ok(Said { context, asked, wish })
 }
 
-/// The action must be that of this very request (R-T002).
-fn check_action(action: Option<&str>, trust: Trust) -> Result<(), Problem> {
-    let Some(action) = action else { return Ok(()) };
-    if action == trust.action() {
-        Ok(())
-    } else if trust.path_in(action).is_some() {
-        Err(invalid("trust: action of another request"))
-    } else if trust.other().path_in(action).is_some() {
-        Err(bad("trust: action of another version"))
-    } else {
-        Err(Problem::new(Fault::ActionNotSupported, "trust: unknown action"))
-    }
-}
-
-fn attributes(element: Element<'_>, endpoint: &Endpoint, shape: &mut Shape) -> Result<(), Problem> {
+/// Gives `Context`.
+fn attributes<'t>(element: Element<'t>, pass: Pass<'_>) -> Result<Option<&'t str>, Wrong> {
+    let mut context = None;
     for attribute in element.attributes() {
         match (attribute.uri, attribute.local) {
-            ("", "Context") if attribute.value.len() <= LONGEST_CONTEXT => {
-                shape.context = Some(attribute.value.to_owned());
-            }
+            ("", "Context") if attribute.value.len() <= LONGEST_CONTEXT => context = Some(attribute.value),
             ("", "Context") => return Err(invalid("trust: context too long")),
-            ("", _) => shape.tolerate(endpoint, Leniency::UnknownRequestElement, bad("trust: unknown attribute"))?,
+            ("", _) => tolerate(pass, Oddity::UnknownElement, bad("trust: unknown attribute"))?,
             // The schema leaves room for attributes of other namespaces, `wsu:Id` among them.
             _ => {}
         }
     }
-    Ok(())
+    Ok(context)
 }
 
 /// The parameters of a request by local name; no two of them share one.
@@ -122,20 +109,14 @@ enum Treatment {
     /// bearer token has no use for (R-T051).
     Hint,
     /// It would change what the token means, or needs a proof that we cannot check.
-    Refuse(Problem),
+    Refuse(Wrong),
     /// `Delegatable` and its like: true asks for more than we give.
     Switch,
     Unknown,
 }
 
 impl<'t> Fields<'t> {
-    fn read(
-        parent: Element<'t>,
-        trust: Trust,
-        endpoint: &Endpoint,
-        shape: &mut Shape,
-        secondary: bool,
-    ) -> Result<Self, Problem> {
+    fn read(parent: Element<'t>, trust: Trust, pass: Pass<'_>, secondary: bool) -> Result<Self, Wrong> {
         if !parent.holds_only_elements() {
             return Err(invalid("trust: text among elements"));
         }
@@ -143,18 +124,16 @@ impl<'t> Fields<'t> {
         for child in parent.children() {
             match treatment(child, trust, secondary) {
                 Treatment::Read | Treatment::Hint => {}
-                Treatment::Refuse(problem) => return Err(problem),
+                Treatment::Refuse(wrong) => return Err(wrong),
                 Treatment::Switch => match child.text().map(trim) {
                     Some("false" | "0") => {}
                     Some("true" | "1") => {
-                        let unsupported = bad("trust: delegatable token not offered");
-                        shape.tolerate(endpoint, Leniency::DelegatableIgnored, unsupported)?;
+                        tolerate(pass, Oddity::Delegatable, bad("trust: delegatable token not offered"))?;
                     }
                     _ => return Err(invalid("trust: not a boolean")),
                 },
                 Treatment::Unknown => {
-                    let unknown = bad("trust: unknown element");
-                    shape.tolerate(endpoint, Leniency::UnknownRequestElement, unknown)?;
+                    tolerate(pass, Oddity::UnknownElement, bad("trust: unknown element"))?;
                     continue;
                 }
             }
@@ -214,7 +193,7 @@ fn treatment(child: Element<'_>, trust: Trust, secondary: bool) -> Treatment {
 }
 
 /// An absolute URI as text, trimmed (R-T008).
-fn uri(element: Element<'_>) -> Result<&str, Problem> {
+fn uri(element: Element<'_>) -> Result<&str, Wrong> {
     let text = element.text().map(trim).ok_or(invalid("trust: bad uri"))?;
     let (scheme, rest) = text.split_once(':').ok_or(invalid("trust: relative uri"))?;
     let scheme_is_one = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -225,21 +204,11 @@ fn uri(element: Element<'_>) -> Result<&str, Problem> {
     Ok(text)
 }
 
-/// Without one, an AD FS client means SAML 1.1; elsewhere the relying party's default holds (R-T023).
-fn token_type(
-    element: Option<Element<'_>>,
-    endpoint: &Endpoint,
-    shape: &mut Shape,
-) -> Result<Option<TokenType>, Problem> {
-    let Some(element) = element else {
-        return Ok((endpoint.profile == Profile::Adfs).then_some(TokenType::Saml11));
-    };
-    let asked = Asked::from_uri(uri(element)?).ok_or(bad("trust: unknown token type"))?;
-    shape.asked = Some(asked);
-    Ok(Some(asked.token_type))
+fn token_type(element: Element<'_>) -> Result<Asked, Wrong> {
+    Asked::from_uri(uri(element)?).ok_or(bad("trust: unknown token type"))
 }
 
-fn key_type(element: Element<'_>, trust: Trust) -> Result<KeyType, Problem> {
+fn key_type(element: Element<'_>, trust: Trust) -> Result<KeyType, Wrong> {
     let uri = uri(element)?;
     if let Some(key_type) = trust.key_type(uri) {
         return Ok(key_type);
@@ -251,14 +220,14 @@ fn key_type(element: Element<'_>, trust: Trust) -> Result<KeyType, Problem> {
     })
 }
 
-/// R-T025. Zero with a bearer token means nothing, and is let pass as nothing.
-fn key_size(element: Element<'_>, key_type: KeyType) -> Result<Option<u32>, Problem> {
+/// R-T025. Zero with a bearer token means nothing, and is let pass as nothing; so does no key type here.
+fn key_size(element: Element<'_>, key_type: Option<KeyType>) -> Result<Option<u32>, Wrong> {
     let text = element.text().map(trim).filter(|text| text.bytes().all(|octet| octet.is_ascii_digit()));
     let bits: u32 = text.and_then(|text| text.parse().ok()).ok_or(invalid("trust: bad key size"))?;
     let allowed = match key_type {
-        KeyType::Bearer => bits == 0,
-        KeyType::Symmetric => bits > 0 && bits.is_multiple_of(8) && bits <= LARGEST_KEY,
-        KeyType::Public => true,
+        None | Some(KeyType::Bearer) => bits == 0,
+        Some(KeyType::Symmetric) => bits > 0 && bits.is_multiple_of(8) && bits <= LARGEST_KEY,
+        Some(KeyType::Public) => true,
     };
     if !allowed {
         return Err(invalid("trust: bad key size"));
@@ -267,7 +236,7 @@ fn key_size(element: Element<'_>, key_type: KeyType) -> Result<Option<u32>, Prob
 }
 
 /// The address of the one endpoint reference in `wsp:AppliesTo` (R-T020).
-fn applies_to(element: Element<'_>) -> Result<Text<1024>, Problem> {
+fn applies_to(element: Element<'_>) -> Result<Text<1024>, Wrong> {
     let wrong = invalid("trust: bad applies-to");
     let mut children = element.children();
     let (Some(reference), None) = (children.next(), children.next()) else { return Err(wrong) };
@@ -279,7 +248,7 @@ fn applies_to(element: Element<'_>) -> Result<Text<1024>, Problem> {
     let mut addresses = reference.children().filter(|child| child.is(namespace, "Address"));
     let (Some(address), None) = (addresses.next(), addresses.next()) else { return Err(wrong) };
     let address = address.text().map(trim).ok_or(wrong)?;
-    let unknown = Problem::new(Fault::InvalidScope, "trust: bad scope");
+    let unknown = Wrong::new(Kind::Scope, "trust: bad scope");
     if address.is_empty() {
         return Err(unknown);
     }
@@ -287,7 +256,7 @@ fn applies_to(element: Element<'_>) -> Result<Text<1024>, Problem> {
 }
 
 /// `wst:Claims`: names of claims. A value beside a name is not even looked at.
-fn claims(element: Element<'_>) -> Result<List<ClaimWish, 64>, Problem> {
+fn claims(element: Element<'_>) -> Result<List<ClaimWish, 64>, Wrong> {
     let wrong = invalid("trust: bad claims");
     match element.attribute("", "Dialect").map(trim) {
         None
@@ -313,7 +282,7 @@ fn claims(element: Element<'_>) -> Result<List<ClaimWish, 64>, Problem> {
 }
 
 /// `wst:Lifetime` (R-T026). Whether it lies in the future is auth's to say; an empty span never is one.
-fn lifetime(element: Element<'_>) -> Result<Lifetime, Problem> {
+fn lifetime(element: Element<'_>) -> Result<Lifetime, Wrong> {
     let wrong = invalid("trust: bad lifetime");
     let mut lifetime = Lifetime { created: None, expires: None };
     for child in element.children() {
@@ -330,7 +299,7 @@ fn lifetime(element: Element<'_>) -> Result<Lifetime, Problem> {
     if let (Some(created), Some(expires)) = (lifetime.created, lifetime.expires)
         && expires <= created
     {
-        return Err(Problem::new(Fault::InvalidTimeRange, "trust: empty lifetime"));
+        return Err(Wrong::new(Kind::TimeRange, "trust: empty lifetime"));
     }
     Ok(lifetime)
 }

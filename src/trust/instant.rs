@@ -6,7 +6,8 @@ use time::{Date, Month, OffsetDateTime, Time};
 use crate::wire::Millis;
 
 /// Reads an instant; what is below a millisecond is dropped.
-pub(super) fn parse(text: &str) -> Option<Millis> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Millis> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let [year, month, day] = fields(date, '-', [4, 2, 2])?;
@@ -41,7 +42,8 @@ fn fields(text: &str, separator: char, widths: [usize; 3]) -> Option<[u16; 3]> {
 
 /// `2006-01-02T15:04:05.000Z`. An instant outside the years 0001 to 9999, which no clock of ours gives,
 /// becomes the nearest that can be written.
-pub(super) fn format(instant: Millis) -> String {
+#[must_use]
+pub fn format(instant: Millis) -> String {
     const FIRST: i64 = -62_135_596_800_000;
     const LAST: i64 = 253_402_300_799_999;
     let milliseconds = instant.0.clamp(FIRST, LAST);

@@ -1,0 +1,154 @@
+//! Verifies a signed message. First the signature over the octets of `SignedInfo`, then the digests of the parts,
+//! and only then is any of it parsed: no parser here runs over octets that nobody registered has signed
+//! (A-00b). What is read is read from those octets, and nothing else of the message is.
+
+use aws_lc_rs::digest::{self, digest};
+use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+
+use super::reason::Reason;
+use crate::config::auth::certificate::{Certificate, VerifyingKey};
+use crate::config::auth::endpoint::Endpoint;
+use crate::trust::parts::{self, Part};
+use crate::trust::timestamp;
+use crate::wire::Millis;
+use crate::wire::evidence::{SignatureAlgorithm, SignedMessage, Timestamp, Wish};
+use crate::xml::chars::trim;
+use crate::xml::signature::{Hash, SignedInfo};
+use crate::xml::{Element, Ids, Limits, Tree};
+
+/// What a signature proves.
+#[derive(Debug)]
+pub(super) struct Proof {
+    /// When the message was made.
+    pub(super) timestamp: Timestamp,
+    /// What it asks for, when the body is signed.
+    pub(super) wish: Option<Wish>,
+    /// Was it let pass without a signed `wsa:To`?
+    pub(super) to_absent: bool,
+}
+
+/// What of a message may be used once: `SignedInfo`, with the certificate it was verified by. Not the value of the
+/// signature, for of an ECDSA signature everybody can make another one that holds.
+pub(super) fn once(certificate: &Certificate, message: &SignedMessage) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(digest(&digest::SHA256, &certificate.der).as_ref());
+    context.update(&message.signed_info);
+    let mut name = [0; 32];
+    name.copy_from_slice(context.finish().as_ref());
+    name
+}
+
+/// Does this certificate's key vouch for this message, at this instant and for this endpoint?
+///
+/// # Errors
+/// The reason it does not.
+pub(super) fn verify(
+    certificate: &Certificate,
+    message: &SignedMessage,
+    endpoint: &Endpoint,
+    now: Millis,
+) -> Result<Proof, Reason> {
+    if now < certificate.not_before || now > certificate.not_after {
+        return Err(Reason::CertificateDates);
+    }
+    let (algorithm, key) = fitting(&certificate.key, message.algorithm).ok_or(Reason::SignatureAlgorithm)?;
+    let key = UnparsedPublicKey::new(algorithm, key);
+    key.verify(&message.signed_info, &message.value).map_err(|_| Reason::WrongSignature)?;
+
+    let tree = parsed(&message.signed_info)?;
+    let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
+    if parts::algorithm(info.method) != Some(message.algorithm) {
+        return Err(Reason::SignatureAlgorithm);
+    }
+    if info.references.len() != message.parts.len() {
+        return Err(Reason::WrongDigest);
+    }
+    let mut seen = Seen::default();
+    for (reference, octets) in info.references.iter().zip(message.parts.iter()) {
+        let octets = octets.expose();
+        let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
+        if digest(function, octets).as_ref() != reference.digest {
+            return Err(Reason::WrongDigest);
+        }
+        // What is left out of the digest, or stands in for what is signed, would have to be verified by itself.
+        if reference.transform.enveloped || reference.transform.dereferenced {
+            return Err(Reason::UnreadableSignature);
+        }
+        let tree = parsed(octets)?;
+        let root = tree.root();
+        let ids = Ids::of(&tree).map_err(|_| Reason::UnreadableSignature)?;
+        if ids.element(&reference.id).map(Element::id) != Some(root.id()) {
+            return Err(Reason::UnreadableSignature);
+        }
+        seen.take(root)?;
+    }
+    let timestamp = seen.timestamp.ok_or(Reason::UnsignedTimestamp)?;
+    match &seen.to {
+        Some(to) if endpoint.addresses.iter().any(|address| address == to) => {}
+        None if endpoint.to_absent => {}
+        _ => return Err(Reason::Misaddressed),
+    }
+    Ok(Proof { timestamp, wish: seen.wish, to_absent: seen.to.is_none() })
+}
+
+/// The parts that mean something, each once.
+#[derive(Default)]
+struct Seen {
+    timestamp: Option<Timestamp>,
+    wish: Option<Wish>,
+    to: Option<String>,
+}
+
+impl Seen {
+    fn take(&mut self, root: Element<'_>) -> Result<(), Reason> {
+        let twice = match Part::of(root) {
+            Part::Timestamp => {
+                let read = timestamp::read(root, &mut |_| true).map_err(|_| Reason::MalformedTimestamp)?;
+                self.timestamp.replace(read).is_some()
+            }
+            Part::Body => {
+                let read = parts::wish(root).map_err(|_| Reason::UnreadableRequest)?;
+                self.wish.replace(read).is_some()
+            }
+            Part::To => {
+                let address = root.text().map(trim).ok_or(Reason::Misaddressed)?;
+                self.to.replace(address.to_owned()).is_some()
+            }
+            Part::Other => false,
+        };
+        if twice { Err(Reason::UnreadableSignature) } else { Ok(()) }
+    }
+}
+
+/// Parses octets that are verified.
+fn parsed(octets: &[u8]) -> Result<Tree, Reason> {
+    let limits = Limits { octets: octets.len(), ..Limits::default() };
+    Tree::parse(octets, &limits).map_err(|_| Reason::UnreadableSignature)
+}
+
+fn function(hash: Hash) -> Option<&'static digest::Algorithm> {
+    match hash {
+        Hash::Sha1 => None,
+        Hash::Sha256 => Some(&digest::SHA256),
+        Hash::Sha384 => Some(&digest::SHA384),
+        Hash::Sha512 => Some(&digest::SHA512),
+    }
+}
+
+/// How a key of this kind verifies a signature of that kind.
+fn fitting(key: &VerifyingKey, algorithm: SignatureAlgorithm) -> Option<(&'static dyn VerificationAlgorithm, &[u8])> {
+    use SignatureAlgorithm as By;
+    Some(match (key, algorithm) {
+        (VerifyingKey::Rsa(key), By::RsaSha256) => (&signature::RSA_PKCS1_2048_8192_SHA256, key),
+        (VerifyingKey::Rsa(key), By::RsaSha384) => (&signature::RSA_PKCS1_2048_8192_SHA384, key),
+        (VerifyingKey::Rsa(key), By::RsaSha512) => (&signature::RSA_PKCS1_2048_8192_SHA512, key),
+        (VerifyingKey::Rsa(key), By::PssSha256) => (&signature::RSA_PSS_2048_8192_SHA256, key),
+        (VerifyingKey::Rsa(key), By::PssSha384) => (&signature::RSA_PSS_2048_8192_SHA384, key),
+        (VerifyingKey::Rsa(key), By::PssSha512) => (&signature::RSA_PSS_2048_8192_SHA512, key),
+        (VerifyingKey::P256(key), By::EcdsaSha256) => (&signature::ECDSA_P256_SHA256_FIXED, key),
+        (VerifyingKey::P384(key), By::EcdsaSha384) => (&signature::ECDSA_P384_SHA384_FIXED, key),
+        (VerifyingKey::P521(key), By::EcdsaSha512) => (&signature::ECDSA_P521_SHA512_FIXED, key),
+        (VerifyingKey::Ed25519(key), By::Ed25519) => (&signature::ED25519, key),
+        _ => return None,
+    })
+}

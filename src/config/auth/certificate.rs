@@ -1,0 +1,120 @@
+//! A client's certificate, registered for one account: the octets it is known by and the key its signatures
+//! are verified with. Being registered is all that is asked of it, as of a solution user of vCenter: it is
+//! compared octet for octet, so no path is built and its names mean nothing.
+
+use aws_lc_rs::digest;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::pem::Pem;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
+
+use crate::wire::Millis;
+
+/// A public key that verifies signatures. The key decides what kind of signature it may be, never the message
+///
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VerifyingKey {
+    /// RSA of 2048 to 8192 bits: `RSAPublicKey`, DER.
+    Rsa(Vec<u8>),
+    /// A point on P-256, as X9.62 writes it.
+    P256(Vec<u8>),
+    /// A point on P-384.
+    P384(Vec<u8>),
+    /// A point on P-521.
+    P521(Vec<u8>),
+    /// Ed25519.
+    Ed25519(Vec<u8>),
+}
+
+/// A registered certificate.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// The whole of it, DER.
+    pub der: Vec<u8>,
+    /// `ThumbprintSHA1` of WS-Security: SHA-1 of the DER.
+    pub thumbprint: [u8; 20],
+    /// Its subject key identifier, when it has one.
+    pub key_identifier: Option<Vec<u8>>,
+    /// The key.
+    pub key: VerifyingKey,
+    /// From when on it may be used.
+    pub not_before: Millis,
+    /// Until when.
+    pub not_after: Millis,
+}
+
+impl Certificate {
+    /// Reads the one certificate of a PEM file.
+    ///
+    /// # Errors
+    /// A clause for the operator.
+    pub fn from_pem(text: &str) -> Result<Self, String> {
+        let mut certificates = Pem::iter_from_buffer(text.as_bytes());
+        let pem = match (certificates.next(), certificates.next()) {
+            (Some(pem), None) => pem.map_err(|error| format!("not PEM: {error}"))?,
+            (None, _) => return Err("holds no certificate in PEM form".to_owned()),
+            (Some(_), Some(_)) => return Err("holds more than one certificate; register each in a file".to_owned()),
+        };
+        if pem.label != "CERTIFICATE" {
+            return Err(format!("holds a {:?}, not a certificate", pem.label));
+        }
+        Self::from_der(pem.contents)
+    }
+
+    /// Reads a certificate.
+    ///
+    /// # Errors
+    /// A clause for the operator.
+    pub fn from_der(der: Vec<u8>) -> Result<Self, String> {
+        let (rest, certificate) = X509Certificate::from_der(&der).map_err(|error| error.to_string())?;
+        if !rest.is_empty() {
+            return Err("octets after the certificate".to_owned());
+        }
+        let mut key_identifier = None;
+        for extension in certificate.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::KeyUsage(usage) if !usage.digital_signature() && !usage.non_repudiation() => {
+                    return Err("its key usage does not allow signatures".to_owned());
+                }
+                ParsedExtension::SubjectKeyIdentifier(identifier) => key_identifier = Some(identifier.0.to_vec()),
+                _ => {}
+            }
+        }
+        let key = verifying_key(&certificate)?;
+        let mut thumbprint = [0; 20];
+        thumbprint.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &der).as_ref());
+        let validity = certificate.validity();
+        let not_before = Millis(validity.not_before.timestamp().saturating_mul(1000));
+        let not_after = Millis(validity.not_after.timestamp().saturating_mul(1000));
+        Ok(Self { thumbprint, key_identifier, key, not_before, not_after, der })
+    }
+}
+
+fn verifying_key(certificate: &X509Certificate<'_>) -> Result<VerifyingKey, String> {
+    let spki = certificate.public_key();
+    let octets = spki.subject_public_key.data.to_vec();
+    match spki.parsed().map_err(|error| error.to_string())? {
+        PublicKey::RSA(rsa) => {
+            // The leading zero of a DER INTEGER is not counted.
+            let bits = rsa.modulus.iter().skip_while(|octet| **octet == 0).count() * 8;
+            if !(2048..=8192).contains(&bits) {
+                return Err(format!("an RSA key of {bits} bits; 2048 to 8192 are allowed"));
+            }
+            if rsa.try_exponent().is_ok_and(|exponent| exponent < 65_537) {
+                return Err("an RSA key whose exponent is below 65537".to_owned());
+            }
+            Ok(VerifyingKey::Rsa(octets))
+        }
+        PublicKey::EC(_) => {
+            let curve = spki.algorithm.parameters.as_ref().and_then(|oid| oid.as_oid().ok());
+            match curve.map(|oid| oid.to_id_string()).as_deref() {
+                Some("1.2.840.10045.3.1.7") => Ok(VerifyingKey::P256(octets)),
+                Some("1.3.132.0.34") => Ok(VerifyingKey::P384(octets)),
+                Some("1.3.132.0.35") => Ok(VerifyingKey::P521(octets)),
+                _ => Err("an elliptic curve other than P-256, P-384 and P-521".to_owned()),
+            }
+        }
+        _ if spki.algorithm.algorithm.to_id_string() == "1.3.101.112" => Ok(VerifyingKey::Ed25519(octets)),
+        _ => Err("a public key that is none of RSA, ECDSA and Ed25519".to_owned()),
+    }
+}

@@ -1,0 +1,133 @@
+//! `[[endpoint]]` of `auth.toml`: at which paths requests are answered, what proves a requestor there, and what
+//! a request that leaves something open is taken to mean. The paths are those of `worker.d`; what they accept
+//! is decided here, for the worker's word on it would be a stranger's.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config::load::{ConfigError, Loaded};
+use crate::wire::order::TokenType;
+
+/// One endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Endpoint {
+    /// The kind of token meant by a request without `wst:TokenType`, where the party takes it; else the party's
+    /// first is meant (R-T023).
+    pub token_type: Option<TokenType>,
+    /// May a password prove a requestor?
+    pub password: bool,
+    /// May the signature of a registered certificate?
+    pub signature: bool,
+    /// The addresses that a signed message may be sent to (`wsa:To`).
+    pub addresses: Vec<String>,
+    /// Is a signed message without a signed `wsa:To` let pass?
+    pub to_absent: bool,
+}
+
+/// Endpoints by path.
+pub type Endpoints = BTreeMap<String, Endpoint>;
+
+/// `[[endpoint]]` as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndpointFile {
+    path: Spanned<String>,
+    #[serde(default = "password")]
+    credentials: Spanned<Vec<CredentialName>>,
+    token_type: Option<Spanned<String>>,
+    #[serde(default)]
+    addresses: Vec<Spanned<String>>,
+    #[serde(default)]
+    leniencies: Vec<LeniencyName>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum CredentialName {
+    Password,
+    Signature,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum LeniencyName {
+    ToAbsent,
+}
+
+fn password() -> Spanned<Vec<CredentialName>> {
+    Spanned::new(0..0, vec![CredentialName::Password])
+}
+
+/// The paths of AD FS and one of our own: what there is when the file names none.
+fn usual() -> Endpoints {
+    let password = Endpoint { password: true, ..Endpoint::default() };
+    // A client of AD FS that asks for no kind means the one AD FS has always issued.
+    let adfs = Endpoint { token_type: Some(TokenType::Saml11), ..password.clone() };
+    [
+        ("/adfs/services/trust/13/usernamemixed", adfs.clone()),
+        ("/adfs/services/trust/2005/usernamemixed", adfs),
+        ("/sts", password),
+    ]
+    .map(|(path, endpoint)| (path.to_owned(), endpoint))
+    .into()
+}
+
+/// Checks the endpoints of a file.
+pub(super) fn checked<T>(
+    file: &Loaded<T>,
+    written: Option<&[EndpointFile]>,
+    store: bool,
+) -> Result<Endpoints, ConfigError> {
+    let Some(written) = written else { return Ok(usual()) };
+    let mut endpoints = Endpoints::new();
+    for endpoint in written {
+        let path = endpoint.path.get_ref();
+        if !path.starts_with('/') || path.len() > 128 || !path.bytes().all(|c| c.is_ascii_graphic()) {
+            let why = "an endpoint's path is at most 128 printable ASCII characters, beginning with /";
+            return Err(file.error(endpoint.path.span(), why));
+        }
+        if endpoints.insert(path.clone(), one(file, endpoint, store)?).is_some() {
+            return Err(file.error(endpoint.path.span(), "this endpoint stands here twice"));
+        }
+    }
+    Ok(endpoints)
+}
+
+fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool) -> Result<Endpoint, ConfigError> {
+    let credentials = written.credentials.get_ref();
+    if credentials.is_empty() {
+        return Err(file.error(written.credentials.span(), "credentials: nothing would prove anybody here"));
+    }
+    let signature = credentials.contains(&CredentialName::Signature);
+    if signature && written.addresses.is_empty() {
+        let why = "credentials names \"signature\", so addresses must say what wsa:To of a signed message may be";
+        return Err(file.error(written.credentials.span(), why));
+    }
+    if signature && !store {
+        let why =
+            "credentials names \"signature\", and without [store] nothing would remember which messages were used";
+        return Err(file.error(written.credentials.span(), why));
+    }
+    for address in &written.addresses {
+        let text = address.get_ref();
+        if text.len() > 1024 || !text.contains(':') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            let why = "addresses: an address is an absolute URI of at most 1024 octets";
+            return Err(file.error(address.span(), why));
+        }
+    }
+    let token_type = match &written.token_type {
+        None => None,
+        Some(name) => Some(TokenType::from_name(name.get_ref()).ok_or_else(|| {
+            file.error(name.span(), format!("token_type: no kind of token is called {:?}", name.get_ref()))
+        })?),
+    };
+    Ok(Endpoint {
+        token_type,
+        password: credentials.contains(&CredentialName::Password),
+        signature,
+        addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
+        to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
+    })
+}

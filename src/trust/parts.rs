@@ -1,0 +1,68 @@
+//! The parts of a message that a signature covers, told apart by expanded name, and the algorithms that are
+//! taken from clients. An element of another name may be signed, too; nothing is read in it.
+
+use super::identifiers::Trust;
+use super::{Kind, Wrong, request};
+use crate::wire::evidence::{SignatureAlgorithm, Wish};
+use crate::xml::signature::{Family, Hash, SignatureMethod};
+use crate::xml::{Element, names};
+
+/// What a signed element is to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `wsu:Timestamp`.
+    Timestamp,
+    /// The body of the envelope.
+    Body,
+    /// `wsa:To`.
+    To,
+    /// Something that is not read.
+    Other,
+}
+
+impl Part {
+    /// By expanded name.
+    #[must_use]
+    pub fn of(element: Element<'_>) -> Self {
+        match (element.uri(), element.local()) {
+            (names::WSU, "Timestamp") => Self::Timestamp,
+            (names::SOAP11 | names::SOAP12, "Body") => Self::Body,
+            (names::WSA | names::WSA04, "To") => Self::To,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Reads the wish in a signed body, with every oddity let pass: whoever read the message first has judged those,
+/// and none of them changes what is asked for.
+///
+/// # Errors
+/// [`Wrong`] when the body does not hold one request for a token.
+pub fn wish(body: Element<'_>) -> Result<Wish, Wrong> {
+    let mut content = body.children();
+    let (Some(request), None) = (content.next(), content.next()) else {
+        return Err(Wrong::new(Kind::Invalid, "soap: not one element in the body"));
+    };
+    let trust: Trust = request::version(request)?;
+    Ok(request::read(request, trust, &mut |_| true)?.wish)
+}
+
+/// The algorithm as the wire knows it; none for what no client may use. SHA-1 and keys shared with a client are
+/// not among them.
+#[must_use]
+pub fn algorithm(method: SignatureMethod) -> Option<SignatureAlgorithm> {
+    use SignatureAlgorithm as To;
+    Some(match (method.family, method.hash) {
+        (Family::RsaPkcs1, Hash::Sha256) => To::RsaSha256,
+        (Family::RsaPkcs1, Hash::Sha384) => To::RsaSha384,
+        (Family::RsaPkcs1, Hash::Sha512) => To::RsaSha512,
+        (Family::RsaPss, Hash::Sha256) => To::PssSha256,
+        (Family::RsaPss, Hash::Sha384) => To::PssSha384,
+        (Family::RsaPss, Hash::Sha512) => To::PssSha512,
+        (Family::Ecdsa, Hash::Sha256) => To::EcdsaSha256,
+        (Family::Ecdsa, Hash::Sha384) => To::EcdsaSha384,
+        (Family::Ecdsa, Hash::Sha512) => To::EcdsaSha512,
+        (Family::Ed25519, _) => To::Ed25519,
+        (Family::RsaPkcs1 | Family::RsaPss | Family::Ecdsa, Hash::Sha1) | (Family::Hmac, _) => return None,
+    })
+}

@@ -1,0 +1,162 @@
+//! A signature over parts of the message, handed on as evidence: the octets it speaks of and the certificate it
+//! names. Whether it holds is auth's to say. What is checked here is that every reference means an element at
+//! a place where a message has one, so that nobody's signed element is taken for another's (threats.md 2).
+
+use super::envelope::Envelope;
+use super::fault::Fault;
+use super::rejection::Problem;
+use crate::trust::parts;
+use crate::wire::evidence::{KeyReference, MOST_SIGNED_OCTETS, SignedMessage};
+use crate::wire::{List, Octets, Secret};
+use crate::xml::chars::trim;
+use crate::xml::signature::{Hash, Signature, Unreadable, base64};
+use crate::xml::{Element, Ids, names};
+
+const BASE64: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
+const X509V3: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
+const KEY_IDENTIFIER: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509SubjectKeyIdentifier";
+const THUMBPRINT: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
+/// Octets of a certificate, at most.
+const LARGEST_CERTIFICATE: usize = 16 * 1024;
+/// Octets of `ds:SignedInfo`, at most.
+const LARGEST_SIGNED_INFO: usize = 32 * 1024;
+
+fn invalid(reason: &'static str) -> Problem {
+    Problem::new(Fault::InvalidSecurity, reason)
+}
+
+fn algorithm(reason: &'static str) -> Problem {
+    Problem::new(Fault::UnsupportedAlgorithm, reason)
+}
+
+fn unreadable(why: Unreadable) -> Problem {
+    match why {
+        Unreadable::Shape(_) => invalid("signature: not of the grammar"),
+        Unreadable::Algorithm(_) => algorithm("signature: unknown algorithm"),
+        Unreadable::Target => invalid("signature: reference to nothing here"),
+    }
+}
+
+/// The header that a signature stands in, and what else it may speak of.
+#[derive(Debug)]
+pub(super) struct Place<'a, 't> {
+    pub(super) envelope: &'a Envelope<'t>,
+    pub(super) security: Element<'t>,
+    /// `wsse:BinarySecurityToken` of that header.
+    pub(super) tokens: &'a [Element<'t>],
+    pub(super) ids: &'a Ids<'t>,
+}
+
+impl<'t> Place<'_, 't> {
+    /// Is this the body, a header block for us, or a child of the security header?
+    fn has(&self, element: Element<'t>) -> bool {
+        let is = |other: Element<'t>| other.id() == element.id();
+        self.envelope.body.parent().is_some_and(is)
+            || self.envelope.headers.iter().copied().any(is)
+            || element.parent().is_some_and(|parent| parent.id() == self.security.id())
+    }
+}
+
+/// Reads the signature.
+pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<SignedMessage, Problem> {
+    let signature = Signature::read(element).map_err(unreadable)?;
+    let too_large = invalid("signature: too much is signed");
+    let signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
+    let mut left = MOST_SIGNED_OCTETS;
+    let mut parts = Vec::new();
+    for reference in &signature.info.references {
+        if reference.hash == Hash::Sha1 {
+            return Err(algorithm("signature: SHA-1"));
+        }
+        if reference.transform.enveloped || reference.transform.dereferenced {
+            return Err(algorithm("signature: transform not offered"));
+        }
+        let target = signature.target(reference, place.ids).map_err(unreadable)?;
+        if !place.has(target) {
+            return Err(invalid("signature: reference to an element at no place for one"));
+        }
+        let octets = signature.digested(reference, target, left).map_err(|_| too_large)?;
+        left -= octets.len();
+        parts.push(Secret::new(octets.as_bytes()).map_err(|_| too_large)?);
+    }
+    Ok(SignedMessage {
+        key: key(signature.key_info, place)?,
+        algorithm: parts::algorithm(signature.info.method).ok_or(algorithm("signature: algorithm not offered"))?,
+        signed_info: Octets::new(signed_info.as_bytes()).map_err(|_| too_large)?,
+        value: Octets::new(signature.value).map_err(|_| too_large)?,
+        parts: List::new(parts).map_err(|_| too_large)?,
+    })
+}
+
+/// The key that `ds:KeyInfo` names: one way of naming it (R-W034), and nothing that has to be fetched.
+fn key<'t>(key_info: Option<Element<'t>>, place: &Place<'_, 't>) -> Result<KeyReference, Problem> {
+    let bad = invalid("signature: bad key information");
+    let named = only_child(key_info.ok_or(bad)?).ok_or(bad)?;
+    if named.is(names::DS, "X509Data") {
+        return from_data(named);
+    }
+    if !named.is(names::WSSE, "SecurityTokenReference") {
+        return Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: key not named by a token"));
+    }
+    let reference = only_child(named).ok_or(bad)?;
+    match (reference.uri(), reference.local()) {
+        (names::WSSE, "Reference") => {
+            let id = reference.attribute("", "URI").and_then(|uri| uri.strip_prefix('#')).ok_or(bad)?;
+            let token = place.ids.element(id).filter(|token| place.tokens.iter().any(|other| other.id() == token.id()));
+            from_token(token.ok_or(Problem::new(Fault::SecurityTokenUnavailable, "signature: no such token"))?)
+        }
+        (names::WSSE, "KeyIdentifier") => from_identifier(reference),
+        (names::DS, "X509Data") => from_data(reference),
+        _ => Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: reference to another kind of token")),
+    }
+}
+
+fn only_child(element: Element<'_>) -> Option<Element<'_>> {
+    let mut children = element.children();
+    match (children.next(), children.next()) {
+        (Some(child), None) if element.holds_only_elements() => Some(child),
+        _ => None,
+    }
+}
+
+/// `wsse:BinarySecurityToken` with a certificate (R-W030). Without an encoding it is base64.
+fn from_token(token: Element<'_>) -> Result<KeyReference, Problem> {
+    if token.attribute("", "ValueType") != Some(X509V3) {
+        return Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: not an X.509 certificate"));
+    }
+    certificate(encoded(token)?)
+}
+
+fn from_identifier(identifier: Element<'_>) -> Result<KeyReference, Problem> {
+    let unavailable = Problem::new(Fault::SecurityTokenUnavailable, "signature: bad key identifier");
+    let octets = base64(encoded(identifier)?, 64).ok_or(unavailable)?;
+    match identifier.attribute("", "ValueType") {
+        Some(THUMBPRINT) => Ok(KeyReference::Thumbprint(octets.try_into().map_err(|_| unavailable)?)),
+        Some(KEY_IDENTIFIER) => Ok(KeyReference::KeyIdentifier(Octets::new(octets).map_err(|_| unavailable)?)),
+        _ => Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: unknown kind of key identifier")),
+    }
+}
+
+/// `ds:X509Data` with the one certificate that signed; what else it says of that certificate adds nothing.
+fn from_data(data: Element<'_>) -> Result<KeyReference, Problem> {
+    let mut certificates = data.children().filter(|child| child.is(names::DS, "X509Certificate"));
+    match (certificates.next(), certificates.next()) {
+        (Some(found), None) => certificate(found.text().ok_or(invalid("signature: bad certificate"))?),
+        _ => Err(Problem::new(Fault::SecurityTokenUnavailable, "signature: not one certificate")),
+    }
+}
+
+/// The text of an element that says how its octets are written.
+fn encoded(element: Element<'_>) -> Result<&str, Problem> {
+    match element.attribute("", "EncodingType") {
+        None | Some(BASE64) => element.text().map(trim).ok_or(invalid("signature: bad binary token")),
+        Some(_) => Err(invalid("signature: unknown encoding")),
+    }
+}
+
+fn certificate(text: &str) -> Result<KeyReference, Problem> {
+    let bad = invalid("signature: bad certificate");
+    let der = base64(text, LARGEST_CERTIFICATE).ok_or(bad)?;
+    Ok(KeyReference::Certificate(Octets::new(der).map_err(|_| bad)?))
+}

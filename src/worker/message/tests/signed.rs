@@ -1,0 +1,228 @@
+//! Signed messages: what of them is handed on, and every place where a reference may not lead.
+
+use super::*;
+use crate::wire::evidence::{KeyReference, SignatureAlgorithm, SignedMessage};
+
+const X509: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0";
+const BINARY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
+const DIGEST: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+fn endpoint_for(credential: Credential) -> Endpoint {
+    Endpoint { credential, ..generic() }
+}
+
+fn reference(id: &str) -> String {
+    format!(
+        "<ds:Reference URI='#{id}'><ds:Transforms><ds:Transform Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#'/>\
+         </ds:Transforms><ds:DigestMethod Algorithm='http://www.w3.org/2001/04/xmlenc#sha256'/>\
+         <ds:DigestValue>{DIGEST}</ds:DigestValue></ds:Reference>"
+    )
+}
+
+fn token() -> String {
+    format!(
+        "<o:BinarySecurityToken u:Id='x' ValueType='{X509}#X509v3' EncodingType='{BINARY}'>AAEC</o:BinarySecurityToken>"
+    )
+}
+
+fn direct() -> String {
+    format!("<o:SecurityTokenReference><o:Reference URI='#x' ValueType='{X509}#X509v3'/></o:SecurityTokenReference>")
+}
+
+/// A header with a signature over these ids, and with this in its `KeyInfo`.
+fn signature(ids: &[&str], key_info: &str) -> String {
+    let references: String = ids.iter().map(|id| reference(id)).collect();
+    format!(
+        "<ds:Signature xmlns:ds='{}'><ds:SignedInfo>\
+         <ds:CanonicalizationMethod Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#'/>\
+         <ds:SignatureMethod Algorithm='http://www.w3.org/2001/04/xmldsig-more#rsa-sha256'/>{references}\
+         </ds:SignedInfo><ds:SignatureValue>AAECAwQF</ds:SignatureValue><ds:KeyInfo>{key_info}</ds:KeyInfo>\
+         </ds:Signature>",
+        names::DS
+    )
+}
+
+/// A message whose timestamp, `wsa:To` and body have ids, with this in the place of a user name.
+struct Signed {
+    message: Message,
+    body: String,
+}
+
+fn signed(credential: &str) -> Signed {
+    let plain = Message::default();
+    let addressing = plain.addressing.replace("<a:To ", "<a:To u:Id='to' ");
+    Signed { message: Message { username: credential.to_owned(), addressing, ..plain }, body: " u:Id='b'".to_owned() }
+}
+
+impl Signed {
+    fn read(&self, endpoint: &Endpoint) -> Result<Request, Rejection> {
+        let xml = self.message.xml().replace("<s:Body>", &format!("<s:Body{}>", self.body));
+        read(endpoint, &Incoming { content_type: Some(SOAP12), soap_action: None, body: xml.as_bytes() })
+    }
+
+    fn accepted(&self) -> SignedMessage {
+        let request = self.read(&endpoint_for(Credential::Signature)).unwrap_or_else(|why| panic!("{}", why.reason()));
+        let Evidence::Signature(message) = request.evidence else { panic!("a signature") };
+        message
+    }
+
+    fn refused(&self) -> (Fault, &'static str) {
+        let refused = self.read(&endpoint_for(Credential::Any)).map(|_| "accepted").unwrap_err();
+        (refused.fault(), refused.reason())
+    }
+}
+
+fn usual() -> Signed {
+    signed(&format!("{}{}", token(), signature(&["_0", "to", "b", "x"], &direct())))
+}
+
+#[test]
+fn the_octets_of_each_part_are_handed_on_in_the_order_of_the_references() {
+    let message = usual().accepted();
+    assert_eq!(message.algorithm, SignatureAlgorithm::RsaSha256);
+    assert_eq!(*message.value, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(message.key, KeyReference::Certificate(crate::wire::Octets::new([0, 1, 2]).unwrap()));
+    let parts: Vec<&str> = message.parts.iter().map(|part| std::str::from_utf8(part.expose()).unwrap()).collect();
+    let begins = ["<u:Timestamp xmlns:u=", "<a:To xmlns:a=", "<s:Body xmlns:s=", "<o:BinarySecurityToken xmlns:o="];
+    assert_eq!(parts.len(), begins.len());
+    assert!(parts.iter().zip(begins).all(|(part, begin)| part.starts_with(begin)), "{parts:?}");
+    let info = std::str::from_utf8(&message.signed_info).unwrap();
+    assert!(info.starts_with(&format!("<ds:SignedInfo xmlns:ds=\"{}\">", names::DS)), "{info}");
+}
+
+#[test]
+fn a_key_is_named_in_one_way() {
+    let thumbprint = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
+    let str = |inside: &str| format!("<o:SecurityTokenReference>{inside}</o:SecurityTokenReference>");
+    let identifier =
+        |kind: &str, text: &str| str(&format!("<o:KeyIdentifier ValueType='{kind}'>{text}</o:KeyIdentifier>"));
+    let with = |key_info: &str| signed(&format!("{}{}", token(), signature(&["_0"], key_info)));
+    let twenty = "AAECAwQFBgcICQoLDA0ODxAREhM=";
+    let key = |key_info: &str| with(key_info).accepted().key;
+    assert_eq!(key(&identifier(thumbprint, twenty)), KeyReference::Thumbprint(std::array::from_fn(|n| n as u8)));
+    assert!(matches!(
+        key(&identifier(&format!("{X509}#X509SubjectKeyIdentifier"), "AAEC")),
+        KeyReference::KeyIdentifier(_)
+    ));
+    for data in [
+        "<ds:X509Data><ds:X509Certificate>AA\nEC</ds:X509Certificate></ds:X509Data>".to_owned(),
+        str("<ds:X509Data><ds:X509IssuerSerial/><ds:X509Certificate>AAEC</ds:X509Certificate></ds:X509Data>"),
+    ] {
+        assert!(matches!(key(&data), KeyReference::Certificate(_)), "{data}");
+    }
+    for (key_info, fault) in [
+        (String::new(), Fault::InvalidSecurity),
+        (format!("{0}{0}", direct()), Fault::InvalidSecurity),
+        ("<ds:KeyName>sam</ds:KeyName>".to_owned(), Fault::UnsupportedSecurityToken),
+        ("<ds:KeyValue/>".to_owned(), Fault::UnsupportedSecurityToken),
+        ("<ds:RetrievalMethod URI='http://169.254.169.254/'/>".to_owned(), Fault::UnsupportedSecurityToken),
+        (str(""), Fault::InvalidSecurity),
+        (str("<o:Reference URI='#y'/>"), Fault::SecurityTokenUnavailable),
+        (str("<o:Reference URI='#b'/>"), Fault::SecurityTokenUnavailable),
+        (str("<o:Reference URI='http://169.254.169.254/#x'/>"), Fault::InvalidSecurity),
+        (str("<o:Embedded/>"), Fault::UnsupportedSecurityToken),
+        (identifier("urn:x", twenty), Fault::UnsupportedSecurityToken),
+        (identifier(thumbprint, "AAEC"), Fault::SecurityTokenUnavailable),
+        (identifier(thumbprint, "*"), Fault::SecurityTokenUnavailable),
+        (str("<ds:X509Data><ds:X509IssuerSerial/></ds:X509Data>"), Fault::SecurityTokenUnavailable),
+        (
+            "<ds:X509Data><ds:X509Certificate>AA==</ds:X509Certificate><ds:X509Certificate>AA==</ds:X509Certificate>\
+             </ds:X509Data>"
+                .to_owned(),
+            Fault::SecurityTokenUnavailable,
+        ),
+    ] {
+        assert_eq!(with(&key_info).refused().0, fault, "{key_info}");
+    }
+    let other = signed(&format!("{}{}", token().replace("#X509v3", "#X509PKIPathv1"), signature(&["_0"], &direct())));
+    assert_eq!(other.refused().0, Fault::UnsupportedSecurityToken);
+}
+
+/// Each shape puts an element that was signed where it means nothing, and another one where it means something
+/// (A-09, threats.md 2).
+#[test]
+fn an_element_that_is_signed_stands_where_a_message_has_one() {
+    let good = usual();
+    let moved = |more_headers: &str, body: &str, ids: &[&str]| Signed {
+        message: Message {
+            username: format!("{}{}", token(), signature(ids, &direct())),
+            more_headers: more_headers.to_owned(),
+            ..good.message.clone()
+        },
+        body: body.to_owned(),
+    };
+    let wrapped = "<s:Body u:Id='b'><t:RequestSecurityToken/></s:Body>";
+    for (what, message) in [
+        ("a body in a header of nobody's", moved(&format!("<x:W xmlns:x='urn:x'>{wrapped}</x:W>"), "", &["_0", "b"])),
+        ("a body as a header", moved(wrapped, "", &["_0", "b"])),
+        ("a body in an addressing header", moved(&format!("<a:From>{wrapped}</a:From>"), "", &["_0", "b"])),
+        ("a timestamp elsewhere", moved("<x:W xmlns:x='urn:x'><u:Timestamp u:Id='t2'/></x:W>", "", &["t2"])),
+        ("the request without its body", {
+            let mut message = moved("", "", &["_0", "r"]);
+            message.message.attributes = " u:Id='r'".to_owned();
+            message
+        }),
+        ("the header that is for another", {
+            moved(&format!("<a:To u:Id='t2' s:role='urn:other'>{}</a:To>", "https://localhost/"), "", &["_0", "t2"])
+        }),
+        ("the whole envelope", {
+            let mut message = moved("", "", &["_0", "e"]);
+            message.message.addressing = message.message.addressing.replacen("<a:Action ", "<a:Action u:Id='e2' ", 1);
+            message
+        }),
+    ] {
+        let (fault, reason) = message.refused();
+        assert_eq!(fault, Fault::InvalidSecurity, "{what}: {reason}");
+        assert!(reason.starts_with("signature: reference to"), "{what}: {reason}");
+    }
+}
+
+#[test]
+fn one_credential_comes_and_of_a_kind_that_is_offered() {
+    let both = format!("{}{}", Message::default().username, signature(&["_0"], &direct()));
+    let twice = format!("{}{0}", signature(&["_0"], &direct()));
+    assert_eq!(signed(&both).refused().0, Fault::UnsupportedSecurityToken);
+    assert_eq!(signed(&twice).refused().0, Fault::UnsupportedSecurityToken);
+    assert_eq!(signed(&token()).refused().0, Fault::UnsupportedSecurityToken);
+    assert_eq!(signed(&token().repeat(9).replace(" u:Id='x'", "")).refused().0, Fault::InvalidSecurity);
+    let refused = usual().read(&endpoint_for(Credential::Username)).unwrap_err();
+    assert_eq!(refused.fault(), Fault::UnsupportedSecurityToken);
+    let refused = Message::default().read(&endpoint_for(Credential::Signature)).unwrap_err();
+    assert_eq!(refused.fault(), Fault::UnsupportedSecurityToken);
+    assert!(Message::default().read(&endpoint_for(Credential::Any)).is_ok());
+}
+
+#[test]
+fn what_is_weak_or_not_offered_is_refused_by_name() {
+    let changed = |from: &str, to: &str| {
+        let mut signed = usual();
+        let sha1 = to.ends_with("#sha1");
+        let digest = if sha1 { "2jmj7l5rSw0yVb/vlWAYkK/YBwk=" } else { DIGEST };
+        signed.message.username = signed.message.username.replace(from, to).replace(DIGEST, digest);
+        signed.refused()
+    };
+    for (from, to) in [
+        ("2001/04/xmlenc#sha256", "2000/09/xmldsig#sha1"),
+        ("2001/04/xmldsig-more#rsa-sha256", "2000/09/xmldsig#rsa-sha1"),
+        ("2001/04/xmldsig-more#rsa-sha256", "2001/04/xmldsig-more#hmac-sha256"),
+        ("2001/04/xmldsig-more#rsa-sha256", "2001/04/xmldsig-more#rsa-md5"),
+        (
+            "<ds:Transforms>",
+            "<ds:Transforms><ds:Transform Algorithm='http://www.w3.org/2000/09/xmldsig#enveloped-signature'/>",
+        ),
+    ] {
+        assert_eq!(changed(from, to).0, Fault::UnsupportedAlgorithm, "{to}");
+    }
+}
+
+#[test]
+fn the_signed_requests_of_govmomi_and_pyvmomi_get_as_far_as_their_proof_key() {
+    for path in ["govmomi/wire/hok.xml", "pyvmomi/hok.xml"] {
+        let Some(data) = data("captured-signatures") else { return };
+        let body = std::fs::read(data.join("clients").join(path)).unwrap();
+        let endpoint = Endpoint { leniencies: Some(Leniency::ALL.to_vec()), ..endpoint_for(Credential::Signature) };
+        let refused =
+            read(&endpoint, &Incoming { content_type: Some(SOAP11), soap_action: None, body: &body }).unwrap_err();
+        assert_eq!(refused.reason(), "trust: key without a proof", "{path}");
+    }
+}

@@ -1,0 +1,44 @@
+//! The examples of README.md are read by the daemons' own code, so that what a newcomer copies works.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The TOML blocks by the file that their first line names.
+fn examples() -> BTreeMap<String, String> {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let mut examples = BTreeMap::new();
+    for block in readme.split("```toml\n").skip(1) {
+        let text = block.split_once("\n```").unwrap().0;
+        let file = text.lines().next().unwrap().strip_prefix("# ").unwrap();
+        assert!(examples.insert(file.to_owned(), text.to_owned()).is_none(), "{file} stands there twice");
+    }
+    examples
+}
+
+#[test]
+fn every_example_of_the_readme_is_taken() {
+    let examples = examples();
+    assert_eq!(
+        examples.keys().collect::<Vec<_>>(),
+        ["auth.d/auth.toml", "auth.d/users.toml", "worker.d/worker.toml"],
+        "an example that nothing reads"
+    );
+    let root = tempfile::tempdir().unwrap();
+    for (file, text) in &examples {
+        let path = root.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    for file in ["auth.d/billing.pem", "worker.d/tls.pem"] {
+        std::fs::write(root.path().join(file), certificate.pem()).unwrap();
+    }
+    let auth = chancery::config::auth::check(root.path()).unwrap_or_else(|error| panic!("{error}"));
+    let (worker, _) = chancery::config::worker::load(&root.path().join("worker.d")).unwrap();
+    let endpoint = &auth.endpoints[&worker.endpoints[0].path];
+    assert!(endpoint.password && endpoint.signature);
+    assert_eq!(auth.users.count(), 2);
+}

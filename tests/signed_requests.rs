@@ -1,0 +1,379 @@
+//! auth as it is shipped, before messages that a registered certificate signed, and before everything that only
+//! looks like one. The test plays the worker: the honest one, and one that somebody has taken over.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support"]
+mod support {
+    #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
+    pub(crate) mod office;
+    pub(crate) mod processes;
+    pub(crate) mod signed;
+}
+
+use chancery::wire::evidence::{
+    Evidence, KeyReference, Operation, Refusal, SignatureAlgorithm, SignedMessage, Submission, Timestamp, Wish,
+};
+use chancery::wire::order::{Method, RequestIntegrity, TokenType};
+use chancery::wire::{Correlation, List, Millis, Octets, Secret, Text};
+
+use nix::sys::signal::{Signal, kill};
+
+use support::office::{HOME, Office, hash};
+use support::processes::eventually;
+use support::signed::{Client, Part, SOAP, WSU};
+
+const PARTY: &str = r#"
+applies_to = ["urn:office"]
+token_types = ["saml11", "saml20"]
+policy = '''permit(principal, action, resource);'''
+"#;
+const ENDPOINT: &str = "/signed";
+const ADDRESS: &str = "https://sts.example.com/signed";
+
+fn auth(more: &str) -> String {
+    format!(
+        "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"{ENDPOINT}\"\ncredentials = [\"signature\"]\n\
+         addresses = [\"https://other.example.com/\", \"{ADDRESS}\"]\ntoken_type = \"saml20\"\n{more}\n"
+    )
+}
+
+/// auth with this client registered for sam, and a user with a password.
+fn office(client: &Client, more: &str) -> Office {
+    let users =
+        format!("[users.sam]\ncertificates = [\"sam.pem\"]\n[users.alice]\npassword = '{}'\n", hash("wonderland"));
+    Office::with(&auth(more), &users, PARTY, &[("sam.pem", &client.certificate)])
+}
+
+fn wish() -> Wish {
+    Wish {
+        operation: Operation::Issue,
+        applies_to: Some(Text::new("urn:office").unwrap()),
+        token_type: None,
+        key_type: None,
+        key_size: None,
+        claims: List::default(),
+        lifetime: None,
+    }
+}
+
+fn submission(message: SignedMessage, created: Millis) -> Submission {
+    Submission {
+        correlation: Correlation::random(),
+        endpoint: Text::new(ENDPOINT).unwrap(),
+        source: HOME,
+        timestamp: Some(Timestamp { created, expires: None }),
+        evidence: Evidence::Signature(message),
+        wish: wish(),
+    }
+}
+
+/// The parts of a good message made now.
+fn parts(created: Millis) -> [Part; 3] {
+    [Part::timestamp(created, None), Part::to(ADDRESS), Part::body("urn:office", "")]
+}
+
+/// A good message of this client.
+fn good(client: &Client) -> Submission {
+    let now = Millis::now();
+    submission(client.message(&parts(now)), now)
+}
+
+#[test]
+fn a_signed_request_is_vouched_for_as_signed() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let mut worker = office.worker();
+    worker.vouched(good(&client));
+    let order = office.lodged().order;
+    assert_eq!(order.subject.account.as_str(), "sam");
+    assert_eq!((order.authentication.method, order.request), (Method::X509, RequestIntegrity::Signed));
+    assert_eq!(order.token_type, TokenType::Saml20, "the endpoint's default, not the party's first");
+    assert_eq!(office.decisions(), [(true, "allowed".to_owned())]);
+}
+
+#[test]
+fn every_kind_of_key_signs_and_no_key_signs_by_another_kind() {
+    for client in [Client::new(), Client::rsa(false), Client::rsa(true), Client::ed25519()] {
+        let office = office(&client, "");
+        let mut worker = office.worker();
+        worker.vouched(good(&client));
+        for algorithm in [SignatureAlgorithm::RsaSha512, SignatureAlgorithm::PssSha384, SignatureAlgorithm::EcdsaSha384]
+        {
+            let mut submission = good(&client);
+            let Evidence::Signature(message) = &mut submission.evidence else { panic!("signed") };
+            message.algorithm = algorithm;
+            assert_eq!(worker.refused(submission), Refusal::FailedAuthentication);
+        }
+    }
+}
+
+#[test]
+fn a_certificate_is_found_by_its_thumbprint_too() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let mut worker = office.worker();
+    let now = Millis::now();
+    let message = SignedMessage { key: client.thumbprint(), ..client.message(&parts(now)) };
+    worker.vouched(submission(message, now));
+}
+
+#[test]
+fn a_message_is_good_once_also_when_it_is_signed_again_and_auth_was_restarted() {
+    let client = Client::new();
+    let mut office = office(&client, "");
+    let now = Millis::now();
+    let parts = parts(now);
+    let submitted = || submission(client.message(&parts), now);
+    office.worker().vouched(submitted());
+    // ECDSA signs the same octets differently each time.
+    assert_eq!(office.worker().refused(submitted()), Refusal::InvalidSecurity);
+    kill(office.auth().pid(), Signal::SIGKILL).unwrap();
+    office.start();
+    assert_eq!(office.worker().refused(submitted()), Refusal::InvalidSecurity);
+    office.worker().vouched(good(&client));
+}
+
+#[test]
+fn one_of_many_who_send_a_message_at_once_is_served_r_w080() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let now = Millis::now();
+    let parts = parts(now);
+    let answers: Vec<bool> = std::thread::scope(|scope| {
+        let ask = || {
+            let mut worker = office.worker();
+            let submission = submission(client.message(&parts), now);
+            scope.spawn(move || matches!(worker.ask(submission), chancery::wire::links::AuthToWorker::Vouched(_)))
+        };
+        let threads: Vec<_> = (0..8).map(|_| ask()).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(answers.iter().filter(|vouched| **vouched).count(), 1);
+}
+
+#[test]
+fn a_worker_that_says_something_else_than_was_signed_loses_its_channel() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let now = Millis::now();
+    let other_wish = Wish { applies_to: Some(Text::new("urn:elsewhere").unwrap()), ..wish() };
+    let other_kind = Wish { token_type: Some(TokenType::Saml11), ..wish() };
+    for (said, wish) in [(now, other_wish), (now, other_kind), (now.plus(1), wish())] {
+        let mut worker = office.worker();
+        worker.submit(Submission { wish, ..submission(client.message(&parts(now)), said) });
+        eventually("auth hangs up", || match worker.duplex.receive() {
+            Err(_) => Some(()),
+            Ok(None) => None,
+            Ok(Some(answer)) => panic!("answered: {answer:?}"),
+        });
+    }
+    assert!(office.decisions().is_empty());
+    // Nothing of it was used up: the message itself is still good.
+    office.worker().vouched(submission(client.message(&parts(now)), now));
+}
+
+#[test]
+fn a_body_that_is_not_signed_is_the_workers_word() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let now = Millis::now();
+    let [timestamp, to, _] = parts(now);
+    office.worker().vouched(submission(client.message(&[timestamp, to]), now));
+    assert_eq!(office.lodged().order.request, RequestIntegrity::Transport);
+}
+
+#[test]
+fn a_message_says_whom_it_is_for_r_w043() {
+    let client = Client::new();
+    let now = Millis::now();
+    let [timestamp, _, body] = parts(now);
+    let absent = [timestamp.clone(), body.clone()];
+    let strict = office(&client, "");
+    let lenient = office(&client, "leniencies = [\"to-absent\"]");
+    assert_eq!(strict.worker().refused(submission(client.message(&absent), now)), Refusal::InvalidSecurity);
+    lenient.worker().vouched(submission(client.message(&absent), now));
+    for address in ["https://sts.example.com/signed/", "https://STS.example.com/signed", "https://evil.example.com/"] {
+        let parts = [timestamp.clone(), Part::to(address), body.clone()];
+        for office in [&strict, &lenient] {
+            let refused = office.worker().refused(submission(client.message(&parts), now));
+            assert_eq!(refused, Refusal::InvalidSecurity, "{address}");
+        }
+    }
+}
+
+#[test]
+fn a_message_is_fresh_by_what_was_signed() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let mut worker = office.worker();
+    let now = Millis::now();
+    let [_, to, body] = parts(now);
+    let unsigned = client.message(&[to.clone(), body.clone()]);
+    assert_eq!(worker.refused(submission(unsigned, now)), Refusal::InvalidSecurity);
+    let old = now.plus(-400_000);
+    let stale = || client.message(&[Part::timestamp(old, None), to.clone(), body.clone()]);
+    assert_eq!(worker.refused(submission(stale(), old)), Refusal::MessageExpired);
+    // A worker that says the message of yesterday is of today is told by the signature.
+    assert_eq!(worker.refused(submission(stale(), now)), Refusal::MessageExpired);
+}
+
+#[test]
+fn what_was_not_signed_by_a_registered_key_is_refused_alike() {
+    let (client, stranger) = (Client::new(), Client::new());
+    let office = office(&client, "");
+    let mut worker = office.worker();
+    let now = Millis::now();
+    let changed = |change: &dyn Fn(&mut SignedMessage)| {
+        let mut message = client.message(&parts(now));
+        change(&mut message);
+        message
+    };
+    let cases: [(&str, SignedMessage); 8] = [
+        ("a stranger's", stranger.message(&parts(now))),
+        (
+            "a stranger's by the name of ours",
+            changed(&|message| {
+                message.value = stranger.message(&parts(now)).value;
+            }),
+        ),
+        ("ours by the name of a stranger", changed(&|message| message.key = stranger.reference())),
+        ("no such thumbprint", changed(&|message| message.key = KeyReference::Thumbprint([0; 20]))),
+        ("no signature", changed(&|message| message.value = Octets::default())),
+        (
+            "another part",
+            changed(&|message| {
+                let [timestamp, to, _] = parts(now);
+                let body = Part::body("urn:elsewhere", "");
+                let octets = [timestamp, to, body].map(|part| Secret::new(part.octets).unwrap());
+                message.parts = List::new(octets).unwrap();
+            }),
+        ),
+        (
+            "a part less",
+            changed(&|message| {
+                let [timestamp, to, _] = parts(now);
+                message.parts = List::new([timestamp, to].map(|part| Secret::new(part.octets).unwrap())).unwrap();
+            }),
+        ),
+        (
+            "another SignedInfo",
+            changed(&|message| {
+                let text = String::from_utf8(message.signed_info.to_vec()).unwrap().replace("#to", "#tu");
+                message.signed_info = Octets::new(text).unwrap();
+            }),
+        ),
+    ];
+    for (what, message) in cases {
+        assert_eq!(worker.refused(submission(message, now)), Refusal::FailedAuthentication, "{what}");
+    }
+    assert!(office.decisions().is_empty());
+    worker.vouched(good(&client));
+}
+
+#[test]
+fn what_a_registered_key_has_signed_is_still_read_by_the_grammar() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let mut worker = office.worker();
+    let now = Millis::now();
+    let [timestamp, to, body] = parts(now);
+    let part = |id: &'static str, octets: String| Part { id, octets };
+    let with = |part: &Part| client.message(&[timestamp.clone(), to.clone(), part.clone()]);
+    let info = client.signed_info(&parts(now));
+    let over = |info: &str| client.over(info, &parts(now));
+    let enveloped = "<ds:Transforms><ds:Transform Algorithm=\"http://www.w3.org/2000/09/xmldsig#enveloped-signature\">\
+                     </ds:Transform>";
+    let cases: [(&str, SignedMessage, Refusal); 13] = [
+        ("a part of another id", with(&part("c", body.octets.clone())), Refusal::InvalidSecurity),
+        ("an id below the part", with(&part("b", format!("<x>{}</x>", body.octets))), Refusal::InvalidSecurity),
+        ("a part that is no XML", with(&part("b", "<b".to_owned())), Refusal::InvalidSecurity),
+        (
+            "a part with a document type",
+            with(&part("b", format!("<!DOCTYPE b>{}", body.octets))),
+            Refusal::InvalidSecurity,
+        ),
+        (
+            "two ids of one value",
+            with(&part(
+                "b",
+                body.octets.replace("<t:RequestType>", &format!("<t:RequestType xmlns:u=\"{WSU}\" u:Id=\"b\">")),
+            )),
+            Refusal::InvalidSecurity,
+        ),
+        (
+            "two bodies",
+            {
+                let second = part("b2", body.octets.replace("u:Id=\"b\"", "u:Id=\"b2\""));
+                client.message(&[timestamp.clone(), to.clone(), body.clone(), second])
+            },
+            Refusal::InvalidSecurity,
+        ),
+        (
+            "an empty body",
+            with(&part("b", format!("<s:Body xmlns:s=\"{SOAP}\" xmlns:u=\"{WSU}\" u:Id=\"b\"></s:Body>"))),
+            Refusal::InvalidRequest,
+        ),
+        (
+            "a request on somebody's behalf",
+            with(&Part::body("urn:office", "<t:OnBehalfOf><x></x></t:OnBehalfOf>")),
+            Refusal::InvalidRequest,
+        ),
+        (
+            "an object",
+            over(&info.replace("</ds:SignedInfo>", "<ds:Object></ds:Object></ds:SignedInfo>")),
+            Refusal::InvalidSecurity,
+        ),
+        ("a comment", over(&info.replace("</ds:SignedInfo>", "<!--x--></ds:SignedInfo>")), Refusal::InvalidSecurity),
+        ("an envelope", over(&info.replacen("<ds:Transforms>", enveloped, 1)), Refusal::InvalidSecurity),
+        (
+            "SHA-1",
+            over(&info.replace("xmldsig-more#ecdsa-sha256", "xmldsig-more#ecdsa-sha384")),
+            Refusal::FailedAuthentication,
+        ),
+        ("no SignedInfo", over(&body.octets), Refusal::InvalidSecurity),
+    ];
+    for (what, message, refusal) in cases {
+        assert_eq!(worker.refused(submission(message, now)), refusal, "{what}");
+    }
+    assert!(office.decisions().is_empty());
+    worker.vouched(good(&client));
+}
+
+#[test]
+fn a_certificate_holds_between_its_dates_and_for_an_account_that_is_not_disabled() {
+    let expired = Client::with(|parameters| parameters.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let early = Client::with(|parameters| parameters.not_before = rcgen::date_time_ymd(2999, 1, 1));
+    for client in [expired, early] {
+        assert_eq!(office(&client, "").worker().refused(good(&client)), Refusal::FailedAuthentication);
+    }
+    let client = Client::new();
+    let users = "[users.sam]\ncertificates = [\"sam.pem\"]\ndisabled = true\n";
+    let office = Office::with(&auth(""), users, PARTY, &[("sam.pem", &client.certificate)]);
+    assert_eq!(office.worker().refused(good(&client)), Refusal::FailedAuthentication);
+    assert!(office.decisions().is_empty());
+}
+
+#[test]
+fn an_endpoint_takes_the_credentials_it_names() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let mut worker = office.worker();
+    let password =
+        Submission { endpoint: Text::new(ENDPOINT).unwrap(), ..support::office::request("alice", "wonderland") };
+    assert_eq!(worker.refused(password), Refusal::RequestFailed);
+    let elsewhere =
+        Office::with("", "[users.sam]\ncertificates = [\"sam.pem\"]\n", PARTY, &[("sam.pem", &client.certificate)]);
+    let submission = Submission { endpoint: Text::new("/sts").unwrap(), ..good(&client) };
+    assert_eq!(elsewhere.worker().refused(submission), Refusal::RequestFailed);
+}
+
+#[test]
+fn an_account_with_certificates_alone_has_no_password() {
+    let client = Client::new();
+    let users = "[users.sam]\ncertificates = [\"sam.pem\"]\n";
+    let office = Office::with("", users, PARTY, &[("sam.pem", &client.certificate)]);
+    for password in ["", "x", "wonderland"] {
+        assert_eq!(office.worker().refused(support::office::request("sam", password)), Refusal::FailedAuthentication);
+    }
+}

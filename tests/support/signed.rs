@@ -1,0 +1,175 @@
+//! A client that signs. The octets are written here in canonical form by hand, so that nothing of the product's
+//! own canonicaliser stands on both sides of a test.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
+};
+use base64ct::{Base64, Encoding};
+use chancery::wire::evidence::{KeyReference, SignatureAlgorithm, SignedMessage};
+use chancery::wire::{List, Millis, Octets, Secret};
+
+pub(crate) const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
+pub(crate) const WSA: &str = "http://www.w3.org/2005/08/addressing";
+pub(crate) const WSU: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
+pub(crate) const TRUST: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
+const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
+const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+
+enum Key {
+    Rsa(RsaKeyPair),
+    Pss(RsaKeyPair),
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+/// A key with its certificate.
+pub(crate) struct Client {
+    key: Key,
+    /// PEM.
+    pub(crate) certificate: String,
+    der: Vec<u8>,
+}
+
+impl Client {
+    /// With a P-256 key.
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With a P-256 key and a certificate that is somehow different.
+    pub(crate) fn with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
+        let pair = rcgen::KeyPair::generate().expect("a key");
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pair.serialized_der()).expect("a key");
+        Self::certified(Key::Ecdsa(key), &pair, change)
+    }
+
+    pub(crate) fn rsa(pss: bool) -> Self {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
+        let key = RsaKeyPair::from_pkcs8(pair.serialized_der()).expect("a key");
+        Self::certified(if pss { Key::Pss(key) } else { Key::Rsa(key) }, &pair, |_| {})
+    }
+
+    pub(crate) fn ed25519() -> Self {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+        let key = Ed25519KeyPair::from_pkcs8(pair.serialized_der()).expect("a key");
+        Self::certified(Key::Ed25519(key), &pair, |_| {})
+    }
+
+    fn certified(key: Key, pair: &rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+        parameters.is_ca = rcgen::IsCa::ExplicitNoCa;
+        change(&mut parameters);
+        let certificate = parameters.self_signed(pair).expect("a certificate");
+        Self { key, certificate: certificate.pem(), der: certificate.der().to_vec() }
+    }
+
+    /// The certificate as a message brings it.
+    pub(crate) fn reference(&self) -> KeyReference {
+        KeyReference::Certificate(Octets::new(self.der.clone()).expect("fits"))
+    }
+
+    pub(crate) fn thumbprint(&self) -> KeyReference {
+        let octets = digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &self.der);
+        KeyReference::Thumbprint(octets.as_ref().try_into().expect("20 octets"))
+    }
+
+    fn algorithm(&self) -> (SignatureAlgorithm, &'static str) {
+        match self.key {
+            Key::Rsa(_) => (SignatureAlgorithm::RsaSha256, "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"),
+            Key::Pss(_) => (SignatureAlgorithm::PssSha256, "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1"),
+            Key::Ecdsa(_) => (SignatureAlgorithm::EcdsaSha256, "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"),
+            Key::Ed25519(_) => (SignatureAlgorithm::Ed25519, "http://www.w3.org/2021/04/xmldsig-more#eddsa-ed25519"),
+        }
+    }
+
+    /// Signs octets.
+    pub(crate) fn sign(&self, octets: &[u8]) -> Vec<u8> {
+        let random = SystemRandom::new();
+        let rsa = |key: &RsaKeyPair, padding: &'static dyn aws_lc_rs::signature::RsaEncoding| {
+            let mut value = vec![0; key.public_modulus_len()];
+            key.sign(padding, &random, octets, &mut value).expect("signs");
+            value
+        };
+        match &self.key {
+            Key::Rsa(key) => rsa(key, &RSA_PKCS1_SHA256),
+            Key::Pss(key) => rsa(key, &RSA_PSS_SHA256),
+            Key::Ecdsa(key) => key.sign(&random, octets).expect("signs").as_ref().to_vec(),
+            Key::Ed25519(key) => key.sign(octets).as_ref().to_vec(),
+        }
+    }
+
+    /// `ds:SignedInfo` over these parts, canonical.
+    pub(crate) fn signed_info(&self, parts: &[Part]) -> String {
+        let method = self.algorithm().1;
+        let references: String = parts.iter().map(|part| part.reference()).collect();
+        format!(
+            "<ds:SignedInfo xmlns:ds=\"{DS}\"><ds:CanonicalizationMethod Algorithm=\"{EXCLUSIVE}\">\
+             </ds:CanonicalizationMethod><ds:SignatureMethod Algorithm=\"{method}\"></ds:SignatureMethod>{references}\
+             </ds:SignedInfo>"
+        )
+    }
+
+    /// A message over these parts.
+    pub(crate) fn message(&self, parts: &[Part]) -> SignedMessage {
+        self.over(&self.signed_info(parts), parts)
+    }
+
+    /// A message with a `SignedInfo` of one's own wording.
+    pub(crate) fn over(&self, signed_info: &str, parts: &[Part]) -> SignedMessage {
+        let octets: Vec<_> = parts.iter().map(|part| Secret::new(part.octets.as_bytes()).expect("fits")).collect();
+        SignedMessage {
+            key: self.reference(),
+            algorithm: self.algorithm().0,
+            signed_info: Octets::new(signed_info.as_bytes()).expect("fits"),
+            value: Octets::new(self.sign(signed_info.as_bytes())).expect("fits"),
+            parts: List::new(octets).expect("fits"),
+        }
+    }
+}
+
+/// A signed element: its id and its canonical octets.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    pub(crate) id: &'static str,
+    pub(crate) octets: String,
+}
+
+impl Part {
+    fn reference(&self) -> String {
+        let value = Base64::encode_string(digest(&SHA256, self.octets.as_bytes()).as_ref());
+        format!(
+            "<ds:Reference URI=\"#{}\"><ds:Transforms><ds:Transform Algorithm=\"{EXCLUSIVE}\"></ds:Transform>\
+             </ds:Transforms><ds:DigestMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#sha256\">\
+             </ds:DigestMethod><ds:DigestValue>{value}</ds:DigestValue></ds:Reference>",
+            self.id
+        )
+    }
+
+    pub(crate) fn timestamp(created: Millis, expires: Option<Millis>) -> Self {
+        let instant = chancery::trust::instant::format;
+        let expires = expires.map_or(String::new(), |expires| format!("<u:Expires>{}</u:Expires>", instant(expires)));
+        let created = instant(created);
+        let octets = format!(
+            "<u:Timestamp xmlns:u=\"{WSU}\" u:Id=\"t\"><u:Created>{created}</u:Created>{expires}</u:Timestamp>"
+        );
+        Self { id: "t", octets }
+    }
+
+    pub(crate) fn to(address: &str) -> Self {
+        Self { id: "to", octets: format!("<a:To xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\" u:Id=\"to\">{address}</a:To>") }
+    }
+
+    /// A body with a request for a token.
+    pub(crate) fn body(applies_to: &str, more: &str) -> Self {
+        let octets = format!(
+            "<s:Body xmlns:s=\"{SOAP}\" xmlns:u=\"{WSU}\" u:Id=\"b\"><t:RequestSecurityToken xmlns:t=\"{TRUST}\">\
+             <t:RequestType>{TRUST}/Issue</t:RequestType>\
+             <p:AppliesTo xmlns:p=\"http://schemas.xmlsoap.org/ws/2004/09/policy\"><a:EndpointReference \
+             xmlns:a=\"{WSA}\"><a:Address>{applies_to}</a:Address></a:EndpointReference></p:AppliesTo>{more}\
+             </t:RequestSecurityToken></s:Body>"
+        );
+        Self { id: "b", octets }
+    }
+}

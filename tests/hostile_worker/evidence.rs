@@ -39,11 +39,13 @@ pub(super) fn an_honest_flow_is_served(stack: &Stack) -> Verdict {
 
 /// What he can: alice proved herself, and he chooses for whom her token is.
 pub(super) fn any_party_that_policy_allows(stack: &Stack) -> Verdict {
-    for (party, kind) in [(PARTY, TokenType::Saml20), ("urn:federation:MicrosoftOnline", TokenType::Saml11)] {
+    for party in [PARTY, "urn:federation:MicrosoftOnline"] {
         let (_auth, redemption) = stack.voucher_for(party, |_| ())?;
         let release = redeemed(&mut stack.issuer(), redemption)?;
         let token = String::from_utf8_lossy(&release.token).into_owned();
-        must(release.token_type == kind && token.contains(party) && token.contains("alice@example.com"), token)?;
+        // What the endpoint means by no type, whoever it is for.
+        let kind = release.token_type == TokenType::Saml11;
+        must(kind && token.contains(party) && token.contains("alice@example.com"), token)?;
     }
     Ok(())
 }

@@ -23,6 +23,10 @@ mod handshakes;
 mod neighbours;
 mod octets;
 mod peer;
+mod signatures;
+#[path = "../support/signed.rs"]
+#[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
+mod signed;
 mod stack;
 mod vouchers;
 
@@ -86,6 +90,21 @@ const CASES: &[Case] = &[
     ("a claim nobody configured cannot be insisted on", Leaves::Nothing, evidence::invented_claim),
     ("a key that was not proven binds no token", Leaves::Nothing, evidence::unproven_keys),
     ("a lifetime that is over gets nothing", Leaves::Nothing, evidence::lifetime_over),
+    (
+        "an honest signature is served: the cases below can fail",
+        Leaves::Tokens(1),
+        signatures::an_honest_signature_is_served,
+    ),
+    ("a certificate without its key proves nobody", Leaves::Nothing, signatures::a_certificate_without_its_key),
+    (
+        "what a client signed and the worker says otherwise is a breach",
+        Leaves::Violations(TO_AUTH, 3),
+        signatures::another_wish_than_was_signed,
+    ),
+    ("a signed message buys one token", Leaves::Tokens(1), signatures::a_message_twice),
+    ("a signed message for somebody else gets nothing", Leaves::Nothing, signatures::a_message_for_somebody_else),
+    ("a signed message of yesterday gets nothing", Leaves::Nothing, signatures::a_message_of_yesterday),
+    ("a credential at another endpoint gets nothing", Leaves::Nothing, signatures::a_credential_at_another_endpoint),
     ("two requests of one name are a breach", Leaves::Violations(TO_AUTH, 1), evidence::one_correlation_twice),
     ("a random voucher buys nothing", Leaves::Nothing, vouchers::random_voucher),
     ("a voucher redeemed twice is a breach, and buys one token", Leaves::TokenThenBreach, vouchers::voucher_twice),

@@ -20,6 +20,8 @@ use chancery::wire::{Correlation, List, Secret, Text};
 use super::demo::Demo;
 use super::faulty;
 use super::peer::Peer;
+use super::signatures::{ADDRESS, SIGNED};
+use super::signed::Client;
 use super::{COUNTERS, ENDPOINT, FORBIDDEN, GUARDED, HANDSHAKES, NARROW, PARTY, PATIENCE, SCARCE, TO_ISSUER};
 
 pub(super) type Verdict = Result<(), String>;
@@ -70,6 +72,8 @@ pub(super) struct Stack {
     pub(super) directory: PathBuf,
     pub(super) demo: Demo,
     pub(super) password: String,
+    /// Whose certificate is registered.
+    pub(super) client: Client,
     /// Handshakes signed for an attack that cannot know their number beforehand.
     pub(super) signed: AtomicU64,
 }
@@ -137,9 +141,22 @@ impl Stack {
         faulty::change(directory, "issuer.d/issuer.toml", |text| {
             format!("handshakes_per_second = {HANDSHAKES}\n{text}")
         });
+        let client = Client::new();
+        std::fs::write(directory.join("demo/etc/auth.d/machine.pem"), &client.certificate).unwrap();
+        faulty::change(directory, "auth.d/users.toml", |text| {
+            let mail = "attributes = { mail = [\"machine@example.com\"] }";
+            format!("{text}\n[users.machine]\ncertificates = [\"machine.pem\"]\n{mail}\n")
+        });
+        faulty::change(directory, "auth.d/auth.toml", |text| {
+            let usual = [ENDPOINT, "/adfs/services/trust/2005/usernamemixed"]
+                .map(|path| format!("[[endpoint]]\npath = \"{path}\"\ntoken_type = \"saml11\"\n"));
+            let signed = format!("credentials = [\"signature\"]\naddresses = [\"{ADDRESS}\"]\n");
+            let [first, second] = usual;
+            format!("{text}\n{first}{second}[[endpoint]]\npath = \"/sts\"\n[[endpoint]]\npath = \"{SIGNED}\"\n{signed}")
+        });
         let demo = faulty::start(directory, |_| {});
         let password = std::fs::read_to_string(demo.fact("password_file")).unwrap().trim().to_owned();
-        let stack = Self { directory: directory.to_owned(), demo, password, signed: AtomicU64::new(0) };
+        let stack = Self { directory: directory.to_owned(), demo, password, client, signed: AtomicU64::new(0) };
         // The supervisor asks for a token of its own once all is ready, and snapshots come once a second.
         let mut last = None;
         loop {

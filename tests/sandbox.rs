@@ -350,7 +350,7 @@ fn store(directory: &Path) -> ExitCode {
                 let expires = if number % 2 == 0 { Millis(0) } else { Millis::now().plus(600_000) };
                 let mut value = [0; 32];
                 value[..4].copy_from_slice(&(u32::from(round) << 16 | u32::from(number)).to_be_bytes());
-                tokio::spawn(async move { store.first_seen(Kind::SignatureValue, &value, expires).await })
+                tokio::spawn(async move { store.first_seen(Kind::SignedMessage, &value, expires).await })
             });
             for answer in asked.collect::<Vec<_>>() {
                 assert_eq!(answer.await.unwrap(), Ok(true));

@@ -5,6 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use chancery::audit::format::Public;
+use chancery::audit::reader::Entries;
+use chancery::wire::order::{Method, RequestIntegrity};
+
 use crate::service::{self, Demo};
 
 /// One service for all scripts. It ends with this process: a static is never dropped, but the thread that
@@ -123,6 +127,78 @@ fn judges_accept_the_algorithm_of_a_p_256_key() {
 #[test]
 fn judges_accept_the_algorithm_of_a_p_384_key() {
     judged("p-384", "96", &["ecdsa-sha384"]);
+}
+
+/// A key and its certificate in files of `directory`.
+fn client(directory: &Path, name: &str) -> [String; 2] {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    [("key", key.serialize_pem()), ("pem", certificate.pem())].map(|(extension, text)| {
+        let path = directory.join(format!("{name}.{extension}"));
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    })
+}
+
+/// How an operator lets a client in that signs: an account with a certificate, and two endpoints, one of them
+/// for clients that do not sign `wsa:To`.
+fn let_signers_in(config: &Path, certificate: &str) {
+    let append = |file: &str, more: &str| {
+        let text = std::fs::read_to_string(config.join(file)).unwrap();
+        std::fs::write(config.join(file), format!("{text}\n{more}")).unwrap();
+    };
+    std::fs::copy(certificate, config.join("auth.d/machine.pem")).unwrap();
+    append(
+        "auth.d/users.toml",
+        "[users.machine]\ncertificates = [\"machine.pem\"]\n[users.machine.attributes]\nmail = [\"machine@example.com\"]\n",
+    );
+    for (path, leniencies) in [("/signed", "\"to-absent\""), ("/certificate", "")] {
+        append(
+            "auth.d/auth.toml",
+            &format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\n\
+                 addresses = [\"https://sts.example.com{path}\"]\nleniencies = [{leniencies}]\n"
+            ),
+        );
+        append("worker.d/worker.toml", &format!("[[endpoint]]\npath = \"{path}\"\ncredential = \"signature\"\n"));
+    }
+    let worker = config.join("worker.d/worker.toml");
+    let text = std::fs::read_to_string(&worker).unwrap();
+    let signing = text.split("[[endpoint]]").filter(|part| !part.contains("username\"")).collect::<Vec<_>>();
+    std::fs::write(&worker, signing.join("[[endpoint]]")).unwrap();
+}
+
+#[test]
+fn zeep_and_xmlsec_sign_requests_and_the_record_says_so() {
+    if !possible("signed") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let made = Demo::start(directory.path());
+    let config = Path::new(made.fact("config")).to_owned();
+    let facts = |demo: &Demo| -> serde_json::Map<String, serde_json::Value> {
+        serde_json::from_slice(&std::fs::read(&demo.ready_file).unwrap()).unwrap()
+    };
+    let mut ready = facts(&made);
+    made.stop();
+    let ours = client(directory.path(), "machine");
+    let other = client(directory.path(), "other");
+    let_signers_in(&config, &ours[1]);
+    let demo = Demo::configured(directory.path(), |_| {});
+    // What only the demo tells, and where this one listens.
+    ready.extend(facts(&demo));
+    std::fs::write(&demo.ready_file, serde_json::to_vec(&ready).unwrap()).unwrap();
+    run("signed_client", &demo, &[&ours[0], &ours[1], &other[0], &other[1]]);
+    let record = Path::new(demo.fact("record")).to_owned();
+    demo.stop();
+    let signed = Entries::open(&record).filter_map(|entry| match entry.unwrap().leaf.public {
+        Public::Intent(intent) if intent.method == Method::X509 => Some(intent.request),
+        _ => None,
+    });
+    let (by_signature, by_transport): (Vec<_>, Vec<_>) =
+        signed.partition(|request| *request == RequestIntegrity::Signed);
+    // Two of zeep's and two of xmlsec's sign the body, and one of xmlsec's does not.
+    assert_eq!((by_signature.len(), by_transport.len()), (4, 1));
 }
 
 #[test]

@@ -10,6 +10,7 @@ import pathlib
 import sys
 import uuid
 
+import lxml.etree
 import requests
 
 SOAP = {"1.1": "http://schemas.xmlsoap.org/soap/envelope/", "1.2": "http://www.w3.org/2003/05/soap-envelope"}
@@ -43,7 +44,8 @@ class Service:
 
     def __init__(self, ready):
         self.ready = json.loads(pathlib.Path(ready).read_text())
-        self.url = self.ready["url"]
+        # A configured service listens where it was told; its URL is what clients are to call it.
+        self.url = "https://localhost:" + self.ready["address"].rpartition(":")[2]
         self.user = self.ready["user"]
         self.password = pathlib.Path(self.ready["password_file"]).read_text().splitlines()[0]
         self.token_signing = pathlib.Path(self.ready["token_signing"]).read_text()
@@ -96,6 +98,13 @@ def token_of(answer):
     start, end = text.index(":RequestedSecurityToken>") + len(":RequestedSecurityToken>"), text.rindex(":RequestedSecurityToken>")
     end = text.rindex("</", start, end)
     return text[start:end].encode()
+
+
+def element(name, text=None, *children):
+    made = lxml.etree.Element(name)
+    made.text = text
+    made.extend(children)
+    return made
 
 
 def ok(name):

@@ -11,19 +11,12 @@ from zeep.wsse.username import UsernameToken
 from zeep.wsse.utils import WSU
 
 from judges import verified
-from service import BEARER, GENERIC, SAML20, TRUST, WSA, ok, service
+from service import BEARER, GENERIC, SAML20, TRUST, WSA, element, ok, service
 
 T = TRUST["1.3"]
 BINDING = "{urn:chancery:sts}Username"
 
 there = service()
-
-
-def element(name, text=None, *children):
-    made = lxml.etree.Element(name)
-    made.text = text
-    made.extend(children)
-    return made
 
 
 def issue(password):

@@ -22,6 +22,10 @@ use crate::wire::permit::Link;
 /// The link in the log and in `chancery_violations_total`.
 pub(super) const LINK: &str = "worker-to-auth";
 
+/// Messages of one channel that wait to be begun: with what is under way they bound the memory that a worker
+/// can take up.
+const QUEUE: usize = 16;
+
 /// Serves one channel until it is over or `stopping` says so; then what is under way is still answered.
 pub(super) async fn serve(
     office: Arc<Office>,
@@ -32,7 +36,7 @@ pub(super) async fn serve(
 ) {
     let duplex = Duplex::<WorkerToAuth, AuthToWorker>::new(channel, Link::WorkerToAuth);
     let peer = duplex.peer();
-    let (arrived, mut incoming) = mpsc::channel(64);
+    let (arrived, mut incoming) = mpsc::channel(QUEUE);
     let (outgoing, leaving) = mpsc::channel(16 * 1024);
     let mut carrier = tokio::spawn(carry(duplex, arrived, leaving));
     if let Some(left_out) = office.comings.pass() {

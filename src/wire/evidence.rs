@@ -49,8 +49,8 @@ pub enum Evidence {
     Signature(SignedMessage),
 }
 
-/// Octets of signed parts, all together, at most: with the rest of a submission they fit one message.
-pub const MOST_SIGNED_OCTETS: usize = 768 * 1024;
+/// Octets of signed parts, all together, at most (A-00d). A front that takes larger bodies takes them unsigned.
+pub const MOST_SIGNED_OCTETS: usize = 256 * 1024;
 
 /// A signed message, as far as it was signed. auth verifies these octets before it reads anything in them.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]

@@ -11,6 +11,8 @@ mod support {
     pub(crate) mod signed;
 }
 
+use std::time::Duration;
+
 use chancery::wire::evidence::{
     Evidence, KeyReference, Operation, Refusal, SignatureAlgorithm, SignedMessage, Submission, Timestamp, Wish,
 };
@@ -76,7 +78,8 @@ fn parts(created: Millis) -> [Part; 3] {
 /// A good message of this client.
 fn good(client: &Client) -> Submission {
     let now = Millis::now();
-    submission(client.message(&parts(now)), now)
+    let [timestamp, to, body] = parts(now);
+    submission(client.message(&[timestamp, to, body, Part::message_id()]), now)
 }
 
 #[test]
@@ -156,12 +159,13 @@ fn one_of_many_who_send_a_message_at_once_is_served_r_w080() {
 fn a_worker_that_says_something_else_than_was_signed_loses_its_channel() {
     let client = Client::new();
     let office = office(&client, "");
-    let now = Millis::now();
     let other_wish = Wish { applies_to: Some(Text::new("urn:elsewhere").unwrap()), ..wish() };
     let other_kind = Wish { token_type: Some(TokenType::Saml11), ..wish() };
-    for (said, wish) in [(now, other_wish), (now, other_kind), (now.plus(1), wish())] {
+    let with = |wish| Submission { wish, ..good(&client) };
+    let later = Some(Timestamp { created: Millis::now().plus(1_000), expires: None });
+    for submission in [with(other_wish), with(other_kind), Submission { timestamp: later, ..good(&client) }] {
         let mut worker = office.worker();
-        worker.submit(Submission { wish, ..submission(client.message(&parts(now)), said) });
+        worker.submit(submission);
         eventually("auth hangs up", || match worker.duplex.receive() {
             Err(_) => Some(()),
             Ok(None) => None,
@@ -169,8 +173,42 @@ fn a_worker_that_says_something_else_than_was_signed_loses_its_channel() {
         });
     }
     assert!(office.decisions().is_empty());
-    // Nothing of it was used up: the message itself is still good.
-    office.worker().vouched(submission(client.message(&parts(now)), now));
+    office.worker().vouched(good(&client));
+}
+
+#[test]
+fn a_message_is_good_once_whichever_certificate_of_its_key_it_names() {
+    let client = Client::new();
+    let renewed = client.renewed();
+    let users = "[users.sam]\ncertificates = [\"sam.pem\", \"renewed.pem\"]\n";
+    let files = [("sam.pem", client.certificate.as_str()), ("renewed.pem", renewed.certificate.as_str())];
+    let office = Office::with(&auth(""), users, PARTY, &files);
+    let now = Millis::now();
+    let parts = parts(now);
+    office.worker().vouched(submission(client.message(&parts), now));
+    let by_the_other = SignedMessage { key: renewed.reference(), ..client.message(&parts) };
+    assert_eq!(office.worker().refused(submission(by_the_other, now)), Refusal::InvalidSecurity);
+    office.worker().vouched(good(&renewed));
+}
+
+#[test]
+fn a_message_that_is_about_to_expire_is_good_once_too() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let now = Millis::now();
+    let expires = now.plus(1_500);
+    let [_, to, body] = parts(now);
+    let parts = [Part::timestamp(now, Some(expires)), to, body];
+    let submitted = || Submission {
+        timestamp: Some(Timestamp { created: now, expires: Some(expires) }),
+        ..submission(client.message(&parts), now)
+    };
+    let mut worker = office.worker();
+    worker.vouched(submitted());
+    while Millis::now() <= expires.plus(500) {
+        let _refusal = worker.refused(submitted());
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 #[test]
@@ -193,6 +231,9 @@ fn a_message_says_whom_it_is_for_r_w043() {
     let lenient = office(&client, "leniencies = [\"to-absent\"]");
     assert_eq!(strict.worker().refused(submission(client.message(&absent), now)), Refusal::InvalidSecurity);
     lenient.worker().vouched(submission(client.message(&absent), now));
+    // A timestamp alone could be passed on by whoever was sent it.
+    let alone = client.message(std::slice::from_ref(&timestamp));
+    assert_eq!(lenient.worker().refused(submission(alone, now)), Refusal::InvalidSecurity);
     for address in ["https://sts.example.com/signed/", "https://STS.example.com/signed", "https://evil.example.com/"] {
         let parts = [timestamp.clone(), Part::to(address), body.clone()];
         for office in [&strict, &lenient] {

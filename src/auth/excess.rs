@@ -42,7 +42,7 @@ impl Default for Excess {
 }
 
 impl Excess {
-    /// May this account be served now? If not, that is counted.
+    /// May this account be served now? If so, it has had that; if not, that is counted.
     ///
     /// # Errors
     /// [`Reason::Excess`].
@@ -50,15 +50,41 @@ impl Excess {
         &self,
         rules: &ThrottleRules,
         account: &Text<256>,
-        source: IpAddr,
-        correlation: Correlation,
+        request: (IpAddr, Correlation),
         now: Instant,
+    ) -> Result<(), Reason> {
+        self.ask(rules, account, request, now, true)
+    }
+
+    /// As [`Self::admit`], and the account has had nothing yet: it is not known that it is he who asks.
+    ///
+    /// # Errors
+    /// [`Reason::Excess`].
+    pub(super) fn would_admit(
+        &self,
+        rules: &ThrottleRules,
+        account: &Text<256>,
+        request: (IpAddr, Correlation),
+        now: Instant,
+    ) -> Result<(), Reason> {
+        self.ask(rules, account, request, now, false)
+    }
+
+    fn ask(
+        &self,
+        rules: &ThrottleRules,
+        account: &Text<256>,
+        (source, correlation): (IpAddr, Correlation),
+        now: Instant,
+        takes: bool,
     ) -> Result<(), Reason> {
         let pace = Pace::new(rules.account_burst, rules.account_per_minute);
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let served = accounts.served.get(account).copied().unwrap_or(now);
         if let Some(next) = pace.one_more(served, now) {
-            accounts.served.insert(account.clone(), next);
+            if takes {
+                accounts.served.insert(account.clone(), next);
+            }
             return Ok(());
         }
         let sum = Excessive { instant: Millis::now(), correlation, source, count: 1 };
@@ -106,7 +132,7 @@ mod tests {
         let (excess, now) = (Excess::default(), Instant::now());
         let asks = |account: &str, now| {
             let account = Text::new(account).unwrap();
-            excess.admit(&RULES, &account, IpAddr::V4(Ipv4Addr::LOCALHOST), Correlation::random(), now)
+            excess.admit(&RULES, &account, (IpAddr::V4(Ipv4Addr::LOCALHOST), Correlation::random()), now)
         };
         let served = (0..100).filter(|_| asks("alice", now).is_ok()).count();
         assert_eq!(served, 3);

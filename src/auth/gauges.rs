@@ -44,6 +44,7 @@ impl Gauges {
             "password-busy",
             "signature-accepted",
             "signature-refused",
+            "signature-busy",
         ];
         Self {
             authentications: metrics.counters(

@@ -2,6 +2,7 @@
 //! at; decided, recorded, lodged, answered. Each step that fails ends it with a reason; the client learns no
 //! more than `reason` lets it.
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -13,13 +14,12 @@ use super::order::{self, Decided, Proven};
 use super::password::Passwords;
 use super::reason::{ALLOWED, Reason, recorded};
 use super::record::Record;
-use super::signature::{self, Proof};
+use super::signature::{self, Verified};
 use super::store::{Down, Kind, Store};
 use super::strangers::Strangers;
 use super::timestamp;
 use super::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
-use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
 use crate::sys::failpoint::failpoint;
@@ -30,7 +30,7 @@ use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
 use crate::wire::order::{Authentication, Method, Order, RequestIntegrity, Voucher};
 use crate::wire::record::{AuthEntry, Decision, DecisionPrivate};
-use crate::wire::{Millis, VoucherId};
+use crate::wire::{Correlation, Millis, VoucherId};
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -155,13 +155,21 @@ impl Office {
                 let known = |account| Known { account, method: Method::Password, request: RequestIntegrity::Transport };
                 account.map(known).map_err(Outcome::Stranger)
             }
-            Evidence::Signature(message) => self.signed(config, rules, &message, timestamp, &wish).await,
+            Evidence::Signature(message) => {
+                let known = self.signed(config, rules, &message, (timestamp, &wish), (source, correlation)).await;
+                match &known {
+                    Ok(_) => self.count("signature", None),
+                    Err(Outcome::Stranger(reason) | Outcome::Known(reason)) => self.count("signature", Some(reason)),
+                    Err(Outcome::Order(_) | Outcome::Breach(_)) => {}
+                }
+                known
+            }
         };
         let Known { account, method, request } = match known {
             Ok(known) => known,
             Err(outcome) => return outcome,
         };
-        if let Err(reason) = self.excess.admit(&config.throttle, &account.name, source, correlation, Instant::now()) {
+        if let Err(reason) = self.excess.admit(&config.throttle, &account.name, (source, correlation), Instant::now()) {
             return Outcome::Known(reason);
         }
         let instant = Millis::now();
@@ -223,20 +231,31 @@ impl Office {
         Ok(id)
     }
 
-    /// Whose message it is, when its signature holds, it is fresh, for us and not seen before. What the worker made
-    /// of it must be what was signed: an honest one reads it with the same code.
+    /// Whose message it is, when its signature holds, it was not seen before, it is fresh and for us. What the worker
+    /// made of it must be what was signed: an honest one reads it with the same code.
     async fn signed<'a>(
         &self,
         config: &'a Auth,
         rules: &Endpoint,
         message: &SignedMessage,
-        said: Option<Timestamp>,
-        wish: &Wish,
+        said: (Option<Timestamp>, &Wish),
+        request: (IpAddr, Correlation),
     ) -> Result<Known<'a>, Outcome> {
-        let verified = self.verified(config, rules, message);
-        self.count("signature", verified.as_ref().err());
-        let (account, certificate, proof) = verified.map_err(Outcome::Stranger)?;
-        if said != Some(proof.timestamp) {
+        let now = Millis::now();
+        let (account, verified) = verified(config, rules, message, now).map_err(Outcome::Stranger)?;
+        // Before the store is asked: or one account could fill it.
+        self.excess.would_admit(&config.throttle, &account.name, request, Instant::now()).map_err(Outcome::Known)?;
+        let store = self.store.as_ref().ok_or(Outcome::Stranger(Reason::NoStore))?;
+        let until = timestamp::until(&config.timestamp, now);
+        match store.first_seen(Kind::SignedMessage, verified.once(), until).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Outcome::Stranger(Reason::Replayed)),
+            Err(Down) => return Err(Outcome::Stranger(Reason::NoStore)),
+        }
+        let proof = verified.read(rules).map_err(Outcome::Stranger)?;
+        timestamp::judge(&config.timestamp, Some(proof.timestamp), now).map_err(Outcome::Stranger)?;
+        let (timestamp, wish) = said;
+        if timestamp != Some(proof.timestamp) {
             return Err(Outcome::Breach("a timestamp that is not the one signed"));
         }
         if proof.wish.as_ref().is_some_and(|signed| signed != wish) {
@@ -245,32 +264,8 @@ impl Office {
         if proof.to_absent {
             self.gauges.leniencies.with_label_values(&["to-absent"]).inc();
         }
-        let once = signature::once(certificate, message);
-        let until = timestamp::until(&config.timestamp, proof.timestamp);
-        let store = self.store.as_ref().ok_or(Outcome::Stranger(Reason::NoStore))?;
-        match store.first_seen(Kind::SignedMessage, &once, until).await {
-            Ok(true) => {}
-            Ok(false) => return Err(Outcome::Stranger(Reason::Replayed)),
-            Err(Down) => return Err(Outcome::Stranger(Reason::NoStore)),
-        }
         let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
         Ok(Known { account, method: Method::X509, request })
-    }
-
-    fn verified<'a>(
-        &self,
-        config: &'a Auth,
-        rules: &Endpoint,
-        message: &SignedMessage,
-    ) -> Result<(&'a Account, &'a Certificate, Proof), Reason> {
-        if !rules.signature {
-            return Err(Reason::Credential);
-        }
-        let (account, certificate) = config.users.signer(&message.key).ok_or(Reason::UnknownCertificate)?;
-        let now = Millis::now();
-        let proof = signature::verify(certificate, message, rules, now)?;
-        timestamp::judge(&config.timestamp, Some(proof.timestamp), now)?;
-        if account.disabled { Err(Reason::Disabled) } else { Ok((account, certificate, proof)) }
     }
 
     /// Counts a credential by what became of it.
@@ -278,9 +273,24 @@ impl Office {
         let outcome = match refused {
             None => "accepted",
             Some(Reason::Throttled) => "throttled",
-            Some(Reason::QueueFull) => "busy",
+            Some(Reason::QueueFull | Reason::NoStore | Reason::Excess) => "busy",
             Some(_) => "refused",
         };
         self.gauges.authentications.with_label_values(&[&format!("{credential}-{outcome}")]).inc();
     }
+}
+
+/// Whose key has signed this message, if it is one that may be used here and the signature and every digest hold.
+fn verified<'a, 'm>(
+    config: &'a Auth,
+    rules: &Endpoint,
+    message: &'m SignedMessage,
+    now: Millis,
+) -> Result<(&'a Account, Verified<'m>), Reason> {
+    if !rules.signature {
+        return Err(Reason::Credential);
+    }
+    let (account, certificate) = config.users.signer(&message.key, now).ok_or(Reason::UnknownCertificate)?;
+    let verified = signature::verify(certificate, message, now)?;
+    if account.disabled { Err(Reason::Disabled) } else { Ok((account, verified)) }
 }

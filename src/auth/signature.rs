@@ -1,6 +1,7 @@
-//! Verifies a signed message. First the signature over the octets of `SignedInfo`, then the digests of the parts,
-//! and only then is any of it parsed: no parser here runs over octets that nobody registered has signed
-//! (A-00b). What is read is read from those octets, and nothing else of the message is.
+//! Verifies a signed message, and reads it. First the signature over the octets of `SignedInfo`, then the digests of
+//! the parts: that makes a [`Verified`], and only one of those is read, once it is known not to have been here
+//! before. No parser here runs over octets that nobody registered has signed (A-00b); what is read is read
+//! from those octets, and nothing else of the message is.
 
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
@@ -27,28 +28,24 @@ pub(super) struct Proof {
     pub(super) to_absent: bool,
 }
 
-/// What of a message may be used once: `SignedInfo`, with the certificate it was verified by. Not the value of the
-/// signature, for of an ECDSA signature everybody can make another one that holds.
-pub(super) fn once(certificate: &Certificate, message: &SignedMessage) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(digest(&digest::SHA256, &certificate.der).as_ref());
-    context.update(&message.signed_info);
-    let mut name = [0; 32];
-    name.copy_from_slice(context.finish().as_ref());
-    name
+/// A message whose signature and digests hold. Nothing of it is read yet but what it covers.
+#[derive(Debug)]
+pub(super) struct Verified<'m> {
+    info: SignedInfo,
+    message: &'m SignedMessage,
+    once: [u8; 32],
 }
 
-/// Does this certificate's key vouch for this message, at this instant and for this endpoint?
+/// Has this certificate's key signed this message, and is each part what was signed?
 ///
 /// # Errors
-/// The reason it does not.
-pub(super) fn verify(
+/// The reason it is not.
+pub(super) fn verify<'m>(
     certificate: &Certificate,
-    message: &SignedMessage,
-    endpoint: &Endpoint,
+    message: &'m SignedMessage,
     now: Millis,
-) -> Result<Proof, Reason> {
-    if now < certificate.not_before || now > certificate.not_after {
+) -> Result<Verified<'m>, Reason> {
+    if !certificate.holds(now) {
         return Err(Reason::CertificateDates);
     }
     let (algorithm, key) = fitting(&certificate.key, message.algorithm).ok_or(Reason::SignatureAlgorithm)?;
@@ -63,32 +60,63 @@ pub(super) fn verify(
     if info.references.len() != message.parts.len() {
         return Err(Reason::WrongDigest);
     }
-    let mut seen = Seen::default();
     for (reference, octets) in info.references.iter().zip(message.parts.iter()) {
-        let octets = octets.expose();
         let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
-        if digest(function, octets).as_ref() != reference.digest {
+        if digest(function, octets.expose()).as_ref() != reference.digest {
             return Err(Reason::WrongDigest);
         }
         // What is left out of the digest, or stands in for what is signed, would have to be verified by itself.
         if reference.transform.enveloped || reference.transform.dereferenced {
             return Err(Reason::UnreadableSignature);
         }
-        let tree = parsed(octets)?;
-        let root = tree.root();
-        let ids = Ids::of(&tree).map_err(|_| Reason::UnreadableSignature)?;
-        if ids.element(&reference.id).map(Element::id) != Some(root.id()) {
-            return Err(Reason::UnreadableSignature);
+    }
+    Ok(Verified { info, message, once: once(&certificate.key, message) })
+}
+
+/// What of a message may be used once: what was signed, and the key. Not the value of the signature, for of an
+/// ECDSA signature everybody can make another one that holds; and not the certificate, for the message names it
+/// where nothing is signed, and a key may have two.
+fn once(key: &VerifyingKey, message: &SignedMessage) -> [u8; 32] {
+    let (kind, octets) = key.parts();
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(&[kind]);
+    context.update(digest(&digest::SHA256, octets).as_ref());
+    context.update(&message.signed_info);
+    let mut name = [0; 32];
+    name.copy_from_slice(context.finish().as_ref());
+    name
+}
+
+impl Verified<'_> {
+    /// What may be used once.
+    pub(super) fn once(&self) -> &[u8; 32] {
+        &self.once
+    }
+
+    /// Reads the parts, in the octets that were signed.
+    ///
+    /// # Errors
+    /// The reason they prove nothing here.
+    pub(super) fn read(&self, endpoint: &Endpoint) -> Result<Proof, Reason> {
+        let mut seen = Seen::default();
+        for (reference, octets) in self.info.references.iter().zip(self.message.parts.iter()) {
+            let tree = parsed(octets.expose())?;
+            let root = tree.root();
+            let ids = Ids::of(&tree).map_err(|_| Reason::UnreadableSignature)?;
+            if ids.element(&reference.id).map(Element::id) != Some(root.id()) {
+                return Err(Reason::UnreadableSignature);
+            }
+            seen.take(root)?;
         }
-        seen.take(root)?;
+        let timestamp = seen.timestamp.ok_or(Reason::UnsignedTimestamp)?;
+        match &seen.to {
+            Some(to) if endpoint.addresses.iter().any(|address| address == to) => {}
+            // A timestamp alone says neither what is asked nor of whom, and could be anybody's to pass on.
+            None if endpoint.to_absent && seen.wish.is_some() => {}
+            _ => return Err(Reason::Misaddressed),
+        }
+        Ok(Proof { timestamp, wish: seen.wish, to_absent: seen.to.is_none() })
     }
-    let timestamp = seen.timestamp.ok_or(Reason::UnsignedTimestamp)?;
-    match &seen.to {
-        Some(to) if endpoint.addresses.iter().any(|address| address == to) => {}
-        None if endpoint.to_absent => {}
-        _ => return Err(Reason::Misaddressed),
-    }
-    Ok(Proof { timestamp, wish: seen.wish, to_absent: seen.to.is_none() })
 }
 
 /// The parts that mean something, each once.

@@ -23,10 +23,14 @@ pub(super) fn judge(rules: &TimestampRules, timestamp: Option<Timestamp>, now: M
     if expired || early || old { Err(Reason::StaleTimestamp) } else { Ok(()) }
 }
 
-/// Until when a message that was fresh could be taken for fresh again: as long as it must be remembered.
-pub(super) fn until(rules: &TimestampRules, timestamp: Timestamp) -> Millis {
-    let old = timestamp.created.plus(rules.ttl_ms).plus(rules.skew_ms);
-    timestamp.expires.map_or(old, |expires| old.min(expires.plus(rules.skew_ms)))
+/// Longer than a question to the store may take: whoever has been told that a message was not here before has
+/// still to find it stale when the store forgets it.
+const MARGIN_MS: i64 = 60_000;
+
+/// Until when a message that is used now must be remembered: as long as one made by the fastest clock we put up
+/// with can be taken for fresh, and some more.
+pub(super) fn until(rules: &TimestampRules, now: Millis) -> Millis {
+    now.plus(rules.future_ms).plus(rules.ttl_ms).plus(rules.skew_ms).plus(rules.skew_ms).plus(MARGIN_MS)
 }
 
 #[cfg(test)]
@@ -63,6 +67,19 @@ mod tests {
             assert_eq!(judge(&RULES, Some(timestamp), Millis(NOW)), Err(Reason::StaleTimestamp));
         }
         assert_eq!(judged(5, Some(5)), Err(Reason::MalformedTimestamp));
+    }
+
+    #[test]
+    fn nothing_is_fresh_when_it_is_forgotten() {
+        for rules in [RULES, TimestampRules { skew_ms: 30_000, ttl_ms: 1_000, future_ms: 0, ..RULES }] {
+            let forgotten = until(&rules, Millis(NOW));
+            // The latest that was fresh when it was used.
+            let created = Millis(NOW).plus(rules.future_ms).plus(rules.skew_ms);
+            let timestamp = Timestamp { created, expires: None };
+            assert_eq!(judge(&rules, Some(timestamp), Millis(NOW)), Ok(()));
+            let stale = judge(&rules, Some(timestamp), forgotten.plus(-MARGIN_MS + 1));
+            assert_eq!(stale, Err(Reason::StaleTimestamp));
+        }
     }
 
     #[test]

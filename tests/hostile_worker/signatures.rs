@@ -31,7 +31,8 @@ fn submission(stack: &Stack, message: SignedMessage, created: Millis) -> Submiss
 /// What the client sent, handed on as it is.
 fn honest(stack: &Stack) -> Submission {
     let now = Millis::now();
-    submission(stack, stack.client.message(&parts(now, ADDRESS)), now)
+    let [timestamp, to, body] = parts(now, ADDRESS);
+    submission(stack, stack.client.message(&[timestamp, to, body, Part::message_id()]), now)
 }
 
 pub(super) fn an_honest_signature_is_served(stack: &Stack) -> Verdict {

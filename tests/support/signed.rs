@@ -27,6 +27,7 @@ enum Key {
 /// A key with its certificate.
 pub(crate) struct Client {
     key: Key,
+    pair: rcgen::KeyPair,
     /// PEM.
     pub(crate) certificate: String,
     der: Vec<u8>,
@@ -40,29 +41,38 @@ impl Client {
 
     /// With a P-256 key and a certificate that is somehow different.
     pub(crate) fn with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
-        let pair = rcgen::KeyPair::generate().expect("a key");
+        Self::p256(rcgen::KeyPair::generate().expect("a key"), change)
+    }
+
+    fn p256(pair: rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pair.serialized_der()).expect("a key");
-        Self::certified(Key::Ecdsa(key), &pair, change)
+        Self::certified(Key::Ecdsa(key), pair, change)
+    }
+
+    /// The same P-256 key with another certificate.
+    pub(crate) fn renewed(&self) -> Self {
+        let pair = rcgen::KeyPair::try_from(self.pair.serialized_der()).expect("a key");
+        Self::p256(pair, |parameters| parameters.serial_number = Some(2.into()))
     }
 
     pub(crate) fn rsa(pss: bool) -> Self {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
         let key = RsaKeyPair::from_pkcs8(pair.serialized_der()).expect("a key");
-        Self::certified(if pss { Key::Pss(key) } else { Key::Rsa(key) }, &pair, |_| {})
+        Self::certified(if pss { Key::Pss(key) } else { Key::Rsa(key) }, pair, |_| {})
     }
 
     pub(crate) fn ed25519() -> Self {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
         let key = Ed25519KeyPair::from_pkcs8(pair.serialized_der()).expect("a key");
-        Self::certified(Key::Ed25519(key), &pair, |_| {})
+        Self::certified(Key::Ed25519(key), pair, |_| {})
     }
 
-    fn certified(key: Key, pair: &rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
+    fn certified(key: Key, pair: rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
         parameters.is_ca = rcgen::IsCa::ExplicitNoCa;
         change(&mut parameters);
-        let certificate = parameters.self_signed(pair).expect("a certificate");
-        Self { key, certificate: certificate.pem(), der: certificate.der().to_vec() }
+        let certificate = parameters.self_signed(&pair).expect("a certificate");
+        Self { key, pair, certificate: certificate.pem(), der: certificate.der().to_vec() }
     }
 
     /// The certificate as a message brings it.
@@ -159,6 +169,15 @@ impl Part {
 
     pub(crate) fn to(address: &str) -> Self {
         Self { id: "to", octets: format!("<a:To xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\" u:Id=\"to\">{address}</a:To>") }
+    }
+
+    /// A header that makes a message another one than all before.
+    pub(crate) fn message_id() -> Self {
+        let mut octets = [0; 16];
+        getrandom::fill(&mut octets).expect("the kernel has randomness");
+        let id = u128::from_be_bytes(octets);
+        let octets = format!("<a:MessageID xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\" u:Id=\"m\">urn:{id}</a:MessageID>");
+        Self { id: "m", octets }
     }
 
     /// A body with a request for a token.

@@ -43,7 +43,27 @@ pub struct Certificate {
     pub not_after: Millis,
 }
 
+impl VerifyingKey {
+    /// A number for its kind, and its octets.
+    #[must_use]
+    pub fn parts(&self) -> (u8, &[u8]) {
+        match self {
+            Self::Rsa(octets) => (0, octets),
+            Self::P256(octets) => (1, octets),
+            Self::P384(octets) => (2, octets),
+            Self::P521(octets) => (3, octets),
+            Self::Ed25519(octets) => (4, octets),
+        }
+    }
+}
+
 impl Certificate {
+    /// May it be used at this instant?
+    #[must_use]
+    pub fn holds(&self, now: Millis) -> bool {
+        self.not_before <= now && now <= self.not_after
+    }
+
     /// Reads the one certificate of a PEM file.
     ///
     /// # Errors

@@ -6,6 +6,8 @@ use super::*;
 use crate::wire::evidence::KeyReference;
 use crate::wire::order::TokenType;
 
+const NOW: crate::wire::Millis = crate::wire::Millis(1_800_000_000_000);
+
 /// `correct horse`, cheap.
 const HASH: &str = "$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$";
 
@@ -276,11 +278,11 @@ fn a_registered_certificate_can_verify_and_belongs_to_one_account() {
     let auth = with(bob, &good).good();
     let der = x509_parser::pem::parse_x509_pem(good.as_bytes()).unwrap().1.contents;
     let named = KeyReference::Certificate(crate::wire::Octets::new(der).unwrap());
-    let (account, found) = auth.users.signer(&named).unwrap();
+    let (account, found) = auth.users.signer(&named, NOW).unwrap();
     assert_eq!(account.name.as_str(), "bob");
     let thumbprint = KeyReference::Thumbprint(found.thumbprint);
-    assert!(auth.users.signer(&thumbprint).is_some());
-    assert!(auth.users.signer(&KeyReference::Thumbprint([0; 20])).is_none());
+    assert!(auth.users.signer(&thumbprint, NOW).is_some());
+    assert!(auth.users.signer(&KeyReference::Thumbprint([0; 20]), NOW).is_none());
 
     for (file, word) in [
         (String::new(), "no certificate"),
@@ -304,20 +306,36 @@ fn a_registered_certificate_can_verify_and_belongs_to_one_account() {
     }
 }
 
-#[test]
-fn a_reference_that_could_mean_two_certificates_means_none() {
+/// Two certificates for a key, the first of which has run out, and their key identifier.
+fn renewed() -> ([String; 2], KeyReference) {
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = |serial: u64| {
+    let certificate = |serial: u64, until: i32| {
         let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
         parameters.serial_number = Some(serial.into());
+        parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
         parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         parameters.self_signed(&key).unwrap().pem()
     };
-    let users = "[users.ann]\ncertificates = [\"1.pem\"]\n[users.bob]\ncertificates = [\"2.pem\"]\n";
-    let tree = Tree::new().with("users.toml", users).with("1.pem", &certificate(1)).with("2.pem", &certificate(2));
-    let users = tree.good().users;
-    let der = x509_parser::pem::parse_x509_pem(certificate(1).as_bytes()).unwrap().1.contents;
+    let pems = [certificate(1, 2020), certificate(2, 2999)];
+    let der = x509_parser::pem::parse_x509_pem(pems[0].as_bytes()).unwrap().1.contents;
     let identifier = Certificate::from_der(der).unwrap().key_identifier.unwrap();
-    let named = KeyReference::KeyIdentifier(crate::wire::Octets::new(identifier).unwrap());
-    assert!(users.signer(&named).is_none());
+    (pems, KeyReference::KeyIdentifier(crate::wire::Octets::new(identifier).unwrap()))
+}
+
+#[test]
+fn of_two_certificates_for_a_key_the_one_that_holds_is_meant() {
+    let ([old, new], identifier) = renewed();
+    let users = "[users.ann]\ncertificates = [\"1.pem\", \"2.pem\"]\n";
+    let users = Tree::new().with("users.toml", users).with("1.pem", &old).with("2.pem", &new).good().users;
+    let (account, certificate) = users.signer(&identifier, NOW).unwrap();
+    assert_eq!(account.name.as_str(), "ann");
+    assert!(certificate.holds(NOW));
+}
+
+#[test]
+fn a_key_proves_one_account_whatever_certificate_is_around_it() {
+    let ([old, new], _) = renewed();
+    let users = "[users.ann]\ncertificates = [\"1.pem\"]\n[users.bob]\ncertificates = [\"2.pem\"]\n";
+    let tree = Tree::new().with("users.toml", users).with("1.pem", &old).with("2.pem", &new);
+    tree.refused(&["users.toml:4:17", "2.pem", "its key is registered for ann"]);
 }

@@ -14,8 +14,8 @@ use super::certificate::Certificate;
 use super::policy::{self, Vocabulary};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
-use crate::wire::Text;
 use crate::wire::evidence::KeyReference;
+use crate::wire::{Millis, Text};
 
 /// Attribute names that mean something else.
 const RESERVED: [&str; 2] = ["username", "groups"];
@@ -59,17 +59,23 @@ impl Users {
         self.accounts.get(name)
     }
 
-    /// The account that the certificate a message refers to is registered for, and the certificate. A reference
-    /// that could mean two certificates means none.
+    /// The account that the certificate a message refers to is registered for, and the certificate. Of several
+    /// for one key, as while one is renewed, one that holds at this instant is meant; a reference that could mean
+    /// two keys means none.
     #[must_use]
-    pub fn signer(&self, reference: &KeyReference) -> Option<(&Account, &Certificate)> {
-        let mut meant = self.certificates.iter().filter(|(certificate, _)| match reference {
+    pub fn signer(&self, reference: &KeyReference, now: Millis) -> Option<(&Account, &Certificate)> {
+        let meant = |certificate: &Certificate| match reference {
             KeyReference::Certificate(der) => certificate.der == **der,
             KeyReference::Thumbprint(thumbprint) => certificate.thumbprint == *thumbprint,
             KeyReference::KeyIdentifier(identifier) => certificate.key_identifier.as_deref() == Some(&**identifier),
-        });
-        let (Some((certificate, name)), None) = (meant.next(), meant.next()) else { return None };
-        Some((self.accounts.get(name)?, certificate))
+        };
+        let meant: Vec<_> = self.certificates.iter().filter(|(certificate, _)| meant(certificate)).collect();
+        let (first, name) = meant.first()?;
+        if meant.iter().any(|(other, _)| other.key != first.key) {
+            return None;
+        }
+        let holds = meant.iter().find(|(certificate, _)| certificate.holds(now));
+        Some((self.accounts.get(name)?, holds.map_or(first, |(certificate, _)| certificate)))
     }
 
     /// How many accounts there are.
@@ -207,8 +213,11 @@ impl Listed {
             accounts.insert(name.get_ref().clone(), account);
             for path in &user.certificates {
                 let certificate = self.certificate(directory, name.get_ref(), path)?;
-                if let Some((_, owner)) = certificates.iter().find(|(other, _)| other.der == certificate.der) {
-                    let why = format!("certificate {}: registered for {owner} already", path.get_ref());
+                let known = |(other, owner): &&(Certificate, String)| {
+                    other.der == certificate.der || (other.key == certificate.key && owner != name.get_ref())
+                };
+                if let Some((_, owner)) = certificates.iter().find(known) {
+                    let why = format!("certificate {}: its key is registered for {owner} already", path.get_ref());
                     return Err(self.file.error(path.span(), why));
                 }
                 certificates.push((certificate, name.get_ref().clone()));

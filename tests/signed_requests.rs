@@ -14,16 +14,16 @@ mod support {
 use std::time::Duration;
 
 use chancery::wire::evidence::{
-    Evidence, KeyReference, Operation, Refusal, SignatureAlgorithm, SignedMessage, Submission, Timestamp, Wish,
+    Evidence, KeyReference, KeyType, Operation, Refusal, SignatureAlgorithm, SignedMessage, Submission, Timestamp, Wish,
 };
-use chancery::wire::order::{Method, RequestIntegrity, TokenType};
+use chancery::wire::order::{Confirmation, Method, RequestIntegrity, TokenType};
 use chancery::wire::{Correlation, List, Millis, Octets, Secret, Text};
 
 use nix::sys::signal::{Signal, kill};
 
 use support::office::{HOME, Office, hash};
 use support::processes::eventually;
-use support::signed::{Client, Part, SOAP, WSU};
+use support::signed::{Client, Part, SOAP, TRUST, WSU};
 
 const PARTY: &str = r#"
 applies_to = ["urn:office"]
@@ -54,6 +54,7 @@ fn wish() -> Wish {
         token_type: None,
         key_type: None,
         key_size: None,
+        use_key: None,
         claims: List::default(),
         lifetime: None,
     }
@@ -417,4 +418,51 @@ fn an_account_with_certificates_alone_has_no_password() {
     for password in ["", "x", "wonderland"] {
         assert_eq!(office.worker().refused(support::office::request("sam", password)), Refusal::FailedAuthentication);
     }
+}
+
+/// A request for a token bound to the key that signs, which is said to be that of a signature `id`.
+fn bound(client: &Client, id: Option<&str>) -> Submission {
+    let now = Millis::now();
+    let use_key = id.map_or(String::new(), |id| format!("<t:UseKey Sig=\"{id}\"></t:UseKey>"));
+    let more = format!("<t:KeyType>{TRUST}/PublicKey</t:KeyType>{use_key}");
+    let parts = [Part::timestamp(now, None), Part::to(ADDRESS), Part::body("urn:office", &more), Part::message_id()];
+    let use_key = id.map(|id| Text::new(id).unwrap());
+    let wish = Wish { key_type: Some(KeyType::Public), use_key, ..wish() };
+    Submission { wish, ..submission(client.message(&parts), now) }
+}
+
+#[test]
+fn a_token_is_bound_to_the_key_that_signed_and_to_no_other_r_t031_r_t032() {
+    let client = Client::new();
+    let party = format!("confirmations = [\"bearer\", \"holder-of-key\"]{PARTY}");
+    let users =
+        format!("[users.sam]\ncertificates = [\"sam.pem\"]\n[users.alice]\npassword = '{}'\n", hash("wonderland"));
+    let password = "[[endpoint]]\npath = \"/adfs/services/trust/13/usernamemixed\"\n";
+    let office = Office::with(&auth(password), &users, &party, &[("sam.pem", &client.certificate)]);
+    let KeyReference::Certificate(certificate) = client.reference() else { panic!("a certificate") };
+    for id in [Some("s"), None] {
+        office.worker().vouched(bound(&client, id));
+        let expected = Confirmation::HolderOfKey { certificate: certificate.clone() };
+        assert_eq!(office.lodged().order.confirmation, expected, "{id:?}");
+    }
+    // A password proves no key, whatever the worker says of it.
+    for use_key in [None, Some(Text::new("s").unwrap())] {
+        let mut password = support::office::request("alice", "wonderland");
+        password.wish.key_type = Some(KeyType::Public);
+        password.wish.use_key = use_key;
+        assert_eq!(office.worker().refused(password), Refusal::InvalidRequest);
+    }
+    // The same key by another's signature, and another by the same: what was signed decides.
+    let other = Submission { wish: bound(&client, Some("x")).wish, ..bound(&client, Some("s")) };
+    let mut worker = office.worker();
+    worker.submit(other);
+    eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
+}
+
+#[test]
+fn a_party_takes_tokens_bound_to_keys_when_its_file_says_so() {
+    let client = Client::new();
+    let office = office(&client, "");
+    assert_eq!(office.worker().refused(bound(&client, Some("s"))), Refusal::RequestFailed);
+    assert_eq!(office.decisions(), [(false, "key-type".to_owned())]);
 }

@@ -20,6 +20,7 @@ use super::strangers::Strangers;
 use super::timestamp;
 use super::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
+use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
 use crate::sys::failpoint::failpoint;
@@ -71,6 +72,8 @@ struct Known<'a> {
     account: &'a Account,
     method: Method,
     request: RequestIntegrity,
+    /// The certificate that signed the message.
+    certificate: Option<&'a Certificate>,
 }
 
 impl Office {
@@ -152,7 +155,8 @@ impl Office {
             Evidence::Password { username, password } => {
                 let account = self.passwords.verify(config, &username, password, (worker, source)).await;
                 self.count("password", account.as_ref().err());
-                let known = |account| Known { account, method: Method::Password, request: RequestIntegrity::Transport };
+                let (method, request) = (Method::Password, RequestIntegrity::Transport);
+                let known = |account| Known { account, method, request, certificate: None };
                 account.map(known).map_err(Outcome::Stranger)
             }
             Evidence::Signature(message) => {
@@ -165,7 +169,7 @@ impl Office {
                 known
             }
         };
-        let Known { account, method, request } = match known {
+        let Known { account, method, request, certificate } = match known {
             Ok(known) => known,
             Err(outcome) => return outcome,
         };
@@ -183,6 +187,7 @@ impl Office {
             authentication: Authentication { method, instant },
             wish: &wish,
             request,
+            key: certificate.map(|certificate| certificate.der.as_slice()),
         };
         let Decided { order, relying_party, policies } = order::decide(config, &proven, instant);
         let decision = Decision {
@@ -242,7 +247,7 @@ impl Office {
         request: (IpAddr, Correlation),
     ) -> Result<Known<'a>, Outcome> {
         let now = Millis::now();
-        let (account, verified) = verified(config, rules, message, now).map_err(Outcome::Stranger)?;
+        let (account, certificate, verified) = verified(config, rules, message, now).map_err(Outcome::Stranger)?;
         // Before the store is asked: or one account could fill it.
         self.excess.would_admit(&config.throttle, &account.name, request, Instant::now()).map_err(Outcome::Known)?;
         let store = self.store.as_ref().ok_or(Outcome::Stranger(Reason::NoStore))?;
@@ -265,7 +270,7 @@ impl Office {
             self.gauges.leniencies.with_label_values(&["to-absent"]).inc();
         }
         let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
-        Ok(Known { account, method: Method::X509, request })
+        Ok(Known { account, method: Method::X509, request, certificate: Some(certificate) })
     }
 
     /// Counts a credential by what became of it.
@@ -286,11 +291,11 @@ fn verified<'a, 'm>(
     rules: &Endpoint,
     message: &'m SignedMessage,
     now: Millis,
-) -> Result<(&'a Account, Verified<'m>), Reason> {
+) -> Result<(&'a Account, &'a Certificate, Verified<'m>), Reason> {
     if !rules.signature {
         return Err(Reason::Credential);
     }
     let (account, certificate) = config.users.signer(&message.key, now).ok_or(Reason::UnknownCertificate)?;
     let verified = signature::verify(certificate, message, now)?;
-    if account.disabled { Err(Reason::Disabled) } else { Ok((account, verified)) }
+    if account.disabled { Err(Reason::Disabled) } else { Ok((account, certificate, verified)) }
 }

@@ -9,8 +9,8 @@ use super::{claims, lifetime};
 use crate::config::auth::Auth;
 use crate::config::auth::users::Account;
 use crate::wire::evidence::{Operation, Wish};
-use crate::wire::order::{Authentication, Confirmation, Order, RequestIntegrity, TokenType};
-use crate::wire::{Correlation, List, Millis, Text};
+use crate::wire::order::{Authentication, Confirmation, ConfirmationKind, Order, RequestIntegrity, TokenType};
+use crate::wire::{Correlation, List, Millis, Octets, Text};
 
 /// Octets of an order, at most: it must fit the voucher's permit and issuer's entry in the record.
 const LARGEST: usize = 192 * 1024;
@@ -34,6 +34,8 @@ pub(super) struct Proven<'a> {
     pub(super) wish: &'a Wish,
     /// What vouches for that.
     pub(super) request: RequestIntegrity,
+    /// The certificate whose key signed this very message, DER.
+    pub(super) key: Option<&'a [u8]>,
 }
 
 /// What was decided, for the record.
@@ -77,16 +79,23 @@ fn draw_up(
     };
     // No key type asked for means bearer here, as for the clients of AD FS; the standard's SymmetricKey
     // would turn a client that forgot to ask away (R-T024).
-    let confirmation = match wish.key_type {
-        None => Confirmation::Bearer,
-        Some(kind) => kind.confirmation().ok_or(Reason::KeyType)?,
+    let kind = match wish.key_type {
+        None => ConfirmationKind::Bearer,
+        Some(kind) => kind.confirmation().filter(|kind| party.confirmations.contains(kind)).ok_or(Reason::KeyType)?,
     };
-    if wish.key_size.is_some_and(|bits| bits != 0) {
-        return Err(Reason::KeySize);
-    }
+    let confirmation = match kind {
+        ConfirmationKind::Bearer if wish.key_size.is_some_and(|bits| bits != 0) => return Err(Reason::KeySize),
+        ConfirmationKind::Bearer => Confirmation::Bearer,
+        // The one key that is proven is bound, whether the request names its signature or nothing (R-T032).
+        ConfirmationKind::HolderOfKey => {
+            let certificate = Octets::new(proven.key.ok_or(Reason::UnprovenKey)?).map_err(|_| Reason::TooMuch)?;
+            Confirmation::HolderOfKey { certificate }
+        }
+    };
     let latest_expiry = lifetime::settle(party, &config.timestamp, wish.lifetime, now)?;
     let seen = Circumstances {
         token_type,
+        confirmation: kind,
         method: proven.authentication.method,
         endpoint: proven.endpoint,
         source: proven.source,

@@ -9,7 +9,7 @@ use super::reason::Reason;
 use crate::config::auth::party::Party;
 use crate::config::auth::policy::{Vocabulary, uid};
 use crate::config::auth::users::Account;
-use crate::wire::order::{Method, TokenType};
+use crate::wire::order::{ConfirmationKind, Method, TokenType};
 use crate::wire::{List, Text};
 
 /// What the policies see of a request.
@@ -17,6 +17,8 @@ use crate::wire::{List, Text};
 pub(super) struct Circumstances<'a> {
     /// The kind of token.
     pub(super) token_type: TokenType,
+    /// How its presenter is to prove himself.
+    pub(super) confirmation: ConfirmationKind,
     /// How the requestor proved himself.
     pub(super) method: Method,
     /// The endpoint, as the worker says.
@@ -59,6 +61,7 @@ fn request(vocabulary: &Vocabulary, party: &Party, account: &Account, seen: Circ
     let string = |text: &str| RestrictedExpression::new_string(text.to_owned());
     let context = Context::from_pairs([
         ("token_type".to_owned(), string(seen.token_type.name())),
+        ("confirmation".to_owned(), string(seen.confirmation.name())),
         ("method".to_owned(), string(seen.method.name())),
         ("endpoint".to_owned(), string(seen.endpoint)),
         ("source".to_owned(), RestrictedExpression::new_ip(seen.source.to_string())),

@@ -80,8 +80,10 @@ reasons! {
     Scope = "scope" => Refusal::InvalidScope,
     /// A kind of token this party does not take (R-T023).
     TokenType = "token-type" => Refusal::BadRequest,
-    /// A key type no token here is bound by yet: understood, and refused (R-T024).
+    /// A key type that no token for this party is bound by: understood, and refused (R-T024).
     KeyType = "key-type" => Refusal::RequestFailed,
+    /// A key to bind a token to that nothing in the message proves (R-T031, R-T032).
+    UnprovenKey = "unproven-key" => Refusal::InvalidRequest,
     /// A key size where there is no key (R-T025).
     KeySize = "key-size" => Refusal::InvalidRequest,
     /// A lifetime that cannot be (R-T026).

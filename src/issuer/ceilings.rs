@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::quota::{Quota, Usage};
 use crate::config::issuer::{Ceiling, Issuer};
-use crate::wire::order::{Confirmation, Order};
+use crate::wire::order::Order;
 use crate::wire::{Millis, Text};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -107,9 +107,8 @@ impl Ceilings {
         if !ceiling.token_types.contains(&order.token_type) {
             return Err(Above::TokenType);
         }
-        match order.confirmation {
-            Confirmation::Bearer if ceiling.bearer => {}
-            Confirmation::Bearer => return Err(Above::Confirmation),
+        if !ceiling.confirmations.contains(&order.confirmation.kind()) {
+            return Err(Above::Confirmation);
         }
         if !order.claims.iter().all(|claim| ceiling.claims.contains(claim.uri.as_str())) {
             return Err(Above::Claim);

@@ -50,7 +50,7 @@ pub(super) fn configuration() -> Issuer {
         audience: vec!["urn:office".into()],
         token_types: [TokenType::Saml20].into(),
         claims: ["http://schemas.xmlsoap.org/claims/UPN".to_owned()].into(),
-        bearer: true,
+        confirmations: [ConfirmationKind::Bearer, ConfirmationKind::HolderOfKey].into(),
         lifetime_ms: 3_600_000,
         protected_subjects: ["administrator".to_owned()].into(),
         quota_per_minute: NonZeroU32::new(1000).unwrap(),

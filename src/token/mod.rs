@@ -71,6 +71,7 @@ pub(crate) mod examples {
         pub(crate) audience: Vec<String>,
         pub(crate) subject: Subject,
         pub(crate) claims: Vec<Claim>,
+        pub(crate) confirmation: Confirmation,
         pub(crate) authentication: Authentication,
     }
 
@@ -93,6 +94,7 @@ pub(crate) mod examples {
                     claim("http://schemas.example.com/none", &[]),
                     claim("http://schemas.xmlsoap.org/claims/Group", &["a & b", "<c>"]),
                 ],
+                confirmation: Confirmation::Bearer,
                 authentication: Authentication { method: Method::Password, instant: Millis(1_384_484_905_174) },
             }
         }
@@ -107,7 +109,7 @@ pub(crate) mod examples {
                 audience: &self.audience,
                 subject: &self.subject,
                 claims: &self.claims,
-                confirmation: &Confirmation::Bearer,
+                confirmation: &self.confirmation,
                 authentication: &self.authentication,
             }
         }

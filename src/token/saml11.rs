@@ -2,7 +2,7 @@
 //! attributes before the authentication, the signature last, the same subject in every statement. It writes
 //! no `DoNotCacheCondition`, which WIF refuses (R-S008).
 
-use super::values::{authentication_method, instant, name_format, split_claim};
+use super::values::{authentication_method, instant, key_info, name_format, split_claim};
 use super::{Assertion, Written};
 use crate::wire::order::Confirmation;
 use crate::xml::{Writer, names};
@@ -41,6 +41,7 @@ pub fn write(assertion: &Assertion<'_>) -> Option<Written> {
 fn subject(xml: &mut Writer, assertion: &Assertion<'_>) {
     let method = match assertion.confirmation {
         Confirmation::Bearer => "urn:oasis:names:tc:SAML:1.0:cm:bearer",
+        Confirmation::HolderOfKey { .. } => "urn:oasis:names:tc:SAML:1.0:cm:holder-of-key",
     };
     xml.open("saml:Subject")
         .open("saml:NameIdentifier")
@@ -48,9 +49,11 @@ fn subject(xml: &mut Writer, assertion: &Assertion<'_>) {
         .text(&assertion.subject.name)
         .close()
         .open("saml:SubjectConfirmation")
-        .leaf("saml:ConfirmationMethod", method)
-        .close()
-        .close();
+        .leaf("saml:ConfirmationMethod", method);
+    if let Confirmation::HolderOfKey { certificate } = assertion.confirmation {
+        key_info(&mut *xml, certificate);
+    }
+    xml.close().close();
 }
 
 fn attributes(xml: &mut Writer, assertion: &Assertion<'_>) -> Option<()> {
@@ -76,7 +79,7 @@ fn attributes(xml: &mut Writer, assertion: &Assertion<'_>) -> Option<()> {
 mod tests {
     use super::*;
     use crate::token::examples::Example;
-    use crate::wire::Text;
+    use crate::wire::{Octets, Text};
 
     #[test]
     fn the_shape_is_the_one_ad_fs_writes_to_the_byte() {
@@ -111,6 +114,20 @@ mod tests {
         .concat();
         assert_eq!(written.canonical(), expected);
         assert_eq!(&expected[written.signature_at..], "</saml:Assertion>", "R-S013");
+    }
+
+    #[test]
+    fn a_key_is_bound_in_every_statement_r_s005() {
+        let mut example = Example::new();
+        example.confirmation = Confirmation::HolderOfKey { certificate: Octets::new([0, 1, 2]).unwrap() };
+        let written = write(&example.assertion()).unwrap();
+        let expected = concat!(
+            "<saml:SubjectConfirmation>",
+            "<saml:ConfirmationMethod>urn:oasis:names:tc:SAML:1.0:cm:holder-of-key</saml:ConfirmationMethod>",
+            "<ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><ds:X509Data>",
+            "<ds:X509Certificate>AAEC</ds:X509Certificate></ds:X509Data></ds:KeyInfo></saml:SubjectConfirmation>",
+        );
+        assert_eq!(written.canonical().matches(expected).count(), 2, "{}", written.canonical());
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! SAML 2.0 assertions (saml.md 4.1, 4.3). Unprefixed, because clients search for `<Assertion `, and with an
 //! unused `xmlns:saml` in what is released, because MSAL for Go tells the version by it. It writes no
-//! `OneTimeUse`, no `Recipient` and no `xsi:type`: WIF refuses the first two (R-S004, R-S008) and the third
-//! is not covered by a digest.
+//! `OneTimeUse` and no `Recipient`, which WIF refuses (R-S004, R-S008), and no type of a value, for a prefix in
+//! one is not covered by a digest.
 
-use super::values::{context_class, instant, name_format};
+use super::values::{context_class, instant, key_info, name_format};
 use super::{Assertion, Written};
 use crate::wire::order::{Confirmation, NameFormat};
 use crate::xml::{Writer, names};
@@ -54,16 +54,18 @@ fn subject(xml: &mut Writer, assertion: &Assertion<'_>) {
         }
     }
     xml.text(&subject.name).close();
-    match assertion.confirmation {
-        Confirmation::Bearer => xml
-            .open("SubjectConfirmation")
-            .attribute("Method", "urn:oasis:names:tc:SAML:2.0:cm:bearer")
-            .open("SubjectConfirmationData")
-            .attribute("NotOnOrAfter", &instant(assertion.expires))
-            .close()
-            .close(),
+    let method = match assertion.confirmation {
+        Confirmation::Bearer => "urn:oasis:names:tc:SAML:2.0:cm:bearer",
+        Confirmation::HolderOfKey { .. } => "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key",
     };
-    xml.close();
+    xml.open("SubjectConfirmation").attribute("Method", method).open("SubjectConfirmationData");
+    xml.attribute("NotOnOrAfter", &instant(assertion.expires));
+    if let Confirmation::HolderOfKey { certificate } = assertion.confirmation {
+        // The type's name is in the default namespace, which every element around it uses (R-S005, A-04b).
+        xml.namespace("xsi", names::XSI).attribute("xsi:type", "KeyInfoConfirmationDataType");
+        key_info(&mut *xml, certificate);
+    }
+    xml.close().close().close();
 }
 
 fn attributes(xml: &mut Writer, assertion: &Assertion<'_>) {
@@ -86,6 +88,7 @@ fn attributes(xml: &mut Writer, assertion: &Assertion<'_>) {
 mod tests {
     use super::*;
     use crate::token::examples::Example;
+    use crate::wire::Octets;
 
     #[test]
     fn the_shape_is_the_one_clients_expect_to_the_byte() {
@@ -113,6 +116,22 @@ mod tests {
         );
         assert_eq!(written.canonical(), expected);
         assert!(expected[..written.signature_at].ends_with("</Issuer>"), "R-S013");
+    }
+
+    #[test]
+    fn a_key_is_bound_by_its_certificate_r_s005() {
+        let mut example = Example::new();
+        example.confirmation = Confirmation::HolderOfKey { certificate: Octets::new([0, 1, 2]).unwrap() };
+        let written = write(&example.assertion());
+        let expected = concat!(
+            "<SubjectConfirmation Method=\"urn:oasis:names:tc:SAML:2.0:cm:holder-of-key\">",
+            "<SubjectConfirmationData xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"",
+            " NotOnOrAfter=\"2013-11-15T04:08:25.221Z\" xsi:type=\"KeyInfoConfirmationDataType\">",
+            "<ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><ds:X509Data>",
+            "<ds:X509Certificate>AAEC</ds:X509Certificate></ds:X509Data></ds:KeyInfo>",
+            "</SubjectConfirmationData></SubjectConfirmation></Subject>",
+        );
+        assert!(written.canonical().contains(expected), "{}", written.canonical());
     }
 
     #[test]

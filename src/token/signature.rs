@@ -227,8 +227,11 @@ mod tests {
     fn canonicalisation_finds_the_octets_that_were_digested_and_signed_wherever_the_token_stands_r_s014() {
         use crate::xml::{Element, Limits, Method, Tree};
 
-        let example = Example::new();
-        for written in [saml20::write(&example.assertion()), saml11::write(&example.assertion()).unwrap()] {
+        let (bearer, mut bound) = (Example::new(), Example::new());
+        let certificate = crate::wire::Octets::new([7; 700]).unwrap();
+        bound.confirmation = crate::wire::order::Confirmation::HolderOfKey { certificate };
+        let both = [&bearer, &bound].map(|example| example.assertion());
+        for written in both.iter().flat_map(|one| [saml20::write(one), saml11::write(one).unwrap()]) {
             let enveloped = written.envelop(Algorithm::RsaSha256);
             let token = enveloped.seal(&[7; 256], "Q0VSVA==");
             for message in [

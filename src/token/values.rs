@@ -3,10 +3,12 @@
 
 use std::fmt;
 
+use base64ct::{Base64, Encoding};
 use time::OffsetDateTime;
 
 use crate::wire::order::{Method, NameFormat};
 use crate::wire::{Millis, Text};
+use crate::xml::{Writer, names};
 
 /// The last millisecond `xs:dateTime` writes with four digits of year.
 const LAST: i64 = 253_402_300_799_999;
@@ -91,6 +93,12 @@ pub fn authentication_method(method: Method) -> &'static str {
         Method::Password => "urn:oasis:names:tc:SAML:1.0:am:password",
         Method::X509 => "urn:oasis:names:tc:SAML:1.0:am:X509-PKI",
     }
+}
+
+/// `ds:KeyInfo` that names a key by its certificate, DER.
+pub(super) fn key_info(xml: &mut Writer, certificate: &[u8]) {
+    xml.open("ds:KeyInfo").namespace("ds", names::DS).open("ds:X509Data");
+    xml.leaf("ds:X509Certificate", &Base64::encode_string(certificate)).close().close();
 }
 
 /// A claim type as SAML 1.1 names it: `AttributeNamespace`, then `AttributeName`, split at the last `/`

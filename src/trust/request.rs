@@ -22,6 +22,9 @@ const fn bad(reason: &'static str) -> Wrong {
     Wrong::new(Kind::Unsupported, reason)
 }
 
+/// A key that nothing in the message proves.
+pub const UNPROVEN: Wrong = invalid("trust: key without a proof");
+
 /// A request.
 #[derive(Debug)]
 pub struct Said<'t> {
@@ -76,6 +79,7 @@ pub fn read<'t>(element: Element<'t>, trust: Trust, pass: Pass<'_>) -> Result<Sa
         token_type: asked.map(|asked| asked.token_type),
         key_type: asked_key,
         key_size,
+        use_key: field("UseKey").map(|found| use_key(found, asked_key)).transpose()?,
         claims: field("Claims").map(claims).transpose()?.unwrap_or_default(),
         lifetime: fields.get("Lifetime").map(lifetime).transpose()?,
     };
@@ -166,6 +170,7 @@ fn treatment(child: Element<'_>, trust: Trust, secondary: bool) -> Treatment {
     }
     match child.local() {
         "TokenType" | "KeyType" | "KeySize" | "Claims" => Treatment::Read,
+        "UseKey" if !secondary => Treatment::Read,
         "RequestType" | "Lifetime" if !secondary => Treatment::Read,
         "SecondaryParameters" if !secondary && trust == Trust::V13 => Treatment::Read,
         "SecondaryParameters" => Treatment::Refuse(invalid("trust: nested secondary parameters")),
@@ -181,7 +186,7 @@ fn treatment(child: Element<'_>, trust: Trust, secondary: bool) -> Treatment {
         | "AllowPostdating"
         | "Forwardable" => Treatment::Hint,
         "Delegatable" => Treatment::Switch,
-        "UseKey" => Treatment::Refuse(invalid("trust: key without a proof")),
+        "UseKey" => Treatment::Refuse(UNPROVEN),
         "OnBehalfOf" | "DelegateTo" => Treatment::Refuse(bad("trust: delegation not offered")),
         "Issuer" => Treatment::Refuse(bad("trust: another issuer")),
         "Participants" => Treatment::Refuse(bad("trust: participants not offered")),
@@ -233,6 +238,18 @@ fn key_size(element: Element<'_>, key_type: Option<KeyType>) -> Result<Option<u3
         return Err(invalid("trust: bad key size"));
     }
     Ok((bits != 0).then_some(bits))
+}
+
+/// R-T031: a key is proven by the signature it is said to have made, whose id stands here, with a `#` or without.
+/// One that is brought along instead is not.
+fn use_key(element: Element<'_>, key_type: Option<KeyType>) -> Result<Text<256>, Wrong> {
+    if key_type != Some(KeyType::Public) {
+        return Err(invalid("trust: key for no purpose"));
+    }
+    let id = element.attribute("", "Sig").map(trim).ok_or(UNPROVEN)?;
+    let id = id.strip_prefix('#').unwrap_or(id);
+    let empty = element.children().next().is_none() && element.holds_only_elements();
+    if id.is_empty() || !empty { Err(UNPROVEN) } else { Text::new(id).map_err(|_| UNPROVEN) }
 }
 
 /// The address of the one endpoint reference in `wsp:AppliesTo` (R-T020).

@@ -7,7 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Secret, Text};
 use super::ids::{Correlation, Millis};
-use super::order::{Confirmation, TokenType};
+use super::order::{ConfirmationKind, TokenType};
 
 /// One request of one client.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
@@ -116,6 +116,8 @@ pub struct Wish {
     pub key_type: Option<KeyType>,
     /// `wst:KeySize` in bits.
     pub key_size: Option<u32>,
+    /// `wst:UseKey/@Sig`: the id of the signature in this message that proves the key (R-T031).
+    pub use_key: Option<Text<256>>,
     /// `wst:Claims`.
     pub claims: List<ClaimWish, 64>,
     /// `wst:Lifetime`.
@@ -143,10 +145,11 @@ pub enum KeyType {
 impl KeyType {
     /// The confirmation a token for this key type carries.
     #[must_use]
-    pub fn confirmation(self) -> Option<Confirmation> {
+    pub fn confirmation(self) -> Option<ConfirmationKind> {
         match self {
-            Self::Bearer => Some(Confirmation::Bearer),
-            Self::Symmetric | Self::Public => None,
+            Self::Bearer => Some(ConfirmationKind::Bearer),
+            Self::Public => Some(ConfirmationKind::HolderOfKey),
+            Self::Symmetric => None,
         }
     }
 }

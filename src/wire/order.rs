@@ -110,6 +110,48 @@ pub struct Claim {
 pub enum Confirmation {
     /// Whoever holds it.
     Bearer,
+    /// Whoever proves that he has the key of this certificate, as the requestor did in this very message (R-S005).
+    HolderOfKey {
+        /// DER.
+        certificate: Octets<{ 16 * 1024 }>,
+    },
+}
+
+impl Confirmation {
+    /// Which kind it is.
+    #[must_use]
+    pub fn kind(&self) -> ConfirmationKind {
+        match self {
+            Self::Bearer => ConfirmationKind::Bearer,
+            Self::HolderOfKey { .. } => ConfirmationKind::HolderOfKey,
+        }
+    }
+}
+
+/// Kinds of confirmation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConfirmationKind {
+    /// See [`Confirmation::Bearer`].
+    Bearer,
+    /// See [`Confirmation::HolderOfKey`].
+    HolderOfKey,
+}
+
+impl ConfirmationKind {
+    /// The name in configuration and policies.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::HolderOfKey => "holder-of-key",
+        }
+    }
+
+    /// Reads the name back.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Bearer, Self::HolderOfKey].into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// The event the token's authentication statement speaks of (R-S010).

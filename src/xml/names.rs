@@ -33,6 +33,8 @@ pub const SP12: &str = "http://docs.oasis-open.org/ws-sx/ws-securitypolicy/20070
 pub const SP11: &str = "http://schemas.xmlsoap.org/ws/2005/07/securitypolicy";
 /// XML signatures.
 pub const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
+/// Types of instances, of XML Schema.
+pub const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// XML encryption.
 pub const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
 /// What XML encryption 1.1 adds.

@@ -105,6 +105,7 @@ pub(super) fn submission(username: &str, password: &str) -> Submission {
             token_type: None,
             key_type: None,
             key_size: None,
+            use_key: None,
             claims: List::default(),
             lifetime: None,
         },

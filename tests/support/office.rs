@@ -319,6 +319,7 @@ pub(crate) fn request(user: &str, password: &str) -> Submission {
             token_type: None,
             key_type: None,
             key_size: None,
+            use_key: None,
             claims: List::default(),
             lifetime: None,
         },

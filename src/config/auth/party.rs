@@ -1,6 +1,8 @@
 //! `auth.d/relying-parties/NAME.toml`: who a token may be for, of which kind, for how long, with which
 //! claims, and the policies that say for whom. Issuer holds ceilings of its own for the same name.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::{EntityUid, PolicySet};
 use serde::Deserialize;
 use toml::Spanned;
@@ -9,7 +11,7 @@ use super::claims::{self, ClaimFile, ClaimRule, SubjectFile, SubjectRule};
 use super::policy::{self, Vocabulary};
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
-use crate::wire::order::TokenType;
+use crate::wire::order::{ConfirmationKind, TokenType};
 
 /// Minutes a token lives unless somebody says otherwise.
 const DEFAULT_MIN: u32 = 15;
@@ -23,6 +25,8 @@ pub struct Party {
     pub name: Text<128>,
     /// Kinds of token it takes; the first when the client does not say (R-T023).
     pub token_types: Vec<TokenType>,
+    /// How presenters of its tokens prove themselves.
+    pub confirmations: BTreeSet<ConfirmationKind>,
     /// Milliseconds a token lives when the client does not say (R-T026).
     pub lifetime_default_ms: i64,
     /// Milliseconds it lives at most.
@@ -43,6 +47,8 @@ pub struct Party {
 pub(super) struct PartyFile {
     pub(super) applies_to: Vec<Spanned<String>>,
     token_types: Spanned<Vec<Spanned<String>>>,
+    #[serde(default = "bearer")]
+    confirmations: Spanned<Vec<Spanned<String>>>,
     lifetime_default_min: Option<Spanned<u32>>,
     lifetime_ceiling_min: Option<Spanned<u32>>,
     subject: Option<Spanned<SubjectFile>>,
@@ -51,9 +57,14 @@ pub(super) struct PartyFile {
     policy: Spanned<String>,
 }
 
+fn bearer() -> Spanned<Vec<Spanned<String>>> {
+    Spanned::new(0..0, vec![Spanned::new(0..0, "bearer".to_owned())])
+}
+
 /// What a file says without speaking of users.
 pub(super) struct Terms {
     token_types: Vec<TokenType>,
+    confirmations: BTreeSet<ConfirmationKind>,
     /// Minutes: the default, and the ceiling.
     lifetimes: (u32, u32),
 }
@@ -79,16 +90,17 @@ pub(super) fn terms(name: &str, file: &Loaded<PartyFile>) -> Result<Terms, Confi
     if let Some(surplus) = value.claim.get(64) {
         return Err(file.error(surplus.span(), "more than 64 claims"));
     }
-    Ok(Terms { token_types: token_types(file)?, lifetimes: lifetimes(file)? })
+    Ok(Terms { token_types: token_types(file)?, confirmations: confirmations(file)?, lifetimes: lifetimes(file)? })
 }
 
 /// Checks one file.
 pub(super) fn compile(name: &str, file: &Loaded<PartyFile>, vocabulary: &Vocabulary) -> Result<Party, ConfigError> {
-    let Terms { token_types, lifetimes: (default, ceiling) } = terms(name, file)?;
+    let Terms { token_types, confirmations, lifetimes: (default, ceiling) } = terms(name, file)?;
     let value = &file.value;
     Ok(Party {
         name: Text::new(name).expect("its characters and length were just checked"),
         token_types,
+        confirmations,
         lifetime_default_ms: i64::from(default) * 60_000,
         lifetime_ceiling_ms: i64::from(ceiling) * 60_000,
         subject: claims::subject(file, value.subject.as_ref(), vocabulary)?,
@@ -96,6 +108,18 @@ pub(super) fn compile(name: &str, file: &Loaded<PartyFile>, vocabulary: &Vocabul
         policies: policy::compile(vocabulary, file, &value.policy)?,
         resource: policy::uid("RelyingParty", name),
     })
+}
+
+fn confirmations(file: &Loaded<PartyFile>) -> Result<BTreeSet<ConfirmationKind>, ConfigError> {
+    let names = &file.value.confirmations;
+    if names.get_ref().is_empty() {
+        return Err(file.error(names.span(), "confirmations names at least one"));
+    }
+    let kind = |name: &Spanned<String>| {
+        let unknown = || file.error(name.span(), "confirmations are \"bearer\" and \"holder-of-key\"");
+        ConfirmationKind::from_name(name.get_ref()).ok_or_else(unknown)
+    };
+    names.get_ref().iter().map(kind).collect()
 }
 
 fn token_types(file: &Loaded<PartyFile>) -> Result<Vec<TokenType>, ConfigError> {

@@ -11,7 +11,7 @@ use super::{Key, assertion_key};
 use crate::config::load::{ConfigError, Loaded};
 use crate::token::{Algorithm, values::split_claim};
 use crate::wire::bounded::is_xml_char;
-use crate::wire::order::TokenType;
+use crate::wire::order::{ConfirmationKind, TokenType};
 
 /// The ceiling of one relying party.
 #[derive(Debug, Clone)]
@@ -22,8 +22,8 @@ pub struct Ceiling {
     pub token_types: BTreeSet<TokenType>,
     /// Claim types.
     pub claims: BTreeSet<String>,
-    /// May tokens be for whoever holds them?
-    pub bearer: bool,
+    /// How presenters of tokens may prove themselves.
+    pub confirmations: BTreeSet<ConfirmationKind>,
     /// The longest a token may hold, milliseconds from now.
     pub lifetime_ms: i64,
     /// Accounts and names no token is ever issued for, in lower case.
@@ -77,10 +77,10 @@ pub(super) fn check(party: &str, file: &Loaded<File>, keys: Option<&[Key]>) -> R
         let kind = TokenType::from_name(name.get_ref());
         token_types.insert(kind.ok_or_else(|| file.error(name.span(), "token types are \"saml20\" and \"saml11\""))?);
     }
+    let mut confirmations = BTreeSet::new();
     for name in filled(file, &value.confirmations, "confirmations")? {
-        if name.get_ref() != "bearer" {
-            return Err(file.error(name.span(), "the confirmation there is, is \"bearer\""));
-        }
+        let unknown = || file.error(name.span(), "confirmations are \"bearer\" and \"holder-of-key\"");
+        confirmations.insert(ConfirmationKind::from_name(name.get_ref()).ok_or_else(unknown)?);
     }
     let lifetime = value.lifetime_ceiling_min.as_ref().map_or(LIFETIME_MIN, |minutes| *minutes.get_ref());
     if let Some(minutes) = &value.lifetime_ceiling_min
@@ -92,7 +92,7 @@ pub(super) fn check(party: &str, file: &Loaded<File>, keys: Option<&[Key]>) -> R
         audience,
         claims: claims(file, &token_types)?,
         token_types,
-        bearer: true,
+        confirmations,
         lifetime_ms: i64::from(lifetime) * 60_000,
         protected_subjects: value.protected_subjects.iter().map(|name| name.to_lowercase()).collect(),
         quota_per_minute: value.quota_per_minute.unwrap_or(QUOTA),

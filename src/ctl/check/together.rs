@@ -111,6 +111,10 @@ fn parties(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
 /// Would issuer decline what auth orders for this party?
 fn fits(file: &Path, party: &Party, ceiling: &Ceiling, theirs: &Path, wrong: &mut Vec<ConfigError>) {
     let theirs = theirs.display();
+    for kind in party.confirmations.difference(&ceiling.confirmations) {
+        let why = format!("confirmations has {:?} and confirmations of {theirs} does not", kind.name());
+        wrong.push(at(file, &["confirmations"], why));
+    }
     for kind in party.token_types.iter().filter(|kind| !ceiling.token_types.contains(kind)) {
         let why = format!("token_types has {:?} and token_types of {theirs} does not", kind.name());
         wrong.push(at(file, &["token_types"], why));

@@ -23,6 +23,7 @@ pub use rejection::Rejection;
 pub use shape::Shape;
 
 use crate::config::worker::Endpoint;
+use crate::trust::request::UNPROVEN;
 use crate::wire::evidence::{Evidence, Timestamp, Wish};
 use crate::xml::{Limits, Tree};
 
@@ -100,7 +101,10 @@ fn parts(
     media.agrees_with(endpoint, shape)?;
     let action = addressing::read(&envelope, endpoint, shape)?;
     let action = addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
-    let (evidence, timestamp) = security::read(&tree, &envelope, endpoint, shape)?;
+    let (evidence, timestamp, signature) = security::read(&tree, &envelope, endpoint, shape)?;
     let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
+    if wish.use_key.as_deref().is_some_and(|id| signature.as_deref() != Some(id)) {
+        return Err(UNPROVEN.into());
+    }
     Ok((evidence, timestamp, wish))
 }

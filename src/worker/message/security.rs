@@ -26,12 +26,13 @@ fn unsupported(reason: &'static str) -> Problem {
     Problem::new(Fault::UnsupportedSecurityToken, reason)
 }
 
+/// Gives the credential, the timestamp, and the id of the signature when that is the credential.
 pub(super) fn read(
     tree: &Tree,
     envelope: &Envelope<'_>,
     endpoint: &Endpoint,
     shape: &mut Shape,
-) -> Result<(Evidence, Option<Timestamp>), Problem> {
+) -> Result<(Evidence, Option<Timestamp>, Option<String>), Problem> {
     let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));
     let (Some(security), None) = (ours.next(), ours.next()) else {
         return Err(invalid("security: not one header"));
@@ -73,7 +74,8 @@ pub(super) fn read(
         (None, None) if tokens.is_empty() => return Err(invalid("security: no credential")),
         _ => return Err(unsupported("security: credential not offered here")),
     };
-    Ok((evidence, at))
+    let signature = signature.and_then(|signature| signature.attribute("", "Id")).map(str::to_owned);
+    Ok((evidence, at, signature))
 }
 
 /// `wsse:UsernameToken` with a text password (R-W020). A digest would need a secret that we do not keep.

@@ -1,7 +1,7 @@
 //! Signed messages: what of them is handed on, and every place where a reference may not lead.
 
 use super::*;
-use crate::wire::evidence::{KeyReference, SignatureAlgorithm, SignedMessage};
+use crate::wire::evidence::{KeyReference, KeyType, SignatureAlgorithm, SignedMessage};
 
 const X509: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0";
 const BINARY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
@@ -216,13 +216,62 @@ fn what_is_weak_or_not_offered_is_refused_by_name() {
 }
 
 #[test]
-fn the_signed_requests_of_govmomi_and_pyvmomi_get_as_far_as_their_proof_key() {
-    for path in ["govmomi/wire/hok.xml", "pyvmomi/hok.xml"] {
+fn the_holder_of_key_requests_of_govmomi_and_pyvmomi_are_handed_on() {
+    for (path, parts) in [("govmomi/wire/hok.xml", [0, 1]), ("pyvmomi/hok.xml", [1, 0])] {
         let Some(data) = data("captured-signatures") else { return };
-        let body = std::fs::read(data.join("clients").join(path)).unwrap();
+        let text = std::fs::read_to_string(data.join("clients").join(path)).unwrap();
         let endpoint = Endpoint { leniencies: Some(Leniency::ALL.to_vec()), ..endpoint_for(Credential::Signature) };
-        let refused =
-            read(&endpoint, &Incoming { content_type: Some(SOAP11), soap_action: None, body: &body }).unwrap_err();
-        assert_eq!(refused.reason(), "trust: key without a proof", "{path}");
+        let sent = |text: &str| {
+            let incoming = Incoming { content_type: Some(SOAP11), soap_action: None, body: text.as_bytes() };
+            read(&endpoint, &incoming)
+        };
+        let request = sent(&text).unwrap_or_else(|why| panic!("{path}: {}", why.reason()));
+        assert_eq!(request.wish.key_type, Some(KeyType::Public), "{path}");
+        assert!(request.wish.use_key.is_some(), "{path}");
+        let Evidence::Signature(message) = request.evidence else { panic!("a signature") };
+        let names = ["Timestamp ", "Body "];
+        for (part, name) in message.parts.iter().zip(parts.map(|at| names[at])) {
+            let octets = std::str::from_utf8(part.expose()).unwrap();
+            assert!(octets.split_once('>').unwrap().0.contains(name), "{path}: {octets}");
+        }
+        // Another signature than this message has proves nothing about its key.
+        let refused = sent(&text.replace("UseKey Sig=\"", "UseKey Sig=\"x")).unwrap_err();
+        assert_eq!(
+            (refused.fault(), refused.reason()),
+            (Fault::InvalidRequest, "trust: key without a proof"),
+            "{path}"
+        );
     }
+}
+
+#[test]
+fn a_key_is_named_by_the_signature_that_proves_it_r_t031() {
+    let with = |use_key: &str, kind: &str| {
+        let mut signed = usual();
+        signed.message.username = signed.message.username.replace("<ds:Signature ", "<ds:Signature Id='sig' ");
+        signed.message.key_type = format!("<t:KeyType>{}/{kind}</t:KeyType>{use_key}", names::WST13);
+        signed
+    };
+    for sig in ["sig", "#sig", " sig "] {
+        let signed = with(&format!("<t:UseKey Sig='{sig}'/>"), "PublicKey");
+        let request = signed.read(&endpoint_for(Credential::Any)).unwrap_or_else(|why| panic!("{}", why.reason()));
+        assert_eq!(request.wish.use_key.as_deref(), Some("sig"));
+    }
+    for (use_key, kind) in [
+        ("<t:UseKey/>", "PublicKey"),
+        ("<t:UseKey Sig=''/>", "PublicKey"),
+        ("<t:UseKey Sig='other'/>", "PublicKey"),
+        ("<t:UseKey Sig='b'/>", "PublicKey"),
+        ("<t:UseKey Sig='sig'><ds:KeyInfo xmlns:ds='http://www.w3.org/2000/09/xmldsig#'/></t:UseKey>", "PublicKey"),
+        ("<t:UseKey Sig='sig'>key</t:UseKey>", "PublicKey"),
+        ("<t:UseKey Sig='sig'/><t:UseKey Sig='sig'/>", "PublicKey"),
+        ("<t:UseKey Sig='sig'/>", "Bearer"),
+        ("<t:UseKey Sig='sig'/>", "SymmetricKey"),
+    ] {
+        assert_eq!(with(use_key, kind).refused().0, Fault::InvalidRequest, "{use_key} {kind}");
+    }
+    // With a password there is no signature that could prove a key.
+    let mut password = with("<t:UseKey Sig='sig'/>", "PublicKey");
+    password.message.username = Message::default().username;
+    assert_eq!(password.refused().0, Fault::InvalidRequest);
 }

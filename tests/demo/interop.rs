@@ -162,14 +162,36 @@ fn let_signers_in(config: &Path, certificate: &str) {
         );
         append("worker.d/worker.toml", &format!("[[endpoint]]\npath = \"{path}\"\ncredential = \"signature\"\n"));
     }
-    let worker = config.join("worker.d/worker.toml");
-    let text = std::fs::read_to_string(&worker).unwrap();
-    let signing = text.split("[[endpoint]]").filter(|part| !part.contains("username\"")).collect::<Vec<_>>();
-    std::fs::write(&worker, signing.join("[[endpoint]]")).unwrap();
+    // As for a vCenter: no addressing headers, no relying party named, tokens bound to the key that signed.
+    append(
+        "auth.d/auth.toml",
+        "[[endpoint]]\npath = \"/vcenter\"\ncredentials = [\"password\", \"signature\"]\n\
+         addresses = [\"https://sts.example.com/vcenter\"]\nleniencies = [\"to-absent\"]\n",
+    );
+    append(
+        "worker.d/worker.toml",
+        "[[endpoint]]\npath = \"/vcenter\"\ncredential = \"any\"\n\
+         leniencies = [\"addressing-absent\", \"delegatable-ignored\"]\n",
+    );
+    let change = |file: &str, how: &dyn Fn(&str) -> String| {
+        let text = std::fs::read_to_string(config.join(file)).unwrap();
+        std::fs::write(config.join(file), how(&text)).unwrap();
+    };
+    let both = "confirmations = [\"bearer\", \"holder-of-key\"]";
+    change("auth.d/auth.toml", &|text| format!("default_relying_party = \"generic\"\n{text}"));
+    change("auth.d/relying-parties/generic.toml", &|text| format!("{both}\n{text}"));
+    change("issuer.d/relying-parties/generic.toml", &|text| text.replace("confirmations = [\"bearer\"]", both));
+    // The endpoints for passwords alone are gone from auth with the defaults.
+    change("worker.d/worker.toml", &|text| {
+        text.split("[[endpoint]]")
+            .filter(|part| !part.contains("\"username\""))
+            .collect::<Vec<_>>()
+            .join("[[endpoint]]")
+    });
 }
 
 #[test]
-fn zeep_and_xmlsec_sign_requests_and_the_record_says_so() {
+fn zeep_xmlsec_and_pyvmomi_sign_requests_and_the_record_says_so() {
     if !possible("signed") {
         return;
     }
@@ -188,7 +210,9 @@ fn zeep_and_xmlsec_sign_requests_and_the_record_says_so() {
     // What only the demo tells, and where this one listens.
     ready.extend(facts(&demo));
     std::fs::write(&demo.ready_file, serde_json::to_vec(&ready).unwrap()).unwrap();
-    run("signed_client", &demo, &[&ours[0], &ours[1], &other[0], &other[1]]);
+    let keys = [ours[0].as_str(), &ours[1], &other[0], &other[1]];
+    run("signed_client", &demo, &keys);
+    run("vcenter_client", &demo, &keys);
     let record = Path::new(demo.fact("record")).to_owned();
     demo.stop();
     let signed = Entries::open(&record).filter_map(|entry| match entry.unwrap().leaf.public {
@@ -197,8 +221,8 @@ fn zeep_and_xmlsec_sign_requests_and_the_record_says_so() {
     });
     let (by_signature, by_transport): (Vec<_>, Vec<_>) =
         signed.partition(|request| *request == RequestIntegrity::Signed);
-    // Two of zeep's and two of xmlsec's sign the body, and one of xmlsec's does not.
-    assert_eq!((by_signature.len(), by_transport.len()), (4, 1));
+    // Two of zeep's, two of xmlsec's and pyvmomi's sign the body, and one of xmlsec's does not.
+    assert_eq!((by_signature.len(), by_transport.len()), (5, 1));
 }
 
 #[test]

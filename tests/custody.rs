@@ -544,6 +544,18 @@ fn a_token_that_comes_back_bit_by_bit_is_waited_for() {
 }
 
 #[test]
+fn a_signer_that_is_started_again_waits_for_a_token_that_comes_back_too() {
+    for half_back in ["no_objects", "no_pin"] {
+        let (hsm, _issuer, mut running, _signer, _) = serving("");
+        running.0.kill().unwrap();
+        running.0.wait().unwrap();
+        hsm.instruct(&format!("{half_back}\n"));
+        let mut again = Running::start(&hsm, 1);
+        assert_eq!(again.ends(Duration::from_secs(5)).code(), Some(75), "{half_back}");
+    }
+}
+
+#[test]
 fn a_token_that_says_at_first_that_no_pin_is_set_is_left_alone() {
     let hsm = SoftHsm::new();
     let _issuer = hsm.issuer();

@@ -73,6 +73,9 @@ pub(crate) fn find(module: &Module, session: &Session, expected: &Expected) -> R
     if let Err(why) = judge(&flags, expected.purpose) {
         return refuse(why);
     }
+    if let Err(0) = one(module, session, &expected.id, ObjectClass::PUBLIC_KEY)? {
+        return Err(Fault::Absent(format!("key {}: the token holds no public key of this id", hex(&expected.id))));
+    }
     let Some((kind, public_key)) = public_key(module, session, &expected.id)? else {
         return refuse("no public key of this id that is RSA of 2048 to 4096 bits, P-256 or P-384".to_owned());
     };

@@ -66,14 +66,16 @@ impl Door {
         Self { pin, limits, state_directory, ordinal, stamp, passed: AtomicBool::new(false) }
     }
 
-    /// Logs the session's token in, or says why the PIN was not tried.
-    pub(crate) fn login(&self, module: &Module, found: &Found, session: &Session) -> Result<(), Fault> {
+    /// Logs the session's token in, or says why the PIN was not tried. True when somebody had logged in to it
+    /// before, since the machine was started: such a token may be coming back, and not tell the whole yet.
+    pub(crate) fn login(&self, module: &Module, found: &Found, session: &Session) -> Result<bool, Fault> {
         let marks = Marks::new(&self.state_directory, &found.serial);
+        let known = self.passed.load(Ordering::Relaxed) || marks.proved(&self.stamp);
         self.wait_for_proof(&marks)?;
         // Held until the outcome is on disk: two processes cannot both try a wrong PIN.
         let _lock = marks.lock()?;
         marks.check()?;
-        self.check_token(module, found)?;
+        self.check_token(module, found, known)?;
         let attempt = deadline_login(module, session, &self.pin);
         match attempt {
             Ok(()) => {}
@@ -92,12 +94,12 @@ impl Door {
         if self.ordinal == 1 {
             marks.prove(&self.stamp)?;
         }
-        Ok(())
+        Ok(known)
     }
 
     /// The same without marks, for a ceremony before there is any signer: the token's own flags decide.
     pub(crate) fn login_unmarked(&self, module: &Module, found: &Found, session: &Session) -> Result<(), Fault> {
-        self.check_token(module, found)?;
+        self.check_token(module, found, false)?;
         deadline_login(module, session, &self.pin)
     }
 
@@ -118,7 +120,7 @@ impl Door {
         }
     }
 
-    fn check_token(&self, module: &Module, found: &Found) -> Result<(), Fault> {
+    fn check_token(&self, module: &Module, found: &Found, known: bool) -> Result<(), Fault> {
         let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
         let warning = if info.user_pin_locked() {
             "CKF_USER_PIN_LOCKED"
@@ -126,8 +128,7 @@ impl Door {
             "CKF_USER_PIN_FINAL_TRY"
         } else if info.user_pin_count_low() {
             "CKF_USER_PIN_COUNT_LOW"
-        } else if !info.user_pin_initialized() && self.passed.load(Ordering::Relaxed) {
-            // It was set: the token is still coming back and does not tell the whole yet.
+        } else if !info.user_pin_initialized() && known {
             return Err(Fault::Absent(format!("the token {:?} says no PIN is set", found.label)));
         } else if !info.user_pin_initialized() {
             "no PIN is set"

@@ -250,11 +250,7 @@ impl Custody {
     }
 
     fn begin(&self, epoch: &mut Epoch) -> Result<(), Fault> {
-        // By serial once it is known: a label can be given to another token while we are away.
-        let found = match self.serial.get() {
-            Some(serial) => self.module.find(&Token::Serial(serial.clone()))?,
-            None => self.module.find(&self.token)?,
-        };
+        let found = self.module.find(&self.token, self.serial.get().map(String::as_str))?;
         // Not every vendor numbers its tokens.
         if !found.serial.is_empty() {
             self.serial.get_or_init(|| found.serial.clone());
@@ -268,12 +264,13 @@ impl Custody {
     fn login(&self, epoch: &mut Epoch) -> Result<(), Fault> {
         let found = epoch.found.as_ref().ok_or_else(gone)?;
         let anchor = self.module.open(found.slot)?;
-        self.door.login(&self.module, found, &anchor).inspect_err(stop_if_refused)?;
+        let known = self.door.login(&self.module, found, &anchor).inspect_err(stop_if_refused)?;
         for expected in &self.expected {
             let key = keys::find(&self.module, &anchor, expected)
                 .map_err(|fault| match fault {
-                    // A key nobody has seen yet is one that configuration got wrong.
-                    Fault::Absent(why) if epoch.number == 0 => Fault::Refused(why),
+                    // In a token that nobody here has logged in to since the machine was started, it is one
+                    // that configuration got wrong.
+                    Fault::Absent(why) if epoch.number == 0 && !known => Fault::Refused(why),
                     fault => fault,
                 })
                 .inspect_err(stop_if_refused)?;

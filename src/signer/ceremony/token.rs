@@ -19,10 +19,11 @@ pub(super) fn secret(pin: &Secret<255>) -> Result<cryptoki::types::AuthPin, Faul
 
 /// The token named.
 pub(super) fn find(module: &Module, token: &Which) -> Result<Found, Fault> {
-    module.find(&match token {
+    let token = match token {
         Which::Label(label) => Token::Label(label.as_str().to_owned()),
         Which::Serial(serial) => Token::Serial(serial.as_str().to_owned()),
-    })
+    };
+    module.find(&token, None)
 }
 
 /// A read-write session, whatever the profile prefers for signing.
@@ -59,7 +60,7 @@ pub(super) fn initialise(
     // SoftHSM gives the token another slot once the module is initialised anew.
     module.finalise();
     module.initialise()?;
-    let found = module.find(&Token::Label(label.to_owned()))?;
+    let found = module.find(&Token::Label(label.to_owned()), None)?;
     voice.say(&Reply::Token { label: text(&found.label), serial: text(&found.serial) });
     Ok(())
 }
@@ -111,7 +112,7 @@ pub(super) fn login(
     let limits = module.profile().auth.clone();
     let pin = secret(pin)?;
     match state_directory {
-        Some(directory) => Door::new(pin, limits, directory.to_owned(), 0).login(module, found, session),
+        Some(directory) => Door::new(pin, limits, directory.to_owned(), 0).login(module, found, session).map(drop),
         // No signer is configured, so nobody shares marks; the token's own flags still count.
         None => Door::new(pin, limits, std::path::PathBuf::new(), 0).login_unmarked(module, found, session),
     }

@@ -153,15 +153,18 @@ impl Module {
         Ok(tokens)
     }
 
-    /// The one token of that label or serial.
-    pub(crate) fn find(&self, token: &Token) -> Result<Found, Fault> {
+    /// The one token of that label or serial, and of this serial where one was seen before: a label can be given
+    /// to another token while ours is away, and some vendors give every token one serial.
+    pub(crate) fn find(&self, token: &Token, seen: Option<&str>) -> Result<Found, Fault> {
         let mut tokens = self.tokens()?;
         tokens.retain(|(found, info)| {
             let ours = match token {
                 Token::Label(label) => found.label == *label,
                 Token::Serial(serial) => found.serial == *serial,
             };
-            ours && info.token_initialized() && !self.profile.slot.ignore_labels.contains(&found.label)
+            ours && seen.is_none_or(|serial| found.serial == serial)
+                && info.token_initialized()
+                && !self.profile.slot.ignore_labels.contains(&found.label)
         });
         let name = match token {
             Token::Label(label) => format!("token with label {label:?}"),

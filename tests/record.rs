@@ -180,6 +180,7 @@ fn intent(number: u64, filling: usize) -> IssuerEntry {
             request: RequestIntegrity::Transport,
             key: Octets::new([7]).unwrap(),
             digest: [9; 32],
+            holder: None,
         },
         IntentPrivate {
             subject: Subject { account: text("alice"), name: text("alice"), format: NameFormat::Unspecified },

@@ -10,7 +10,7 @@ use super::journal::Recorded;
 use super::keys::ActiveKey;
 use crate::token::{Algorithm, Assertion, Enveloped, TokenId, saml11, saml20};
 use crate::wire::links::Mechanism;
-use crate::wire::order::{Release, TokenType};
+use crate::wire::order::{Confirmation, Release, TokenType};
 use crate::wire::record::{Intent, IntentPrivate, IssuerEntry, Outcome, OutcomeResult};
 use crate::wire::{Correlation, KeyId, Millis, Octets, Text};
 
@@ -77,6 +77,10 @@ impl Prepared {
             request: order.request,
             key: key.id.clone(),
             digest: sha256(written.canonical().as_bytes()),
+            holder: match &order.confirmation {
+                Confirmation::Bearer => None,
+                Confirmation::HolderOfKey { certificate } => Some(sha256(certificate)),
+            },
         };
         let private = IntentPrivate { subject: order.subject, claims: order.claims };
         Ok(Self { ticket, enveloped: written.envelop(algorithm), intent, private })

@@ -43,6 +43,8 @@ pub struct Intent {
     pub key: KeyId,
     /// SHA-256 of the canonical octets the signature will cover.
     pub digest: [u8; 32],
+    /// SHA-256 of the certificate whose key the token is bound to; none for whoever holds the token.
+    pub holder: Option<[u8; 32]>,
 }
 
 /// The private part of an intent.

@@ -192,6 +192,7 @@ fn intent() -> IssuerEntry {
         request,
         key: KeyId::new([0xA5, 0x01]).unwrap(),
         digest: [7; 32],
+        holder: None,
     };
     IssuerEntry::Intent(intent, IntentPrivate { subject, claims: List::default() })
 }

@@ -98,6 +98,7 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
             put("request", json!(format!("{:?}", intent.request).to_lowercase()));
             put("key", json!(hex(&intent.key)));
             put("digest", json!(hex(&intent.digest)));
+            put("holder", json!(intent.holder.as_ref().map(|sha256| hex(sha256))));
         }
         Public::Outcome(outcome) => {
             put("kind", json!("outcome"));

@@ -460,6 +460,30 @@ fn a_token_is_bound_to_the_key_that_signed_and_to_no_other_r_t031_r_t032() {
 }
 
 #[test]
+fn a_party_that_takes_bound_tokens_alone_gets_no_other_by_saying_nothing() {
+    let client = Client::new();
+    let party = format!("confirmations = [\"holder-of-key\"]{PARTY}");
+    let users = "[users.sam]\ncertificates = [\"sam.pem\"]\n";
+    let office = Office::with(&auth(""), users, &party, &[("sam.pem", &client.certificate)]);
+    assert_eq!(office.worker().refused(good(&client)), Refusal::RequestFailed);
+    assert_eq!(office.decisions(), [(false, "key-type".to_owned())]);
+    office.worker().vouched(bound(&client, None));
+}
+
+#[test]
+fn what_an_account_signs_counts_against_its_pace_whatever_is_wrong_with_it() {
+    let client = Client::new();
+    let office = office(&client, "[throttle]\naccount_burst = 3\naccount_per_minute = 1\n");
+    let mut worker = office.worker();
+    for _ in 0..3 {
+        let now = Millis::now();
+        let unsigned = client.message(&[Part::to(ADDRESS), Part::body("urn:office", ""), Part::message_id()]);
+        assert_eq!(worker.refused(submission(unsigned, now)), Refusal::InvalidSecurity);
+    }
+    assert_eq!(worker.refused(good(&client)), Refusal::Busy { retry_after_s: 2 });
+}
+
+#[test]
 fn a_party_takes_tokens_bound_to_keys_when_its_file_says_so() {
     let client = Client::new();
     let office = office(&client, "");

@@ -157,7 +157,9 @@ impl Office {
                 self.count("password", account.as_ref().err());
                 let (method, request) = (Method::Password, RequestIntegrity::Transport);
                 let known = |account| Known { account, method, request, certificate: None };
-                account.map(known).map_err(Outcome::Stranger)
+                account.map_err(Outcome::Stranger).and_then(|account: &Account| {
+                    self.pace(config, account, (source, correlation)).map(|()| known(account))
+                })
             }
             Evidence::Signature(message) => {
                 let known = self.signed(config, rules, &message, (timestamp, &wish), (source, correlation)).await;
@@ -173,9 +175,6 @@ impl Office {
             Ok(known) => known,
             Err(outcome) => return outcome,
         };
-        if let Err(reason) = self.excess.admit(&config.throttle, &account.name, (source, correlation), Instant::now()) {
-            return Outcome::Known(reason);
-        }
         let instant = Millis::now();
         failpoint("verified");
         let proven = Proven {
@@ -251,14 +250,15 @@ impl Office {
         // Before the store is asked: or one account could fill it.
         self.excess.would_admit(&config.throttle, &account.name, request, Instant::now()).map_err(Outcome::Known)?;
         let store = self.store.as_ref().ok_or(Outcome::Stranger(Reason::NoStore))?;
-        let until = timestamp::until(&config.timestamp, now);
+        let until = timestamp::until(now);
         match store.first_seen(Kind::SignedMessage, verified.once(), until).await {
-            Ok(true) => {}
+            // Whatever else is wrong with it, it is his, and has a place in the store.
+            Ok(true) => self.pace(config, account, request)?,
             Ok(false) => return Err(Outcome::Stranger(Reason::Replayed)),
             Err(Down) => return Err(Outcome::Stranger(Reason::NoStore)),
         }
         let proof = verified.read(rules).map_err(Outcome::Stranger)?;
-        timestamp::judge(&config.timestamp, Some(proof.timestamp), now).map_err(Outcome::Stranger)?;
+        timestamp::judge_signed(&config.timestamp, proof.timestamp, now).map_err(Outcome::Stranger)?;
         let (timestamp, wish) = said;
         if timestamp != Some(proof.timestamp) {
             return Err(Outcome::Breach("a timestamp that is not the one signed"));
@@ -271,6 +271,11 @@ impl Office {
         }
         let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
         Ok(Known { account, method: Method::X509, request, certificate: Some(certificate) })
+    }
+
+    /// May this account be served now? Then it has had that.
+    fn pace(&self, config: &Auth, account: &Account, request: (IpAddr, Correlation)) -> Result<(), Outcome> {
+        self.excess.admit(&config.throttle, &account.name, request, Instant::now()).map_err(Outcome::Known)
     }
 
     /// Counts a credential by what became of it.

@@ -8,7 +8,7 @@ use super::reason::Reason;
 use super::{claims, lifetime};
 use crate::config::auth::Auth;
 use crate::config::auth::users::Account;
-use crate::wire::evidence::{Operation, Wish};
+use crate::wire::evidence::{KeyType, Operation, Wish};
 use crate::wire::order::{Authentication, Confirmation, ConfirmationKind, Order, RequestIntegrity, TokenType};
 use crate::wire::{Correlation, List, Millis, Octets, Text};
 
@@ -79,10 +79,8 @@ fn draw_up(
     };
     // No key type asked for means bearer here, as for the clients of AD FS; the standard's SymmetricKey
     // would turn a client that forgot to ask away (R-T024).
-    let kind = match wish.key_type {
-        None => ConfirmationKind::Bearer,
-        Some(kind) => kind.confirmation().filter(|kind| party.confirmations.contains(kind)).ok_or(Reason::KeyType)?,
-    };
+    let kind = wish.key_type.map_or(Some(ConfirmationKind::Bearer), KeyType::confirmation);
+    let kind = kind.filter(|kind| party.confirmations.contains(kind)).ok_or(Reason::KeyType)?;
     let confirmation = match kind {
         ConfirmationKind::Bearer if wish.key_size.is_some_and(|bits| bits != 0) => return Err(Reason::KeySize),
         ConfirmationKind::Bearer => Confirmation::Bearer,

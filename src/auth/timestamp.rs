@@ -27,10 +27,26 @@ pub(super) fn judge(rules: &TimestampRules, timestamp: Option<Timestamp>, now: M
 /// still to find it stale when the store forgets it.
 const MARGIN_MS: i64 = 60_000;
 
-/// Until when a message that is used now must be remembered: as long as one made by the fastest clock we put up
-/// with can be taken for fresh, and some more.
-pub(super) fn until(rules: &TimestampRules, now: Millis) -> Millis {
-    now.plus(rules.future_ms).plus(rules.ttl_ms).plus(rules.skew_ms).plus(rules.skew_ms).plus(MARGIN_MS)
+/// How old a signed message may be, and how far ahead, whatever the rules say. What was used is remembered by
+/// this, so that nothing becomes fresh again because somebody lengthens the rules.
+const SIGNED_TTL_MS: i64 = 600_000;
+const SIGNED_FUTURE_MS: i64 = 300_000;
+
+/// Is the signed message fresh?
+///
+/// # Errors
+/// The reason it is not.
+pub(super) fn judge_signed(rules: &TimestampRules, timestamp: Timestamp, now: Millis) -> Result<(), Reason> {
+    let oldest = now.plus(-SIGNED_TTL_MS);
+    if timestamp.created < oldest || timestamp.created > now.plus(SIGNED_FUTURE_MS) {
+        return Err(Reason::StaleTimestamp);
+    }
+    judge(rules, Some(timestamp), now)
+}
+
+/// Until when a signed message that is used now must be remembered.
+pub(super) fn until(now: Millis) -> Millis {
+    now.plus(SIGNED_FUTURE_MS).plus(SIGNED_TTL_MS).plus(MARGIN_MS)
 }
 
 #[cfg(test)]
@@ -70,16 +86,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_fresh_when_it_is_forgotten() {
-        for rules in [RULES, TimestampRules { skew_ms: 30_000, ttl_ms: 1_000, future_ms: 0, ..RULES }] {
-            let forgotten = until(&rules, Millis(NOW));
-            // The latest that was fresh when it was used.
-            let created = Millis(NOW).plus(rules.future_ms).plus(rules.skew_ms);
-            let timestamp = Timestamp { created, expires: None };
-            assert_eq!(judge(&rules, Some(timestamp), Millis(NOW)), Ok(()));
-            let stale = judge(&rules, Some(timestamp), forgotten.plus(-MARGIN_MS + 1));
-            assert_eq!(stale, Err(Reason::StaleTimestamp));
+    fn nothing_is_fresh_when_it_is_forgotten_whatever_the_rules_became() {
+        let longest = TimestampRules { required: true, ttl_ms: 3_600_000, future_ms: 600_000, skew_ms: 600_000 };
+        let forgotten = until(Millis(NOW));
+        for created in [-600_000, -1, 0, 1, 300_000] {
+            let timestamp = Timestamp { created: Millis(NOW + created), expires: None };
+            assert_eq!(judge_signed(&longest, timestamp, Millis(NOW)), Ok(()), "{created}");
+            let answered = forgotten.plus(-MARGIN_MS + 1);
+            assert_eq!(judge_signed(&longest, timestamp, answered), Err(Reason::StaleTimestamp), "{created}");
         }
+        for created in [-600_001, 300_001] {
+            let timestamp = Timestamp { created: Millis(NOW + created), expires: None };
+            assert_eq!(judge_signed(&longest, timestamp, Millis(NOW)), Err(Reason::StaleTimestamp), "{created}");
+        }
+        let timestamp = Timestamp { created: Millis(NOW - 301_000), expires: None };
+        assert_eq!(judge_signed(&RULES, timestamp, Millis(NOW)), Err(Reason::StaleTimestamp), "the rules hold too");
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl ConfigError {
         let start = source.get(..span.start).unwrap_or(source);
         let line = start.matches('\n').count() + 1;
         let column = start.chars().rev().take_while(|c| *c != '\n').count() + 1;
-        let shown = source.lines().nth(line - 1).unwrap_or("");
+        let shown = shown(source, line);
         let text = format!(":{line}:{column}: {why}\n  | {shown}\n  | {:>column$}", "^");
         Self { file: file.to_owned(), text }
     }
@@ -125,6 +125,32 @@ pub fn place(source: &str, keys: &[&str]) -> Range<usize> {
     value.span()
 }
 
+/// Keys with secrets for values. An error is read on terminals and in the log, where no secret belongs.
+const SECRET_KEYS: [&str; 2] = ["digest_secret", "password"];
+
+/// A line as it may be shown: without what follows a key that has a secret. Where such a value may go over several
+/// lines, none of those below it is shown.
+fn shown(source: &str, number: usize) -> String {
+    let mut lines = source.lines();
+    let goes_on =
+        |line: &str| secret(line).is_some_and(|at| ["\"\"\"", "'''"].iter().any(|quotes| line[at..].contains(quotes)));
+    if lines.by_ref().take(number - 1).any(goes_on) {
+        return "…".to_owned();
+    }
+    let line = lines.next().unwrap_or_default();
+    secret(line).map_or_else(|| line.to_owned(), |at| format!("{} …", &line[..at]))
+}
+
+/// Where a key with a secret ends in this line. A word of a list and the name of a table have no value.
+fn secret(line: &str) -> Option<usize> {
+    let ends = SECRET_KEYS.iter().flat_map(|key| line.match_indices(key).map(|(at, key)| at + key.len()));
+    let has_value = |end: &usize| {
+        let rest = line[*end..].trim_start_matches(['"', '\'', ' ', '\t']);
+        !rest.is_empty() && !rest.starts_with([',', ']'])
+    };
+    ends.filter(has_value).min()
+}
+
 /// A parsed file with its source, so that a later check can still point at a line.
 #[derive(Debug)]
 pub struct Loaded<T> {
@@ -210,6 +236,28 @@ mod tests {
             let span = place(SOURCE, keys);
             assert_eq!(&SOURCE[span.clone()], shown);
             assert_eq!(span.start, SOURCE.rfind(shown).unwrap());
+        }
+    }
+
+    #[test]
+    fn no_secret_is_shown_beside_an_error() {
+        for (source, line) in [
+            ("[users.a]\ndigest_secret = \"hunter2 hunter2\"", 2),
+            ("[users.a]\npassword = 'hunter2'", 2),
+            ("\n\"digest_secret\"='hunter2'", 2),
+            ("\ndigest_secret \"hunter2\"", 2),
+            ("\nusers.a = { disabled = 1, password = 'hunter2' }", 2),
+            ("digest_secret = '''\nhunter2\n'''", 2),
+            ("a.digest_secret = \"\"\"x\nhunter2 \\q\"\"\"", 2),
+        ] {
+            let from = source.match_indices('\n').nth(line - 2).unwrap().0 + 1;
+            let said = ConfigError::at(Path::new("users.toml"), source, from..from, "wrong").to_string();
+            assert!(said.starts_with("users.toml:2:1: wrong\n  | ") && said.contains('^'), "{said}");
+            assert!(!said.contains("hunter"), "{said}");
+        }
+        for line in ["credentials = [\"password\", 'digest']", "credentials = ['password' ]", "[password]", "queue = 0"]
+        {
+            assert_eq!(shown(&format!("password = ''\n{line}\n"), 2), line);
         }
     }
 

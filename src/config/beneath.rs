@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::load::{ConfigError, Files, Loaded};
 
@@ -66,7 +67,7 @@ impl Directory {
     /// [`ConfigError`] when it cannot be read or does not fit the schema.
     pub fn file<T: DeserializeOwned>(&self, relative: &str) -> Result<Loaded<T>, ConfigError> {
         let path = self.path.join(relative);
-        let source = self.text(relative).map_err(|error| ConfigError::file(&path, error))?;
+        let source = Zeroizing::new(self.text(relative).map_err(|error| ConfigError::file(&path, error))?);
         match toml::from_str(&source) {
             Ok(value) => Ok(Loaded { path, source, value }),
             Err(error) => Err(ConfigError::at(&path, &source, error.span().unwrap_or(0..0), error.message())),
@@ -79,10 +80,12 @@ impl Directory {
     /// When it cannot be read, is not UTF-8, is larger than 16 MiB or lies elsewhere.
     pub fn text(&self, relative: &str) -> io::Result<String> {
         let file = File::from(self.beneath(relative, OFlag::empty())?);
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
-        let mut source = String::new();
+        // With room for all of it, so that growing leaves no copy of a secret behind.
+        let mut source = String::with_capacity(metadata.len().min(LARGEST) as usize + 1);
         // One octet more than allowed tells a full file from one that is too large.
         file.take(LARGEST + 1).read_to_string(&mut source)?;
         if source.len() as u64 > LARGEST {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use zeroize::Zeroizing;
 
 /// The largest configuration file, octets.
 const LARGEST: u64 = 1024 * 1024;
@@ -156,8 +157,8 @@ fn secret(line: &str) -> Option<usize> {
 pub struct Loaded<T> {
     /// Where it was read from.
     pub path: PathBuf,
-    /// The text.
-    pub source: String,
+    /// The text, wiped when it is dropped: some of it may be secret.
+    pub source: Zeroizing<String>,
     /// The value.
     pub value: T,
 }
@@ -185,7 +186,7 @@ pub fn file<T: DeserializeOwned>(path: &Path) -> Result<Loaded<T>, ConfigError> 
     if size > LARGEST {
         return Err(ConfigError::file(path, "larger than 1 MiB"));
     }
-    let source = std::fs::read_to_string(path).map_err(|error| ConfigError::file(path, error))?;
+    let source = Zeroizing::new(std::fs::read_to_string(path).map_err(|error| ConfigError::file(path, error))?);
     match toml::from_str(&source) {
         Ok(value) => Ok(Loaded { path: path.to_owned(), source, value }),
         Err(error) => Err(ConfigError::at(path, &source, error.span().unwrap_or(0..0), error.message())),

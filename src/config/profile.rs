@@ -217,7 +217,7 @@ impl Profile {
     fn parse(source: &str, path: &Path) -> Result<Self, ConfigError> {
         let value = toml::from_str(source)
             .map_err(|error| ConfigError::at(path, source, error.span().unwrap_or(0..0), error.message()))?;
-        Self::checked(Loaded { path: path.to_owned(), source: source.to_owned(), value })
+        Self::checked(Loaded { path: path.to_owned(), source: source.to_owned().into(), value })
     }
 
     fn checked(loaded: Loaded<Self>) -> Result<Self, ConfigError> {

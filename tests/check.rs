@@ -122,6 +122,30 @@ const BROKEN: &[Break] = &[
         "4:15: credentials names \"signature\", so addresses",
     ),
     (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[[endpoint]]\npath = \"/x\"\ncredentials = [\"digest\"]\n[timestamp]",
+        "4:15: credentials names \"digest\", and without [store]",
+    ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[store]\ndirectory = \"x\"\n[[endpoint]]\npath = \"/x\"\ncredentials = [\"digests\"]\n[timestamp]",
+        "6:16: unknown variant `digests`",
+    ),
+    (
+        "auth.d/users.toml",
+        "password =",
+        "digest_secret = \"sixteen octets..\"\npassword =",
+        "3:17: digest_secret of alice: digest_secret and password exclude each other",
+    ),
+    (
+        "auth.d/users.toml",
+        "groups =",
+        "[users.bob]\ndigest_secret = \"fifteen octets.\"\ngroups =",
+        "5:17: digest_secret of bob: must have 16 to 256 octets",
+    ),
+    (
         "auth.d/users.toml",
         "password =",
         "certificates = [\"none.pem\"]\npassword =",

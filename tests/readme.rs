@@ -39,6 +39,7 @@ fn every_example_of_the_readme_is_taken() {
     let auth = chancery::config::auth::check(root.path()).unwrap_or_else(|error| panic!("{error}"));
     let (worker, _) = chancery::config::worker::load(&root.path().join("worker.d")).unwrap();
     let endpoint = &auth.endpoints[&worker.endpoints[0].path];
-    assert!(endpoint.password && endpoint.signature);
-    assert_eq!(auth.users.count(), 2);
+    assert!(endpoint.password && endpoint.digest && endpoint.signature);
+    assert!(auth.users.find("scanner").unwrap().digest_secret.is_some());
+    assert_eq!(auth.users.count(), 3);
 }

@@ -403,11 +403,11 @@ fn an_endpoint_takes_the_credentials_it_names() {
     let mut worker = office.worker();
     let password =
         Submission { endpoint: Text::new(ENDPOINT).unwrap(), ..support::office::request("alice", "wonderland") };
-    assert_eq!(worker.refused(password), Refusal::RequestFailed);
+    assert_eq!(worker.refused(password), Refusal::UnsupportedSecurityToken);
     let elsewhere =
         Office::with("", "[users.sam]\ncertificates = [\"sam.pem\"]\n", PARTY, &[("sam.pem", &client.certificate)]);
     let submission = Submission { endpoint: Text::new("/sts").unwrap(), ..good(&client) };
-    assert_eq!(elsewhere.worker().refused(submission), Refusal::RequestFailed);
+    assert_eq!(elsewhere.worker().refused(submission), Refusal::UnsupportedSecurityToken);
 }
 
 #[test]

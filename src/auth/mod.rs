@@ -5,6 +5,7 @@
 
 mod claims;
 mod dial;
+mod digest;
 mod excess;
 mod gauges;
 mod homes;

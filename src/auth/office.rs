@@ -17,15 +17,15 @@ use super::record::Record;
 use super::signature::{self, Verified};
 use super::store::{Down, Kind, Store};
 use super::strangers::Strangers;
-use super::timestamp;
 use super::vouchers::{ChannelNumber, Vouchers};
+use super::{digest, timestamp};
 use crate::config::auth::Auth;
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
 use crate::sys::failpoint::failpoint;
 use crate::sys::gate::LogGate;
-use crate::wire::evidence::{Evidence, Refused, SignedMessage, Submission, Timestamp, Vouched, Wish};
+use crate::wire::evidence::{Evidence, PasswordDigest, Refused, SignedMessage, Submission, Timestamp, Vouched, Wish};
 use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
@@ -170,6 +170,16 @@ impl Office {
                 }
                 known
             }
+            Evidence::Digest(digest) => {
+                let account = self.digested(config, rules, &digest, (worker, source), correlation).await;
+                match &account {
+                    Ok(_) => self.count("digest", None),
+                    Err(Outcome::Stranger(reason) | Outcome::Known(reason)) => self.count("digest", Some(reason)),
+                    Err(Outcome::Order(_) | Outcome::Breach(_)) => {}
+                }
+                let (method, request) = (Method::Digest, RequestIntegrity::Transport);
+                account.map(|account| Known { account, method, request, certificate: None })
+            }
         };
         let Known { account, method, request, certificate } = match known {
             Ok(known) => known,
@@ -249,16 +259,12 @@ impl Office {
         let (account, certificate, verified) = verified(config, rules, message, now).map_err(Outcome::Stranger)?;
         // Before the store is asked: or one account could fill it.
         self.excess.would_admit(&config.throttle, &account.name, request, Instant::now()).map_err(Outcome::Known)?;
-        let store = self.store.as_ref().ok_or(Outcome::Stranger(Reason::NoStore))?;
         let until = timestamp::until(now);
-        match store.first_seen(Kind::SignedMessage, verified.once(), until).await {
-            // Whatever else is wrong with it, it is his, and has a place in the store.
-            Ok(true) => self.pace(config, account, request)?,
-            Ok(false) => return Err(Outcome::Stranger(Reason::Replayed)),
-            Err(Down) => return Err(Outcome::Stranger(Reason::NoStore)),
-        }
+        self.first_seen(Kind::SignedMessage, verified.once(), until).await.map_err(Outcome::Stranger)?;
+        // Whatever else is wrong with it, it is his, and has a place in the store.
+        self.pace(config, account, request)?;
         let proof = verified.read(rules).map_err(Outcome::Stranger)?;
-        timestamp::judge_signed(&config.timestamp, proof.timestamp, now).map_err(Outcome::Stranger)?;
+        timestamp::judge_once(&config.timestamp, proof.timestamp, now).map_err(Outcome::Stranger)?;
         let (timestamp, wish) = said;
         if timestamp != Some(proof.timestamp) {
             return Err(Outcome::Breach("a timestamp that is not the one signed"));
@@ -276,6 +282,53 @@ impl Office {
     /// May this account be served now? Then it has had that.
     fn pace(&self, config: &Auth, account: &Account, request: (IpAddr, Correlation)) -> Result<(), Outcome> {
         self.excess.admit(&config.throttle, &account.name, request, Instant::now()).map_err(Outcome::Known)
+    }
+
+    /// Whose digest it is, when it is fresh and was not here before. Freshness is judged before it is looked whose it
+    /// is, so that nobody learns from an old digest whether it was right. A replay stays paid for: it is no proof
+    /// that the user is where it comes from.
+    async fn digested<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        digest: &PasswordDigest,
+        from: (Peer, IpAddr),
+        correlation: Correlation,
+    ) -> Result<&'a Account, Outcome> {
+        if !rules.digest {
+            return Err(Outcome::Stranger(Reason::Credential));
+        }
+        let now = Millis::now();
+        let made = digest::made(digest).map_err(Outcome::Stranger)?;
+        timestamp::judge_once(&config.timestamp, made, now).map_err(Outcome::Stranger)?;
+        let charge = self.passwords.charge(&config.throttle, &digest.username, from).map_err(Outcome::Stranger)?;
+        let account = digest::verify(&config.users, digest).map_err(Outcome::Stranger)?;
+        let request = (from.1, correlation);
+        let room = self.excess.would_admit(&config.throttle, &account.name, request, Instant::now());
+        let first = match room {
+            Ok(()) => self.first_seen(Kind::PasswordNonce, &digest::once(account, digest), timestamp::until(now)).await,
+            Err(reason) => Err(reason),
+        };
+        match first {
+            Ok(()) => self.passwords.right(&config.throttle, charge),
+            Err(Reason::NoStore | Reason::Excess) => self.passwords.refund(&config.throttle, charge),
+            Err(_) => {}
+        }
+        match first {
+            Ok(()) => self.pace(config, account, request).map(|()| account),
+            Err(Reason::Excess) => Err(Outcome::Known(Reason::Excess)),
+            Err(reason) => Err(Outcome::Stranger(reason)),
+        }
+    }
+
+    /// Remembers a value that may be used once.
+    async fn first_seen(&self, kind: Kind, value: &[u8; 32], until: Millis) -> Result<(), Reason> {
+        let store = self.store.as_ref().ok_or(Reason::NoStore)?;
+        match store.first_seen(kind, value, until).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Reason::Replayed),
+            Err(Down) => Err(Reason::NoStore),
+        }
     }
 
     /// Counts a credential by what became of it.

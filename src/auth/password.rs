@@ -12,9 +12,9 @@ use tokio::sync::watch;
 
 use super::pool::{Full, Pool};
 use super::reason::Reason;
-use super::throttle::{Exhausted, Throttle};
+use super::throttle::{Charge, Exhausted, Throttle};
 use crate::config::auth::users::{Account, Hash};
-use crate::config::auth::{Auth, PasswordRules};
+use crate::config::auth::{Auth, PasswordRules, ThrottleRules};
 use crate::metrics::{IntCounter, IntCounterVec};
 use crate::wire::{Peer, Secret, Text};
 
@@ -104,6 +104,42 @@ impl Passwords {
         }
     }
 
+    /// Pays for one guess at another secret of that user: it is paid from the same budgets as a password.
+    ///
+    /// # Errors
+    /// [`Reason::Throttled`]; nothing was paid, and the guess is not to be tried.
+    pub(super) fn charge(&self, rules: &ThrottleRules, username: &str, from: (Peer, IpAddr)) -> Result<Charge, Reason> {
+        self.charged(&mut lock(&self.state), rules, username, from, Instant::now())
+    }
+
+    /// Pays a guess back that was right.
+    pub(super) fn right(&self, rules: &ThrottleRules, charge: Charge) {
+        lock(&self.state).throttle.right(rules, charge, Instant::now());
+    }
+
+    /// Pays a guess back of which it did not come out whether it is good.
+    pub(super) fn refund(&self, rules: &ThrottleRules, charge: Charge) {
+        lock(&self.state).throttle.refund(rules, charge, Instant::now());
+    }
+
+    fn charged(
+        &self,
+        state: &mut State,
+        rules: &ThrottleRules,
+        username: &str,
+        from: (Peer, IpAddr),
+        now: Instant,
+    ) -> Result<Charge, Reason> {
+        state.throttle.charge(rules, username, from, now).map_err(|exhausted| {
+            let whose = match exhausted {
+                Exhausted::User => "user",
+                Exhausted::Address => "address",
+            };
+            self.counters.throttled.with_label_values(&[whose]).inc();
+            Reason::Throttled
+        })
+    }
+
     #[expect(clippy::too_many_arguments, reason = "one step of verify, kept apart so that its lock is seen to end")]
     fn flight(
         &self,
@@ -122,14 +158,7 @@ impl Passwords {
             return Ok(Flight::Under(way.clone()));
         }
         // Before the memory is asked: else guesses at a user just seen would be free.
-        let charge = state.throttle.charge(&rules, username, (worker, source), now).map_err(|exhausted| {
-            let whose = match exhausted {
-                Exhausted::User => "user",
-                Exhausted::Address => "address",
-            };
-            self.counters.throttled.with_label_values(&[whose]).inc();
-            Reason::Throttled
-        })?;
+        let charge = self.charged(&mut state, &rules, username, (worker, source), now)?;
         if state.remembers(&mac, now) {
             state.throttle.right(&rules, charge, now);
             self.counters.cache_hits.inc();

@@ -36,7 +36,7 @@ reasons! {
     Endpoint = "endpoint" => Refusal::RequestFailed,
     /// `timestamp.required`, and there is none.
     NoTimestamp = "no-timestamp" => Refusal::InvalidSecurity,
-    /// `Expires` is not after `Created` (R-W010).
+    /// `Expires` is not after `Created`, or the instant of a digest is none (R-W010).
     MalformedTimestamp = "malformed-timestamp" => Refusal::InvalidSecurity,
     /// R-W011.
     StaleTimestamp = "stale-timestamp" => Refusal::MessageExpired,
@@ -46,12 +46,14 @@ reasons! {
     WrongPassword = "wrong-password" => Refusal::FailedAuthentication,
     /// The account is disabled, whatever the password.
     Disabled = "disabled" => Refusal::FailedAuthentication,
-    /// Too many wrong passwords for this user or from this address; this one was not tried.
+    /// Too many wrong passwords and digests for this user or from this address; this one was not tried.
     Throttled = "throttled" => Refusal::FailedAuthentication,
     /// The right password, but the account asks more than it may.
     Excess = "excess" => BUSY,
+    /// The digest is not of the account's secret, or the account has none.
+    WrongPasswordDigest = "wrong-password-digest" => Refusal::FailedAuthentication,
     /// This endpoint does not take such a credential.
-    Credential = "credential" => Refusal::RequestFailed,
+    Credential = "credential" => Refusal::UnsupportedSecurityToken,
     /// The certificate is not registered, or the reference to it means none or two.
     UnknownCertificate = "unknown-certificate" => Refusal::FailedAuthentication,
     /// The certificate does not hold now.
@@ -70,7 +72,7 @@ reasons! {
     UnsignedTimestamp = "unsigned-timestamp" => Refusal::InvalidSecurity,
     /// A signature that does not cover `wsa:To`, or covers somebody else's (R-W043).
     Misaddressed = "misaddressed" => Refusal::InvalidSecurity,
-    /// The message was here before (R-W013).
+    /// The message or the nonce was here before (R-W013, R-W022).
     Replayed = "replayed" => Refusal::InvalidSecurity,
     /// The store did not say in time whether it was.
     NoStore = "no-store" => BUSY,

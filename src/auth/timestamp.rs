@@ -27,26 +27,26 @@ pub(super) fn judge(rules: &TimestampRules, timestamp: Option<Timestamp>, now: M
 /// still to find it stale when the store forgets it.
 const MARGIN_MS: i64 = 60_000;
 
-/// How old a signed message may be, and how far ahead, whatever the rules say. What was used is remembered by
+/// How old what is good once may be, and how far ahead, whatever the rules say. What was used is remembered by
 /// this, so that nothing becomes fresh again because somebody lengthens the rules.
-const SIGNED_TTL_MS: i64 = 600_000;
-const SIGNED_FUTURE_MS: i64 = 300_000;
+const ONCE_TTL_MS: i64 = 600_000;
+const ONCE_FUTURE_MS: i64 = 300_000;
 
-/// Is the signed message fresh?
+/// Is a message that is good once fresh?
 ///
 /// # Errors
 /// The reason it is not.
-pub(super) fn judge_signed(rules: &TimestampRules, timestamp: Timestamp, now: Millis) -> Result<(), Reason> {
-    let oldest = now.plus(-SIGNED_TTL_MS);
-    if timestamp.created < oldest || timestamp.created > now.plus(SIGNED_FUTURE_MS) {
+pub(super) fn judge_once(rules: &TimestampRules, timestamp: Timestamp, now: Millis) -> Result<(), Reason> {
+    let oldest = now.plus(-ONCE_TTL_MS);
+    if timestamp.created < oldest || timestamp.created > now.plus(ONCE_FUTURE_MS) {
         return Err(Reason::StaleTimestamp);
     }
     judge(rules, Some(timestamp), now)
 }
 
-/// Until when a signed message that is used now must be remembered.
+/// Until when what is used now must be remembered.
 pub(super) fn until(now: Millis) -> Millis {
-    now.plus(SIGNED_FUTURE_MS).plus(SIGNED_TTL_MS).plus(MARGIN_MS)
+    now.plus(ONCE_FUTURE_MS).plus(ONCE_TTL_MS).plus(MARGIN_MS)
 }
 
 #[cfg(test)]
@@ -91,16 +91,16 @@ mod tests {
         let forgotten = until(Millis(NOW));
         for created in [-600_000, -1, 0, 1, 300_000] {
             let timestamp = Timestamp { created: Millis(NOW + created), expires: None };
-            assert_eq!(judge_signed(&longest, timestamp, Millis(NOW)), Ok(()), "{created}");
+            assert_eq!(judge_once(&longest, timestamp, Millis(NOW)), Ok(()), "{created}");
             let answered = forgotten.plus(-MARGIN_MS + 1);
-            assert_eq!(judge_signed(&longest, timestamp, answered), Err(Reason::StaleTimestamp), "{created}");
+            assert_eq!(judge_once(&longest, timestamp, answered), Err(Reason::StaleTimestamp), "{created}");
         }
         for created in [-600_001, 300_001] {
             let timestamp = Timestamp { created: Millis(NOW + created), expires: None };
-            assert_eq!(judge_signed(&longest, timestamp, Millis(NOW)), Err(Reason::StaleTimestamp), "{created}");
+            assert_eq!(judge_once(&longest, timestamp, Millis(NOW)), Err(Reason::StaleTimestamp), "{created}");
         }
         let timestamp = Timestamp { created: Millis(NOW - 301_000), expires: None };
-        assert_eq!(judge_signed(&RULES, timestamp, Millis(NOW)), Err(Reason::StaleTimestamp), "the rules hold too");
+        assert_eq!(judge_once(&RULES, timestamp, Millis(NOW)), Err(Reason::StaleTimestamp), "the rules hold too");
     }
 
     #[test]

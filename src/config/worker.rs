@@ -116,7 +116,7 @@ pub enum Trust {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Credential {
-    /// `wsse:UsernameToken` with a text password.
+    /// `wsse:UsernameToken` with a password, as text or digest: which of them is auth's to say.
     Username,
     /// A `ds:Signature` by the key of an X.509 certificate.
     Signature,
@@ -125,7 +125,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// May a user name and a password come here?
+    /// May a user name and a password or its digest come here?
     #[must_use]
     pub fn takes_username(self) -> bool {
         matches!(self, Self::Username | Self::Any)

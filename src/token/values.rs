@@ -81,7 +81,7 @@ pub fn name_format(format: NameFormat) -> &'static str {
 #[must_use]
 pub fn context_class(method: Method) -> &'static str {
     match method {
-        Method::Password => "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
+        Method::Password | Method::Digest => "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
         Method::X509 => "urn:oasis:names:tc:SAML:2.0:ac:classes:X509",
     }
 }
@@ -90,7 +90,7 @@ pub fn context_class(method: Method) -> &'static str {
 #[must_use]
 pub fn authentication_method(method: Method) -> &'static str {
     match method {
-        Method::Password => "urn:oasis:names:tc:SAML:1.0:am:password",
+        Method::Password | Method::Digest => "urn:oasis:names:tc:SAML:1.0:am:password",
         Method::X509 => "urn:oasis:names:tc:SAML:1.0:am:X509-PKI",
     }
 }

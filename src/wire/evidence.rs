@@ -1,6 +1,8 @@
 //! What a worker hands to auth: the proof a client sent, and what it wishes for. Both are claims of an
 //! exposed process about a stranger; auth believes neither before it has verified them.
 
+use std::fmt;
+use std::io::{self, Read};
 use std::net::IpAddr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -47,6 +49,68 @@ pub enum Evidence {
     },
     /// A `ds:Signature` over parts of the message (R-W040 to R-W043).
     Signature(SignedMessage),
+    /// `wsse:UsernameToken` with the digest of a secret (R-W021).
+    Digest(PasswordDigest),
+}
+
+/// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
+/// at leisure, so they are not printed.
+#[derive(BorshSerialize, BorshDeserialize)]
+pub struct PasswordDigest {
+    /// `wsse:Username`, not yet known to exist.
+    pub username: Text<256>,
+    /// `wsse:Nonce`, decoded.
+    pub nonce: Nonce,
+    /// `wsu:Created` as it came: it goes into the digest octet for octet.
+    pub created: Text<64>,
+    /// SHA-1 of nonce, created and secret.
+    pub digest: [u8; 20],
+}
+
+impl fmt::Debug for PasswordDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordDigest").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// 16 to 128 octets (R-W022): enough that no two clients choose the same, and no more than anybody sends.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize)]
+pub struct Nonce(Octets<128>);
+
+/// Not as many octets as a nonce has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoNonce;
+
+impl fmt::Display for NoNonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a nonce has 16 to 128 octets")
+    }
+}
+
+impl std::error::Error for NoNonce {}
+
+impl Nonce {
+    /// Checks the length.
+    ///
+    /// # Errors
+    /// [`NoNonce`].
+    pub fn new(octets: impl Into<Vec<u8>>) -> Result<Self, NoNonce> {
+        let octets = Octets::new(octets).map_err(|_| NoNonce)?;
+        if octets.len() < 16 { Err(NoNonce) } else { Ok(Self(octets)) }
+    }
+
+    /// The octets.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl BorshDeserialize for Nonce {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> io::Result<Self> {
+        let octets = Octets::<128>::deserialize_reader(reader)?;
+        Self::new(octets.into_vec()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
 }
 
 /// Octets of signed parts, all together, at most (A-00d). A front that takes larger bodies takes them unsigned.
@@ -206,6 +270,8 @@ pub enum Refusal {
         /// HTTP `Retry-After`, seconds.
         retry_after_s: u16,
     },
+    /// `wsse:UnsupportedSecurityToken`: no such credential at this endpoint.
+    UnsupportedSecurityToken,
 }
 
 /// The answer when there is no voucher.
@@ -215,4 +281,37 @@ pub struct Refused {
     pub correlation: Correlation,
     /// What the client may know.
     pub refusal: Refusal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest() -> PasswordDigest {
+        PasswordDigest {
+            username: Text::new("alice").unwrap(),
+            nonce: Nonce::new([0xAB; 16]).unwrap(),
+            created: Text::new("2026-01-02T03:04:05Z").unwrap(),
+            digest: [0xCD; 20],
+        }
+    }
+
+    #[test]
+    fn a_nonce_is_neither_shorter_nor_longer_than_its_type_says_r_w022() {
+        for length in [0, 15, 129] {
+            assert_eq!(Nonce::new(vec![0; length]), Err(NoNonce));
+            let frame = borsh::to_vec(&vec![0_u8; length]).unwrap();
+            assert!(Nonce::try_from_slice(&frame).is_err(), "{length}");
+        }
+        for length in [16, 128] {
+            let nonce = Nonce::new(vec![7; length]).unwrap();
+            assert_eq!(Nonce::try_from_slice(&borsh::to_vec(&nonce).unwrap()).unwrap(), nonce);
+        }
+    }
+
+    #[test]
+    fn what_a_secret_could_be_guessed_from_is_not_printed() {
+        let printed = format!("{:?}", Evidence::Digest(digest()));
+        assert_eq!(printed, "Digest(PasswordDigest { username: \"alice\", .. })");
+    }
 }

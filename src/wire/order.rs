@@ -170,6 +170,8 @@ pub enum Method {
     Password,
     /// A message signed by the key of an X.509 certificate.
     X509,
+    /// The digest of a secret, over TLS.
+    Digest,
 }
 
 impl Method {
@@ -179,6 +181,7 @@ impl Method {
         match self {
             Self::Password => "password",
             Self::X509 => "x509",
+            Self::Digest => "digest",
         }
     }
 }

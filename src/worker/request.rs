@@ -106,6 +106,7 @@ fn refusal_word(refusal: Refusal) -> &'static str {
         Refusal::InvalidTimeRange => "invalid-time-range",
         Refusal::RequestFailed => "request-failed",
         Refusal::Busy { .. } => "auth-busy",
+        Refusal::UnsupportedSecurityToken => "unsupported-security-token",
     }
 }
 

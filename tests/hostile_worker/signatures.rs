@@ -99,7 +99,7 @@ pub(super) fn a_message_of_yesterday(stack: &Stack) -> Verdict {
 /// A password where only a signature proves, and a signature where only a password does.
 pub(super) fn a_credential_at_another_endpoint(stack: &Stack) -> Verdict {
     let password = Submission { endpoint: Text::new(SIGNED).unwrap(), ..stack.submission() };
-    refused(stack, password, Refusal::RequestFailed)?;
+    refused(stack, password, Refusal::UnsupportedSecurityToken)?;
     let signature = Submission { endpoint: stack.submission().endpoint, ..honest(stack) };
-    refused(stack, signature, Refusal::RequestFailed)
+    refused(stack, signature, Refusal::UnsupportedSecurityToken)
 }

@@ -18,6 +18,8 @@ pub struct Endpoint {
     pub token_type: Option<TokenType>,
     /// May a password prove a requestor?
     pub password: bool,
+    /// May the digest of a secret?
+    pub digest: bool,
     /// May the signature of a registered certificate?
     pub signature: bool,
     /// The addresses that a signed message may be sent to (`wsa:To`).
@@ -47,6 +49,7 @@ pub(super) struct EndpointFile {
 #[serde(rename_all = "lowercase")]
 enum CredentialName {
     Password,
+    Digest,
     Signature,
 }
 
@@ -105,10 +108,14 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool) -> Result<Endpo
         let why = "credentials names \"signature\", so addresses must say what wsa:To of a signed message may be";
         return Err(file.error(written.credentials.span(), why));
     }
-    if signature && !store {
-        let why =
-            "credentials names \"signature\", and without [store] nothing would remember which messages were used";
-        return Err(file.error(written.credentials.span(), why));
+    let digest = credentials.contains(&CredentialName::Digest);
+    for (named, name, used) in [(signature, "signature", "messages"), (digest, "digest", "nonces")] {
+        if named && !store {
+            let why = format!(
+                "credentials names {name:?}, and without [store] nothing would remember which {used} were used"
+            );
+            return Err(file.error(written.credentials.span(), why));
+        }
     }
     for address in &written.addresses {
         let text = address.get_ref();
@@ -126,6 +133,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool) -> Result<Endpo
     Ok(Endpoint {
         token_type,
         password: credentials.contains(&CredentialName::Password),
+        digest,
         signature,
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),

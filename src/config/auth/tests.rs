@@ -232,7 +232,10 @@ fn a_missing_directory_or_file_is_named() {
 fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
     let usual = Tree::new().good().endpoints;
     let adfs = &usual["/adfs/services/trust/13/usernamemixed"];
-    assert_eq!((adfs.token_type, adfs.password, adfs.signature), (Some(TokenType::Saml11), true, false));
+    assert_eq!(
+        (adfs.token_type, adfs.password, adfs.digest, adfs.signature),
+        (Some(TokenType::Saml11), true, false, false)
+    );
     assert_eq!(usual["/sts"].token_type, None);
 
     let signed = "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/signed\"\ncredentials = [\"signature\"]\n\
@@ -243,6 +246,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
         Endpoint {
             token_type: Some(TokenType::Saml20),
             password: false,
+            digest: false,
             signature: true,
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
@@ -261,6 +265,49 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
     ] {
         Tree::new().with("auth.toml", &signed.replace(from, to)).refused(&[place, word]);
     }
+}
+
+#[test]
+fn a_secret_for_digests_stands_alone_and_is_not_shown() {
+    let secret = "a secret of some length";
+    let users = format!("[users.bob]\ndigest_secret = \"{secret}\"\n");
+    let with = |from: &str, to: &str| Tree::new().with("users.toml", &users.replacen(from, to, 1));
+    let users = with("", "").good().users;
+    let bob = users.find("bob").unwrap();
+    assert_eq!(bob.digest_secret.as_ref().unwrap().expose(), secret.as_bytes());
+    assert!(bob.hash.is_none());
+    assert!(!format!("{users:?}").contains(secret));
+    for (from, to, place, word) in [
+        ("[users.bob]", &*format!("[users.bob]\npassword = '{}'", hash()), "users.toml:3:17", "exclude each other"),
+        (secret, "fifteen octets.", "users.toml:2:17", "16 to 256 octets"),
+        (secret, &"s".repeat(257), "users.toml:2:17", "16 to 256 octets"),
+        ("\"\n", "\\q\"\n", "users.toml:2:", "escape"),
+        ("\"a secret of some length\"", "1234567890123456", "users.toml:2:17", "a secret is a string"),
+        ("digest_secret", "digest_secrets", "users.toml:2:1", "unknown field"),
+    ] {
+        let message = with(from, to).refused(&[place, word]);
+        for secret in [secret, "fifteen", "sss", "1234"] {
+            assert!(!message.contains(secret), "{message}");
+        }
+    }
+}
+
+#[test]
+fn nobodys_digest_is_compared_with_a_secret_as_long_as_most() {
+    assert_eq!(Tree::new().good().users.dummy_secret.expose().len(), 32);
+    let user = |name: &str, length: usize| format!("[users.{name}]\ndigest_secret = '{}'\n", "s".repeat(length));
+    let users = user("ann", 20) + &user("bob", 40) + &user("eve", 20);
+    let users = Tree::new().with("users.toml", &users).good().users;
+    assert_eq!(users.dummy_secret.expose().len(), 20);
+    assert_ne!(users.dummy_secret.expose(), [b's'; 20]);
+}
+
+#[test]
+fn digests_need_a_store_and_no_addresses() {
+    let endpoint = "[[endpoint]]\npath = \"/d\"\ncredentials = [\"digest\"]\n";
+    Tree::new().with("auth.toml", endpoint).refused(&["auth.toml:3:15", "which nonces were used"]);
+    let auth = Tree::new().with("auth.toml", &format!("[store]\ndirectory = \"../state\"\n{endpoint}")).good();
+    assert_eq!(auth.endpoints["/d"], Endpoint { digest: true, ..Endpoint::default() });
 }
 
 /// A certificate for a key of that kind, PEM.
@@ -295,7 +342,7 @@ fn a_registered_certificate_can_verify_and_belongs_to_one_account() {
         with(bob, &file).refused(&["users.toml:2:17", "bob.pem", word]);
     }
     for (text, place, word) in [
-        ("[users.bob]\ngroups = []\n", "users.toml:1:8", "neither password nor certificates"),
+        ("[users.bob]\ngroups = []\n", "users.toml:1:8", "neither password nor digest_secret nor certificates"),
         ("[users.bob]\ncertificates = [\"../bob.pem\"]\n", "users.toml:2:17", "../bob.pem"),
         ("[users.bob]\ncertificates = [\"none.pem\"]\n", "users.toml:2:17", "none.pem"),
         (

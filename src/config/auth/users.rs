@@ -1,24 +1,33 @@
 //! `auth.d/users.toml`: accounts, what they prove themselves with, groups and attributes. Of password hashes only
-//! argon2id in PHC form is taken. Names, attributes and certificates are compared octet for octet; nothing is
+//! argon2id in PHC form is taken; a secret that is not hashed serves digests and nothing else. Names, attributes and certificates are compared octet for octet; nothing is
 //! folded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, Version};
 use cedar_policy::{Entities, EntityUid};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 use super::certificate::Certificate;
 use super::policy::{self, Vocabulary};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::evidence::KeyReference;
-use crate::wire::{Millis, Text};
+use crate::wire::{Millis, Secret, Text};
 
 /// Attribute names that mean something else.
 const RESERVED: [&str; 2] = ["username", "groups"];
+
+/// Octets of a secret for digests. A shorter one could be guessed by whoever has seen one digest.
+const DIGEST_SECRET: RangeInclusive<usize> = 16..=256;
+
+/// A secret for digests.
+pub type DigestSecret = Secret<256>;
 
 /// Every account.
 #[derive(Debug)]
@@ -31,6 +40,8 @@ pub struct Users {
     /// What an unknown user's password is compared with: no password fits it, and it costs what most hashes
     /// here cost.
     pub dummy: Hash,
+    /// What the digest of an unknown user is compared with: nobody knows it, and it is as long as most are here.
+    pub dummy_secret: DigestSecret,
     /// Accounts whose hash costs something else than the dummy, so that timing can tell them apart (R-T142).
     pub odd_costs: usize,
 }
@@ -42,6 +53,8 @@ pub struct Account {
     pub name: Text<256>,
     /// Its password, when it has one.
     pub hash: Option<Hash>,
+    /// The secret its digests are made of, when it has one; then it has no password.
+    pub digest_secret: Option<DigestSecret>,
     /// May it do nothing?
     pub disabled: bool,
     /// Values by attribute. `username` and `groups` are among them.
@@ -176,6 +189,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct UserFile {
     password: Option<Spanned<String>>,
+    digest_secret: Option<Spanned<Written>>,
     /// PEM files in `auth.d`, a certificate each.
     #[serde(default)]
     certificates: Vec<Spanned<String>>,
@@ -185,6 +199,16 @@ struct UserFile {
     groups: Vec<Spanned<String>>,
     #[serde(default)]
     attributes: BTreeMap<Spanned<String>, Spanned<Vec<String>>>,
+}
+
+/// A secret as it is written, wiped when it was read. What is none is not repeated in the error either.
+struct Written(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer).map_err(|_| D::Error::custom("a secret is a string"))?;
+        Ok(Self(Zeroizing::new(text)))
+    }
 }
 
 /// `users.toml`, its attributes known, its accounts not yet looked at.
@@ -203,12 +227,16 @@ impl Listed {
     /// Checks every account.
     pub(super) fn users(&self, directory: &Directory) -> Result<Users, ConfigError> {
         let mut costs: HashMap<_, usize> = HashMap::new();
+        let mut lengths: HashMap<usize, usize> = HashMap::new();
         let mut accounts = HashMap::new();
         let mut certificates: Vec<(Certificate, String)> = Vec::new();
         for (name, user) in &self.file.value.users {
             let account = account(&self.file, name, user, &self.vocabulary)?;
             if let Some(hash) = &account.hash {
                 *costs.entry(hash.cost()).or_default() += 1;
+            }
+            if let Some(secret) = &account.digest_secret {
+                *lengths.entry(secret.expose().len()).or_default() += 1;
             }
             accounts.insert(name.get_ref().clone(), account);
             for path in &user.certificates {
@@ -228,7 +256,10 @@ impl Listed {
         // Ties go to the dearer cost, so that the choice does not depend on the order of a map.
         let (cost, most) = costs.into_iter().max_by_key(|(cost, count)| (*count, *cost)).unwrap_or((house, 0));
         let odd_costs = accounts.values().filter(|account: &&Account| account.hash.is_some()).count() - most;
-        Ok(Users { accounts, certificates, vocabulary: self.vocabulary.clone(), dummy: Hash::dummy(cost), odd_costs })
+        let length = lengths.into_iter().max_by_key(|(length, count)| (*count, *length)).map_or(32, |most| most.0);
+        let vocabulary = self.vocabulary.clone();
+        let (dummy, dummy_secret) = (Hash::dummy(cost), dummy_secret(length));
+        Ok(Users { accounts, certificates, vocabulary, dummy, dummy_secret, odd_costs })
     }
 
     fn certificate(
@@ -241,6 +272,13 @@ impl Listed {
         read.and_then(|text| Certificate::from_pem(&text))
             .map_err(|why| self.file.error(path.span(), format!("certificate {} of {owner}: {why}", path.get_ref())))
     }
+}
+
+/// A secret of that many octets that nobody knows.
+fn dummy_secret(length: usize) -> DigestSecret {
+    let mut octets = vec![0; length];
+    getrandom::fill(&mut octets).expect("the kernel's random number generator answers");
+    Secret::new(octets).expect("as long as a secret that was taken")
 }
 
 fn vocabulary(file: &Loaded<File>) -> Result<Vocabulary, ConfigError> {
@@ -272,8 +310,9 @@ fn account(
     if text.is_empty() {
         return Err(file.error(name.span(), "a user's name is not empty"));
     }
-    if user.password.is_none() && user.certificates.is_empty() {
-        let why = format!("{shown} has neither password nor certificates: nothing would prove who he is");
+    if user.password.is_none() && user.digest_secret.is_none() && user.certificates.is_empty() {
+        let why =
+            format!("{shown} has neither password nor digest_secret nor certificates: nothing would prove who he is");
         return Err(file.error(name.span(), why));
     }
     let hash = user.password.as_ref().map(|password| {
@@ -281,6 +320,8 @@ fn account(
             .map_err(|why| file.error(password.span(), format!("password of {shown}: {why}")))
     });
     let hash = hash.transpose()?;
+    let digest_secret = user.digest_secret.as_ref().map(|given| digest_secret(file, shown, given, hash.is_some()));
+    let digest_secret = digest_secret.transpose()?;
     let mut attributes = BTreeMap::new();
     for (attribute, values) in &user.attributes {
         if values.get_ref().len() > 256 {
@@ -301,5 +342,23 @@ fn account(
     attributes.insert("groups".to_owned(), groups);
     let (principal, entities) = policy::principal(vocabulary, shown, &attributes)
         .map_err(|why| file.error(name.span(), format!("account {shown}: {why}")))?;
-    Ok(Account { name: text, hash, disabled: user.disabled, attributes, principal, entities })
+    Ok(Account { name: text, hash, digest_secret, disabled: user.disabled, attributes, principal, entities })
+}
+
+/// A secret stands where no hash does: beside one it would undo what the hash is for.
+fn digest_secret(
+    file: &Loaded<File>,
+    owner: &str,
+    given: &Spanned<Written>,
+    hashed: bool,
+) -> Result<DigestSecret, ConfigError> {
+    let refused = |why: &str| file.error(given.span(), format!("digest_secret of {owner}: {why}"));
+    if hashed {
+        return Err(refused("digest_secret and password exclude each other"));
+    }
+    let octets = given.get_ref().0.as_bytes();
+    if !DIGEST_SECRET.contains(&octets.len()) {
+        return Err(refused("must have 16 to 256 octets"));
+    }
+    Secret::new(octets).map_err(|_| refused("must have 16 to 256 octets"))
 }

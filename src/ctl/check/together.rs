@@ -35,8 +35,9 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
         match whole.auth.endpoints.get(&endpoint.path) {
             None => refuse("path", "no [[endpoint]] of auth.d/auth.toml has this path"),
             Some(auths) => {
-                if endpoint.credential.takes_username() && !auths.password {
-                    refuse("credential", "takes a user name, and credentials in auth.d/auth.toml has no \"password\"");
+                if endpoint.credential.takes_username() && !auths.password && !auths.digest {
+                    let why = "takes a user name, and credentials in auth.d/auth.toml has neither \"password\" nor \"digest\"";
+                    refuse("credential", why);
                 }
                 if endpoint.credential.takes_signature() && !auths.signature {
                     refuse("credential", "takes a signature, and credentials in auth.d/auth.toml has no \"signature\"");

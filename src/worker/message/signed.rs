@@ -12,7 +12,9 @@ use crate::xml::chars::trim;
 use crate::xml::signature::{Hash, Signature, Unreadable, base64};
 use crate::xml::{Element, Ids, names};
 
-const BASE64: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
+/// `EncodingType` of base64.
+pub(super) const BASE64: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
 const X509V3: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
 const KEY_IDENTIFIER: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509SubjectKeyIdentifier";

@@ -269,9 +269,76 @@ fn a_password_is_text_also_when_it_does_not_say_so_r_w020() {
     let Evidence::Password { username: name, password } = evidence else { panic!("a password") };
     assert_eq!((name.as_str(), password.expose()), ("alice", &b"secret"[..]));
     typed("PasswordText").accepted(&generic());
-    assert_eq!(typed("PasswordDigest").refused(&lenient()), Fault::UnsupportedSecurityToken);
     assert_eq!(typed("Other").refused(&lenient()), Fault::UnsupportedSecurityToken);
     username(&format!("{ALICE}{PASSWORD}<o:Nonce>AA==</o:Nonce><u:Created>{CREATED}</u:Created>")).accepted(&generic());
+}
+
+/// `wsse:UsernameToken` with the digest of R-W021.
+fn digested(change: impl Fn(String) -> String) -> Message {
+    let profile = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0";
+    username(&change(format!(
+        "{ALICE}<o:Password Type='{profile}#PasswordDigest'>qdX2HuWZ9A5NzaJNVYu9pDpaaBw=</o:Password>\
+         <o:Nonce>AAECAwQFBgcICQoLDA0ODw==</o:Nonce><u:Created>2026-01-02T03:04:05Z</u:Created>"
+    )))
+}
+
+#[test]
+fn a_digest_is_handed_on_with_what_it_is_over_r_w021() {
+    let read = |change: &dyn Fn(String) -> String| {
+        let Evidence::Digest(digest) = digested(change).accepted(&generic()).evidence else { panic!("a digest") };
+        digest
+    };
+    let digest = read(&|inside| inside);
+    assert_eq!(digest.username.as_str(), "alice");
+    assert_eq!(digest.nonce.octets(), std::array::from_fn::<u8, 16, _>(|n| n as u8));
+    assert_eq!(digest.created.as_str(), "2026-01-02T03:04:05Z");
+    assert_eq!((digest.digest[0], digest.digest[19]), (0xA9, 0x1C));
+    // It goes into the digest as it came.
+    let padded = read(&|inside| inside.replace("2026-01-02T03:04:05Z", " 2026-01-02T03:04:05.0Z\n"));
+    assert_eq!(padded.created.as_str(), " 2026-01-02T03:04:05.0Z\n");
+    let base64 = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
+    let named = read(&|inside| inside.replace("<o:Nonce>", &format!("<o:Nonce EncodingType='{base64}'>")));
+    assert_eq!(named.nonce, digest.nonce);
+    let wrapped = read(&|inside| inside.replace("AAECAwQF", "\n AAEC\nAwQF"));
+    assert_eq!(wrapped.nonce, digest.nonce);
+    let long = read(&|inside| inside.replace("AAECAwQFBgcICQoLDA0ODw==", &format!("{}AAA=", "AAAA".repeat(42))));
+    assert_eq!(long.nonce.octets(), [0; 128]);
+}
+
+#[test]
+fn a_digest_comes_with_one_nonce_and_one_instant_r_w022() {
+    let nonce = "<o:Nonce>AAECAwQFBgcICQoLDA0ODw==</o:Nonce>";
+    let created = "<u:Created>2026-01-02T03:04:05Z</u:Created>";
+    let encoding = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#HexBinary";
+    for (from, to) in [
+        (nonce, String::new()),
+        (created, String::new()),
+        (nonce, nonce.repeat(2)),
+        (created, created.repeat(2)),
+        // R4220, R4221.
+        (nonce, nonce.replace("<o:Nonce>", &format!("<o:Nonce EncodingType='{encoding}'>"))),
+        (nonce, nonce.replace("<o:Nonce>", "<o:Nonce EncodingType=''>")),
+        (nonce, "<o:Nonce/>".to_owned()),
+        (nonce, nonce.replace("Dw==", "")),
+        (nonce, nonce.replace("AAEC", &"AAEC".repeat(39))),
+        (nonce, nonce.replace("==", "=")),
+        (nonce, nonce.replace("AAEC", "AA<!-- -->EC")),
+        (created, "<u:Created/>".replace("/>", "><x/></u:Created>")),
+        (created, format!("<u:Created>{}</u:Created>", "2".repeat(65))),
+        ("qdX2HuWZ9A5NzaJNVYu9pDpaaBw=", String::new()),
+        ("qdX2HuWZ9A5NzaJNVYu9pDpaaBw=", "qdX2HuWZ9A5NzaJNVYu9pDpaaA==".to_owned()),
+        ("qdX2HuWZ9A5NzaJNVYu9pDpaaBw=", "qdX2HuWZ9A5NzaJNVYu9pDpaaBwA".to_owned()),
+        ("qdX2HuWZ9A5NzaJNVYu9pDpaaBw=", "not base64".to_owned()),
+    ] {
+        let message = digested(|inside| {
+            let changed = inside.replacen(from, &to, 1);
+            assert_ne!(changed, inside);
+            changed
+        });
+        assert_eq!(message.refused(&lenient()), Fault::InvalidSecurity, "{to}");
+    }
+    let signatures = Endpoint { credential: Credential::Signature, ..generic() };
+    assert_eq!(digested(|inside| inside).refused(&signatures), Fault::UnsupportedSecurityToken);
 }
 
 #[test]

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 
 #[path = "../demo/service.rs"]
 mod demo;
+#[path = "../support/digested.rs"]
+mod digested;
+mod digests;
 mod evidence;
 #[path = "../support/faulty.rs"]
 mod faulty;
@@ -105,6 +108,16 @@ const CASES: &[Case] = &[
     ("a signed message for somebody else gets nothing", Leaves::Nothing, signatures::a_message_for_somebody_else),
     ("a signed message of yesterday gets nothing", Leaves::Nothing, signatures::a_message_of_yesterday),
     ("a credential at another endpoint gets nothing", Leaves::Nothing, signatures::a_credential_at_another_endpoint),
+    ("an honest digest is served: the cases below can fail", Leaves::Tokens(1), digests::an_honest_digest_is_served),
+    ("a digest without the secret proves nobody", Leaves::Nothing, digests::a_digest_without_the_secret),
+    ("a digest buys one token, however it is parted", Leaves::Tokens(1), digests::a_digest_twice),
+    ("a digest of yesterday gets nothing", Leaves::Nothing, digests::a_digest_of_yesterday),
+    ("a secret for digests is no password", Leaves::Nothing, digests::a_secret_as_a_password),
+    (
+        "a nonce that is none is a breach",
+        Leaves::Violations(TO_AUTH, digests::BAD_NONCES),
+        digests::nonces_that_are_none,
+    ),
     ("two requests of one name are a breach", Leaves::Violations(TO_AUTH, 1), evidence::one_correlation_twice),
     ("a random voucher buys nothing", Leaves::Nothing, vouchers::random_voucher),
     ("a voucher redeemed twice is a breach, and buys one token", Leaves::TokenThenBreach, vouchers::voucher_twice),

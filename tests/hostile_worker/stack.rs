@@ -18,6 +18,7 @@ use chancery::wire::permit::Link;
 use chancery::wire::{Correlation, List, Secret, Text};
 
 use super::demo::Demo;
+use super::digests::{BOTH, SECRET, USER};
 use super::faulty;
 use super::peer::Peer;
 use super::signatures::{ADDRESS, SIGNED};
@@ -146,14 +147,20 @@ impl Stack {
         std::fs::write(directory.join("demo/etc/auth.d/machine.pem"), &client.certificate).unwrap();
         faulty::change(directory, "auth.d/users.toml", |text| {
             let mail = "attributes = { mail = [\"machine@example.com\"] }";
-            format!("{text}\n[users.machine]\ncertificates = [\"machine.pem\"]\n{mail}\n")
+            let robot = format!(
+                "[users.{USER}]\ndigest_secret = \"{SECRET}\"\nattributes = {{ mail = [\"{USER}@example.com\"] }}"
+            );
+            format!("{text}\n[users.machine]\ncertificates = [\"machine.pem\"]\n{mail}\n{robot}\n")
         });
         faulty::change(directory, "auth.d/auth.toml", |text| {
             let usual = [ENDPOINT, "/adfs/services/trust/2005/usernamemixed"]
                 .map(|path| format!("[[endpoint]]\npath = \"{path}\"\ntoken_type = \"saml11\"\n"));
             let signed = format!("credentials = [\"signature\"]\naddresses = [\"{ADDRESS}\"]\n");
             let [first, second] = usual;
-            format!("{text}\n{first}{second}[[endpoint]]\npath = \"/sts\"\n[[endpoint]]\npath = \"{SIGNED}\"\n{signed}")
+            let both = format!("[[endpoint]]\npath = \"{BOTH}\"\ncredentials = [\"password\", \"digest\"]\n");
+            format!(
+                "{text}\n{first}{second}{both}[[endpoint]]\npath = \"/sts\"\n[[endpoint]]\npath = \"{SIGNED}\"\n{signed}"
+            )
         });
         let demo = faulty::start(directory, |_| {});
         let password = std::fs::read_to_string(demo.fact("password_file")).unwrap().trim().to_owned();

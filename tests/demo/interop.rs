@@ -140,35 +140,45 @@ fn client(directory: &Path, name: &str) -> [String; 2] {
     })
 }
 
+/// Adds to a file of the configuration.
+fn append(config: &Path, file: &str, more: &str) {
+    let text = std::fs::read_to_string(config.join(file)).unwrap();
+    std::fs::write(config.join(file), format!("{text}\n{more}")).unwrap();
+}
+
 /// How an operator lets a client in that signs: an account with a certificate, and two endpoints, one of them
 /// for clients that do not sign `wsa:To`.
 fn let_signers_in(config: &Path, certificate: &str) {
-    let append = |file: &str, more: &str| {
-        let text = std::fs::read_to_string(config.join(file)).unwrap();
-        std::fs::write(config.join(file), format!("{text}\n{more}")).unwrap();
-    };
     std::fs::copy(certificate, config.join("auth.d/machine.pem")).unwrap();
     append(
+        config,
         "auth.d/users.toml",
         "[users.machine]\ncertificates = [\"machine.pem\"]\n[users.machine.attributes]\nmail = [\"machine@example.com\"]\n",
     );
     for (path, leniencies) in [("/signed", "\"to-absent\""), ("/certificate", "")] {
         append(
+            config,
             "auth.d/auth.toml",
             &format!(
                 "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\n\
                  addresses = [\"https://sts.example.com{path}\"]\nleniencies = [{leniencies}]\n"
             ),
         );
-        append("worker.d/worker.toml", &format!("[[endpoint]]\npath = \"{path}\"\ncredential = \"signature\"\n"));
+        append(
+            config,
+            "worker.d/worker.toml",
+            &format!("[[endpoint]]\npath = \"{path}\"\ncredential = \"signature\"\n"),
+        );
     }
     // As for a vCenter: no addressing headers, no relying party named, tokens bound to the key that signed.
     append(
+        config,
         "auth.d/auth.toml",
         "[[endpoint]]\npath = \"/vcenter\"\ncredentials = [\"password\", \"signature\"]\n\
          addresses = [\"https://sts.example.com/vcenter\"]\nleniencies = [\"to-absent\"]\n",
     );
     append(
+        config,
         "worker.d/worker.toml",
         "[[endpoint]]\npath = \"/vcenter\"\ncredential = \"any\"\n\
          leniencies = [\"addressing-absent\", \"delegatable-ignored\"]\n",
@@ -181,13 +191,65 @@ fn let_signers_in(config: &Path, certificate: &str) {
     change("auth.d/auth.toml", &|text| format!("default_relying_party = \"generic\"\n{text}"));
     change("auth.d/relying-parties/generic.toml", &|text| format!("{both}\n{text}"));
     change("issuer.d/relying-parties/generic.toml", &|text| text.replace("confirmations = [\"bearer\"]", both));
-    // The endpoints for passwords alone are gone from auth with the defaults.
-    change("worker.d/worker.toml", &|text| {
-        text.split("[[endpoint]]")
-            .filter(|part| !part.contains("\"username\""))
-            .collect::<Vec<_>>()
-            .join("[[endpoint]]")
+    only_endpoints(config, &["\"signature\"", "\"any\""]);
+}
+
+/// Leaves the worker those endpoints alone in which one of these stands.
+fn only_endpoints(config: &Path, words: &[&str]) {
+    let worker = config.join("worker.d/worker.toml");
+    let text = std::fs::read_to_string(&worker).unwrap();
+    let has = |part: &str| words.iter().any(|word| part.contains(word));
+    let kept = text.split("[[endpoint]]").enumerate().filter(|(index, part)| *index == 0 || has(part));
+    std::fs::write(&worker, kept.map(|(_, part)| part).collect::<Vec<_>>().join("[[endpoint]]")).unwrap();
+}
+
+/// A demo made in `directory` and then configured by an operator.
+fn reconfigured(directory: &Path, configure: impl FnOnce(&Path)) -> Demo {
+    let made = Demo::start(directory);
+    let config = Path::new(made.fact("config")).to_owned();
+    let facts = |demo: &Demo| -> serde_json::Map<String, serde_json::Value> {
+        serde_json::from_slice(&std::fs::read(&demo.ready_file).unwrap()).unwrap()
+    };
+    let mut ready = facts(&made);
+    made.stop();
+    configure(&config);
+    let demo = Demo::configured(directory, |_| {});
+    // What only the demo tells, and where this one listens.
+    ready.extend(facts(&demo));
+    std::fs::write(&demo.ready_file, serde_json::to_vec(&ready).unwrap()).unwrap();
+    demo
+}
+
+/// What the record has of the tokens issued by that method. The service is stopped for it.
+fn issued_by(demo: Demo, method: Method) -> Vec<RequestIntegrity> {
+    let record = Path::new(demo.fact("record")).to_owned();
+    demo.stop();
+    let issued = Entries::open(&record).filter_map(|entry| match entry.unwrap().leaf.public {
+        Public::Intent(intent) if intent.method == method => Some(intent.request),
+        _ => None,
     });
+    issued.collect()
+}
+
+#[test]
+fn zeep_sends_digests_and_the_record_says_so() {
+    if !possible("digest") {
+        return;
+    }
+    const SECRET: &str = "correct horse b\u{E4}ttery";
+    let directory = tempfile::tempdir().unwrap();
+    let demo = reconfigured(directory.path(), |config| {
+        let user = format!("[users.robot]\ndigest_secret = \"{SECRET}\"\nattributes.mail = [\"robot@example.com\"]\n");
+        append(config, "auth.d/users.toml", &user);
+        let endpoint = "[[endpoint]]\npath = \"/digest\"\n";
+        append(config, "auth.d/auth.toml", &format!("{endpoint}credentials = [\"password\", \"digest\"]\n"));
+        append(config, "worker.d/worker.toml", &format!("{endpoint}credential = \"username\"\n"));
+        only_endpoints(config, &["\"/digest\""]);
+    });
+    run("digest_client", &demo, &["robot", SECRET]);
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(log.contains("wrong-password-digest") && !log.contains("correct horse"), "{log}");
+    assert_eq!(issued_by(demo, Method::Digest), [RequestIntegrity::Transport; 2]);
 }
 
 #[test]
@@ -196,31 +258,14 @@ fn zeep_xmlsec_and_pyvmomi_sign_requests_and_the_record_says_so() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let made = Demo::start(directory.path());
-    let config = Path::new(made.fact("config")).to_owned();
-    let facts = |demo: &Demo| -> serde_json::Map<String, serde_json::Value> {
-        serde_json::from_slice(&std::fs::read(&demo.ready_file).unwrap()).unwrap()
-    };
-    let mut ready = facts(&made);
-    made.stop();
     let ours = client(directory.path(), "machine");
     let other = client(directory.path(), "other");
-    let_signers_in(&config, &ours[1]);
-    let demo = Demo::configured(directory.path(), |_| {});
-    // What only the demo tells, and where this one listens.
-    ready.extend(facts(&demo));
-    std::fs::write(&demo.ready_file, serde_json::to_vec(&ready).unwrap()).unwrap();
+    let demo = reconfigured(directory.path(), |config| let_signers_in(config, &ours[1]));
     let keys = [ours[0].as_str(), &ours[1], &other[0], &other[1]];
     run("signed_client", &demo, &keys);
     run("vcenter_client", &demo, &keys);
-    let record = Path::new(demo.fact("record")).to_owned();
-    demo.stop();
-    let signed = Entries::open(&record).filter_map(|entry| match entry.unwrap().leaf.public {
-        Public::Intent(intent) if intent.method == Method::X509 => Some(intent.request),
-        _ => None,
-    });
     let (by_signature, by_transport): (Vec<_>, Vec<_>) =
-        signed.partition(|request| *request == RequestIntegrity::Signed);
+        issued_by(demo, Method::X509).into_iter().partition(|request| *request == RequestIntegrity::Signed);
     // Two of zeep's, two of xmlsec's and pyvmomi's sign the body, and one of xmlsec's does not.
     assert_eq!((by_signature.len(), by_transport.len()), (5, 1));
 }

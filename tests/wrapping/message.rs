@@ -1,0 +1,418 @@
+//! A signed message in all its pieces, each of which a shape may change. The pieces that are signed are written
+//! in canonical form by hand and stand in the envelope as they were digested, so every message that nobody
+//! changed is good.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64ct::{Base64, Encoding};
+use chancery::trust::instant;
+use chancery::wire::Millis;
+
+use crate::signed::{Client, Part, TRUST, WSA, WSU};
+
+pub(crate) const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+pub(crate) const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
+pub(crate) const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+pub(crate) const INCLUSIVE: &str = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315";
+pub(crate) const X509V3: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
+pub(crate) const BINARY: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
+pub(crate) const THUMBPRINT: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
+pub(crate) const SAML20: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLV2.0";
+
+/// What the client asks for.
+pub(crate) const PARTY: &str = "https://rp.example.com/";
+/// What whoever changes its messages would rather have: the client may ask for it, too.
+pub(crate) const OTHER_PARTY: &str = "urn:federation:MicrosoftOnline";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Soap {
+    V11,
+    V12,
+}
+
+impl Soap {
+    pub(crate) fn namespace(self) -> &'static str {
+        match self {
+            Self::V11 => "http://schemas.xmlsoap.org/soap/envelope/",
+            Self::V12 => "http://www.w3.org/2003/05/soap-envelope",
+        }
+    }
+
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::V11 => "text/xml; charset=utf-8",
+            Self::V12 => "application/soap+xml; charset=utf-8",
+        }
+    }
+
+    /// The attribute that says whom a header block is for, with the name of somebody else.
+    pub(crate) fn for_another(self) -> &'static str {
+        match self {
+            Self::V11 => " s:actor=\"urn:another\"",
+            Self::V12 => " s:role=\"urn:another\"",
+        }
+    }
+}
+
+/// An element that a signature covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Covered {
+    Timestamp,
+    To,
+    Body,
+    Action,
+    MessageId,
+    Token,
+}
+
+impl Covered {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Timestamp => "timestamp",
+            Self::To => "to",
+            Self::Body => "body",
+            Self::Action => "action",
+            Self::MessageId => "message-id",
+            Self::Token => "token",
+        }
+    }
+
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Timestamp => "t",
+            Self::To => "to",
+            Self::Body => "b",
+            Self::Action => "act",
+            Self::MessageId => "mid",
+            Self::Token => "x",
+        }
+    }
+}
+
+/// How each part is canonicalised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Exclusive,
+    /// With a `PrefixList` of what the envelope and the security header declare.
+    Listed,
+    Inclusive,
+}
+
+/// How the key is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    Token,
+    Thumbprint,
+    Data,
+}
+
+/// A kind of good message.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Base {
+    pub(crate) name: &'static str,
+    pub(crate) soap: Soap,
+    pub(crate) covers: &'static [Covered],
+    pub(crate) form: Form,
+    pub(crate) naming: Naming,
+    pub(crate) path: &'static str,
+    pub(crate) rsa: bool,
+}
+
+impl Base {
+    pub(crate) fn covers(&self, part: Covered) -> bool {
+        self.covers.contains(&part)
+    }
+}
+
+/// Whoever signs. The first two are one registered account's, the third another's, the last is nobody's.
+pub(crate) struct Cast {
+    pub(crate) ours: Client,
+    pub(crate) ours_rsa: Client,
+    pub(crate) bob: Client,
+    pub(crate) stranger: Client,
+}
+
+impl Cast {
+    pub(crate) fn new() -> Self {
+        Self { ours: Client::new(), ours_rsa: Client::rsa(false), bob: Client::new(), stranger: Client::new() }
+    }
+
+    pub(crate) fn signer(&self, base: &Base) -> &Client {
+        if base.rsa { &self.ours_rsa } else { &self.ours }
+    }
+}
+
+/// The base64 of a certificate.
+pub(crate) fn der(client: &Client) -> String {
+    client.certificate.lines().filter(|line| !line.starts_with('-')).collect()
+}
+
+#[derive(Clone)]
+pub(crate) struct Message {
+    pub(crate) soap: Soap,
+    form: Form,
+    /// Before the envelope.
+    pub(crate) prolog: String,
+    /// More attributes of the envelope.
+    pub(crate) envelope: String,
+    /// What stands in it before the header.
+    pub(crate) before: String,
+    /// Attributes of the header.
+    pub(crate) header: String,
+    /// Its blocks.
+    pub(crate) first: String,
+    pub(crate) action: String,
+    pub(crate) message_id: String,
+    pub(crate) to: String,
+    /// More attributes of the security header.
+    pub(crate) security: String,
+    pub(crate) token: String,
+    pub(crate) timestamp: String,
+    pub(crate) signature: Signature,
+    /// What stands in the security header after the signature.
+    pub(crate) more: String,
+    /// Header blocks after the security header.
+    pub(crate) last: String,
+    /// Between header and body.
+    pub(crate) between: String,
+    pub(crate) body: String,
+    /// After the body.
+    pub(crate) after: String,
+    /// After the envelope.
+    pub(crate) epilog: String,
+}
+
+/// `ds:Signature` in its pieces; `whole` stands for all of them where it is set.
+#[derive(Clone, Default)]
+pub(crate) struct Signature {
+    pub(crate) attributes: String,
+    pub(crate) first: String,
+    pub(crate) info: String,
+    pub(crate) value: String,
+    pub(crate) key_info: String,
+    pub(crate) last: String,
+    pub(crate) whole: Option<String>,
+}
+
+impl Signature {
+    pub(crate) fn xml(&self) -> String {
+        let Self { attributes, first, info, value, key_info, last, whole } = self;
+        whole.clone().unwrap_or_else(|| {
+            format!("<ds:Signature xmlns:ds=\"{DS}\"{attributes}>{first}{info}{value}{key_info}{last}</ds:Signature>")
+        })
+    }
+}
+
+/// An instant that no other message of this run has: one that was sent before would be refused for that alone.
+fn unique() -> Millis {
+    static FIRST: LazyLock<Millis> = LazyLock::new(Millis::now);
+    static NEXT: AtomicI64 = AtomicI64::new(0);
+    FIRST.plus(-NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Message {
+    /// A good message.
+    pub(crate) fn new(base: &Base, cast: &Cast) -> Self {
+        let Base { soap, form, .. } = *base;
+        let client = cast.signer(base);
+        let id = |part: Covered| if base.covers(part) { format!(" u:Id=\"{}\"", part.id()) } else { String::new() };
+        let mut message = Self {
+            soap,
+            form,
+            prolog: String::new(),
+            envelope: String::new(),
+            before: String::new(),
+            header: String::new(),
+            first: String::new(),
+            action: String::new(),
+            message_id: String::new(),
+            to: String::new(),
+            security: String::new(),
+            token: String::new(),
+            timestamp: String::new(),
+            signature: Signature::default(),
+            more: String::new(),
+            last: String::new(),
+            between: String::new(),
+            body: String::new(),
+            after: String::new(),
+            epilog: String::new(),
+        };
+        message.action = message.addressing("Action", &id(Covered::Action), &format!("{TRUST}/RST/Issue"));
+        let unique = unique();
+        let uuid = format!("urn:uuid:0a3c1f9e-8a53-4c4e-9b5d-{:012}", unique.0 % 1_000_000_000_000);
+        message.message_id = message.addressing("MessageID", &id(Covered::MessageId), &uuid);
+        message.to = message.addressing("To", &id(Covered::To), &format!("https://sts.example.com{}", base.path));
+        message.timestamp = message.stamped(&id(Covered::Timestamp), unique);
+        if base.naming == Naming::Token {
+            message.token = message.token_of(client, " u:Id=\"x\"");
+        }
+        message.body = message.asking(&id(Covered::Body), PARTY);
+        message.signature.key_info = key_info(base.naming, client);
+        message.cover(base.covers, client);
+        message
+    }
+
+    /// Signs these pieces as they stand.
+    pub(crate) fn cover(&mut self, covered: &[Covered], client: &Client) {
+        let parts: Vec<Part> =
+            covered.iter().map(|part| Part { id: part.id(), octets: self.piece(*part).clone() }).collect();
+        let plain = "<ds:Transform Algorithm=\"http://www.w3.org/2001/10/xml-exc-c14n#\"></ds:Transform>";
+        let info = client.signed_info(&parts);
+        self.signature.info = match self.form {
+            Form::Exclusive => info,
+            Form::Listed => {
+                let list = format!(
+                    "><ec:InclusiveNamespaces xmlns:ec=\"{EXCLUSIVE}\" PrefixList=\"o s\"></ec:InclusiveNamespaces></"
+                );
+                info.replace(plain, &plain.replace("></", &list))
+            }
+            Form::Inclusive => {
+                let around = format!("xmlns:ds=\"{DS}\" xmlns:o=\"{WSSE}\" xmlns:s=\"{}\"", self.soap.namespace());
+                info.replace(EXCLUSIVE, INCLUSIVE).replace(&format!("xmlns:ds=\"{DS}\""), &around)
+            }
+        };
+        self.sign(client);
+    }
+
+    /// Signs `SignedInfo` as it stands.
+    pub(crate) fn sign(&mut self, client: &Client) {
+        self.value(&client.sign(self.signature.info.as_bytes()));
+    }
+
+    pub(crate) fn value(&mut self, octets: &[u8]) {
+        let value = Base64::encode_string(octets);
+        self.signature.value = format!("<ds:SignatureValue>{value}</ds:SignatureValue>");
+    }
+
+    /// The digest of a piece as it stands.
+    pub(crate) fn digest(&self, part: Covered) -> String {
+        Base64::encode_string(digest(&SHA256, self.piece(part).as_bytes()).as_ref())
+    }
+
+    pub(crate) fn piece(&self, part: Covered) -> &String {
+        match part {
+            Covered::Timestamp => &self.timestamp,
+            Covered::To => &self.to,
+            Covered::Body => &self.body,
+            Covered::Action => &self.action,
+            Covered::MessageId => &self.message_id,
+            Covered::Token => &self.token,
+        }
+    }
+
+    pub(crate) fn piece_mut(&mut self, part: Covered) -> &mut String {
+        match part {
+            Covered::Timestamp => &mut self.timestamp,
+            Covered::To => &mut self.to,
+            Covered::Body => &mut self.body,
+            Covered::Action => &mut self.action,
+            Covered::MessageId => &mut self.message_id,
+            Covered::Token => &mut self.token,
+        }
+    }
+
+    /// Another element of that kind with these attributes, as it would suit whoever changes the message.
+    pub(crate) fn forged(&self, part: Covered, attributes: &str, cast: &Cast) -> String {
+        match part {
+            Covered::Timestamp => self.stamped(attributes, unique()),
+            Covered::To => {
+                let address = self.to.split('>').nth(1).and_then(|text| text.split('<').next()).unwrap_or_default();
+                self.addressing("To", attributes, address)
+            }
+            Covered::Body => self.asking(attributes, OTHER_PARTY),
+            Covered::Action => self.addressing("Action", attributes, &format!("{TRUST}/RST/Issue")),
+            Covered::MessageId => {
+                self.addressing("MessageID", attributes, "urn:uuid:00000000-0000-4000-8000-000000000000")
+            }
+            Covered::Token => self.token_of(&cast.stranger, attributes),
+        }
+    }
+
+    fn addressing(&self, local: &str, attributes: &str, text: &str) -> String {
+        let soap = self.around(false);
+        format!("<a:{local} xmlns:a=\"{WSA}\"{soap} xmlns:u=\"{WSU}\"{attributes}>{text}</a:{local}>")
+    }
+
+    /// The declarations that a form takes over from around the element.
+    fn around(&self, in_security: bool) -> String {
+        let soap = format!(" xmlns:s=\"{}\"", self.soap.namespace());
+        match (self.form, in_security) {
+            (Form::Exclusive, _) => String::new(),
+            (_, false) => soap,
+            (_, true) => format!(" xmlns:o=\"{WSSE}\"{soap}"),
+        }
+    }
+
+    pub(crate) fn stamped(&self, attributes: &str, created: Millis) -> String {
+        let (around, expires) = (self.around(true), instant::format(created.plus(240_000)));
+        let created = instant::format(created);
+        format!(
+            "<u:Timestamp{around} xmlns:u=\"{WSU}\"{attributes}><u:Created>{created}</u:Created>\
+             <u:Expires>{expires}</u:Expires></u:Timestamp>"
+        )
+    }
+
+    pub(crate) fn token_of(&self, client: &Client, attributes: &str) -> String {
+        let soap = if self.form == Form::Exclusive { String::new() } else { self.around(false) };
+        format!(
+            "<o:BinarySecurityToken xmlns:o=\"{WSSE}\"{soap} xmlns:u=\"{WSU}\" EncodingType=\"{BINARY}\" \
+             ValueType=\"{X509V3}\"{attributes}>{}</o:BinarySecurityToken>",
+            der(client)
+        )
+    }
+
+    /// A body that asks for a token for this party.
+    pub(crate) fn asking(&self, attributes: &str, party: &str) -> String {
+        let soap = self.soap.namespace();
+        format!(
+            "<s:Body xmlns:s=\"{soap}\" xmlns:u=\"{WSU}\"{attributes}><t:RequestSecurityToken xmlns:t=\"{TRUST}\">\
+             <t:TokenType>{SAML20}</t:TokenType><t:RequestType>{TRUST}/Issue</t:RequestType>\
+             <p:AppliesTo xmlns:p=\"http://schemas.xmlsoap.org/ws/2004/09/policy\"><a:EndpointReference \
+             xmlns:a=\"{WSA}\"><a:Address>{party}</a:Address></a:EndpointReference></p:AppliesTo>\
+             </t:RequestSecurityToken></s:Body>"
+        )
+    }
+
+    pub(crate) fn security_header(&self) -> String {
+        let Self { security, token, timestamp, signature, more, .. } = self;
+        let signature = signature.xml();
+        format!(
+            "<o:Security xmlns:o=\"{WSSE}\" s:mustUnderstand=\"1\"{security}>{token}{timestamp}{signature}{more}</o:Security>"
+        )
+    }
+
+    pub(crate) fn xml(&self) -> String {
+        let Self { prolog, envelope, before, header, first, action, message_id, to, .. } = self;
+        let Self { last, between, body, after, epilog, .. } = self;
+        let (soap, security) = (self.soap.namespace(), self.security_header());
+        format!(
+            "{prolog}<s:Envelope xmlns:s=\"{soap}\"{envelope}>{before}<s:Header{header}>{first}{action}{message_id}{to}\
+             {security}{last}</s:Header>{between}{body}{after}</s:Envelope>{epilog}"
+        )
+    }
+}
+
+/// `ds:KeyInfo` that names this client's key.
+pub(crate) fn key_info(naming: Naming, client: &Client) -> String {
+    let inside = match naming {
+        Naming::Token => format!(
+            "<o:SecurityTokenReference><o:Reference URI=\"#x\" ValueType=\"{X509V3}\"/></o:SecurityTokenReference>"
+        ),
+        Naming::Thumbprint => {
+            let chancery::wire::evidence::KeyReference::Thumbprint(octets) = client.thumbprint() else {
+                return String::new();
+            };
+            let text = Base64::encode_string(&octets);
+            format!(
+                "<o:SecurityTokenReference><o:KeyIdentifier EncodingType=\"{BINARY}\" ValueType=\"{THUMBPRINT}\">{text}\
+                 </o:KeyIdentifier></o:SecurityTokenReference>"
+            )
+        }
+        Naming::Data => format!("<ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate></ds:X509Data>", der(client)),
+    };
+    format!("<ds:KeyInfo>{inside}</ds:KeyInfo>")
+}

@@ -79,19 +79,27 @@ impl Directory {
     /// # Errors
     /// When it cannot be read, is not UTF-8, is larger than 16 MiB or lies elsewhere.
     pub fn text(&self, relative: &str) -> io::Result<String> {
+        String::from_utf8(self.octets(relative)?).map_err(|_| io::Error::other("not UTF-8"))
+    }
+
+    /// Reads one file as it is.
+    ///
+    /// # Errors
+    /// When it cannot be read, is larger than 16 MiB or lies elsewhere.
+    pub fn octets(&self, relative: &str) -> io::Result<Vec<u8>> {
         let file = File::from(self.beneath(relative, OFlag::empty())?);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::other("not a regular file"));
         }
         // With room for all of it, so that growing leaves no copy of a secret behind.
-        let mut source = String::with_capacity(metadata.len().min(LARGEST) as usize + 1);
+        let mut octets = Vec::with_capacity(metadata.len().min(LARGEST) as usize + 1);
         // One octet more than allowed tells a full file from one that is too large.
-        file.take(LARGEST + 1).read_to_string(&mut source)?;
-        if source.len() as u64 > LARGEST {
+        file.take(LARGEST + 1).read_to_end(&mut octets)?;
+        if octets.len() as u64 > LARGEST {
             return Err(io::Error::other("larger than 16 MiB"));
         }
-        Ok(source)
+        Ok(octets)
     }
 
     /// Reads every `*.toml` of a directory in order of name. A directory that does not exist holds nothing.

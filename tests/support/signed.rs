@@ -41,37 +41,41 @@ impl Client {
 
     /// With a P-256 key and a certificate that is somehow different.
     pub(crate) fn with(change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
-        Self::p256(rcgen::KeyPair::generate().expect("a key"), change)
+        Self::certified_by(|pair| own(pair, change))
     }
 
-    fn p256(pair: rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
+    /// With a P-256 key and a certificate that somebody makes for it.
+    pub(crate) fn certified_by(certify: impl FnOnce(&rcgen::KeyPair) -> rcgen::Certificate) -> Self {
+        Self::p256(rcgen::KeyPair::generate().expect("a key"), certify)
+    }
+
+    fn p256(pair: rcgen::KeyPair, certify: impl FnOnce(&rcgen::KeyPair) -> rcgen::Certificate) -> Self {
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pair.serialized_der()).expect("a key");
-        Self::certified(Key::Ecdsa(key), pair, change)
+        let certificate = certify(&pair);
+        Self::certified(Key::Ecdsa(key), pair, &certificate)
     }
 
     /// The same P-256 key with another certificate.
     pub(crate) fn renewed(&self) -> Self {
         let pair = rcgen::KeyPair::try_from(self.pair.serialized_der()).expect("a key");
-        Self::p256(pair, |parameters| parameters.serial_number = Some(2.into()))
+        Self::p256(pair, |pair| own(pair, |parameters| parameters.serial_number = Some(2.into())))
     }
 
     pub(crate) fn rsa(pss: bool) -> Self {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
         let key = RsaKeyPair::from_pkcs8(pair.serialized_der()).expect("a key");
-        Self::certified(if pss { Key::Pss(key) } else { Key::Rsa(key) }, pair, |_| {})
+        let certificate = own(&pair, |_| {});
+        Self::certified(if pss { Key::Pss(key) } else { Key::Rsa(key) }, pair, &certificate)
     }
 
     pub(crate) fn ed25519() -> Self {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
         let key = Ed25519KeyPair::from_pkcs8(pair.serialized_der()).expect("a key");
-        Self::certified(Key::Ed25519(key), pair, |_| {})
+        let certificate = own(&pair, |_| {});
+        Self::certified(Key::Ed25519(key), pair, &certificate)
     }
 
-    fn certified(key: Key, pair: rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
-        let mut parameters = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
-        parameters.is_ca = rcgen::IsCa::ExplicitNoCa;
-        change(&mut parameters);
-        let certificate = parameters.self_signed(&pair).expect("a certificate");
+    fn certified(key: Key, pair: rcgen::KeyPair, certificate: &rcgen::Certificate) -> Self {
         Self { key, pair, certificate: certificate.pem(), der: certificate.der().to_vec() }
     }
 
@@ -137,6 +141,14 @@ impl Client {
             parts: List::new(octets).expect("fits"),
         }
     }
+}
+
+/// A certificate that its own key signed.
+fn own(pair: &rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> rcgen::Certificate {
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    parameters.is_ca = rcgen::IsCa::ExplicitNoCa;
+    change(&mut parameters);
+    parameters.self_signed(pair).expect("a certificate")
 }
 
 /// A signed element: its id and its canonical octets.

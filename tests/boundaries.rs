@@ -20,6 +20,7 @@ const PROGRAMS: [&str; 7] = ["worker", "auth", "issuer", "signer", "audit", "exp
 const MAY_USE: &[(&str, &[&str])] = &[
     ("quick-xml-", &["worker", "auth", "chancery"]),
     ("/rustls-0", &["worker", "chancery"]),
+    ("/rustls-webpki-", &["worker", "auth", "chancery"]),
     ("/hyper-1", &["worker", "exporter", "chancery"]),
     ("/cryptoki-", &["signer"]),
     ("/libloading-", &["signer"]),

@@ -151,6 +151,25 @@ const BROKEN: &[Break] = &[
         "certificates = [\"none.pem\"]\npassword =",
         "3:17: certificate none.pem of alice",
     ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[[certificate_authority]]\nname = \"pki\"\nanchors = [\"none.pem\"]\ncrls = [\"none.crl\"]\n\
+         [[certificate_authority.subject]]\nfrom = \"cn\"\n[timestamp]",
+        "4:12: certificate none.pem",
+    ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[[certificate_authority]]\nname = \"pki\"\nanchors = [\"none.pem\"]\nrevocation = \"none\"\n[timestamp]",
+        "3:8: pki has no [[certificate_authority.subject]]",
+    ),
+    (
+        "auth.d/users.toml",
+        "password =",
+        "certificate_authority = \"none\"\npassword =",
+        "3:25: no [[certificate_authority]] of auth.toml is called",
+    ),
     ("worker.d/worker.toml", "\"username\"", "\"kerberos\"", "11:14: unknown variant `kerberos`"),
     ("worker.d/worker.toml", "[[endpoint]]", "[[endpoints]]", "8:3: unknown field `endpoints`"),
     ("worker.d/worker.toml", "tls.pem", "none.pem", "4:15: tls.certificate "),
@@ -247,6 +266,24 @@ fn a_configuration_nothing_is_wrong_with_passes() {
     let output = Tree::new().check();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn an_authority_that_nobody_asks_what_it_took_back_passes_with_a_warning() {
+    let tree = Tree::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    fs::write(tree.path("auth.d/root.pem"), parameters.self_signed(&key).unwrap().pem()).unwrap();
+    let authority = "[[certificate_authority]]\nname = \"pki\"\nanchors = [\"root.pem\"]\nrevocation = \"none\"\n\
+                     [[certificate_authority.subject]]\nfrom = \"cn\"\n[timestamp]";
+    tree.replace("auth.d/auth.toml", "[timestamp]", authority);
+    let output = tree.check();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let expected =
+        format!("warning: {}:5:14: a certificate that pki took back", tree.path("auth.d/auth.toml").display());
+    assert!(said.starts_with(&expected), "{said}");
 }
 
 #[test]

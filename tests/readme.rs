@@ -36,10 +36,33 @@ fn every_example_of_the_readme_is_taken() {
     for file in ["auth.d/billing.pem", "worker.d/tls.pem"] {
         std::fs::write(root.path().join(file), certificate.pem()).unwrap();
     }
+    authority(root.path());
     let auth = chancery::config::auth::check(root.path()).unwrap_or_else(|error| panic!("{error}"));
     let (worker, _) = chancery::config::worker::load(&root.path().join("worker.d")).unwrap();
     let endpoint = &auth.endpoints[&worker.endpoints[0].path];
     assert!(endpoint.password && endpoint.digest && endpoint.signature);
     assert!(auth.users.find("scanner").unwrap().digest_secret.is_some());
-    assert_eq!(auth.users.count(), 3);
+    assert_eq!(auth.users.count(), 4);
+    assert_eq!(auth.authorities.len(), 1);
+}
+
+/// The files of the authority: what stands in them is not the point.
+fn authority(root: &Path) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let certificate = parameters.self_signed(&key).unwrap();
+    let list = rcgen::CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(2026, 1, 1),
+        next_update: rcgen::date_time_ymd(2099, 1, 1),
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&rcgen::Issuer::new(parameters, key)).unwrap();
+    for name in ["corporate-root", "corporate-issuing"] {
+        std::fs::write(root.join(format!("auth.d/{name}.pem")), certificate.pem()).unwrap();
+        std::fs::write(root.join(format!("auth.d/{name}.crl")), list.pem().unwrap()).unwrap();
+    }
 }

@@ -205,6 +205,7 @@ fn decision() -> AuthEntry {
         endpoint: text("/sts"),
         source: "192.0.2.1".parse().unwrap(),
         method: Method::Password,
+        authority: None,
         relying_party: None,
         allowed: false,
         reason: text("policy"),

@@ -1,6 +1,6 @@
 //! auth: who is this, and what may he get? It inherits its listener, reads its configuration, opens what it
 //! needs, locks itself down, says that it is ready, and then judges what workers submit. It takes no worker's
-//! word for who a client is, parses no XML but what a registered key has signed, and has nothing signed but by
+//! word for who a client is, parses no XML but what a trusted key has signed, and has nothing signed but by
 //! voucher.
 
 mod claims;
@@ -9,6 +9,7 @@ mod digest;
 mod excess;
 mod gauges;
 mod homes;
+mod issued;
 mod lifetime;
 mod office;
 mod order;
@@ -112,6 +113,16 @@ fn run() -> Result<(), Box<dyn Error>> {
 fn describe(config: &Auth) {
     let (users, parties) = (config.users.count(), config.parties.addresses());
     info!(event = "configured", users, addresses = parties);
+    for authority in &config.authorities {
+        for doubt in &authority.doubts {
+            let why = doubt.to_string();
+            warn!(
+                event = "doubtful",
+                authority = authority.name.as_str(),
+                why = why.lines().next().unwrap_or_default()
+            );
+        }
+    }
     if config.users.odd_costs > 0 {
         let why = "timing tells users whose hash costs something else than most from others";
         warn!(event = "odd-costs", users = config.users.odd_costs, why);

@@ -2,14 +2,16 @@
 //! at; decided, recorded, lodged, answered. Each step that fails ends it with a reason; the client learns no
 //! more than `reason` lets it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::excess::Excess;
 use super::gauges::Gauges;
+use super::issued;
 use super::order::{self, Decided, Proven};
 use super::password::Passwords;
 use super::reason::{ALLOWED, Reason, recorded};
@@ -20,6 +22,7 @@ use super::strangers::Strangers;
 use super::vouchers::{ChannelNumber, Vouchers};
 use super::{digest, timestamp};
 use crate::config::auth::Auth;
+use crate::config::auth::authority::Authority;
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
@@ -53,6 +56,8 @@ pub(super) struct Office {
     pub(super) comings: LogGate,
     /// For lines on workers that break the protocol; apart, so that coming and going hides none of them.
     pub(super) breaches: LogGate,
+    /// For lines on certificates that no authority vouches for.
+    certificates: LogGate,
 }
 
 /// Lines a second through each gate.
@@ -73,7 +78,17 @@ struct Known<'a> {
     method: Method,
     request: RequestIntegrity,
     /// The certificate that signed the message.
-    certificate: Option<&'a Certificate>,
+    certificate: Option<Cow<'a, Certificate>>,
+    /// Who issued it, unless it is registered.
+    authority: Option<&'a Authority>,
+}
+
+/// Whose signature it is, and what it covers.
+struct Signer<'a, 'm> {
+    account: &'a Account,
+    authority: Option<&'a Authority>,
+    certificate: Cow<'a, Certificate>,
+    verified: Verified<'m>,
 }
 
 impl Office {
@@ -89,8 +104,8 @@ impl Office {
     ) -> Self {
         let config = RwLock::new(Arc::new(config));
         let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
-        let excess = Excess::default();
-        Self { config, passwords, store, strangers, excess, record, vouchers, gauges, comings, breaches }
+        let (excess, certificates) = (Excess::default(), LogGate::new(LINES));
+        Self { config, passwords, store, strangers, excess, record, vouchers, gauges, comings, breaches, certificates }
     }
 
     /// The configuration of this moment. A request keeps the one it began with.
@@ -156,7 +171,7 @@ impl Office {
                 let account = self.passwords.verify(config, &username, password, (worker, source)).await;
                 self.count("password", account.as_ref().err());
                 let (method, request) = (Method::Password, RequestIntegrity::Transport);
-                let known = |account| Known { account, method, request, certificate: None };
+                let known = |account| Known { account, method, request, certificate: None, authority: None };
                 account.map_err(Outcome::Stranger).and_then(|account: &Account| {
                     self.pace(config, account, (source, correlation)).map(|()| known(account))
                 })
@@ -178,10 +193,10 @@ impl Office {
                     Err(Outcome::Order(_) | Outcome::Breach(_)) => {}
                 }
                 let (method, request) = (Method::Digest, RequestIntegrity::Transport);
-                account.map(|account| Known { account, method, request, certificate: None })
+                account.map(|account| Known { account, method, request, certificate: None, authority: None })
             }
         };
-        let Known { account, method, request, certificate } = match known {
+        let Known { account, method, request, certificate, authority } = match known {
             Ok(known) => known,
             Err(outcome) => return outcome,
         };
@@ -196,7 +211,7 @@ impl Office {
             authentication: Authentication { method, instant },
             wish: &wish,
             request,
-            key: certificate.map(|certificate| certificate.der.as_slice()),
+            key: certificate.as_deref().map(|certificate| certificate.der.as_slice()),
         };
         let Decided { order, relying_party, policies } = order::decide(config, &proven, instant);
         let decision = Decision {
@@ -205,6 +220,7 @@ impl Office {
             endpoint: endpoint.clone(),
             source,
             method,
+            authority: authority.map(|authority| authority.name.clone()),
             relying_party,
             allowed: order.is_ok(),
             reason: recorded(order.as_ref().err().map_or(ALLOWED, |reason| reason.word())),
@@ -214,6 +230,7 @@ impl Office {
             correlation = %correlation,
             event = "decided",
             account = ?account.name,
+            authority = decision.authority.as_deref().unwrap_or("-"),
             relying_party = decision.relying_party.as_deref().unwrap_or("-"),
             allowed = decision.allowed,
             reason = decision.reason.as_str(),
@@ -256,7 +273,8 @@ impl Office {
         request: (IpAddr, Correlation),
     ) -> Result<Known<'a>, Outcome> {
         let now = Millis::now();
-        let (account, certificate, verified) = verified(config, rules, message, now).map_err(Outcome::Stranger)?;
+        let signer = self.signer(config, rules, message, request.1, now).map_err(Outcome::Stranger)?;
+        let Signer { account, authority, certificate, verified } = signer;
         // Before the store is asked: or one account could fill it.
         self.excess.would_admit(&config.throttle, &account.name, request, Instant::now()).map_err(Outcome::Known)?;
         let until = timestamp::until(now);
@@ -276,7 +294,51 @@ impl Office {
             self.gauges.leniencies.with_label_values(&["to-absent"]).inc();
         }
         let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
-        Ok(Known { account, method: Method::X509, request, certificate: Some(certificate) })
+        Ok(Known { account, method: Method::X509, request, certificate: Some(certificate), authority })
+    }
+
+    /// A registered certificate is looked for first. Of another one an authority is asked only when the signature
+    /// holds, so that nobody has paths built who has no key, and before anything that was signed is parsed.
+    fn signer<'a, 'm>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        message: &'m SignedMessage,
+        correlation: Correlation,
+        now: Millis,
+    ) -> Result<Signer<'a, 'm>, Reason> {
+        if !rules.signature {
+            return Err(Reason::Credential);
+        }
+        let (account, authority, certificate, signed) = match config.users.signer(&message.key, now) {
+            Some((account, certificate)) => {
+                let signed = signature::verify(certificate, message, now)?;
+                (account, None, Cow::Borrowed(certificate), signed)
+            }
+            None => {
+                let certificate = issued::presented(config, &message.key).ok_or(Reason::UnknownCertificate)?;
+                let signed = signature::verify(&certificate, message, now)?;
+                let vouched = issued::account(config, &certificate, now);
+                let (account, authority) = vouched.map_err(|refused| self.not_issued(correlation, &refused))?;
+                (account, Some(authority), Cow::Owned(certificate), signed)
+            }
+        };
+        let verified = signed.covers()?;
+        if account.disabled {
+            return Err(Reason::Disabled);
+        }
+        Ok(Signer { account, authority, certificate, verified })
+    }
+
+    /// Says what was wrong with a certificate: the word alone does not tell an operator which file to look at.
+    fn not_issued(&self, correlation: Correlation, refused: &issued::Refused<'_>) -> Reason {
+        let issued::Refused { reason, authority, why } = refused;
+        if let Some(left_out) = self.certificates.pass() {
+            let authority = authority.map_or("-", |authority| authority.name.as_str());
+            let reason = reason.word();
+            warn!(correlation = %correlation, event = "certificate-refused", authority, reason, why, left_out);
+        }
+        *reason
     }
 
     /// May this account be served now? Then it has had that.
@@ -341,19 +403,4 @@ impl Office {
         };
         self.gauges.authentications.with_label_values(&[&format!("{credential}-{outcome}")]).inc();
     }
-}
-
-/// Whose key has signed this message, if it is one that may be used here and the signature and every digest hold.
-fn verified<'a, 'm>(
-    config: &'a Auth,
-    rules: &Endpoint,
-    message: &'m SignedMessage,
-    now: Millis,
-) -> Result<(&'a Account, &'a Certificate, Verified<'m>), Reason> {
-    if !rules.signature {
-        return Err(Reason::Credential);
-    }
-    let (account, certificate) = config.users.signer(&message.key, now).ok_or(Reason::UnknownCertificate)?;
-    let verified = signature::verify(certificate, message, now)?;
-    if account.disabled { Err(Reason::Disabled) } else { Ok((account, certificate, verified)) }
 }

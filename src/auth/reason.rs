@@ -54,10 +54,19 @@ reasons! {
     WrongPasswordDigest = "wrong-password-digest" => Refusal::FailedAuthentication,
     /// This endpoint does not take such a credential.
     Credential = "credential" => Refusal::UnsupportedSecurityToken,
-    /// The certificate is not registered, or the reference to it means none or two.
+    /// The certificate is not registered, or the reference to it means none or two, and it is none that an
+    /// authority is asked about.
     UnknownCertificate = "unknown-certificate" => Refusal::FailedAuthentication,
     /// The certificate does not hold now.
     CertificateDates = "certificate-dates" => Refusal::FailedAuthentication,
+    /// No path leads from an authority to the certificate, or not for this use.
+    UntrustedIssuer = "untrusted-issuer" => Refusal::FailedAuthentication,
+    /// Its authority took it back, or the certificate of one in between.
+    Revoked = "revoked" => Refusal::FailedAuthentication,
+    /// No list that holds now says that it was not taken back.
+    RevocationUnknown = "revocation-unknown" => Refusal::FailedAuthentication,
+    /// The certificate means no account, or one that is not for its authority.
+    NoAccount = "no-account" => Refusal::FailedAuthentication,
     /// Not an algorithm for this key.
     SignatureAlgorithm = "signature-algorithm" => Refusal::FailedAuthentication,
     /// The signature does not verify.

@@ -1,7 +1,7 @@
-//! Verifies a signed message, and reads it. First the signature over the octets of `SignedInfo`, then the digests of
-//! the parts: that makes a [`Verified`], and only one of those is read, once it is known not to have been here
-//! before. No parser here runs over octets that nobody registered has signed (A-00b); what is read is read
-//! from those octets, and nothing else of the message is.
+//! Verifies a signed message, and reads it. First the signature over the octets of `SignedInfo`; then, elsewhere,
+//! whether its certificate means somebody; then the digests of the parts: that makes a [`Verified`], and only one of
+//! those is read, once it is known not to have been here before. No XML parser here runs over octets that nobody
+//! we trust has signed (A-00b); what is read is read from those octets, and nothing else of the message is.
 
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
@@ -36,41 +36,59 @@ pub(super) struct Verified<'m> {
     once: [u8; 32],
 }
 
-/// Has this certificate's key signed this message, and is each part what was signed?
+/// A message whose signature holds by a key of which it does not say whose it is.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Signed<'m> {
+    message: &'m SignedMessage,
+    once: [u8; 32],
+}
+
+/// Has this certificate's key signed this message?
 ///
 /// # Errors
-/// The reason it is not.
+/// The reason it has not.
 pub(super) fn verify<'m>(
     certificate: &Certificate,
     message: &'m SignedMessage,
     now: Millis,
-) -> Result<Verified<'m>, Reason> {
+) -> Result<Signed<'m>, Reason> {
     if !certificate.holds(now) {
         return Err(Reason::CertificateDates);
     }
     let (algorithm, key) = fitting(&certificate.key, message.algorithm).ok_or(Reason::SignatureAlgorithm)?;
     let key = UnparsedPublicKey::new(algorithm, key);
     key.verify(&message.signed_info, &message.value).map_err(|_| Reason::WrongSignature)?;
+    Ok(Signed { message, once: once(&certificate.key, message) })
+}
 
-    let tree = parsed(&message.signed_info)?;
-    let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
-    if parts::algorithm(info.method) != Some(message.algorithm) {
-        return Err(Reason::SignatureAlgorithm);
-    }
-    if info.references.len() != message.parts.len() {
-        return Err(Reason::WrongDigest);
-    }
-    for (reference, octets) in info.references.iter().zip(message.parts.iter()) {
-        let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
-        if digest(function, octets.expose()).as_ref() != reference.digest {
+impl<'m> Signed<'m> {
+    /// Is each part what was signed? Ask once it is known that whoever signed may be believed.
+    ///
+    /// # Errors
+    /// The reason it is not.
+    pub(super) fn covers(self) -> Result<Verified<'m>, Reason> {
+        let Self { message, once } = self;
+        let tree = parsed(&message.signed_info)?;
+        let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
+        if parts::algorithm(info.method) != Some(message.algorithm) {
+            return Err(Reason::SignatureAlgorithm);
+        }
+        if info.references.len() != message.parts.len() {
             return Err(Reason::WrongDigest);
         }
-        // What is left out of the digest, or stands in for what is signed, would have to be verified by itself.
-        if reference.transform.enveloped || reference.transform.dereferenced {
-            return Err(Reason::UnreadableSignature);
+        for (reference, octets) in info.references.iter().zip(message.parts.iter()) {
+            let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
+            if digest(function, octets.expose()).as_ref() != reference.digest {
+                return Err(Reason::WrongDigest);
+            }
+            // What is left out of the digest, or stands in for what is signed, would have to be verified by itself.
+            if reference.transform.enveloped || reference.transform.dereferenced {
+                return Err(Reason::UnreadableSignature);
+            }
         }
+        Ok(Verified { info, message, once })
     }
-    Ok(Verified { info, message, once: once(&certificate.key, message) })
 }
 
 /// What of a message may be used once: what was signed, and the key. Not the value of the signature, for of an

@@ -2,6 +2,7 @@
 //! the process. What comes out of [`check`] cannot be wrong any more: hashes are parsed, policies are
 //! validated against the schema, every claim's source exists. It decides nothing about a request.
 
+pub mod authority;
 pub mod certificate;
 pub mod claims;
 pub mod endpoint;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::authority::{Authority, AuthorityFile};
 use self::endpoint::{EndpointFile, Endpoints};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
@@ -41,6 +43,8 @@ pub struct Auth {
     pub limits: Limits,
     /// What is remembered across restarts, where somebody says where.
     pub store: Option<StoreRules>,
+    /// Who may issue certificates that are not registered.
+    pub authorities: Vec<Authority>,
     /// Accounts.
     pub users: Users,
     /// Relying parties by address.
@@ -155,6 +159,8 @@ struct File {
     #[serde(default)]
     limits: LimitsFile,
     store: Option<StoreFile>,
+    #[serde(rename = "certificate_authority", default)]
+    authorities: Vec<AuthorityFile>,
 }
 
 type Number = Option<Spanned<u32>>;
@@ -219,13 +225,14 @@ pub fn check(root: &Path) -> Result<Auth, ConfigErrors> {
 pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let mut wrong = ConfigErrors::default();
     let file = wrong.keep(directory.file::<File>("auth.toml"));
-    let rules = file.as_ref().and_then(|file| wrong.keep(rules(file)));
+    let rules = file.as_ref().and_then(|file| wrong.keep(rules(directory, file)));
     let listed = wrong.keep(users::list(directory));
-    let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory)));
+    let authorities = rules.as_ref().map(|rules| rules.authorities.as_slice());
+    let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, authorities)));
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
-        let Rules { endpoints, timestamp, password, throttle, limits, store } = rules;
-        Auth { endpoints, timestamp, password, throttle, limits, store, users, parties }
+        let Rules { endpoints, timestamp, password, throttle, limits, store, authorities } = rules;
+        Auth { endpoints, timestamp, password, throttle, limits, store, authorities, users, parties }
     });
     wrong.unless(auth)
 }
@@ -238,9 +245,10 @@ struct Rules {
     throttle: ThrottleRules,
     limits: Limits,
     store: Option<StoreRules>,
+    authorities: Vec<Authority>,
 }
 
-fn rules(file: &Loaded<File>) -> Result<Rules, ConfigError> {
+fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigError> {
     let number = |key: &str, value: &Number, default: u32, range: RangeInclusive<u32>| match value {
         None => Ok(default),
         Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
@@ -305,6 +313,7 @@ fn rules(file: &Loaded<File>) -> Result<Rules, ConfigError> {
             }),
             None => None,
         },
+        authorities: authority::checked(directory, file, &file.value.authorities)?,
     })
 }
 

@@ -132,6 +132,8 @@ pub struct Decision {
     pub source: IpAddr,
     /// How the requestor proved himself.
     pub method: Method,
+    /// The authority that issued his certificate, unless that is registered itself.
+    pub authority: Option<Text<64>>,
     /// For which relying party, when one was found.
     pub relying_party: Option<Text<128>>,
     /// Was a voucher made?

@@ -204,6 +204,7 @@ fn decision() -> AuthEntry {
         endpoint: Text::new("/sts").unwrap(),
         source: [192, 0, 2, 77].into(),
         method: order("generic").authentication.method,
+        authority: None,
         relying_party: None,
         allowed: true,
         reason: Text::new("allowed").unwrap(),

@@ -1,6 +1,7 @@
-//! A client's certificate, registered for one account: the octets it is known by and the key its signatures
-//! are verified with. Being registered is all that is asked of it, as of a solution user of vCenter: it is
-//! compared octet for octet, so no path is built and its names mean nothing.
+//! A client's certificate: the octets it is known by and the key its signatures are verified with. Where it is
+//! registered for an account that is all that is asked of it, as of a solution user of vCenter: it is compared
+//! octet for octet, so no path is built and its names mean nothing. What else one must have that an authority
+//! issued is in `authority`.
 
 use aws_lc_rs::digest;
 use x509_parser::extensions::ParsedExtension;
@@ -26,7 +27,7 @@ pub enum VerifyingKey {
     Ed25519(Vec<u8>),
 }
 
-/// A registered certificate.
+/// A certificate that can verify.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     /// The whole of it, DER.

@@ -209,7 +209,7 @@ fn attribute<T>(file: &Loaded<T>, from: &Spanned<String>, vocabulary: &Vocabular
 }
 
 /// A pattern always speaks of the whole value: `admin` does not fit `not-admin`.
-fn pattern<T>(
+pub(super) fn pattern<T>(
     file: &Loaded<T>,
     key: &str,
     pattern: &Spanned<String>,

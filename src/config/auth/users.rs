@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use zeroize::Zeroizing;
 
+use super::authority::Authority;
 use super::certificate::Certificate;
 use super::policy::{self, Vocabulary};
 use crate::config::beneath::Directory;
@@ -55,6 +56,8 @@ pub struct Account {
     pub hash: Option<Hash>,
     /// The secret its digests are made of, when it has one; then it has no password.
     pub digest_secret: Option<DigestSecret>,
+    /// The certificate authority that may name it, when there is one.
+    pub authority: Option<String>,
     /// May it do nothing?
     pub disabled: bool,
     /// Values by attribute. `username` and `groups` are among them.
@@ -193,6 +196,7 @@ struct UserFile {
     /// PEM files in `auth.d`, a certificate each.
     #[serde(default)]
     certificates: Vec<Spanned<String>>,
+    certificate_authority: Option<Spanned<String>>,
     #[serde(default)]
     disabled: bool,
     #[serde(default)]
@@ -224,14 +228,15 @@ pub(super) fn list(directory: &Directory) -> Result<Listed, ConfigError> {
 }
 
 impl Listed {
-    /// Checks every account.
-    pub(super) fn users(&self, directory: &Directory) -> Result<Users, ConfigError> {
+    /// Checks every account. Without the authorities there are, whether one's is among them is not looked at.
+    pub(super) fn users(&self, directory: &Directory, authorities: Option<&[Authority]>) -> Result<Users, ConfigError> {
         let mut costs: HashMap<_, usize> = HashMap::new();
         let mut lengths: HashMap<usize, usize> = HashMap::new();
         let mut accounts = HashMap::new();
         let mut certificates: Vec<(Certificate, String)> = Vec::new();
         for (name, user) in &self.file.value.users {
             let account = account(&self.file, name, user, &self.vocabulary)?;
+            self.authority(user, authorities)?;
             if let Some(hash) = &account.hash {
                 *costs.entry(hash.cost()).or_default() += 1;
             }
@@ -260,6 +265,15 @@ impl Listed {
         let vocabulary = self.vocabulary.clone();
         let (dummy, dummy_secret) = (Hash::dummy(cost), dummy_secret(length));
         Ok(Users { accounts, certificates, vocabulary, dummy, dummy_secret, odd_costs })
+    }
+
+    fn authority(&self, user: &UserFile, authorities: Option<&[Authority]>) -> Result<(), ConfigError> {
+        let (Some(named), Some(authorities)) = (&user.certificate_authority, authorities) else { return Ok(()) };
+        if authorities.iter().any(|authority| authority.name.as_str() == named.get_ref()) {
+            return Ok(());
+        }
+        let why = format!("no [[certificate_authority]] of auth.toml is called {:?}", named.get_ref());
+        Err(self.file.error(named.span(), why))
     }
 
     fn certificate(
@@ -310,9 +324,15 @@ fn account(
     if text.is_empty() {
         return Err(file.error(name.span(), "a user's name is not empty"));
     }
-    if user.password.is_none() && user.digest_secret.is_none() && user.certificates.is_empty() {
-        let why =
-            format!("{shown} has neither password nor digest_secret nor certificates: nothing would prove who he is");
+    let proven = user.password.is_some()
+        || user.digest_secret.is_some()
+        || !user.certificates.is_empty()
+        || user.certificate_authority.is_some();
+    if !proven {
+        let why = format!(
+            "{shown} has neither password nor digest_secret nor certificates nor a certificate authority: nothing would \
+             prove who he is"
+        );
         return Err(file.error(name.span(), why));
     }
     let hash = user.password.as_ref().map(|password| {
@@ -342,7 +362,9 @@ fn account(
     attributes.insert("groups".to_owned(), groups);
     let (principal, entities) = policy::principal(vocabulary, shown, &attributes)
         .map_err(|why| file.error(name.span(), format!("account {shown}: {why}")))?;
-    Ok(Account { name: text, hash, digest_secret, disabled: user.disabled, attributes, principal, entities })
+    let authority = user.certificate_authority.as_ref().map(|name| name.get_ref().clone());
+    let disabled = user.disabled;
+    Ok(Account { name: text, hash, digest_secret, authority, disabled, attributes, principal, entities })
 }
 
 /// A secret stands where no hash does: beside one it would undo what the hash is for.

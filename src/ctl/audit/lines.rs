@@ -119,6 +119,7 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
             put("endpoint", json!(&*decision.endpoint));
             put("source", json!(decision.source.to_string()));
             put("method", json!(decision.method.name()));
+            put("authority", json!(decision.authority.as_deref()));
             put("relying_party", json!(decision.relying_party.as_deref()));
             put("policies", json!(decision.policies.iter().map(|id| id.as_str()).collect::<Vec<_>>()));
         }

@@ -30,7 +30,10 @@ struct Whole {
 /// Checks; exit code 0 when nothing is wrong, 78 otherwise.
 #[must_use]
 pub fn run(args: &Args) -> ExitCode {
-    let wrong = check(&args.config);
+    let (wrong, doubts) = check(&args.config);
+    for doubt in &doubts {
+        eprintln!("warning: {doubt}");
+    }
     for error in &wrong {
         eprintln!("{error}");
     }
@@ -43,12 +46,14 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// What is wrong, the first thing of each file. A directory that cannot be used hides what it would not agree
-/// with, a users file that cannot be read what only its attributes show.
-pub(crate) fn check(root: &Path) -> Vec<ConfigError> {
+/// What is wrong, the first thing of each file, and what is allowed but should not stay so. A directory that cannot
+/// be used hides what it would not agree with, a users file that cannot be read what only its attributes show.
+pub(crate) fn check(root: &Path) -> (Vec<ConfigError>, Vec<ConfigError>) {
     let mut wrong = ConfigErrors::default();
     let worker = wrong.keep(worker::load(&root.join("worker.d")));
-    let auth = wrong.keep(auth::check(root));
+    let mut auth = wrong.keep(auth::check(root));
+    let authorities = auth.iter_mut().flat_map(|auth| &mut auth.authorities);
+    let doubts = authorities.flat_map(|authority| std::mem::take(&mut authority.doubts)).collect();
     let issuer = wrong.keep(issuer::check(root));
     let signer = wrong.keep(signer::Signer::load(root));
     wrong.keep(audit::Audit::load(root));
@@ -56,5 +61,5 @@ pub(crate) fn check(root: &Path) -> Vec<ConfigError> {
     if let (Some((worker, chain)), Some(auth), Some(issuer), Some(signer)) = (worker, auth, issuer, signer) {
         together::check(root, &Whole { worker, chain, auth, issuer, signer }, &mut wrong);
     }
-    wrong
+    (wrong, doubts)
 }

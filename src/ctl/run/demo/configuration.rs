@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn nothing_is_wrong_with_what_the_demo_writes() {
         let (_root, config) = written();
-        let wrong: Vec<String> = check(&config).iter().map(ToString::to_string).collect();
+        let wrong: Vec<String> = check(&config).0.iter().map(ToString::to_string).collect();
         assert!(wrong.is_empty(), "{wrong:#?}");
     }
 
@@ -274,7 +274,7 @@ mod tests {
             let text = fs::read_to_string(&path).unwrap();
             assert!(text.contains(from), "{file}: {from}");
             fs::write(&path, text.replace(from, to)).unwrap();
-            let wrong: Vec<String> = check(&config).iter().map(ToString::to_string).collect();
+            let wrong: Vec<String> = check(&config).0.iter().map(ToString::to_string).collect();
             assert!(wrong.iter().any(|line| line.contains(place) && line.contains(word)), "{place} {word}: {wrong:#?}");
         }
         let (_root, config) = written();
@@ -283,6 +283,6 @@ mod tests {
             config.join("issuer.d/relying-parties/x.toml"),
         )
         .unwrap();
-        assert_eq!(check(&config).len(), 2);
+        assert_eq!(check(&config).0.len(), 2);
     }
 }

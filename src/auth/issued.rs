@@ -1,0 +1,239 @@
+//! Certificates that nobody registered: does an authority the operator trusts vouch for one, and which account
+//! does it mean? Asked only of a certificate whose key has verified a signature, before anything that was signed
+//! is read. Everything it is judged by is configuration; nothing is fetched.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use webpki::{
+    ALL_VERIFICATION_ALGS, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, ExtendedKeyUsageValidator,
+    KeyPurposeId, KeyPurposeIdIter, RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder,
+    UnknownStatusPolicy, VerifiedPath,
+};
+use x509_parser::der_parser::asn1_rs::{Any, Tag};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::reason::Reason;
+use crate::config::auth::Auth;
+use crate::config::auth::authority::{Authority, NameSource, SubjectRule, Usage};
+use crate::config::auth::certificate::Certificate;
+use crate::config::auth::claims::Case;
+use crate::config::auth::users::Account;
+use crate::wire::Millis;
+use crate::wire::evidence::KeyReference;
+
+/// The largest certificate that is read, octets.
+const LARGEST: usize = 8 * 1024;
+/// `id-ms-san-upn`.
+const UPN: &str = "1.3.6.1.4.1.311.20.2.3";
+/// Issued for something else.
+#[expect(deprecated, reason = "the other variant names one usage, known when this is compiled")]
+const USAGE: Error = Error::RequiredEkuNotFound;
+
+/// Why a certificate means nobody here.
+#[derive(Debug)]
+pub(super) struct Refused<'a> {
+    /// The word.
+    pub(super) reason: Reason,
+    /// The authority that comes closest.
+    pub(super) authority: Option<&'a Authority>,
+    /// For the operator.
+    pub(super) why: String,
+}
+
+/// The certificate a message brings along, when one is read that no authority has been asked about yet.
+pub(super) fn presented(config: &Auth, reference: &KeyReference) -> Option<Certificate> {
+    let KeyReference::Certificate(der) = reference else { return None };
+    if config.authorities.is_empty() || der.len() > LARGEST {
+        return None;
+    }
+    Certificate::from_der(der.to_vec()).ok()
+}
+
+/// The account that this certificate means, and the authority that says so.
+///
+/// # Errors
+/// No path, taken back, not known whether it is, or a name that is no account's or not for this authority.
+pub(super) fn account<'a>(
+    config: &'a Auth,
+    certificate: &Certificate,
+    now: Millis,
+) -> Result<(&'a Account, &'a Authority), Refused<'a>> {
+    let why = "no authority that holds now issued it".to_owned();
+    let mut closest = Refused { reason: Reason::UntrustedIssuer, authority: None, why };
+    for authority in &config.authorities {
+        match path(authority, &certificate.der, now) {
+            Ok(()) => {
+                let named = |account| (account, authority);
+                return named_by(config, authority, &certificate.der).map(named).map_err(|why| Refused {
+                    reason: Reason::NoAccount,
+                    authority: Some(authority),
+                    why,
+                });
+            }
+            // Not issued below its anchors: another's, perhaps.
+            Err(Error::UnknownIssuer) => {}
+            Err(error) => {
+                let refused = Refused { reason: reason(&error), authority: Some(authority), why: format!("{error:?}") };
+                // What one took back none that comes later brings back.
+                if refused.reason == Reason::Revoked {
+                    return Err(refused);
+                }
+                closest = refused;
+            }
+        }
+    }
+    Err(closest)
+}
+
+fn reason(error: &Error) -> Reason {
+    match error {
+        Error::CertRevoked => Reason::Revoked,
+        Error::UnknownRevocationStatus
+        | Error::CrlExpired { .. }
+        | Error::InvalidCrlSignatureForPublicKey
+        | Error::IssuerNotCrlSigner
+        | Error::UnsupportedCrlSignatureAlgorithmContext(_)
+        | Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => Reason::RevocationUnknown,
+        Error::CertExpired { .. } | Error::CertNotValidYet { .. } => Reason::CertificateDates,
+        _ => Reason::UntrustedIssuer,
+    }
+}
+
+/// Is there a path from an anchor of this authority to the certificate? webpki bounds what looking for it costs;
+/// it knows neither the dates nor the path length of an anchor, and no `thisUpdate`.
+fn path(authority: &Authority, der: &[u8], now: Millis) -> Result<(), Error> {
+    let der = CertificateDer::from(der);
+    let certificate = EndEntityCert::try_from(&der)?;
+    let current = |from: Millis, until: Millis| from <= now && now <= until;
+    let anchors: Vec<TrustAnchor<'_>> = (authority.anchors.iter())
+        .filter(|anchor| current(anchor.not_before, anchor.not_after))
+        .map(|anchor| anchor.trusted.clone())
+        .collect();
+    let lists = authority
+        .lists
+        .as_ref()
+        .map(|lists| lists.iter().filter(|list| list.this_update <= now).map(|list| &list.list).collect::<Vec<_>>());
+    let short = |path: &VerifiedPath<'_>| {
+        let between = path.intermediate_certificates().count();
+        let too_long = |most: u32| usize::try_from(most).is_ok_and(|most| between > most);
+        let same = authority.anchors.iter().filter(|anchor| anchor.trusted == *path.anchor());
+        let long = same.filter_map(|anchor| anchor.path_length).any(too_long);
+        if long { Err(Error::PathLenConstraintViolated) } else { Ok(()) }
+    };
+    let instant = UnixTime::since_unix_epoch(Duration::from_millis(now.0.try_into().unwrap_or(0)));
+    certificate.verify_for_usage(
+        ALL_VERIFICATION_ALGS,
+        &anchors,
+        &authority.intermediates,
+        instant,
+        Usages(&authority.usages),
+        lists.as_deref().map(revocation).transpose()?,
+        Some(&short),
+    )?;
+    // webpki takes silence for any use.
+    let (_, read) = X509Certificate::from_der(&der).map_err(|_| Error::BadDer)?;
+    let silent = read.extended_key_usage().map_err(|_| Error::BadDer)?.is_none();
+    if silent && !authority.usages.is_empty() { Err(USAGE) } else { Ok(()) }
+}
+
+/// Of every certificate in a path it must be known that it was not taken back.
+fn revocation<'a>(lists: &'a [&'a CertRevocationList<'static>]) -> Result<RevocationOptions<'a>, Error> {
+    // None of the lists holds yet.
+    let options = RevocationOptionsBuilder::new(lists).map_err(|_| Error::UnknownRevocationStatus)?;
+    Ok(options
+        .with_depth(RevocationCheckDepth::Chain)
+        .with_status_policy(UnknownStatusPolicy::Deny)
+        .with_expiration_policy(ExpirationPolicy::Enforce)
+        .build())
+}
+
+/// What a certificate must be issued for: one that says what for names each of these.
+struct Usages<'a>(&'a [Usage]);
+
+impl ExtendedKeyUsageValidator for Usages<'_> {
+    fn validate(&self, present: KeyPurposeIdIter<'_, '_>) -> Result<(), Error> {
+        let present = present.collect::<Result<Vec<_>, _>>()?;
+        let named = |usage: &Usage| present.contains(&KeyPurposeId::new(&usage.0));
+        // An authority may leave it open; the certificate itself may not, which is looked at when there is a path.
+        if present.is_empty() || self.0.iter().all(named) { Ok(()) } else { Err(USAGE) }
+    }
+}
+
+/// The account a certificate with a path means.
+fn named_by<'a>(config: &'a Auth, authority: &Authority, der: &[u8]) -> Result<&'a Account, String> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
+    let name = name(authority, &certificate)?;
+    let account = config.users.find(&name).ok_or_else(|| format!("there is no account {name:?}"))?;
+    if account.authority.as_deref() != Some(authority.name.as_str()) {
+        return Err(format!("account {name:?} is not for this authority"));
+    }
+    Ok(account)
+}
+
+/// The name by the first rule that gives one, which must not give two.
+fn name(authority: &Authority, certificate: &X509Certificate<'_>) -> Result<String, String> {
+    for rule in &authority.subjects {
+        let values = values(certificate, rule.from).ok_or("a name in it is not plain text")?;
+        let mut names = values.iter().filter_map(|value| shaped(rule, value)).collect::<BTreeSet<_>>();
+        match (names.pop_first(), names.pop_first()) {
+            (None, _) => {}
+            (Some(name), None) => return Ok(name),
+            (Some(one), Some(other)) => return Err(format!("it names both {one:?} and {other:?}")),
+        }
+    }
+    Err("no rule finds a name in it".to_owned())
+}
+
+fn shaped(rule: &SubjectRule, value: &str) -> Option<String> {
+    let value = match &rule.capture {
+        Some(capture) => capture.captures(value)?.get(1)?.as_str(),
+        None => value,
+    };
+    // ASCII only: of other letters several become the same.
+    Some(match rule.case {
+        None => value.to_owned(),
+        Some(Case::Lower) => value.to_ascii_lowercase(),
+        Some(Case::Upper) => value.to_ascii_uppercase(),
+    })
+}
+
+/// The values of a field; none at all when one of them is not what such a field holds: what is cut off at a NUL
+/// somewhere else would be another name here.
+fn values(certificate: &X509Certificate<'_>, from: NameSource) -> Option<Vec<String>> {
+    let mut values = Vec::new();
+    if from == NameSource::Cn {
+        for name in certificate.subject().iter_common_name() {
+            values.push(name.as_str().ok()?.to_owned());
+        }
+    } else {
+        let alternatives = certificate.subject_alternative_name().ok()?;
+        for name in alternatives.iter().flat_map(|names| &names.value.general_names) {
+            match (from, name) {
+                (NameSource::SanEmail, GeneralName::RFC822Name(name))
+                | (NameSource::SanDns, GeneralName::DNSName(name)) => {
+                    if !name.bytes().all(|octet| octet.is_ascii_graphic()) {
+                        return None;
+                    }
+                    values.push((*name).to_owned());
+                }
+                (NameSource::SanUpn, GeneralName::OtherName(kind, value)) if kind.to_id_string() == UPN => {
+                    values.push(explicit_text(value)?);
+                }
+                (_, GeneralName::Invalid(..)) => return None,
+                _ => {}
+            }
+        }
+    }
+    values.iter().all(|value| !value.is_empty() && !value.contains(char::is_control)).then_some(values)
+}
+
+/// `[0] EXPLICIT UTF8String`.
+fn explicit_text(der: &[u8]) -> Option<String> {
+    let (rest, outer) = Any::from_der(der).ok()?;
+    let (more, inner) = Any::from_der(outer.data).ok()?;
+    let whole = rest.is_empty() && more.is_empty() && outer.tag() == Tag(0) && inner.tag() == Tag::Utf8String;
+    whole.then(|| String::from_utf8(inner.data.to_vec()).ok()).flatten()
+}

@@ -1,0 +1,321 @@
+//! `[[certificate_authority]]` of `auth.toml`: who issues certificates that nobody registers one by one, what
+//! they may be used for, how it is known which ones were taken back, and which account a certificate means. The
+//! files beside it are read with it, on SIGHUP too. Nothing is fetched.
+
+use std::fmt::Display;
+use std::ops::Range;
+
+use regex::Regex;
+use rustls_pki_types::{CertificateDer, TrustAnchor};
+use serde::Deserialize;
+use toml::Spanned;
+use webpki::{CertRevocationList, OwnedCertRevocationList};
+use x509_parser::der_parser::asn1_rs::Oid;
+use x509_parser::pem::Pem;
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use super::claims::{Case, pattern};
+use crate::config::beneath::Directory;
+use crate::config::load::{ConfigError, Loaded};
+use crate::wire::{Millis, Text};
+
+/// Authorities, files of one kind of an authority, and its rules, at most.
+const MOST: usize = 64;
+
+/// A certificate authority.
+#[derive(Debug)]
+pub struct Authority {
+    /// What users name it by.
+    pub name: Text<64>,
+    /// Where a path ends.
+    pub anchors: Vec<Anchor>,
+    /// What a path may lead over, DER.
+    pub intermediates: Vec<CertificateDer<'static>>,
+    /// What was taken back; none where somebody wrote that nobody asks.
+    pub lists: Option<Vec<List>>,
+    /// What a certificate must be issued for.
+    pub usages: Vec<Usage>,
+    /// Whom a certificate means. The first rule that gives a name decides.
+    pub subjects: Vec<SubjectRule>,
+    /// What is allowed here and should not stay so.
+    pub doubts: Vec<ConfigError>,
+}
+
+/// A certificate that is trusted because it is configured.
+#[derive(Debug)]
+pub struct Anchor {
+    /// Name, key and name constraints.
+    pub trusted: TrustAnchor<'static>,
+    /// How many authorities there may be below it, where it says so.
+    pub path_length: Option<u32>,
+    /// From when on it may be used.
+    pub not_before: Millis,
+    /// Until when.
+    pub not_after: Millis,
+}
+
+/// A certificate revocation list. Its signature is verified with each path that needs it.
+#[derive(Debug)]
+pub struct List {
+    /// The list.
+    pub list: CertRevocationList<'static>,
+    /// From when on it holds; until when webpki knows.
+    pub this_update: Millis,
+}
+
+/// An extended key usage, its object identifier as DER has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage(pub Vec<u8>);
+
+/// How a certificate gives the name of an account.
+#[derive(Debug)]
+pub struct SubjectRule {
+    /// Where from.
+    pub from: NameSource,
+    /// The name becomes its one group; one that does not fit as a whole is dropped.
+    pub capture: Option<Regex>,
+    /// ASCII letters.
+    pub case: Option<Case>,
+}
+
+/// A field of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameSource {
+    /// `rfc822Name` of the subject's alternative names.
+    SanEmail,
+    /// The user principal name of Active Directory, an `otherName`.
+    SanUpn,
+    /// `dNSName`.
+    SanDns,
+    /// The common name of the subject. No name constraint that we know of bounds it.
+    Cn,
+}
+
+/// `[[certificate_authority]]` as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuthorityFile {
+    name: Spanned<String>,
+    anchors: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    intermediates: Vec<Spanned<String>>,
+    #[serde(default)]
+    crls: Vec<Spanned<String>>,
+    revocation: Option<Spanned<RevocationName>>,
+    extended_key_usages: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    subject: Vec<SubjectFile>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum RevocationName {
+    None,
+}
+
+/// `[[certificate_authority.subject]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubjectFile {
+    from: NameSource,
+    capture: Option<Spanned<String>>,
+    case: Option<Case>,
+}
+
+/// Checks the authorities of a file.
+pub(super) fn checked<T>(
+    directory: &Directory,
+    file: &Loaded<T>,
+    written: &[AuthorityFile],
+) -> Result<Vec<Authority>, ConfigError> {
+    let mut authorities: Vec<Authority> = Vec::new();
+    for one in written {
+        let authority = Reading { directory, file, now: Millis::now() }.authority(one)?;
+        if authorities.len() == MOST {
+            return Err(file.error(one.name.span(), format!("more than {MOST} certificate authorities")));
+        }
+        if authorities.iter().any(|other| other.name == authority.name) {
+            return Err(file.error(one.name.span(), "this certificate authority stands here twice"));
+        }
+        let shared = |anchor: &Anchor| {
+            let owner = |other: &&Authority| other.anchors.iter().any(|its| its.trusted == anchor.trusted);
+            authorities.iter().find(owner)
+        };
+        if let Some(owner) = authority.anchors.iter().find_map(shared) {
+            let why = format!("anchors: one of these is an anchor of {} already", owner.name.as_str());
+            return Err(file.error(one.anchors.span(), why));
+        }
+        authorities.push(authority);
+    }
+    Ok(authorities)
+}
+
+/// What it takes to read one authority.
+struct Reading<'a, T> {
+    directory: &'a Directory,
+    file: &'a Loaded<T>,
+    now: Millis,
+}
+
+impl<T> Reading<'_, T> {
+    fn authority(&self, written: &AuthorityFile) -> Result<Authority, ConfigError> {
+        let refused = |span: Range<usize>, why: &dyn Display| self.file.error(span, why);
+        let name = written.name.get_ref();
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"_-.".contains(&c);
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+            let why = "the name of a certificate authority is 1 to 64 ASCII letters, digits, '_', '-' or '.'";
+            return Err(refused(written.name.span(), &why));
+        }
+        let span = written.name.span();
+        let lengths = [written.anchors.get_ref().len(), written.intermediates.len(), written.crls.len()];
+        if lengths.into_iter().chain([written.subject.len()]).any(|length| length > MOST) {
+            return Err(refused(span, &format!("{name}: more than {MOST} files or rules of one kind")));
+        }
+        if written.anchors.get_ref().is_empty() {
+            return Err(refused(written.anchors.span(), &"anchors: no path would end anywhere"));
+        }
+        if written.subject.is_empty() {
+            let why = format!("{name} has no [[certificate_authority.subject]]: its certificates would mean nobody");
+            return Err(refused(span, &why));
+        }
+        let mut anchors = Vec::new();
+        for path in written.anchors.get_ref() {
+            anchors.extend(self.certificates(path)?.into_iter().map(|(_, anchor)| anchor));
+        }
+        let mut intermediates = Vec::new();
+        for path in &written.intermediates {
+            intermediates.extend(self.certificates(path)?.into_iter().map(|(der, _)| der));
+        }
+        if anchors.len() > MOST || intermediates.len() > MOST {
+            return Err(refused(span, &format!("{name}: more than {MOST} certificates of one kind")));
+        }
+        let mut doubts = Vec::new();
+        let lists = match (&written.revocation, &written.crls[..]) {
+            (None, []) => {
+                let why = format!("{name}: crls are missing; revocation = \"none\" says that nobody is to ask");
+                return Err(refused(span, &why));
+            }
+            (Some(revocation), []) => {
+                let why = format!("a certificate that {name} took back is good until it expires");
+                doubts.push(refused(revocation.span(), &why));
+                None
+            }
+            (Some(revocation), _) => {
+                return Err(refused(revocation.span(), &"revocation = \"none\" and crls exclude each other"));
+            }
+            (None, paths) => {
+                let mut lists = Vec::new();
+                for path in paths {
+                    let (list, next_update) = self.list(path)?;
+                    if next_update.is_none_or(|next_update| next_update <= self.now) {
+                        let why = "its nextUpdate is past: whom it is about is refused";
+                        doubts.push(refused(path.span(), &why));
+                    }
+                    lists.push(list);
+                }
+                Some(lists)
+            }
+        };
+        let usages = match &written.extended_key_usages {
+            None => vec![usage("client-auth").expect("one of the names")],
+            Some(names) => names.iter().map(|name| self.usage(name)).collect::<Result<_, _>>()?,
+        };
+        let subjects = written.subject.iter().map(|rule| {
+            let capture = rule.capture.as_ref().map(|capture| pattern(self.file, "capture", capture, Some(1)));
+            Ok(SubjectRule { from: rule.from, capture: capture.transpose()?, case: rule.case })
+        });
+        Ok(Authority {
+            name: Text::new(name.clone()).expect("64 octets at most"),
+            anchors,
+            intermediates,
+            lists,
+            usages,
+            subjects: subjects.collect::<Result<_, _>>()?,
+            doubts,
+        })
+    }
+
+    /// The certificates of a PEM file, each that of an authority.
+    fn certificates(&self, path: &Spanned<String>) -> Result<Vec<(CertificateDer<'static>, Anchor)>, ConfigError> {
+        let refused = |why: String| self.file.error(path.span(), format!("certificate {}: {why}", path.get_ref()));
+        let octets = self.directory.octets(path.get_ref()).map_err(|error| refused(error.to_string()))?;
+        let mut certificates = Vec::new();
+        for pem in Pem::iter_from_buffer(&octets) {
+            let pem = pem.map_err(|error| refused(format!("not PEM: {error}")))?;
+            if pem.label != "CERTIFICATE" {
+                return Err(refused(format!("holds a {:?}, not a certificate", pem.label)));
+            }
+            let anchor = anchor(&pem.contents).map_err(refused)?;
+            certificates.push((CertificateDer::from(pem.contents), anchor));
+        }
+        if certificates.is_empty() {
+            Err(refused("holds no certificate in PEM form".to_owned()))
+        } else {
+            Ok(certificates)
+        }
+    }
+
+    /// A list, DER or PEM, and until when it holds.
+    fn list(&self, path: &Spanned<String>) -> Result<(List, Option<Millis>), ConfigError> {
+        let refused = |why: String| self.file.error(path.span(), format!("crl {}: {why}", path.get_ref()));
+        let octets = self.directory.octets(path.get_ref()).map_err(|error| refused(error.to_string()))?;
+        let der = if octets.first() == Some(&0x30) {
+            octets
+        } else {
+            let mut lists = Pem::iter_from_buffer(&octets);
+            match (lists.next(), lists.next()) {
+                (Some(Ok(pem)), None) if pem.label == "X509 CRL" => pem.contents,
+                _ => return Err(refused("neither DER nor PEM with one \"X509 CRL\"".to_owned())),
+            }
+        };
+        let (_, read) = CertificateRevocationList::from_der(&der).map_err(|error| refused(error.to_string()))?;
+        let instant = |seconds: i64| Millis(seconds.saturating_mul(1000));
+        let this_update = instant(read.last_update().timestamp());
+        let next_update = read.next_update().map(|next_update| instant(next_update.timestamp()));
+        let list =
+            OwnedCertRevocationList::from_der(&der).map_err(|error| refused(format!("not usable: {error:?}")))?;
+        Ok((List { list: list.into(), this_update }, next_update))
+    }
+
+    fn usage(&self, name: &Spanned<String>) -> Result<Usage, ConfigError> {
+        usage(name.get_ref()).ok_or_else(|| {
+            let why = "an extended key usage is client-auth, email-protection, smart-card-logon or an object \
+                       identifier in dots";
+            self.file.error(name.span(), why)
+        })
+    }
+}
+
+fn usage(name: &str) -> Option<Usage> {
+    let dots = match name {
+        "client-auth" => "1.3.6.1.5.5.7.3.2",
+        "email-protection" => "1.3.6.1.5.5.7.3.4",
+        "smart-card-logon" => "1.3.6.1.4.1.311.20.2.2",
+        dots => dots,
+    };
+    dots.parse::<Oid<'_>>().ok().map(|oid| Usage(oid.as_bytes().to_vec()))
+}
+
+/// Reads the certificate of an authority, which may issue others.
+fn anchor(der: &[u8]) -> Result<Anchor, String> {
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
+    if !rest.is_empty() {
+        return Err("octets after the certificate".to_owned());
+    }
+    let constraints = certificate.basic_constraints().map_err(|error| error.to_string())?;
+    let constraints = constraints.filter(|constraints| constraints.value.ca).ok_or("not that of an authority")?;
+    let usage = certificate.key_usage().map_err(|error| error.to_string())?;
+    if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
+        return Err("its key usage does not allow it to issue certificates".to_owned());
+    }
+    let unusable = |error| format!("not usable: {error:?}");
+    let validity = certificate.validity();
+    Ok(Anchor {
+        trusted: webpki::anchor_from_trusted_cert(&CertificateDer::from(der)).map_err(unusable)?.to_owned(),
+        path_length: constraints.value.path_len_constraint,
+        not_before: Millis(validity.not_before.timestamp().saturating_mul(1000)),
+        not_after: Millis(validity.not_after.timestamp().saturating_mul(1000)),
+    })
+}

@@ -1,0 +1,557 @@
+//! auth as it is shipped, before messages signed by a certificate that nobody registered: an authority vouches for
+//! it, or somebody would like it to. The authorities are made here; the test plays the worker.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support"]
+mod support {
+    #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
+    pub(crate) mod office;
+    pub(crate) mod processes;
+    #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
+    pub(crate) mod signed;
+}
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use chancery::wire::evidence::{
+    Evidence, KeyReference, Operation, Refusal, SignedMessage, Submission, Timestamp, Wish,
+};
+use chancery::wire::links::{AuthToAudit, AuthToWorker};
+use chancery::wire::order::Method;
+use chancery::wire::record::AuthEntry;
+use chancery::wire::{Correlation, List, Millis, Octets, Text};
+use nix::sys::signal::{Signal, kill};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, OtherNameValue,
+    RevokedCertParams, SanType,
+};
+use time::{Duration, OffsetDateTime};
+
+use support::office::{HOME, Office, Worker, hash};
+use support::processes::eventually;
+use support::signed::{Client, Part};
+
+const PARTY: &str = r#"
+applies_to = ["urn:office"]
+token_types = ["saml20"]
+policy = '''permit(principal, action, resource);'''
+"#;
+const ENDPOINT: &str = "/signed";
+const ADDRESS: &str = "https://sts.example.com/signed";
+
+/// A certificate authority.
+struct Ca {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    serial: u64,
+}
+
+impl Ca {
+    fn parameters(name: &str, serial: u64) -> CertificateParams {
+        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+        parameters.distinguished_name = DistinguishedName::new();
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.serial_number = Some(serial.into());
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        parameters
+    }
+
+    fn root(name: &str) -> Self {
+        Self::root_with(name, |_| {})
+    }
+
+    fn root_with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = Self::parameters(name, 1);
+        change(&mut parameters);
+        let pem = parameters.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(parameters, key), pem, serial: 1 }
+    }
+
+    /// An authority below this one.
+    fn below(&self, name: &str, serial: u64, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = Self::parameters(name, serial);
+        change(&mut parameters);
+        let pem = parameters.signed_by(&key, &self.issuer).unwrap().pem();
+        Self { issuer: Issuer::new(parameters, key), pem, serial }
+    }
+
+    /// A client whose certificate this one issued.
+    fn client(&self, change: impl FnOnce(&mut CertificateParams)) -> Client {
+        Client::certified_by(|key| {
+            let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+            parameters.distinguished_name = DistinguishedName::new();
+            parameters.is_ca = IsCa::ExplicitNoCa;
+            parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            change(&mut parameters);
+            parameters.signed_by(key, &self.issuer).unwrap()
+        })
+    }
+
+    /// What it took back; the list holds from so many minutes from now to so many.
+    fn list(&self, revoked: &[u64], (from, until): (i64, i64)) -> String {
+        let now = OffsetDateTime::now_utc();
+        let revoked = revoked.iter().map(|serial| RevokedCertParams {
+            serial_number: (*serial).into(),
+            revocation_time: now - Duration::days(1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let parameters = CertificateRevocationListParams {
+            this_update: now + Duration::minutes(from),
+            next_update: now + Duration::minutes(until),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        parameters.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+
+    fn takes_back(&self, revoked: &[u64]) -> String {
+        self.list(revoked, (-60, 60))
+    }
+}
+
+fn email(name: &str) -> SanType {
+    SanType::Rfc822Name(name.try_into().unwrap())
+}
+
+fn upn(name: &str) -> SanType {
+    SanType::OtherName((vec![1, 3, 6, 1, 4, 1, 311, 20, 2, 3], OtherNameValue::Utf8String(name.to_owned())))
+}
+
+fn dns(name: &str) -> SanType {
+    SanType::DnsName(name.try_into().unwrap())
+}
+
+fn named(names: Vec<SanType>) -> impl FnOnce(&mut CertificateParams) {
+    |parameters| parameters.subject_alt_names = names
+}
+
+fn common(name: &str) -> impl FnOnce(&mut CertificateParams) {
+    move |parameters| parameters.distinguished_name.push(DnType::CommonName, name)
+}
+
+/// `auth.toml` with authorities.
+fn auth(authorities: &str) -> String {
+    format!(
+        "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"{ENDPOINT}\"\ncredentials = [\"signature\"]\n\
+         addresses = [\"{ADDRESS}\"]\n{authorities}"
+    )
+}
+
+const SUBJECTS: &str = r#"
+[[certificate_authority.subject]]
+from = "san-email"
+capture = '([a-z]+)@example\.com'
+[[certificate_authority.subject]]
+from = "san-upn"
+capture = '(.+)@example\.com'
+case = "lower"
+[[certificate_authority.subject]]
+from = "san-dns"
+capture = '([a-z]+)\.hosts\.example\.com'
+[[certificate_authority.subject]]
+from = "cn"
+"#;
+
+fn users() -> String {
+    let of = |name: &str, more: &str| format!("[users.{name}]\ncertificate_authority = {more}\n");
+    let corporate: String = ["sam", "kim", "printer"].map(|name| of(name, "\"corporate\"")).concat();
+    let others = of("eve", "\"corporate\"\ndisabled = true") + &of("otto", "\"other\"");
+    format!("{corporate}{others}[users.bob]\npassword = '{}'\n", hash("wonderland"))
+}
+
+/// A root, an authority below it that issues, another root, and auth that trusts them.
+struct House {
+    root: Ca,
+    issuing: Ca,
+    other: Ca,
+    office: Office,
+}
+
+impl House {
+    fn new() -> Self {
+        let root = Ca::root("root");
+        let issuing = root.below("issuing", 2, |_| {});
+        Self::of(root, issuing, &[])
+    }
+
+    /// With more authorities and lists, in files of these names.
+    fn of(root: Ca, issuing: Ca, more: &[(String, String)]) -> Self {
+        let other = Ca::root("other root");
+        let named = |suffix: &str| {
+            let names = more.iter().filter(|(file, _)| file.ends_with(suffix));
+            names.map(|(file, _)| format!(", \"{file}\"")).collect::<String>()
+        };
+        let authorities = format!(
+            "[[certificate_authority]]\nname = \"corporate\"\nanchors = [\"root.crt\"]\n\
+             intermediates = [\"issuing.crt\"{}]\ncrls = [\"root.crl\", \"issuing.crl\"{}]\n{SUBJECTS}\
+             [[certificate_authority]]\nname = \"other\"\nanchors = [\"other.crt\"]\ncrls = [\"other.crl\"]\n{SUBJECTS}",
+            named(".crt"),
+            named(".crl"),
+        );
+        let own = [
+            ("root.crt", root.pem.clone()),
+            ("issuing.crt", issuing.pem.clone()),
+            ("other.crt", other.pem.clone()),
+            ("root.crl", root.takes_back(&[66])),
+            ("issuing.crl", issuing.takes_back(&[77])),
+            ("other.crl", other.takes_back(&[])),
+        ];
+        let own = own.iter().map(|(file, text)| (*file, text.as_str()));
+        let files: Vec<(&str, &str)> = own.chain(more.iter().map(|(file, text)| (&**file, &**text))).collect();
+        let office = Office::with(&auth(&authorities), &users(), PARTY, &files);
+        Self { root, issuing, other, office }
+    }
+}
+
+fn submission(message: SignedMessage, created: Millis) -> Submission {
+    Submission {
+        correlation: Correlation::random(),
+        endpoint: Text::new(ENDPOINT).unwrap(),
+        source: HOME,
+        timestamp: Some(Timestamp { created, expires: None }),
+        evidence: Evidence::Signature(message),
+        wish: Wish {
+            operation: Operation::Issue,
+            applies_to: Some(Text::new("urn:office").unwrap()),
+            token_type: None,
+            key_type: None,
+            key_size: None,
+            use_key: None,
+            claims: List::default(),
+            lifetime: None,
+        },
+    }
+}
+
+fn message(client: &Client, created: Millis) -> SignedMessage {
+    client.message(&[Part::timestamp(created, None), Part::to(ADDRESS), Part::body("urn:office", "")])
+}
+
+fn good(client: &Client) -> Submission {
+    let now = Millis::now();
+    submission(message(client, now), now)
+}
+
+/// What the record says of refused strangers, by their address.
+fn reasons(office: &Office) -> HashMap<IpAddr, String> {
+    let said = office.audit.said.lock().unwrap();
+    let refused = |message: &AuthToAudit| match message {
+        AuthToAudit::Append { entry: AuthEntry::Refusals { source, reason, .. }, .. } => {
+            Some((*source, reason.to_string()))
+        }
+        AuthToAudit::Append { .. } => None,
+    };
+    said.iter().filter_map(refused).collect()
+}
+
+/// Each is refused as any failed authentication is, and the record knows why.
+fn all_refused(office: &Office, cases: Vec<(&str, Submission, &str)>) {
+    let mut worker = office.worker();
+    let mut expected = Vec::new();
+    for (number, (what, submission, reason)) in cases.into_iter().enumerate() {
+        let source = IpAddr::from([198, 51, 100, u8::try_from(number).unwrap()]);
+        let refusal = worker.refused_or(Submission { source, ..submission }, what);
+        assert_eq!(refusal, Refusal::FailedAuthentication, "{what}");
+        expected.push((source, what, reason));
+    }
+    let known = eventually("every refusal is in the record", || {
+        let known = reasons(office);
+        expected.iter().all(|(source, ..)| known.contains_key(source)).then_some(known)
+    });
+    let wrong: Vec<_> = expected.iter().filter(|(source, _, reason)| known[source] != *reason).collect();
+    let said: Vec<_> = wrong.iter().map(|(source, what, _)| (what, &known[source])).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}\n{said:#?}");
+    assert!(office.decisions().is_empty());
+}
+
+trait RefusedOr {
+    fn refused_or(&mut self, submission: Submission, what: &str) -> Refusal;
+}
+
+impl RefusedOr for Worker {
+    fn refused_or(&mut self, submission: Submission, what: &str) -> Refusal {
+        match self.ask(submission) {
+            AuthToWorker::Refused(refused) => refused.refusal,
+            AuthToWorker::Vouched(_) => panic!("vouched: {what}"),
+        }
+    }
+}
+
+#[test]
+fn a_certificate_below_a_trusted_root_means_the_account_its_name_is_shaped_to() {
+    let house = House::new();
+    let mut worker = house.office.worker();
+    for (names, account) in [
+        (vec![email("sam@example.com")], "sam"),
+        (vec![email("sam@example.com"), email("sam@elsewhere.example")], "sam"),
+        (vec![upn("SAM@example.com")], "sam"),
+        (vec![dns("printer.hosts.example.com")], "printer"),
+        (vec![dns("x.example.com"), upn("kim@example.com")], "kim"),
+    ] {
+        worker.vouched(good(&house.issuing.client(named(names))));
+        let order = house.office.lodged().order;
+        assert_eq!((order.subject.account.as_str(), order.authentication.method), (account, Method::X509));
+    }
+    worker.vouched(good(&house.root.client(common("kim"))));
+    assert_eq!(house.office.lodged().order.subject.account.as_str(), "kim");
+    worker.vouched(good(&house.other.client(common("otto"))));
+    let said = house.office.audit.said.lock().unwrap();
+    let authorities: Vec<_> = (said.iter())
+        .filter_map(|message| match message {
+            AuthToAudit::Append { entry: AuthEntry::Decision(decision, _), .. } => decision.authority.as_deref(),
+            AuthToAudit::Append { .. } => None,
+        })
+        .collect();
+    assert_eq!(authorities, [vec!["corporate"; 6], vec!["other"]].concat());
+}
+
+#[test]
+fn a_certificate_no_authority_vouches_for_is_refused_and_the_record_says_why() {
+    let root = Ca::root("root");
+    let issuing = root.below("issuing", 2, |_| {});
+    let short = root.below("short", 3, |ca| ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
+    let deep = short.below("deep", 4, |_| {});
+    let bound = root.below("bound", 5, |ca| {
+        ca.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![GeneralSubtree::DnsName("hosts.example.com".to_owned())],
+            excluded_subtrees: Vec::new(),
+        });
+    });
+    let servers = root.below("servers", 6, |ca| ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]);
+    let revoked = root.below("revoked", 66, |_| {});
+    let silent = root.below("silent", 7, |_| {});
+    let stale = root.below("stale", 8, |_| {});
+    let early = root.below("early", 9, |_| {});
+    let robbed = root.below("robbed", 10, |_| {});
+    let mute = root.below("mute", 11, |ca| ca.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
+    let authorities = [&short, &deep, &bound, &servers, &revoked, &silent, &stale, &early, &robbed, &mute];
+    let mut files: Vec<_> = authorities.iter().map(|ca| (format!("{}.crt", ca.serial), ca.pem.clone())).collect();
+    let lists =
+        [&short, &deep, &bound, &servers, &revoked].map(|ca| (format!("{}.crl", ca.serial), ca.takes_back(&[])));
+    files.extend(lists);
+    files.push(("stale.crl".to_owned(), stale.list(&[], (-60, -1))));
+    files.push(("early.crl".to_owned(), early.list(&[], (30, 60))));
+    files.push(("robbed.crl".to_owned(), Ca::root("robbed").takes_back(&[])));
+    let may_list =
+        Issuer::new(Ca::parameters("mute", 11), KeyPair::try_from(mute.issuer.key().serialize_der()).unwrap());
+    let unmuted = Ca { issuer: may_list, pem: String::new(), serial: 11 };
+    files.push(("mute.crl".to_owned(), unmuted.takes_back(&[])));
+    let house = House::of(root, issuing, &files);
+
+    let House { root, issuing, other, office } = &house;
+    let sam = || named(vec![email("sam@example.com")]);
+    let with = |change: fn(&mut CertificateParams)| {
+        good(&issuing.client(|parameters| {
+            sam()(parameters);
+            change(parameters);
+        }))
+    };
+    let by = |ca: &Ca| good(&ca.client(sam()));
+    office.worker().vouched(by(issuing));
+    office.audit.said.lock().unwrap().clear();
+    let elsewhere = Ca::root("elsewhere");
+    let alike = Ca::root("root").below("issuing", 2, |_| {});
+    let no_authority = issuing.below("issuing", 12, |ca| ca.is_ca = IsCa::ExplicitNoCa);
+    let cases = vec![
+        ("expired", with(|leaf| leaf.not_after = rcgen::date_time_ymd(2020, 1, 1)), "certificate-dates"),
+        ("not yet valid", with(|leaf| leaf.not_before = rcgen::date_time_ymd(2999, 1, 1)), "certificate-dates"),
+        ("another root", by(&elsewhere), "untrusted-issuer"),
+        ("an authority of the same name", by(&alike), "untrusted-issuer"),
+        ("self-signed", good(&Client::with(sam())), "untrusted-issuer"),
+        (
+            "itself an authority",
+            with(|leaf| leaf.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
+            "untrusted-issuer",
+        ),
+        ("below what is no authority", by(&no_authority), "untrusted-issuer"),
+        ("below an authority nobody configured", by(&issuing.below("new", 13, |_| {})), "untrusted-issuer"),
+        ("too deep", by(&deep), "untrusted-issuer"),
+        (
+            "a name outside the constraints",
+            good(&bound.client(named(vec![dns("sam.example.com")]))),
+            "untrusted-issuer",
+        ),
+        ("below an authority for servers", by(&servers), "untrusted-issuer"),
+        (
+            "for servers",
+            with(|leaf| leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]),
+            "untrusted-issuer",
+        ),
+        ("for nothing in particular", with(|leaf| leaf.extended_key_usages = Vec::new()), "untrusted-issuer"),
+        ("for any use", with(|leaf| leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]), "untrusted-issuer"),
+        (
+            "no key for signatures",
+            with(|leaf| leaf.key_usages = vec![KeyUsagePurpose::KeyEncipherment]),
+            "unknown-certificate",
+        ),
+        (
+            "what nobody understands and everybody must",
+            with(|leaf| {
+                let mut critical = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+                critical.set_criticality(true);
+                leaf.custom_extensions.push(critical);
+            }),
+            "untrusted-issuer",
+        ),
+        ("taken back", with(|leaf| leaf.serial_number = Some(77.into())), "revoked"),
+        ("its authority taken back", by(&revoked), "revoked"),
+        ("no list", by(&silent), "revocation-unknown"),
+        ("a list of yesterday", by(&stale), "revocation-unknown"),
+        ("a list of tomorrow", by(&early), "revocation-unknown"),
+        ("a list that somebody else signed", by(&robbed), "revocation-unknown"),
+        ("a list by who may sign none", by(&mute), "revocation-unknown"),
+        (
+            "larger than the cap",
+            with(|leaf| leaf.custom_extensions.push(CustomExtension::from_oid_content(&[1, 2, 3], vec![5; 9000]))),
+            "unknown-certificate",
+        ),
+        ("nobody's name", good(&issuing.client(common("nobody"))), "no-account"),
+        ("no name", good(&issuing.client(|_| {})), "no-account"),
+        ("an account with a password", good(&issuing.client(common("bob"))), "no-account"),
+        ("another authority's account", good(&issuing.client(common("otto"))), "no-account"),
+        ("our account by another authority", good(&other.client(sam())), "no-account"),
+        ("a disabled account", good(&issuing.client(common("eve"))), "disabled"),
+        (
+            "two accounts",
+            good(&issuing.client(named(vec![email("sam@example.com"), email("kim@example.com")]))),
+            "no-account",
+        ),
+        ("a zero octet in a name", good(&issuing.client(common("sam\0"))), "no-account"),
+        (
+            "a zero octet in another name",
+            good(&issuing.client(named(vec![email("sam@example.com"), email("a\0@elsewhere.example")]))),
+            "no-account",
+        ),
+        (
+            "a letter that becomes another one",
+            good(&issuing.client(named(vec![upn("\u{212a}im@example.com")]))),
+            "no-account",
+        ),
+        (
+            "an address that only begins well",
+            good(&issuing.client(named(vec![email("sam@example.com.evil.example")]))),
+            "no-account",
+        ),
+        ("a name by which the issuer is meant", good(&root.client(common("issuing"))), "no-account"),
+    ];
+    all_refused(office, cases);
+    office.worker().vouched(good(&bound.client(named(vec![dns("printer.hosts.example.com")]))));
+    office.worker().vouched(by(issuing));
+}
+
+#[test]
+fn the_path_length_and_the_dates_of_a_root_hold_too() {
+    for (change, reason) in [
+        (
+            (|root| root.is_ca = IsCa::Ca(BasicConstraints::Constrained(0))) as fn(&mut CertificateParams),
+            "untrusted-issuer",
+        ),
+        (|root| root.not_after = rcgen::date_time_ymd(2020, 1, 1), "untrusted-issuer"),
+        (|root| root.not_before = rcgen::date_time_ymd(2999, 1, 1), "untrusted-issuer"),
+    ] {
+        let root = Ca::root_with("root", change);
+        let issuing = root.below("issuing", 2, |_| {});
+        let house = House::of(root, issuing, &[]);
+        let client = house.issuing.client(common("sam"));
+        all_refused(&house.office, vec![("below a root of another kind", good(&client), reason)]);
+    }
+}
+
+#[test]
+fn no_path_is_built_for_who_has_not_the_key_and_nothing_is_read_before_there_is_one() {
+    let house = House::new();
+    let (client, stranger) = (house.issuing.client(common("sam")), Client::new());
+    let now = Millis::now();
+    let stolen = SignedMessage { value: stranger.message(&[]).value, ..message(&client, now) };
+    let unreadable = stranger.over("<no", &[]);
+    let by_thumbprint = SignedMessage { key: client.thumbprint(), ..message(&client, now) };
+    let no_certificate =
+        SignedMessage { key: KeyReference::Certificate(Octets::new([0x30, 0]).unwrap()), ..message(&client, now) };
+    all_refused(
+        &house.office,
+        vec![
+            ("somebody's certificate", submission(stolen, now), "wrong-signature"),
+            ("what a stranger signed", submission(unreadable, now), "untrusted-issuer"),
+            ("a certificate that is not there", submission(by_thumbprint, now), "unknown-certificate"),
+            ("no certificate", submission(no_certificate, now), "unknown-certificate"),
+        ],
+    );
+}
+
+#[test]
+fn a_message_by_an_issued_certificate_is_good_once() {
+    let house = House::new();
+    let client = house.issuing.client(common("sam"));
+    let now = Millis::now();
+    let mut worker = house.office.worker();
+    worker.vouched(submission(message(&client, now), now));
+    assert_eq!(worker.refused(submission(message(&client, now), now)), Refusal::InvalidSecurity);
+    worker.vouched(good(&client));
+}
+
+#[test]
+fn a_reload_puts_a_new_list_in_force() {
+    let house = House::new();
+    let client = house.issuing.client(|parameters| {
+        common("sam")(parameters);
+        parameters.serial_number = Some(78.into());
+    });
+    let mut worker = house.office.worker();
+    worker.vouched(good(&client));
+    house.office.write("issuing.crl", &house.issuing.takes_back(&[77, 78]));
+    worker.vouched(good(&client));
+    kill(house.office.auth().pid(), Signal::SIGHUP).unwrap();
+    let refusal = eventually("the new list is in force", || match worker.ask(good(&client)) {
+        AuthToWorker::Refused(refused) => Some(refused.refusal),
+        AuthToWorker::Vouched(_) => None,
+    });
+    assert_eq!(refusal, Refusal::FailedAuthentication);
+    eventually("the record says why", || (reasons(&house.office).get(&HOME)? == "revoked").then_some(()));
+    worker.vouched(good(&house.issuing.client(common("sam"))));
+}
+
+#[test]
+fn a_registered_certificate_is_its_accounts_whatever_its_authority_says() {
+    let root = Ca::root("root");
+    let client = root.client(|parameters| {
+        common("sam")(parameters);
+        parameters.serial_number = Some(5.into());
+    });
+    let authority = format!(
+        "[[certificate_authority]]\nname = \"corporate\"\nanchors = [\"root.crt\"]\ncrls = [\"root.crl\"]\n{SUBJECTS}"
+    );
+    let users = "[users.sam]\ncertificate_authority = \"corporate\"\n[users.bob]\ncertificates = [\"bob.crt\"]\n";
+    let files = [("root.crt", &*root.pem), ("root.crl", &*root.takes_back(&[5])), ("bob.crt", &*client.certificate)];
+    let office = Office::with(&auth(&authority), users, PARTY, &files);
+    office.worker().vouched(good(&client));
+    assert_eq!(office.lodged().order.subject.account.as_str(), "bob");
+}
+
+#[test]
+fn where_it_is_written_nobody_asks_for_lists_and_any_use_will_do() {
+    let root = Ca::root("root");
+    let authority = format!(
+        "[[certificate_authority]]\nname = \"corporate\"\nanchors = [\"root.crt\"]\nrevocation = \"none\"\n\
+         extended_key_usages = []\n{SUBJECTS}"
+    );
+    let office = Office::with(
+        &auth(&authority),
+        "[users.sam]\ncertificate_authority = \"corporate\"\n",
+        PARTY,
+        &[("root.crt", &root.pem)],
+    );
+    office.worker().vouched(good(&root.client(|parameters| {
+        common("sam")(parameters);
+        parameters.extended_key_usages = Vec::new();
+    })));
+}

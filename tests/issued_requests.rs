@@ -15,6 +15,7 @@ mod support {
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use base64ct::{Base64, Encoding};
 use chancery::wire::evidence::{
     Evidence, KeyReference, Operation, Refusal, SignedMessage, Submission, Timestamp, Wish,
 };
@@ -240,6 +241,30 @@ fn message(client: &Client, created: Millis) -> SignedMessage {
 fn good(client: &Client) -> Submission {
     let now = Millis::now();
     submission(message(client, now), now)
+}
+
+/// The octets of a PEM text.
+fn der(pem: &str) -> Vec<u8> {
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    Base64::decode_vec(&body).unwrap()
+}
+
+/// `X509PKIPathv1`, written by hand.
+fn pki_path(certificates: &[&str]) -> Vec<u8> {
+    let inside: Vec<u8> = certificates.iter().flat_map(|pem| der(pem)).collect();
+    let length = inside.len();
+    let head = match u8::try_from(length) {
+        Ok(short @ 0..=127) => vec![0x30, short],
+        _ => [&[0x30, 0x82][..], &u16::try_from(length).unwrap().to_be_bytes()].concat(),
+    };
+    [head, inside].concat()
+}
+
+/// A good message by a client that brings these octets as its path.
+fn bringing(client: &Client, path: Vec<u8>) -> Submission {
+    let now = Millis::now();
+    let key = KeyReference::Path(Octets::new(path).unwrap());
+    submission(SignedMessage { key, ..message(client, now) }, now)
 }
 
 /// What the record says of refused strangers, by their address.
@@ -486,6 +511,64 @@ fn no_path_is_built_for_who_has_not_the_key_and_nothing_is_read_before_there_is_
             ("no certificate", submission(no_certificate, now), "unknown-certificate"),
         ],
     );
+}
+
+#[test]
+fn a_message_may_bring_its_path_which_must_be_one_and_is_trusted_no_more_than_others_r_w033() {
+    let root = Ca::root("root");
+    let issuing = root.below("issuing", 2, |_| {});
+    let new = root.below("new", 3, |_| {});
+    let list = |ca: &Ca| (format!("{}.crl", ca.serial), ca.takes_back(&[]));
+    let leaf = root.below("leaf", 4, |ca| ca.is_ca = IsCa::ExplicitNoCa);
+    let lister = root.below("lister", 5, |ca| ca.key_usages = vec![KeyUsagePurpose::CrlSign]);
+    let (revoked, unlisted) = (root.below("revoked", 66, |_| {}), root.below("unlisted", 7, |_| {}));
+    let elsewhere = Ca::root("elsewhere");
+    let lists = [&new, &leaf, &lister, &revoked, &elsewhere].map(list);
+    let house = House::of(root, issuing, &lists);
+    let office = &house.office;
+    let sam = |ca: &Ca| ca.client(common("sam"));
+    let path = |ca: &Ca| {
+        let client = sam(ca);
+        let path = pki_path(&[&ca.pem, &client.certificate]);
+        bringing(&client, path)
+    };
+    let client = sam(&new);
+    let own = &*client.certificate;
+    let good_path = pki_path(&[&new.pem, own]);
+    let turned = pki_path(&[own, &new.pem]);
+    let longer = [&good_path[..], &[0]].concat();
+    let shorter = good_path[..good_path.len() - 1].to_vec();
+    let set = [&[0x31][..], &good_path[1..]].concat();
+    let five = pki_path(&[&*new.pem, &new.pem, &new.pem, &new.pem, own]);
+    all_refused(
+        office,
+        vec![
+            ("without its path", good(&client), "untrusted-issuer"),
+            ("below a leaf", path(&leaf), "untrusted-issuer"),
+            ("below who may issue lists only", path(&lister), "untrusted-issuer"),
+            ("below a root of its own", path(&elsewhere), "untrusted-issuer"),
+            ("below what was taken back", path(&revoked), "revoked"),
+            ("below what has no list", path(&unlisted), "revocation-unknown"),
+            ("the wrong way round", bringing(&client, turned), "unknown-certificate"),
+            ("more than it says", bringing(&client, longer), "unknown-certificate"),
+            ("less than it says", bringing(&client, shorter), "unknown-certificate"),
+            ("nothing", bringing(&client, Vec::new()), "unknown-certificate"),
+            ("no certificates", bringing(&client, pki_path(&[])), "unknown-certificate"),
+            ("five", bringing(&client, five), "unknown-certificate"),
+            ("no sequence", bringing(&client, set), "unknown-certificate"),
+        ],
+    );
+    let mut worker = office.worker();
+    worker.vouched(bringing(&client, good_path.clone()));
+    assert_eq!(office.lodged().order.subject.account.as_str(), "sam");
+    // The certificate is the same one, whatever comes along: the message is good once.
+    let now = Millis::now();
+    let by = |path: Vec<u8>| {
+        let key = KeyReference::Path(Octets::new(path).unwrap());
+        submission(SignedMessage { key, ..message(&client, now) }, now)
+    };
+    worker.vouched(by(good_path));
+    assert_eq!(worker.refused(by(pki_path(&[&house.root.pem, &new.pem, own]))), Refusal::InvalidSecurity);
 }
 
 #[test]

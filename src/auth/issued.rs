@@ -2,6 +2,7 @@
 //! does it mean? Asked only of a certificate whose key has verified a signature, before anything that was signed
 //! is read. Everything it is judged by is configuration; nothing is fetched.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -17,15 +18,18 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::reason::Reason;
 use crate::config::auth::Auth;
-use crate::config::auth::authority::{Authority, NameSource, SubjectRule, Usage};
+use crate::config::auth::authority::{Authority, NameSource, SubjectRule, Usage, may_issue};
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::claims::Case;
 use crate::config::auth::users::Account;
-use crate::wire::Millis;
 use crate::wire::evidence::KeyReference;
+use crate::wire::{Millis, Octets};
 
 /// The largest certificate that is read, octets.
 const LARGEST: usize = 8 * 1024;
+/// Certificates in a path that a message brings, at most. Where a stranger gives all of them one name, webpki tries
+/// every order, and a signature each time: sixteen of them here, and a hundred with two more.
+const LONGEST: usize = 4;
 /// `id-ms-san-upn`.
 const UPN: &str = "1.3.6.1.4.1.311.20.2.3";
 /// Issued for something else.
@@ -41,6 +45,28 @@ pub(super) struct Refused<'a> {
     pub(super) authority: Option<&'a Authority>,
     /// For the operator.
     pub(super) why: String,
+}
+
+/// The certificate that is said to have signed, and those that a message brings along to lead to it. None when they
+/// are not written as a path is.
+pub(super) fn apart(reference: &KeyReference) -> Option<(Cow<'_, KeyReference>, Vec<CertificateDer<'_>>)> {
+    let KeyReference::Path(path) = reference else { return Some((Cow::Borrowed(reference), Vec::new())) };
+    let (after, outer) = Any::from_der(path).ok()?;
+    if !after.is_empty() || outer.tag() != Tag::Sequence {
+        return None;
+    }
+    let mut certificates = Vec::new();
+    let mut left = outer.data;
+    while !left.is_empty() {
+        let (rest, one) = Any::from_der(left).ok()?;
+        if one.tag() != Tag::Sequence || certificates.len() == LONGEST {
+            return None;
+        }
+        certificates.push(CertificateDer::from(left.get(..left.len() - rest.len())?));
+        left = rest;
+    }
+    let signer = KeyReference::Certificate(Octets::new(certificates.pop()?.to_vec()).ok()?);
+    Some((Cow::Owned(signer), certificates))
 }
 
 /// The certificate a message brings along, when one is read that no authority has been asked about yet.
@@ -59,12 +85,15 @@ pub(super) fn presented(config: &Auth, reference: &KeyReference) -> Option<Certi
 pub(super) fn account<'a>(
     config: &'a Auth,
     certificate: &Certificate,
+    brought: &[CertificateDer<'_>],
     now: Millis,
 ) -> Result<(&'a Account, &'a Authority), Refused<'a>> {
     let why = "no authority that holds now issued it".to_owned();
     let mut closest = Refused { reason: Reason::UntrustedIssuer, authority: None, why };
+    // webpki does not ask whether a key may sign certificates; those of the configuration have been asked.
+    let brought: Vec<_> = brought.iter().filter(|der| may_issue(der)).collect();
     for authority in &config.authorities {
-        match path(authority, &certificate.der, now) {
+        match path(authority, &brought, &certificate.der, now) {
             Ok(()) => {
                 let named = |account| (account, authority);
                 return named_by(config, authority, &certificate.der).map(named).map_err(|why| Refused {
@@ -104,7 +133,7 @@ fn reason(error: &Error) -> Reason {
 
 /// Is there a path from an anchor of this authority to the certificate? webpki bounds what looking for it costs;
 /// it knows neither the dates nor the path length of an anchor, and no `thisUpdate`.
-fn path(authority: &Authority, der: &[u8], now: Millis) -> Result<(), Error> {
+fn path(authority: &Authority, brought: &[&CertificateDer<'_>], der: &[u8], now: Millis) -> Result<(), Error> {
     let der = CertificateDer::from(der);
     let certificate = EndEntityCert::try_from(&der)?;
     let current = |from: Millis, until: Millis| from <= now && now <= until;
@@ -112,6 +141,8 @@ fn path(authority: &Authority, der: &[u8], now: Millis) -> Result<(), Error> {
         .filter(|anchor| current(anchor.not_before, anchor.not_after))
         .map(|anchor| anchor.trusted.clone())
         .collect();
+    let between = authority.intermediates.iter().chain(brought.iter().copied());
+    let between: Vec<_> = between.map(|der| CertificateDer::from(der.as_ref())).collect();
     let lists = authority
         .lists
         .as_ref()
@@ -127,7 +158,7 @@ fn path(authority: &Authority, der: &[u8], now: Millis) -> Result<(), Error> {
     certificate.verify_for_usage(
         ALL_VERIFICATION_ALGS,
         &anchors,
-        &authority.intermediates,
+        &between,
         instant,
         Usages(&authority.usages),
         lists.as_deref().map(revocation).transpose()?,

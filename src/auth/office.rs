@@ -310,15 +310,16 @@ impl Office {
         if !rules.signature {
             return Err(Reason::Credential);
         }
-        let (account, authority, certificate, signed) = match config.users.signer(&message.key, now) {
+        let (key, brought) = issued::apart(&message.key).ok_or(Reason::UnknownCertificate)?;
+        let (account, authority, certificate, signed) = match config.users.signer(&key, now) {
             Some((account, certificate)) => {
                 let signed = signature::verify(certificate, message, now)?;
                 (account, None, Cow::Borrowed(certificate), signed)
             }
             None => {
-                let certificate = issued::presented(config, &message.key).ok_or(Reason::UnknownCertificate)?;
+                let certificate = issued::presented(config, &key).ok_or(Reason::UnknownCertificate)?;
                 let signed = signature::verify(&certificate, message, now)?;
-                let vouched = issued::account(config, &certificate, now);
+                let vouched = issued::account(config, &certificate, &brought, now);
                 let (account, authority) = vouched.map_err(|refused| self.not_issued(correlation, &refused))?;
                 (account, Some(authority), Cow::Owned(certificate), signed)
             }

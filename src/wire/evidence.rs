@@ -136,6 +136,8 @@ pub struct SignedMessage {
 pub enum KeyReference {
     /// It brings the certificate along, DER. That makes nobody trust it.
     Certificate(Octets<{ 16 * 1024 }>),
+    /// It brings that and others that lead to it, the last one of which signed: `X509PKIPathv1`, DER (R-W033).
+    Path(Octets<{ 16 * 1024 }>),
     /// `ThumbprintSHA1`.
     Thumbprint([u8; 20]),
     /// `X509SubjectKeyIdentifier`.

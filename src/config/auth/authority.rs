@@ -298,6 +298,12 @@ fn usage(name: &str) -> Option<Usage> {
     dots.parse::<Oid<'_>>().ok().map(|oid| Usage(oid.as_bytes().to_vec()))
 }
 
+/// May whoever has this certificate issue others? Whether an authority we trust says so is another question.
+#[must_use]
+pub fn may_issue(der: &[u8]) -> bool {
+    anchor(der).is_ok()
+}
+
 /// Reads the certificate of an authority, which may issue others.
 fn anchor(der: &[u8]) -> Result<Anchor, String> {
     let (rest, certificate) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;

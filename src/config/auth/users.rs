@@ -82,6 +82,8 @@ impl Users {
     pub fn signer(&self, reference: &KeyReference, now: Millis) -> Option<(&Account, &Certificate)> {
         let meant = |certificate: &Certificate| match reference {
             KeyReference::Certificate(der) => certificate.der == **der,
+            // Whoever asks takes the one that signed out of it.
+            KeyReference::Path(_) => false,
             KeyReference::Thumbprint(thumbprint) => certificate.thumbprint == *thumbprint,
             KeyReference::KeyIdentifier(identifier) => certificate.key_identifier.as_deref() == Some(&**identifier),
         };

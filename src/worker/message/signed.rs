@@ -16,10 +16,11 @@ use crate::xml::{Element, Ids, names};
 pub(super) const BASE64: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
 const X509V3: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
+const PKI_PATH: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509PKIPathv1";
 const KEY_IDENTIFIER: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509SubjectKeyIdentifier";
 const THUMBPRINT: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
-/// Octets of a certificate, at most.
+/// Octets of a certificate, or of several in a path, at most.
 const LARGEST_CERTIFICATE: usize = 16 * 1024;
 /// Octets of `ds:SignedInfo`, at most.
 const LARGEST_SIGNED_INFO: usize = 32 * 1024;
@@ -122,12 +123,14 @@ fn only_child(element: Element<'_>) -> Option<Element<'_>> {
     }
 }
 
-/// `wsse:BinarySecurityToken` with a certificate (R-W030). Without an encoding it is base64.
+/// `wsse:BinarySecurityToken` with a certificate, or with others that lead to it (R-W030). Without an encoding it is
+/// base64. What is in the octets is auth's to see.
 fn from_token(token: Element<'_>) -> Result<KeyReference, Problem> {
-    if token.attribute("", "ValueType") != Some(X509V3) {
-        return Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: not an X.509 certificate"));
+    match token.attribute("", "ValueType") {
+        Some(X509V3) => Ok(KeyReference::Certificate(certificate(encoded(token)?)?)),
+        Some(PKI_PATH) => Ok(KeyReference::Path(certificate(encoded(token)?)?)),
+        _ => Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: not an X.509 certificate")),
     }
-    certificate(encoded(token)?)
 }
 
 fn from_identifier(identifier: Element<'_>) -> Result<KeyReference, Problem> {
@@ -144,7 +147,10 @@ fn from_identifier(identifier: Element<'_>) -> Result<KeyReference, Problem> {
 fn from_data(data: Element<'_>) -> Result<KeyReference, Problem> {
     let mut certificates = data.children().filter(|child| child.is(names::DS, "X509Certificate"));
     match (certificates.next(), certificates.next()) {
-        (Some(found), None) => certificate(found.text().ok_or(invalid("signature: bad certificate"))?),
+        (Some(found), None) => {
+            let text = found.text().ok_or(invalid("signature: bad certificate"))?;
+            Ok(KeyReference::Certificate(certificate(text)?))
+        }
         _ => Err(Problem::new(Fault::SecurityTokenUnavailable, "signature: not one certificate")),
     }
 }
@@ -157,8 +163,8 @@ fn encoded(element: Element<'_>) -> Result<&str, Problem> {
     }
 }
 
-fn certificate(text: &str) -> Result<KeyReference, Problem> {
+fn certificate(text: &str) -> Result<Octets<LARGEST_CERTIFICATE>, Problem> {
     let bad = invalid("signature: bad certificate");
     let der = base64(text, LARGEST_CERTIFICATE).ok_or(bad)?;
-    Ok(KeyReference::Certificate(Octets::new(der).map_err(|_| bad)?))
+    Octets::new(der).map_err(|_| bad)
 }

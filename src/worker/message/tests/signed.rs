@@ -134,8 +134,11 @@ fn a_key_is_named_in_one_way() {
     ] {
         assert_eq!(with(&key_info).refused().0, fault, "{key_info}");
     }
-    let other = signed(&format!("{}{}", token().replace("#X509v3", "#X509PKIPathv1"), signature(&["_0"], &direct())));
-    assert_eq!(other.refused().0, Fault::UnsupportedSecurityToken);
+    let of_kind =
+        |kind: &str| signed(&format!("{}{}", token().replace("#X509v3", kind), signature(&["_0"], &direct())));
+    let path = KeyReference::Path(crate::wire::Octets::new([0, 1, 2]).unwrap());
+    assert_eq!(of_kind("#X509PKIPathv1").accepted().key, path);
+    assert_eq!(of_kind("#PKCS7").refused().0, Fault::UnsupportedSecurityToken);
 }
 
 /// Each shape puts an element that was signed where it means nothing, and another one where it means something

@@ -604,6 +604,31 @@ fn a_reload_puts_a_new_list_in_force() {
 }
 
 #[test]
+fn of_several_lists_of_an_issuer_the_newest_decides_in_whatever_order_they_stand() {
+    let serial = |number: u64| {
+        move |parameters: &mut CertificateParams| {
+            common("sam")(parameters);
+            parameters.serial_number = Some(number.into());
+        }
+    };
+    for (first, second) in [("old", "new"), ("new", "old")] {
+        let root = Ca::root("root");
+        let (good_one, taken) = (root.client(serial(5)), root.client(serial(6)));
+        let authority = format!(
+            "[[certificate_authority]]\nname = \"corporate\"\nanchors = [\"root.crt\"]\n\
+             crls = [\"{first}.crl\", \"{second}.crl\"]\n{SUBJECTS}"
+        );
+        let users = "[users.sam]\ncertificate_authority = \"corporate\"\n";
+        let (old, new) = (root.list(&[], (-120, 60)), root.list(&[6], (-60, 120)));
+        let files = [("root.crt", &*root.pem), ("old.crl", &*old), ("new.crl", &*new)];
+        let office = Office::with(&auth(&authority), users, PARTY, &files);
+        office.worker().vouched(good(&good_one));
+        assert_eq!(office.worker().refused(good(&taken)), Refusal::FailedAuthentication, "{first} first");
+        eventually("the record says why", || (reasons(&office).get(&HOME)? == "revoked").then_some(()));
+    }
+}
+
+#[test]
 fn a_registered_certificate_is_its_accounts_whatever_its_authority_says() {
     let root = Ca::root("root");
     let client = root.client(|parameters| {

@@ -215,6 +215,8 @@ impl<T> Reading<'_, T> {
                     }
                     lists.push(list);
                 }
+                // The first one of an issuer is asked, and no other: an older list says less.
+                lists.sort_by_key(|list| std::cmp::Reverse(list.this_update));
                 Some(lists)
             }
         };

@@ -393,6 +393,10 @@ fn a_certificate_holds_between_its_dates_and_for_an_account_that_is_not_disabled
     let users = "[users.sam]\ncertificates = [\"sam.pem\"]\ndisabled = true\n";
     let office = Office::with(&auth(""), users, PARTY, &[("sam.pem", &client.certificate)]);
     assert_eq!(office.worker().refused(good(&client)), Refusal::FailedAuthentication);
+    // Nothing that he signed is parsed: what cannot be read is answered alike.
+    let now = Millis::now();
+    let unreadable = client.over("<no SignedInfo", &parts(now));
+    assert_eq!(office.worker().refused(submission(unreadable, now)), Refusal::FailedAuthentication);
     assert!(office.decisions().is_empty());
 }
 

@@ -324,10 +324,11 @@ impl Office {
                 (account, Some(authority), Cow::Owned(certificate), signed)
             }
         };
-        let verified = signed.covers()?;
+        // Whoever was disabled is trusted no more: nothing that he signed is parsed.
         if account.disabled {
             return Err(Reason::Disabled);
         }
+        let verified = signed.covers()?;
         Ok(Signer { account, authority, certificate, verified })
     }
 

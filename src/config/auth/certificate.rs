@@ -128,12 +128,17 @@ fn verifying_key(certificate: &X509Certificate<'_>) -> Result<VerifyingKey, Stri
         }
         PublicKey::EC(_) => {
             let curve = spki.algorithm.parameters.as_ref().and_then(|oid| oid.as_oid().ok());
-            match curve.map(|oid| oid.to_id_string()).as_deref() {
-                Some("1.2.840.10045.3.1.7") => Ok(VerifyingKey::P256(octets)),
-                Some("1.3.132.0.34") => Ok(VerifyingKey::P384(octets)),
-                Some("1.3.132.0.35") => Ok(VerifyingKey::P521(octets)),
-                _ => Err("an elliptic curve other than P-256, P-384 and P-521".to_owned()),
+            let (key, length): (fn(Vec<u8>) -> VerifyingKey, _) = match curve.map(|oid| oid.to_id_string()).as_deref() {
+                Some("1.2.840.10045.3.1.7") => (VerifyingKey::P256, 65),
+                Some("1.3.132.0.34") => (VerifyingKey::P384, 97),
+                Some("1.3.132.0.35") => (VerifyingKey::P521, 133),
+                _ => return Err("an elliptic curve other than P-256, P-384 and P-521".to_owned()),
+            };
+            // One key is known by one form of its point.
+            if octets.len() != length || octets.first() != Some(&4) {
+                return Err("a point on its curve that is not written out".to_owned());
             }
+            Ok(key(octets))
         }
         _ if spki.algorithm.algorithm.to_id_string() == "1.3.101.112" => Ok(VerifyingKey::Ed25519(octets)),
         _ => Err("a public key that is none of RSA, ECDSA and Ed25519".to_owned()),

@@ -493,3 +493,17 @@ fn what_lets_a_revoked_certificate_pass_or_a_good_one_not_is_doubted() {
     let said = doubt(tree);
     assert!(said.contains("auth.toml:5:9") && said.contains("nextUpdate"), "{said}");
 }
+
+#[test]
+fn a_key_on_a_curve_is_known_by_one_form_of_its_point() {
+    let good = certificate(&rcgen::PKCS_ECDSA_P256_SHA256, vec![rcgen::KeyUsagePurpose::DigitalSignature]);
+    let der = x509_parser::pem::parse_x509_pem(good.as_bytes()).unwrap().1.contents;
+    assert!(Certificate::from_der(der.clone()).is_ok());
+    // 03 42 00 04: a BIT STRING of 66 octets whose point is written out.
+    let at = der.windows(4).position(|octets| octets == [0x03, 0x42, 0x00, 0x04]).unwrap() + 3;
+    for form in [0x02, 0x03, 0x06, 0x07] {
+        let mut other = der.clone();
+        other[at] = form;
+        assert!(Certificate::from_der(other).unwrap_err().contains("not written out"), "{form}");
+    }
+}

@@ -1,0 +1,237 @@
+//! Who asks, by what he proves it with: a password, a digest, a signature. A proof that is good once is used up here,
+//! and whoever has proved himself is held to his pace.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use tracing::warn;
+
+use super::super::reason::Reason;
+use super::super::signature::{self, Verified};
+use super::super::store::{Down, Kind};
+use super::super::{digest, issued, timestamp};
+use super::{Ended, Office};
+use crate::config::auth::Auth;
+use crate::config::auth::authority::Authority;
+use crate::config::auth::certificate::Certificate;
+use crate::config::auth::endpoint::Endpoint;
+use crate::config::auth::users::Account;
+use crate::wire::evidence::{Evidence, PasswordDigest, SignedMessage, Timestamp, Wish};
+use crate::wire::ids::Peer;
+use crate::wire::order::{Method, RequestIntegrity};
+use crate::wire::{Correlation, Millis};
+
+/// What there is to a request besides its evidence: the worker's word for all of it.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) worker: Peer,
+    pub(super) source: IpAddr,
+    pub(super) correlation: Correlation,
+    pub(super) timestamp: Option<Timestamp>,
+    pub(super) wish: &'a Wish,
+}
+
+/// Who it is, and how that is known.
+pub(super) struct Known<'a> {
+    pub(super) account: &'a Account,
+    pub(super) method: Method,
+    pub(super) request: RequestIntegrity,
+    /// The certificate that signed the message.
+    pub(super) certificate: Option<Cow<'a, Certificate>>,
+    /// Who issued it, unless it is registered.
+    pub(super) authority: Option<&'a Authority>,
+}
+
+/// Whose signature it is, and what it covers.
+struct Signer<'a, 'm> {
+    account: &'a Account,
+    authority: Option<&'a Authority>,
+    certificate: Cow<'a, Certificate>,
+    verified: Verified<'m>,
+}
+
+impl<'a> Known<'a> {
+    /// By what he said: the request around it is the worker's word.
+    fn by_word(account: &'a Account, method: Method) -> Self {
+        Self { account, method, request: RequestIntegrity::Transport, certificate: None, authority: None }
+    }
+}
+
+impl Office {
+    /// Who submitted this, when he proves it and may ask now.
+    pub(super) async fn prove<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        evidence: Evidence,
+        asked: &Asked<'_>,
+    ) -> Result<Known<'a>, Ended> {
+        let (credential, known) = match evidence {
+            Evidence::Password { .. } if !rules.password => return Err(Ended::Stranger(Reason::Credential)),
+            Evidence::Password { username, password } => {
+                let from = (asked.worker, asked.source);
+                let account = self.passwords.verify(config, &username, password, from).await;
+                let known = account.map_err(Ended::Stranger).and_then(|account| {
+                    self.pace(config, account, asked).map(|()| Known::by_word(account, Method::Password))
+                });
+                ("password", known)
+            }
+            Evidence::Digest(digest) => ("digest", self.digested(config, rules, &digest, asked).await),
+            Evidence::Signature(message) => ("signature", self.signed(config, rules, &message, asked).await),
+        };
+        match &known {
+            Ok(_) => self.count(credential, None),
+            Err(Ended::Stranger(reason) | Ended::Known(reason)) => self.count(credential, Some(*reason)),
+            Err(Ended::Breach(_)) => {}
+        }
+        known
+    }
+
+    /// Whose message it is, when its signature holds, it was not seen before, it is fresh and for us. What the worker
+    /// made of it must be what was signed: an honest one reads it with the same code.
+    async fn signed<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        message: &SignedMessage,
+        asked: &Asked<'_>,
+    ) -> Result<Known<'a>, Ended> {
+        let now = Millis::now();
+        let signer = self.signer(config, rules, message, asked.correlation, now).map_err(Ended::Stranger)?;
+        let Signer { account, authority, certificate, verified } = signer;
+        // Before the store is asked: or one account could fill it.
+        self.has_room(config, account, asked).map_err(Ended::Known)?;
+        let until = timestamp::until(now);
+        self.first_seen(Kind::SignedMessage, verified.once(), until).await.map_err(Ended::Stranger)?;
+        // Whatever else is wrong with it, it is his, and has a place in the store.
+        self.pace(config, account, asked)?;
+        let proof = verified.read(rules).map_err(Ended::Stranger)?;
+        timestamp::judge_once(&config.timestamp, proof.timestamp, now).map_err(Ended::Stranger)?;
+        if asked.timestamp != Some(proof.timestamp) {
+            return Err(Ended::Breach("a timestamp that is not the one signed"));
+        }
+        if proof.wish.as_ref().is_some_and(|signed| signed != asked.wish) {
+            return Err(Ended::Breach("a wish that is not the one signed"));
+        }
+        if proof.to_absent {
+            self.gauges.leniencies.with_label_values(&["to-absent"]).inc();
+        }
+        let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
+        Ok(Known { account, method: Method::X509, request, certificate: Some(certificate), authority })
+    }
+
+    /// A registered certificate is looked for first. Of another one an authority is asked only when the signature
+    /// holds, so that nobody has paths built who has no key, and before anything that was signed is parsed.
+    fn signer<'a, 'm>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        message: &'m SignedMessage,
+        correlation: Correlation,
+        now: Millis,
+    ) -> Result<Signer<'a, 'm>, Reason> {
+        if !rules.signature {
+            return Err(Reason::Credential);
+        }
+        let (key, brought) = issued::apart(&message.key).ok_or(Reason::UnknownCertificate)?;
+        let (account, authority, certificate, signed) = match config.users.signer(&key, now) {
+            Some((account, certificate)) => {
+                let signed = signature::verify(certificate, message, now)?;
+                (account, None, Cow::Borrowed(certificate), signed)
+            }
+            None => {
+                let certificate = issued::presented(config, &key).ok_or(Reason::UnknownCertificate)?;
+                let signed = signature::verify(&certificate, message, now)?;
+                let vouched = issued::account(config, &certificate, &brought, now);
+                let (account, authority) = vouched.map_err(|refused| self.not_issued(correlation, &refused))?;
+                (account, Some(authority), Cow::Owned(certificate), signed)
+            }
+        };
+        // Whoever was disabled is trusted no more: nothing that he signed is parsed.
+        if account.disabled {
+            return Err(Reason::Disabled);
+        }
+        let verified = signed.covers()?;
+        Ok(Signer { account, authority, certificate, verified })
+    }
+
+    /// Says what was wrong with a certificate: the word alone does not tell an operator which file to look at.
+    fn not_issued(&self, correlation: Correlation, refused: &issued::Refused<'_>) -> Reason {
+        let issued::Refused { reason, authority, why } = refused;
+        if let Some(left_out) = self.certificates.pass() {
+            let authority = authority.map_or("-", |authority| authority.name.as_str());
+            let reason = reason.word();
+            warn!(correlation = %correlation, event = "certificate-refused", authority, reason, why, left_out);
+        }
+        *reason
+    }
+
+    /// May this account be served now? Then it has had that.
+    fn pace(&self, config: &Auth, account: &Account, asked: &Asked<'_>) -> Result<(), Ended> {
+        let request = (asked.source, asked.correlation);
+        self.excess.admit(&config.throttle, &account.name, request, Instant::now()).map_err(Ended::Known)
+    }
+
+    /// Could it be served? It is not known yet that it is he who asks.
+    fn has_room(&self, config: &Auth, account: &Account, asked: &Asked<'_>) -> Result<(), Reason> {
+        let request = (asked.source, asked.correlation);
+        self.excess.would_admit(&config.throttle, &account.name, request, Instant::now())
+    }
+
+    /// Whose digest it is, when it is fresh and was not here before. Freshness is judged before it is looked whose it
+    /// is, so that nobody learns from an old digest whether it was right. A replay stays paid for: it is no proof
+    /// that the user is where it comes from.
+    async fn digested<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        digest: &PasswordDigest,
+        asked: &Asked<'_>,
+    ) -> Result<Known<'a>, Ended> {
+        if !rules.digest {
+            return Err(Ended::Stranger(Reason::Credential));
+        }
+        let now = Millis::now();
+        let made = digest::made(digest).map_err(Ended::Stranger)?;
+        timestamp::judge_once(&config.timestamp, made, now).map_err(Ended::Stranger)?;
+        let from = (asked.worker, asked.source);
+        let charge = self.passwords.charge(&config.throttle, &digest.username, from).map_err(Ended::Stranger)?;
+        let account = digest::verify(&config.users, digest).map_err(Ended::Stranger)?;
+        let first = match self.has_room(config, account, asked) {
+            Ok(()) => self.first_seen(Kind::PasswordNonce, &digest::once(account, digest), timestamp::until(now)).await,
+            Err(reason) => Err(reason),
+        };
+        match first {
+            Ok(()) => self.passwords.right(&config.throttle, charge),
+            Err(Reason::NoStore | Reason::Excess) => self.passwords.refund(&config.throttle, charge),
+            Err(_) => {}
+        }
+        match first {
+            Ok(()) => self.pace(config, account, asked).map(|()| Known::by_word(account, Method::Digest)),
+            Err(Reason::Excess) => Err(Ended::Known(Reason::Excess)),
+            Err(reason) => Err(Ended::Stranger(reason)),
+        }
+    }
+
+    /// Remembers a value that may be used once.
+    async fn first_seen(&self, kind: Kind, value: &[u8; 32], until: Millis) -> Result<(), Reason> {
+        let store = self.store.as_ref().ok_or(Reason::NoStore)?;
+        match store.first_seen(kind, value, until).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Reason::Replayed),
+            Err(Down) => Err(Reason::NoStore),
+        }
+    }
+
+    /// Counts a credential by what became of it.
+    fn count(&self, credential: &'static str, refused: Option<Reason>) {
+        let outcome = match refused {
+            None => "accepted",
+            Some(Reason::Throttled) => "throttled",
+            Some(Reason::QueueFull | Reason::NoStore | Reason::Excess) => "busy",
+            Some(_) => "refused",
+        };
+        self.gauges.authentications.with_label_values(&[&format!("{credential}-{outcome}")]).inc();
+    }
+}

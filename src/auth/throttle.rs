@@ -6,7 +6,8 @@
 //! An address is a worker's word, so its budget belongs to the worker that named it: one that invents addresses
 //! uses up its own. Where a user was right counts whichever worker he comes through next, for a worker that is
 //! restarted has a new name, and its users must not lose their protection by that. A hijacked one gains a few
-//! more guesses at a user by naming his networks, and nothing that is another's. A user name has one budget.
+//! more guesses at a user by naming his networks, and nothing that is another's. A user name has one budget. Budgets
+//! at home have a table of their own: names that somebody invents take no place there.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -34,6 +35,8 @@ pub(super) enum Exhausted {
 #[must_use]
 pub(super) struct Charge {
     user: Purse,
+    /// Paid by a user where he was right lately.
+    at_home: bool,
     address: Purse,
     home: Home,
     worker: Peer,
@@ -45,6 +48,7 @@ pub(super) struct Throttle {
     // Keys are keyed hashes: names of any length cost the same, and two that collide share a budget.
     hasher: RandomState,
     users: Budgets,
+    at_home: Budgets,
     addresses: Budgets,
     homes: Homes,
 }
@@ -63,21 +67,26 @@ impl Throttle {
     ) -> Result<Charge, Exhausted> {
         let network = network(address);
         let home = (self.hasher.hash_one(user), self.hasher.hash_one(network));
-        let user = if self.homes.know(home, now) { self.hasher.hash_one((worker, home)) } else { home.0 };
+        let at_home = self.homes.know(home, now);
+        let user = if at_home { self.hasher.hash_one((worker, home)) } else { home.0 };
         let address = self.hasher.hash_one((worker, network));
         let (of_users, of_addresses) = paces(rules);
         let address = self.addresses.pay(address, of_addresses, now).ok_or(Exhausted::Address)?;
-        let Some(user) = self.users.pay(user, of_users, now) else {
+        let Some(user) = self.of_users(at_home).pay(user, of_users, now) else {
             self.addresses.pay_back(address, of_addresses, now);
             return Err(Exhausted::User);
         };
-        Ok(Charge { user, address, home, worker })
+        Ok(Charge { user, at_home, address, home, worker })
+    }
+
+    fn of_users(&mut self, at_home: bool) -> &mut Budgets {
+        if at_home { &mut self.at_home } else { &mut self.users }
     }
 
     /// Pays a guess back that was not tried.
     pub(super) fn refund(&mut self, rules: &ThrottleRules, charge: Charge, now: Instant) {
         let (of_users, of_addresses) = paces(rules);
-        self.users.pay_back(charge.user, of_users, now);
+        self.of_users(charge.at_home).pay_back(charge.user, of_users, now);
         self.addresses.pay_back(charge.address, of_addresses, now);
     }
 
@@ -274,6 +283,20 @@ mod tests {
         assert!(throttle.users.debts.len() <= KEYS);
         // Beyond the bound names share a budget, and that is used up.
         assert_eq!(throttle.charge(&rules, "one more", HOME, now).unwrap_err(), Exhausted::User);
+    }
+
+    #[test]
+    fn invented_names_take_no_place_from_a_user_where_he_was_right() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        throttle.right(&RULES, charge, now);
+        let rules = ThrottleRules { address_burst: 1_000_000, ..RULES };
+        for number in 0..KEYS + 10 {
+            let _ = throttle.charge(&rules, &number.to_string(), AWAY, now);
+        }
+        assert_eq!(throttle.charge(&rules, "alice", AWAY, now).unwrap_err(), Exhausted::User);
+        assert!(throttle.charge(&rules, "alice", HOME, now).is_ok());
+        assert!(throttle.charge(&rules, "alice", (OTHER, HOME.1), now).is_ok());
     }
 
     #[test]

@@ -1,0 +1,108 @@
+//! Authorities: whom their certificates mean, which of their lists counts, what of them is refused or doubted.
+
+use super::Tree;
+
+/// An authority, PEM, and a list of it, DER, that holds from so many minutes from now for an hour.
+fn authority(change: impl FnOnce(&mut rcgen::CertificateParams), from: i64) -> (String, Vec<u8>) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    change(&mut parameters);
+    let pem = parameters.self_signed(&key).unwrap().pem();
+    parameters.key_usages.clear();
+    let this_update = time::OffsetDateTime::now_utc() + time::Duration::minutes(from);
+    let list = rcgen::CertificateRevocationListParams {
+        this_update,
+        next_update: this_update + time::Duration::hours(1),
+        crl_number: 1.into(),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&rcgen::Issuer::new(parameters, key)).unwrap();
+    (pem, list.der().to_vec())
+}
+
+const AUTHORITY: &str = r#"[[certificate_authority]]
+name = "corporate"
+anchors = ["root.crt"]
+intermediates = ["issuing.crt"]
+crls = ["root.crl"]
+extended_key_usages = ["client-auth", "1.2.3"]
+[[certificate_authority.subject]]
+from = "cn"
+capture = "(.*)"
+"#;
+
+/// With that authority, and accounts.
+fn trusting(toml: &str, users: &str) -> Tree {
+    let ((root, list), (issuing, _)) = (authority(|_| {}, -30), authority(|_| {}, 0));
+    let tree = Tree::new().with("auth.toml", toml).with("users.toml", users);
+    let tree = tree.with("root.crt", &root).with("issuing.crt", &issuing);
+    std::fs::write(tree.0.path().join("auth.d/root.crl"), list).unwrap();
+    tree
+}
+
+const TRUSTED: &str = "[users.sam]\ncertificate_authority = \"corporate\"\n";
+
+#[test]
+fn an_authority_says_whom_its_certificates_mean_and_an_account_which_authority_may_mean_it() {
+    let auth = trusting(AUTHORITY, TRUSTED).good();
+    let corporate = &auth.authorities[0];
+    assert_eq!((corporate.anchors.len(), corporate.intermediates.len(), corporate.usages.len()), (1, 1, 2));
+    assert!(corporate.doubts.is_empty());
+    assert_eq!(auth.users.find("sam").unwrap().authority.as_deref(), Some("corporate"));
+    let usual = AUTHORITY.replace("extended_key_usages = [\"client-auth\", \"1.2.3\"]\n", "");
+    assert_eq!(trusting(&usual, TRUSTED).good().authorities[0].usages, corporate.usages[..1]);
+
+    for (from, to, place, word) in [
+        ("\"corporate\"", "\"\"", "auth.toml:2:8", "1 to 64 ASCII letters"),
+        ("[\"root.crt\"]", "[]", "auth.toml:3:11", "no path would end"),
+        ("\"root.crt\"", "\"none.crt\"", "auth.toml:3:12", "none.crt"),
+        ("\"root.crt\"", "\"../root.crt\"", "auth.toml:3:12", "../root.crt"),
+        ("\"issuing.crt\"", "\"root.crl\"", "auth.toml:4:18", "certificate root.crl"),
+        ("crls = [\"root.crl\"]", "crls = []", "auth.toml:2:8", "crls are missing"),
+        ("crls = [\"root.crl\"]", "crls = [\"root.crt\"]", "auth.toml:5:9", "neither DER nor PEM"),
+        ("\"root.crl\"]", "\"root.crl\"]\nrevocation = \"none\"", "auth.toml:6:14", "exclude each other"),
+        ("crls = [\"root.crl\"]", "revocation = \"soft\"", "auth.toml:5:14", "unknown variant"),
+        ("client-auth", "clients", "auth.toml:6:24", "extended key usage is"),
+        ("[[certificate_authority.subject]]\nfrom = \"cn\"\ncapture = \"(.*)\"\n", "", "auth.toml:2:8", "mean nobody"),
+        ("\"cn\"", "\"dn\"", "auth.toml:8:8", "unknown variant"),
+        ("(.*)", ".*", "auth.toml:9:11", "exactly one group"),
+        ("capture", "filter", "auth.toml:9:1", "unknown field"),
+    ] {
+        trusting(&AUTHORITY.replace(from, to), TRUSTED).refused(&[place, word]);
+    }
+    trusting(&format!("{AUTHORITY}{AUTHORITY}"), TRUSTED).refused(&["auth.toml:11:8", "twice"]);
+    let shared = AUTHORITY.replace("corporate", "second");
+    trusting(&format!("{AUTHORITY}{shared}"), TRUSTED).refused(&["auth.toml:12:11", "anchor of corporate already"]);
+    trusting(AUTHORITY, &TRUSTED.replace("corporate", "x")).refused(&["users.toml:2:25", "is called \"x\""]);
+}
+
+#[test]
+fn only_who_may_issue_is_an_anchor_or_lies_between() {
+    use rcgen::{IsCa, KeyUsagePurpose::CrlSign};
+    type Change = fn(&mut rcgen::CertificateParams);
+    let changes: [(Change, &str); 3] = [
+        (|leaf| leaf.is_ca = IsCa::ExplicitNoCa, "not that of an authority"),
+        (|leaf| leaf.is_ca = IsCa::NoCa, "not that of an authority"),
+        (|ca| ca.key_usages = vec![CrlSign], "key usage"),
+    ];
+    for (change, word) in changes {
+        let (pem, _) = authority(change, 0);
+        trusting(AUTHORITY, TRUSTED).with("root.crt", &pem).refused(&["auth.toml:3:12", "root.crt", word]);
+        trusting(AUTHORITY, TRUSTED).with("issuing.crt", &pem).refused(&["auth.toml:4:18", "issuing.crt", word]);
+    }
+}
+
+#[test]
+fn what_lets_a_revoked_certificate_pass_or_a_good_one_not_is_doubted() {
+    let doubt = |tree: Tree| tree.good().authorities[0].doubts.iter().map(ToString::to_string).collect::<String>();
+    let none = AUTHORITY.replace("crls = [\"root.crl\"]", "revocation = \"none\"");
+    let said = doubt(trusting(&none, TRUSTED));
+    assert!(said.contains("auth.toml:5:14") && said.contains("took back"), "{said}");
+    let tree = trusting(AUTHORITY, TRUSTED);
+    std::fs::write(tree.0.path().join("auth.d/root.crl"), authority(|_| {}, -90).1).unwrap();
+    let said = doubt(tree);
+    assert!(said.contains("auth.toml:5:9") && said.contains("nextUpdate"), "{said}");
+}

@@ -540,6 +540,10 @@ fn a_message_may_bring_its_path_which_must_be_one_and_is_trusted_no_more_than_ot
     let shorter = good_path[..good_path.len() - 1].to_vec();
     let set = [&[0x31][..], &good_path[1..]].concat();
     let five = pki_path(&[&*new.pem, &new.pem, &new.pem, &new.pem, own]);
+    // Anybody can make one that has its name and is past.
+    let past = Ca::root_with("revoked", |ca| ca.not_after = rcgen::date_time_ymd(2020, 1, 1));
+    let below_both = sam(&revoked);
+    let behind = pki_path(&[&past.pem, &revoked.pem, &below_both.certificate]);
     all_refused(
         office,
         vec![
@@ -548,6 +552,7 @@ fn a_message_may_bring_its_path_which_must_be_one_and_is_trusted_no_more_than_ot
             ("below who may issue lists only", path(&lister), "untrusted-issuer"),
             ("below a root of its own", path(&elsewhere), "untrusted-issuer"),
             ("below what was taken back", path(&revoked), "revoked"),
+            ("below what was taken back, behind what is past", bringing(&below_both, behind), "revoked"),
             ("below what has no list", path(&unlisted), "revocation-unknown"),
             ("the wrong way round", bringing(&client, turned), "unknown-certificate"),
             ("more than it says", bringing(&client, longer), "unknown-certificate"),

@@ -91,7 +91,7 @@ pub(super) fn account<'a>(
     let why = "no authority that holds now issued it".to_owned();
     let mut closest = Refused { reason: Reason::UntrustedIssuer, authority: None, why };
     // webpki does not ask whether a key may sign certificates; those of the configuration have been asked.
-    let brought: Vec<_> = brought.iter().filter(|der| may_issue(der)).collect();
+    let brought: Vec<_> = brought.iter().filter(|der| may_issue(der, now)).collect();
     for authority in &config.authorities {
         match path(authority, &brought, &certificate.der, now) {
             Ok(()) => {
@@ -136,12 +136,13 @@ fn reason(error: &Error) -> Reason {
 fn path(authority: &Authority, brought: &[&CertificateDer<'_>], der: &[u8], now: Millis) -> Result<(), Error> {
     let der = CertificateDer::from(der);
     let certificate = EndEntityCert::try_from(&der)?;
-    let current = |from: Millis, until: Millis| from <= now && now <= until;
     let anchors: Vec<TrustAnchor<'_>> = (authority.anchors.iter())
-        .filter(|anchor| current(anchor.not_before, anchor.not_after))
+        .filter(|anchor| anchor.dates.hold(now))
         .map(|anchor| anchor.trusted.clone())
         .collect();
-    let between = authority.intermediates.iter().chain(brought.iter().copied());
+    // Of several paths webpki tells of one that is past rather than of one that was taken back.
+    let holding = authority.intermediates.iter().filter(|(_, dates)| dates.hold(now)).map(|(der, _)| der);
+    let between = holding.chain(brought.iter().copied());
     let between: Vec<_> = between.map(|der| CertificateDer::from(der.as_ref())).collect();
     let lists = authority
         .lists

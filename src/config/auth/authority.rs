@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 use x509_parser::der_parser::asn1_rs::Oid;
+use x509_parser::num_bigint::BigUint;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
@@ -31,7 +32,7 @@ pub struct Authority {
     /// Where a path ends.
     pub anchors: Vec<Anchor>,
     /// What a path may lead over, DER.
-    pub intermediates: Vec<CertificateDer<'static>>,
+    pub intermediates: Vec<(CertificateDer<'static>, Dates)>,
     /// What was taken back; none where somebody wrote that nobody asks.
     pub lists: Option<Vec<List>>,
     /// What a certificate must be issued for.
@@ -49,10 +50,23 @@ pub struct Anchor {
     pub trusted: TrustAnchor<'static>,
     /// How many authorities there may be below it, where it says so.
     pub path_length: Option<u32>,
-    /// From when on it may be used.
-    pub not_before: Millis,
-    /// Until when.
-    pub not_after: Millis,
+    /// When it may be used.
+    pub dates: Dates,
+}
+
+/// From when on a certificate may be used, and until when.
+#[derive(Debug, Clone, Copy)]
+pub struct Dates {
+    not_before: Millis,
+    not_after: Millis,
+}
+
+impl Dates {
+    /// May it be used now?
+    #[must_use]
+    pub fn hold(self, now: Millis) -> bool {
+        self.not_before <= now && now <= self.not_after
+    }
 }
 
 /// A certificate revocation list. Its signature is verified with each path that needs it.
@@ -62,6 +76,8 @@ pub struct List {
     pub list: CertRevocationList<'static>,
     /// From when on it holds; until when webpki knows.
     pub this_update: Millis,
+    /// Which of its issuer's lists it is: of two of one instant the higher is newer.
+    number: Option<BigUint>,
 }
 
 /// An extended key usage, its object identifier as DER has it.
@@ -186,7 +202,7 @@ impl<T> Reading<'_, T> {
         }
         let mut intermediates = Vec::new();
         for path in &written.intermediates {
-            intermediates.extend(self.certificates(path)?.into_iter().map(|(der, _)| der));
+            intermediates.extend(self.certificates(path)?.into_iter().map(|(der, anchor)| (der, anchor.dates)));
         }
         if anchors.len() > MOST || intermediates.len() > MOST {
             return Err(refused(span, &format!("{name}: more than {MOST} certificates of one kind")));
@@ -206,9 +222,19 @@ impl<T> Reading<'_, T> {
                 return Err(refused(revocation.span(), &"revocation = \"none\" and crls exclude each other"));
             }
             (None, paths) => {
-                let mut lists = Vec::new();
+                let mut lists: Vec<List> = Vec::new();
                 for path in paths {
                     let (list, next_update) = self.list(path)?;
+                    // webpki takes one for a part as if it were whole where the certificate does not say which part.
+                    let part = |list: &List| list.list.issuing_distribution_point().map(<[u8]>::to_vec);
+                    let same = |other: &&List| other.list.issuer() == list.list.issuer();
+                    if lists.iter().filter(same).any(|other| part(other) != part(&list)) {
+                        let why = format!(
+                            "crl {}: not for the same certificates as another list of its issuer",
+                            path.get_ref()
+                        );
+                        return Err(refused(path.span(), &why));
+                    }
                     if next_update.is_none_or(|next_update| next_update <= self.now) {
                         let why = "its nextUpdate is past: whom it is about is refused";
                         doubts.push(refused(path.span(), &why));
@@ -216,7 +242,7 @@ impl<T> Reading<'_, T> {
                     lists.push(list);
                 }
                 // The first one of an issuer is asked, and no other: an older list says less.
-                lists.sort_by_key(|list| std::cmp::Reverse(list.this_update));
+                lists.sort_by(|one, other| (other.this_update, &other.number).cmp(&(one.this_update, &one.number)));
                 Some(lists)
             }
         };
@@ -276,9 +302,10 @@ impl<T> Reading<'_, T> {
         let instant = |seconds: i64| Millis(seconds.saturating_mul(1000));
         let this_update = instant(read.last_update().timestamp());
         let next_update = read.next_update().map(|next_update| instant(next_update.timestamp()));
+        let number = read.crl_number().cloned();
         let list =
             OwnedCertRevocationList::from_der(&der).map_err(|error| refused(format!("not usable: {error:?}")))?;
-        Ok((List { list: list.into(), this_update }, next_update))
+        Ok((List { list: list.into(), this_update, number }, next_update))
     }
 
     fn usage(&self, name: &Spanned<String>) -> Result<Usage, ConfigError> {
@@ -300,10 +327,10 @@ fn usage(name: &str) -> Option<Usage> {
     dots.parse::<Oid<'_>>().ok().map(|oid| Usage(oid.as_bytes().to_vec()))
 }
 
-/// May whoever has this certificate issue others? Whether an authority we trust says so is another question.
+/// May whoever has this certificate issue others now? Whether an authority we trust says so is another question.
 #[must_use]
-pub fn may_issue(der: &[u8]) -> bool {
-    anchor(der).is_ok()
+pub fn may_issue(der: &[u8], now: Millis) -> bool {
+    anchor(der).is_ok_and(|anchor| anchor.dates.hold(now))
 }
 
 /// Reads the certificate of an authority, which may issue others.
@@ -323,7 +350,9 @@ fn anchor(der: &[u8]) -> Result<Anchor, String> {
     Ok(Anchor {
         trusted: webpki::anchor_from_trusted_cert(&CertificateDer::from(der)).map_err(unusable)?.to_owned(),
         path_length: constraints.value.path_len_constraint,
-        not_before: Millis(validity.not_before.timestamp().saturating_mul(1000)),
-        not_after: Millis(validity.not_after.timestamp().saturating_mul(1000)),
+        dates: Dates {
+            not_before: Millis(validity.not_before.timestamp().saturating_mul(1000)),
+            not_after: Millis(validity.not_after.timestamp().saturating_mul(1000)),
+        },
     })
 }

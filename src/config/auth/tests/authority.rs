@@ -4,6 +4,15 @@ use super::Tree;
 
 /// An authority, PEM, and a list of it, DER, that holds from so many minutes from now for an hour.
 fn authority(change: impl FnOnce(&mut rcgen::CertificateParams), from: i64) -> (String, Vec<u8>) {
+    authority_and(change, from, |_| {})
+}
+
+/// The same, and what else there is to the list.
+fn authority_and(
+    change: impl FnOnce(&mut rcgen::CertificateParams),
+    from: i64,
+    more: impl FnOnce(&mut rcgen::CertificateRevocationListParams),
+) -> (String, Vec<u8>) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
     parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -11,7 +20,7 @@ fn authority(change: impl FnOnce(&mut rcgen::CertificateParams), from: i64) -> (
     let pem = parameters.self_signed(&key).unwrap().pem();
     parameters.key_usages.clear();
     let this_update = time::OffsetDateTime::now_utc() + time::Duration::minutes(from);
-    let list = rcgen::CertificateRevocationListParams {
+    let mut list = rcgen::CertificateRevocationListParams {
         this_update,
         next_update: this_update + time::Duration::hours(1),
         crl_number: 1.into(),
@@ -19,6 +28,7 @@ fn authority(change: impl FnOnce(&mut rcgen::CertificateParams), from: i64) -> (
         revoked_certs: Vec::new(),
         key_identifier_method: rcgen::KeyIdMethod::Sha256,
     };
+    more(&mut list);
     let list = list.signed_by(&rcgen::Issuer::new(parameters, key)).unwrap();
     (pem, list.der().to_vec())
 }
@@ -105,4 +115,56 @@ fn what_lets_a_revoked_certificate_pass_or_a_good_one_not_is_doubted() {
     std::fs::write(tree.0.path().join("auth.d/root.crl"), authority(|_| {}, -90).1).unwrap();
     let said = doubt(tree);
     assert!(said.contains("auth.toml:5:9") && said.contains("nextUpdate"), "{said}");
+}
+
+/// With that authority, whose lists are these two: of issuers of one name.
+fn listing([one, other]: [&[u8]; 2]) -> Tree {
+    let tree = trusting(&AUTHORITY.replace("\"root.crl\"", "\"root.crl\", \"other.crl\""), TRUSTED);
+    for (name, list) in [("root.crl", one), ("other.crl", other)] {
+        std::fs::write(tree.0.path().join("auth.d").join(name), list).unwrap();
+    }
+    tree
+}
+
+#[test]
+fn of_two_lists_of_one_instant_the_one_with_the_higher_number_is_asked_first() {
+    let this_update = time::OffsetDateTime::now_utc();
+    let numbered = |number: u64| {
+        let list = authority_and(
+            |_| {},
+            0,
+            |list| {
+                let serial_number = number.into();
+                let (revocation_time, reason_code, invalidity_date) = (this_update, None, None);
+                list.this_update = this_update;
+                list.crl_number = number.into();
+                list.revoked_certs =
+                    vec![rcgen::RevokedCertParams { serial_number, revocation_time, reason_code, invalidity_date }];
+            },
+        );
+        list.1
+    };
+    let (lower, higher) = (numbered(9), numbered(16));
+    for two in [[&*lower, &*higher], [&*higher, &*lower]] {
+        let auth = listing(two).good();
+        let first = &auth.authorities[0].lists.as_ref().unwrap()[0].list;
+        assert!(first.find_serial(&[16]).unwrap().is_some() && first.find_serial(&[9]).unwrap().is_none());
+    }
+}
+
+#[test]
+fn lists_of_one_issuer_are_for_the_same_certificates() {
+    let of = |part: Option<&str>| {
+        let part = part.map(|uri| rcgen::CrlIssuingDistributionPoint {
+            distribution_point: rcgen::CrlDistributionPoint { uris: vec![uri.to_owned()] },
+            scope: None,
+        });
+        authority_and(|_| {}, -30, |list| list.issuing_distribution_point = part).1
+    };
+    let [whole, one, other] = [None, Some("http://pki.example/1.crl"), Some("http://pki.example/2.crl")].map(of);
+    listing([&whole, &whole]).good();
+    listing([&one, &one]).good();
+    for two in [[&*whole, &*one], [&*one, &*whole], [&*one, &*other]] {
+        listing(two).refused(&["auth.toml:5:21", "other.crl", "same certificates"]);
+    }
 }

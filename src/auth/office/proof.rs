@@ -161,7 +161,7 @@ impl Office {
         let issued::Refused { reason, authority, why } = refused;
         if let Some(left_out) = self.certificates.pass() {
             let authority = authority.map_or("-", |authority| authority.name.as_str());
-            let reason = reason.word();
+            let (reason, why) = (reason.word(), &why[..why.floor_char_boundary(256)]);
             warn!(correlation = %correlation, event = "certificate-refused", authority, reason, why, left_out);
         }
         *reason

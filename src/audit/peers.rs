@@ -9,6 +9,7 @@ use crate::sys::channel::{Channel, Closed, Duplex};
 use crate::wire::frame::Violation;
 use crate::wire::links::{AuthToAudit, FromAudit, IssuerToAudit};
 use crate::wire::permit::Link;
+use crate::wire::record::IssuerEntry;
 
 /// Octets a batch may have before the rest waits for the next one.
 const BATCH: usize = 4 * 1024 * 1024;
@@ -83,16 +84,23 @@ impl Session {
     }
 
     /// Adds everything that waits to the record's batch, as long as there is room in it. What came before a
-    /// channel's end is in the batch.
-    pub(super) fn drain(&mut self, record: &mut Record) -> Result<(), Closed> {
+    /// channel's end is in the batch. `awaited` becomes true when somebody waits for an entry: issuer awaits no
+    /// outcome, for an intent without one counts as issued.
+    pub(super) fn drain(&mut self, record: &mut Record, awaited: &mut bool) -> Result<(), Closed> {
         while record.waiting() < BATCH && self.unanswered() < ENTRIES {
             let (origin, sequence, (public, private)) = match &mut self.line {
                 Line::Issuer(duplex) => match duplex.receive()? {
-                    Some(IssuerToAudit::Append { sequence, entry }) => (Origin::Issuer, sequence, split_issuer(entry)),
+                    Some(IssuerToAudit::Append { sequence, entry }) => {
+                        *awaited |= !matches!(entry, IssuerEntry::Outcome(_));
+                        (Origin::Issuer, sequence, split_issuer(entry))
+                    }
                     None => return Ok(()),
                 },
                 Line::Auth(duplex) => match duplex.receive()? {
-                    Some(AuthToAudit::Append { sequence, entry }) => (Origin::Auth, sequence, split_auth(entry)),
+                    Some(AuthToAudit::Append { sequence, entry }) => {
+                        *awaited = true;
+                        (Origin::Auth, sequence, split_auth(entry))
+                    }
                     None => return Ok(()),
                 },
             };
@@ -102,6 +110,8 @@ impl Session {
             self.received = sequence;
             record.add(origin, public, private.as_ref());
         }
+        // What is left lies in the channel until there is room.
+        *awaited = true;
         Ok(())
     }
 

@@ -29,6 +29,8 @@ use crate::sys::{log, places};
 /// cannot keep issuer out.
 const SESSIONS: usize = 8;
 const SECOND: Duration = Duration::from_secs(1);
+/// How long entries that nobody waits for are held back for others, so that one sync serves them all.
+const HELD: Duration = Duration::from_millis(5);
 
 struct Counters {
     entries: IntCounterVec,
@@ -98,7 +100,8 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     metrics.report(Arc::clone(&ready));
     notifier.ready();
     counters.length.set(i64::try_from(record.entries()).unwrap_or(i64::MAX));
-    Audits { record, counters, ready, notifier, sessions: Vec::new(), failing: None }.run(&issuer, &auth, &signals)?;
+    let (sessions, failing, due) = (Vec::new(), None, None);
+    Audits { record, counters, ready, notifier, sessions, failing, due }.run(&issuer, &auth, &signals)?;
     Ok(())
 }
 
@@ -124,27 +127,42 @@ struct Audits {
     sessions: Vec<Session>,
     /// When the disk was last tried, while it refuses.
     failing: Option<Instant>,
+    /// When the batch in hand is synced at the latest.
+    due: Option<Instant>,
+}
+
+/// What poll(2) found.
+#[derive(Default)]
+struct Woken {
+    stop: bool,
+    issuer: bool,
+    auth: bool,
+    /// In the order of the sessions.
+    sessions: Vec<bool>,
 }
 
 impl Audits {
     fn run(mut self, issuer: &Listener, auth: &Listener, signals: &SignalFd) -> Result<(), CommitError> {
         let mut alive = Instant::now();
         loop {
-            let stop = match self.wait(issuer, auth, signals) {
-                Ok(stop) => stop,
+            let woken = match self.wait(issuer, auth, signals) {
+                Ok(woken) => woken,
                 Err(error) => return Err(CommitError::Unknown(error)),
             };
-            if stop {
+            self.drain(&woken);
+            if woken.stop {
                 self.notifier.stopping();
                 tracing::info!(event = "stopping", entries = self.record.entries());
-            } else {
-                self.accept(issuer, Origin::Issuer);
-                self.accept(auth, Origin::Auth);
+                return self.commit();
             }
-            self.drain();
-            self.commit()?;
-            if stop {
-                return Ok(());
+            if self.due.is_some_and(|due| due <= Instant::now()) {
+                self.commit()?;
+            }
+            if woken.issuer {
+                self.accept(issuer, Origin::Issuer);
+            }
+            if woken.auth {
+                self.accept(auth, Origin::Auth);
             }
             self.probe()?;
             if alive.elapsed() >= SECOND {
@@ -154,19 +172,25 @@ impl Audits {
         }
     }
 
-    /// Until something happens, at most a second. True when it is time to stop.
-    fn wait(&self, issuer: &Listener, auth: &Listener, signals: &SignalFd) -> io::Result<bool> {
+    /// Until something happens or the batch in hand is due, at most a second.
+    fn wait(&self, issuer: &Listener, auth: &Listener, signals: &SignalFd) -> io::Result<Woken> {
         let reads = [signals.as_fd(), issuer.as_fd(), auth.as_fd()];
         let mut polled: Vec<PollFd<'_>> = reads.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         polled.extend(self.sessions.iter().map(|session| {
             let write = if session.wants_write() { PollFlags::POLLOUT } else { PollFlags::empty() };
             PollFd::new(session.as_fd(), PollFlags::POLLIN | write)
         }));
-        match poll(&mut polled, PollTimeout::from(1000_u16)) {
-            Ok(_) | Err(Errno::EINTR) => {}
+        let pause = self.due.map_or(SECOND, |due| due.saturating_duration_since(Instant::now()));
+        // A millisecond more than less, or it would be asked again and again until it is time.
+        let pause = u16::try_from(pause.as_millis() + 1).unwrap_or(1000);
+        match poll(&mut polled, PollTimeout::from(pause)) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(Woken::default()),
             Err(errno) => return Err(errno.into()),
         }
-        Ok(polled.first().and_then(PollFd::any).unwrap_or(false))
+        let mut found = polled.iter().map(|fd| fd.any() == Some(true));
+        let mut next = || found.next().unwrap_or(false);
+        Ok(Woken { stop: next(), issuer: next(), auth: next(), sessions: found.collect() })
     }
 
     fn of(&self, origin: Origin) -> usize {
@@ -193,24 +217,36 @@ impl Audits {
         }
     }
 
-    /// Takes in what waits on every channel, and drops the channels that are over. What they sent before
-    /// stays in the batch.
-    fn drain(&mut self) {
+    /// Takes in what waits on the channels, and drops those that are over. What they sent before stays in the
+    /// batch.
+    fn drain(&mut self, woken: &Woken) {
+        let (record, counters) = (&mut self.record, &self.counters);
+        let (mut ready, mut awaited) = (woken.sessions.iter(), false);
+        self.sessions.retain_mut(|session| {
+            if !ready.next().is_some_and(|ready| *ready) {
+                return true;
+            }
+            match session.flush().and_then(|()| session.drain(record, &mut awaited)) {
+                Ok(()) => true,
+                Err(closed) => {
+                    over(session, &closed, counters);
+                    false
+                }
+            }
+        });
         // A batch has room for so much: whoever sends without end comes last the next time.
         if !self.sessions.is_empty() {
             self.sessions.rotate_left(1);
         }
-        let (record, counters) = (&mut self.record, &self.counters);
-        self.sessions.retain_mut(|session| match session.flush().and_then(|()| session.drain(record)) {
-            Ok(()) => true,
-            Err(closed) => {
-                over(session, &closed, counters);
-                false
-            }
-        });
+        if record.waiting() > 0 {
+            let now = Instant::now();
+            let due = if awaited { now } else { now + HELD };
+            self.due = Some(self.due.map_or(due, |before| before.min(due)));
+        }
     }
 
     fn commit(&mut self) -> Result<(), CommitError> {
+        self.due = None;
         if self.record.waiting() == 0 {
             return Ok(());
         }

@@ -125,7 +125,9 @@ fn turn(fd: BorrowedFd<'_>, outbox: &Outbox, pool: &Pool, meters: &Meters) -> Re
         Ok(_) => {}
         Err(errno) => return Err(errno.into()),
     }
-    let _ = outbox.wake.read();
+    if fds[1].any() != Some(false) {
+        let _ = outbox.wake.read();
+    }
     let Some(mut issuer) = outbox.issuer() else { return Err(Closed::Gone) };
     issuer.flush()?;
     while let Some(message) = issuer.receive()? {

@@ -106,7 +106,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     let reloads = reader(directory)?;
     let ready = Arc::new(AtomicBool::new(false));
     metrics.report(ready.clone());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // One thread for all requests: they are short, wait for others most of the time, and are handed from task to task,
+    // which between threads costs more than the work. Passwords and the store have threads of their own.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(serve(listener, config, (pool, store), gauges, reloads, &ready, &notifier))
 }
 

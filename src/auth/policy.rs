@@ -7,7 +7,7 @@ use cedar_policy::{Authorizer, Context, Decision, Request, RestrictedExpression}
 
 use super::reason::Reason;
 use crate::config::auth::party::Party;
-use crate::config::auth::policy::{Vocabulary, uid};
+use crate::config::auth::policy::Vocabulary;
 use crate::config::auth::users::Account;
 use crate::wire::order::{ConfirmationKind, Method, TokenType};
 use crate::wire::{List, Text};
@@ -64,9 +64,8 @@ fn request(vocabulary: &Vocabulary, party: &Party, account: &Account, seen: Circ
         ("confirmation".to_owned(), string(seen.confirmation.name())),
         ("method".to_owned(), string(seen.method.name())),
         ("endpoint".to_owned(), string(seen.endpoint)),
-        ("source".to_owned(), RestrictedExpression::new_ip(seen.source.to_string())),
+        ("source".to_owned(), vocabulary.address(seen.source)),
     ]);
-    let action = uid("Action", "Issue");
-    let (principal, resource) = (account.principal.clone(), party.resource.clone());
-    Request::new(principal, action, resource, context.ok()?, Some(vocabulary.schema())).ok()
+    let (principal, action, resource) = (&account.principal, vocabulary.issue(), &party.resource);
+    Request::new(principal.clone(), action.clone(), resource.clone(), context.ok()?, Some(vocabulary.schema())).ok()
 }

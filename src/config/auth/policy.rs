@@ -4,8 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cedar_policy::{
     Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet, RestrictedExpression, Schema,
@@ -22,7 +24,12 @@ use crate::wire::Text;
 pub struct Vocabulary {
     names: BTreeSet<String>,
     schema: Schema,
+    issue: EntityUid,
+    addresses: Arc<Mutex<HashMap<IpAddr, RestrictedExpression>>>,
 }
+
+/// Addresses kept as expressions.
+const ADDRESSES: usize = 1024;
 
 impl Vocabulary {
     /// Of these attributes, besides `username` and `groups`.
@@ -45,7 +52,24 @@ impl Vocabulary {
              }};"
         );
         let schema = Schema::from_str(&text).map_err(|error| format!("schema for policies: {error}"))?;
-        Ok(Self { names, schema })
+        Ok(Self { names, schema, issue: uid("Action", "Issue"), addresses: Arc::default() })
+    }
+
+    /// What every request is about.
+    #[must_use]
+    pub fn issue(&self) -> &EntityUid {
+        &self.issue
+    }
+
+    /// An address as policies see it. Cedar parses a name each time it makes one, which takes longer than to evaluate
+    /// a policy, so those of clients who come again are kept.
+    #[must_use]
+    pub fn address(&self, address: IpAddr) -> RestrictedExpression {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        if addresses.len() >= ADDRESSES && !addresses.contains_key(&address) {
+            addresses.clear();
+        }
+        addresses.entry(address).or_insert_with(|| RestrictedExpression::new_ip(address.to_string())).clone()
     }
 
     /// May a claim be taken from this attribute?

@@ -245,6 +245,29 @@ fn a_message_says_whom_it_is_for_r_w043() {
 }
 
 #[test]
+fn a_transform_that_leaves_nothing_out_is_a_leniency() {
+    let client = Client::new();
+    let now = Millis::now();
+    let parts = [&parts(now)[..], &[Part::message_id()]].concat();
+    let enveloped = "<ds:Transforms><ds:Transform Algorithm=\"http://www.w3.org/2000/09/xmldsig#enveloped-signature\">\
+                     </ds:Transform>";
+    let info = client.signed_info(&parts).replace("<ds:Transforms>", enveloped);
+    let message = || client.over(&info, &parts);
+    let strict = office(&client, "leniencies = [\"to-absent\"]");
+    assert_eq!(strict.worker().refused(submission(message(), now)), Refusal::InvalidSecurity);
+    let lenient = office(&client, "leniencies = [\"enveloped-transform\"]");
+    // What stands there is still what was digested, and wsa:To is asked for as ever.
+    let changed = [parts[0].clone(), parts[1].clone(), Part::body("urn:other", ""), parts[3].clone()];
+    let forged = submission(client.over(&info, &changed), now);
+    assert_eq!(lenient.worker().refused(forged), Refusal::FailedAuthentication);
+    let nowhere = [parts[0].clone(), parts[2].clone()];
+    let nowhere = client.over(&client.signed_info(&nowhere).replace("<ds:Transforms>", enveloped), &nowhere);
+    assert_eq!(lenient.worker().refused(submission(nowhere, now)), Refusal::InvalidSecurity);
+    lenient.worker().vouched(submission(message(), now));
+    assert_eq!(lenient.lodged().order.request, RequestIntegrity::Signed);
+}
+
+#[test]
 fn a_message_is_fresh_by_what_was_signed() {
     let client = Client::new();
     let office = office(&client, "");

@@ -87,7 +87,7 @@ impl Gauges {
                 "chancery_leniencies_total",
                 "Client bugs that were tolerated.",
                 "leniency",
-                &["to-absent"],
+                &["to-absent", "enveloped-transform"],
             ),
             unrecorded: metrics
                 .counter("chancery_refusals_not_recorded_total", "Sums of refusals that the record did not take."),

@@ -73,6 +73,8 @@ reasons! {
     WrongSignature = "wrong-signature" => Refusal::FailedAuthentication,
     /// A part is not what was signed.
     WrongDigest = "wrong-digest" => Refusal::FailedAuthentication,
+    /// A reference names a transform that this endpoint does not take.
+    Transform = "transform" => Refusal::InvalidSecurity,
     /// What was signed is not of the grammar we read.
     UnreadableSignature = "unreadable-signature" => Refusal::InvalidSecurity,
     /// The body that was signed is no request we read.

@@ -26,6 +26,8 @@ pub(super) struct Proof {
     pub(super) wish: Option<Wish>,
     /// Was it let pass without a signed `wsa:To`?
     pub(super) to_absent: bool,
+    /// Was it let pass with a transform that leaves nothing out?
+    pub(super) enveloped_transform: bool,
 }
 
 /// A message whose signature and digests hold. Nothing of it is read yet but what it covers.
@@ -67,7 +69,7 @@ impl<'m> Signed<'m> {
     ///
     /// # Errors
     /// The reason it is not.
-    pub(super) fn covers(self) -> Result<Verified<'m>, Reason> {
+    pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Reason> {
         let Self { message, once } = self;
         let tree = parsed(&message.signed_info)?;
         let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
@@ -82,9 +84,11 @@ impl<'m> Signed<'m> {
             if digest(function, octets.expose()).as_ref() != reference.digest {
                 return Err(Reason::WrongDigest);
             }
-            // What is left out of the digest, or stands in for what is signed, would have to be verified by itself.
-            if reference.transform.enveloped || reference.transform.dereferenced {
-                return Err(Reason::UnreadableSignature);
+            // What stands in for what is signed would have to be verified by itself. What is left out of a digest is
+            // not read, for it is the digested octets that are; node-soap leaves nothing out and says it would.
+            let enveloped = reference.transform.enveloped && !endpoint.enveloped_transform;
+            if enveloped || reference.transform.dereferenced {
+                return Err(Reason::Transform);
             }
         }
         Ok(Verified { info, message, once })
@@ -133,7 +137,8 @@ impl Verified<'_> {
             None if endpoint.to_absent && seen.wish.is_some() => {}
             _ => return Err(Reason::Misaddressed),
         }
-        Ok(Proof { timestamp, wish: seen.wish, to_absent: seen.to.is_none() })
+        let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
+        Ok(Proof { timestamp, wish: seen.wish, to_absent: seen.to.is_none(), enveloped_transform })
     }
 }
 

@@ -119,12 +119,14 @@ fn let_in(config: &Path, cast: &Cast) {
     append("auth.d/auth.toml", "[throttle]\naccount_burst = 100000\n");
     let every = chancery::worker::message::Leniency::ALL.map(|leniency| format!("\"{}\"", leniency.name())).join(", ");
     let mut worker = String::new();
-    for (path, to_absent, leniencies) in [("/signed", "", ""), ("/lenient", "\"to-absent\"", every.as_str())] {
+    for (path, of_auth, leniencies) in
+        [("/signed", "", ""), ("/lenient", "\"to-absent\", \"enveloped-transform\"", every.as_str())]
+    {
         append(
             "auth.d/auth.toml",
             &format!(
                 "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\ntoken_type = \"saml20\"\n\
-                 addresses = [\"https://sts.example.com{path}\"]\nleniencies = [{to_absent}]\n"
+                 addresses = [\"https://sts.example.com{path}\"]\nleniencies = [{of_auth}]\n"
             ),
         );
         worker +=

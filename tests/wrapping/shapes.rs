@@ -167,6 +167,9 @@ impl Shapes {
         if is_one_of(&["soap12", "soap12-listed", "soap12-inclusive"]) {
             shapes.namespaces();
         }
+        if is_one_of(&["lenient"]) {
+            shapes.enveloped();
+        }
         if is_one_of(&["soap11"]) {
             shapes.words();
         }
@@ -785,6 +788,40 @@ impl Shapes {
                 });
             }
         }
+    }
+
+    /// The transform that leaves the signature out, which is let pass where there is none to leave out.
+    fn enveloped(&mut self) {
+        let base = self.base;
+        let enveloped = |text: &str| {
+            let transform = "<ds:Transform Algorithm=\"http://www.w3.org/2000/09/xmldsig#enveloped-signature\">";
+            text.replace("<ds:Transforms>", &format!("<ds:Transforms>{transform}</ds:Transform>"))
+        };
+        self.bad("enveloped", move |message, _| message.signature.info = enveloped(&message.signature.info));
+        self.fine("enveloped-signed-so", "what is signed holds no signature", move |message, cast| {
+            message.signature.info = enveloped(&message.signature.info);
+            message.sign(cast.signer(base));
+        });
+        for part in base.covers.iter().copied() {
+            let name = part.name();
+            // What the transform leaves out, put where it would be left out: the digest is of what was there before.
+            self.bad(&format!("enveloped-{name}-with-a-signature"), move |message, cast| {
+                message.signature.info = enveloped(&message.signature.info);
+                message.sign(cast.signer(base));
+                let inside = format!("<ds:Signature xmlns:ds=\"{DS}\"></ds:Signature>");
+                append(message.piece_mut(part), &inside);
+            });
+        }
+        let moved = "enveloped-with-the-signature-in-the-body";
+        self.bad(moved, move |message, cast| {
+            message.signature.info = enveloped(&message.signature.info);
+            message.sign(cast.signer(base));
+            let signature = format!(
+                "<ds:Signature xmlns:ds=\"{DS}\">{}{}</ds:Signature>",
+                message.signature.info, message.signature.value
+            );
+            append(&mut message.body, &signature);
+        });
     }
 
     /// Keys, and how they are named.

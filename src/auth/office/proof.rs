@@ -114,8 +114,10 @@ impl Office {
         if proof.wish.as_ref().is_some_and(|signed| signed != asked.wish) {
             return Err(Ended::Breach("a wish that is not the one signed"));
         }
-        if proof.to_absent {
-            self.gauges.leniencies.with_label_values(&["to-absent"]).inc();
+        for (tolerated, name) in [(proof.to_absent, "to-absent"), (proof.enveloped_transform, "enveloped-transform")] {
+            if tolerated {
+                self.gauges.leniencies.with_label_values(&[name]).inc();
+            }
         }
         let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
         Ok(Known { account, method: Method::X509, request, certificate: Some(certificate), authority })
@@ -152,7 +154,7 @@ impl Office {
         if account.disabled {
             return Err(Reason::Disabled);
         }
-        let verified = signed.covers()?;
+        let verified = signed.covers(rules)?;
         Ok(Signer { account, authority, certificate, verified })
     }
 

@@ -26,6 +26,8 @@ pub struct Endpoint {
     pub addresses: Vec<String>,
     /// Is a signed message without a signed `wsa:To` let pass?
     pub to_absent: bool,
+    /// Is one whose references name the enveloped-signature transform, though none of them holds the signature?
+    pub enveloped_transform: bool,
 }
 
 /// Endpoints by path.
@@ -57,6 +59,7 @@ enum CredentialName {
 #[serde(rename_all = "kebab-case")]
 enum LeniencyName {
     ToAbsent,
+    EnvelopedTransform,
 }
 
 fn password() -> Spanned<Vec<CredentialName>> {
@@ -137,5 +140,6 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool) -> Result<Endpo
         signature,
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
+        enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),
     })
 }

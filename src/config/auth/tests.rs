@@ -252,8 +252,11 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             signature: true,
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
+            enveloped_transform: false,
         }
     );
+    let both = signed.replace("\"to-absent\"", "\"to-absent\", \"enveloped-transform\"");
+    assert!(Tree::new().with("auth.toml", &both).good().endpoints["/signed"].enveloped_transform);
     for (from, to, place, word) in [
         ("\"/signed\"", "\"signed\"", "auth.toml:4:8", "beginning with /"),
         ("[\"signature\"]", "[]", "auth.toml:5:15", "nothing would prove anybody"),

@@ -72,10 +72,12 @@ pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Si
         if reference.hash == Hash::Sha1 {
             return Err(algorithm("signature: SHA-1"));
         }
-        if reference.transform.enveloped || reference.transform.dereferenced {
+        let target = signature.target(reference, place.ids).map_err(unreadable)?;
+        // Beside the signature the enveloped transform leaves nothing out; whether it is let pass is auth's to say.
+        let left_out = reference.transform.enveloped && holds(target, element);
+        if left_out || reference.transform.dereferenced {
             return Err(algorithm("signature: transform not offered"));
         }
-        let target = signature.target(reference, place.ids).map_err(unreadable)?;
         if !place.has(target) {
             return Err(invalid("signature: reference to an element at no place for one"));
         }
@@ -90,6 +92,11 @@ pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Si
         value: Octets::new(signature.value).map_err(|_| too_large)?,
         parts: List::new(parts).map_err(|_| too_large)?,
     })
+}
+
+/// Is one element within the other?
+fn holds(outer: Element<'_>, inner: Element<'_>) -> bool {
+    std::iter::successors(Some(inner), |element| element.parent()).any(|element| element == outer)
 }
 
 /// The key that `ds:KeyInfo` names: one way of naming it (R-W034), and nothing that has to be fetched.

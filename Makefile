@@ -6,7 +6,7 @@ DEMO ?= .demo
 .PHONY: run test bench packages nightly fmt lint clean-demo
 
 run: ## make a demo, start everything, issue a token, stay up until Ctrl-C
-	@tests/support/prepare --no-python
+	@tests/support/prepare --no-clients
 	@$(CARGO) build --bins
 	@target/debug/chancery run --demo --directory $(DEMO)
 
@@ -15,11 +15,11 @@ test: ## every test, with real clients and judges; ends with what was skipped an
 	@.ci/test
 
 bench: ## what a token costs, and where
-	@tests/support/prepare --no-python
+	@tests/support/prepare --no-clients
 	@tests/bench/run
 
 packages: ## .deb and .rpm in dist/
-	@tests/support/prepare --no-python --packages
+	@tests/support/prepare --no-clients --packages
 	@packaging/build
 
 nightly: test bench packages ## what is too slow for every change

@@ -30,7 +30,7 @@ fn shared() -> &'static Demo {
     })
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -49,13 +49,15 @@ fn script(name: &str) {
 }
 
 fn run(name: &str, demo: &Demo, more: &[&str]) {
-    let output = Command::new(root().join(".venv/bin/python"))
-        .args(["-B", "-W", "error::DeprecationWarning:__main__"])
-        .arg(root().join(format!("tests/interop/{name}.py")))
-        .arg(&demo.ready_file)
-        .args(more)
-        .output()
-        .unwrap();
+    let mut command = Command::new(root().join(".venv/bin/python"));
+    command.args(["-B", "-W", "error::DeprecationWarning:__main__"]);
+    command.arg(root().join(format!("tests/interop/{name}.py"))).arg(&demo.ready_file).args(more);
+    checked(name, &mut command);
+}
+
+/// Runs a client, which says what it has checked.
+pub(crate) fn checked(name: &str, command: &mut Command) {
+    let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     print!("{said}");
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -130,7 +132,7 @@ fn judges_accept_the_algorithm_of_a_p_384_key() {
 }
 
 /// A key and its certificate in files of `directory`.
-fn client(directory: &Path, name: &str) -> [String; 2] {
+pub(crate) fn client(directory: &Path, name: &str) -> [String; 2] {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
     let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
     [("key", key.serialize_pem()), ("pem", certificate.pem())].map(|(extension, text)| {
@@ -141,7 +143,7 @@ fn client(directory: &Path, name: &str) -> [String; 2] {
 }
 
 /// Adds to a file of the configuration.
-fn append(config: &Path, file: &str, more: &str) {
+pub(crate) fn append(config: &Path, file: &str, more: &str) {
     let text = std::fs::read_to_string(config.join(file)).unwrap();
     std::fs::write(config.join(file), format!("{text}\n{more}")).unwrap();
 }
@@ -195,7 +197,7 @@ fn let_signers_in(config: &Path, certificate: &str) {
 }
 
 /// Leaves the worker those endpoints alone in which one of these stands.
-fn only_endpoints(config: &Path, words: &[&str]) {
+pub(crate) fn only_endpoints(config: &Path, words: &[&str]) {
     let worker = config.join("worker.d/worker.toml");
     let text = std::fs::read_to_string(&worker).unwrap();
     let has = |part: &str| words.iter().any(|word| part.contains(word));
@@ -204,7 +206,7 @@ fn only_endpoints(config: &Path, words: &[&str]) {
 }
 
 /// A demo made in `directory` and then configured by an operator.
-fn reconfigured(directory: &Path, configure: impl FnOnce(&Path)) -> Demo {
+pub(crate) fn reconfigured(directory: &Path, configure: impl FnOnce(&Path)) -> Demo {
     let made = Demo::start(directory);
     let config = Path::new(made.fact("config")).to_owned();
     let facts = |demo: &Demo| -> serde_json::Map<String, serde_json::Value> {
@@ -221,7 +223,7 @@ fn reconfigured(directory: &Path, configure: impl FnOnce(&Path)) -> Demo {
 }
 
 /// What the record has of the tokens issued by that method. The service is stopped for it.
-fn issued_by(demo: Demo, method: Method) -> Vec<RequestIntegrity> {
+pub(crate) fn issued_by(demo: Demo, method: Method) -> Vec<RequestIntegrity> {
     let record = Path::new(demo.fact("record")).to_owned();
     demo.stop();
     let issued = Entries::open(&record).filter_map(|entry| match entry.unwrap().leaf.public {

@@ -4,3 +4,4 @@
 mod first_look;
 mod interop;
 mod service;
+mod toolkits;

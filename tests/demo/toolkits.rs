@@ -1,0 +1,98 @@
+//! Toolkits in Java and JavaScript that none of us wrote, in `tests/interop/java` and `tests/interop/node`, against a
+//! demo service. Skipped by name where `tests/support/prepare` has not fetched them.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use chancery::wire::order::{Method, RequestIntegrity};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::interop::{append, checked, client, issued_by, only_endpoints, reconfigured, root};
+use crate::service::{self, Demo};
+
+const SECRET: &str = "correct horse b\u{E4}ttery";
+const HOST: &str = "https://sts.example.com";
+
+/// Is a toolkit here, in that directory of ours?
+fn possible(test: &str, directory: &str) -> bool {
+    let here = root().join(directory).join(".made-for").exists();
+    if !here {
+        println!("SKIPPED interop-{test}: no {directory}; tests/support/prepare makes it");
+    }
+    here && service::possible(&format!("interop-{test}"))
+}
+
+/// An endpoint for every credential these clients have, and one that puts up with what node-soap does unasked.
+fn configure(config: &Path, certificate: &str) {
+    std::fs::copy(certificate, config.join("auth.d/machine.pem")).unwrap();
+    append(
+        config,
+        "auth.d/users.toml",
+        &format!(
+            "[users.machine]\ncertificates = [\"machine.pem\"]\nattributes.mail = [\"machine@example.com\"]\n\
+             [users.robot]\ndigest_secret = \"{SECRET}\"\nattributes.mail = [\"robot@example.com\"]\n"
+        ),
+    );
+    for (path, leniencies) in [("/clients", ""), ("/tolerant", "\"to-absent\", \"enveloped-transform\"")] {
+        append(
+            config,
+            "auth.d/auth.toml",
+            &format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"password\", \"digest\", \"signature\"]\n\
+                 addresses = [\"{HOST}{path}\"]\nleniencies = [{leniencies}]\n"
+            ),
+        );
+        append(config, "worker.d/worker.toml", &format!("[[endpoint]]\npath = \"{path}\"\ncredential = \"any\"\n"));
+    }
+    only_endpoints(config, &["\"any\""]);
+}
+
+/// Tells auth where the service listens: these clients sign the address they call, and nobody knew it before.
+fn addressed(demo: &Demo, directory: &Path) {
+    let (_, port) = demo.fact("address").rsplit_once(':').unwrap();
+    let file = directory.join("demo/etc/auth.d/auth.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace(HOST, &format!("https://localhost:{port}"))).unwrap();
+    kill(Pid::from_raw(demo.pid("auth")), Signal::SIGHUP).unwrap();
+    let begun = Instant::now();
+    while !std::fs::read_to_string(directory.join("log")).unwrap().contains("event=\"reloaded\"") {
+        assert!(begun.elapsed() < Duration::from_secs(10), "auth did not read its configuration again");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Runs a client against a service of its own; gives what the record has of signed requests.
+fn served(name: &str, command: &mut Command) -> Vec<RequestIntegrity> {
+    let directory = tempfile::tempdir().unwrap();
+    let [ours, other] = ["machine", "other"].map(|name| client(directory.path(), name));
+    let demo = reconfigured(directory.path(), |config| configure(config, &ours[1]));
+    addressed(&demo, directory.path());
+    command.arg(&demo.ready_file).args(["robot", SECRET]).args(ours).args(other);
+    checked(name, command);
+    issued_by(demo, Method::X509)
+}
+
+#[test]
+fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_and_signature() {
+    if !possible("cxf", ".java") {
+        return;
+    }
+    let mut java = Command::new("java");
+    // The first of its compilers is enough for a program that runs once.
+    java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]).arg(root().join(".java/*"));
+    java.arg(root().join("tests/interop/java/CxfClient.java"));
+    assert_eq!(served("CxfClient", &mut java), [RequestIntegrity::Signed; 2]);
+}
+
+#[test]
+fn node_soap_gets_tokens_by_password_digest_and_signature() {
+    if !possible("node-soap", ".node") {
+        return;
+    }
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", root().join(".node/node_modules")).arg("--no-deprecation");
+    node.arg(root().join("tests/interop/node/soap_client.js"));
+    assert_eq!(served("soap_client", &mut node), [RequestIntegrity::Signed; 3]);
+}

@@ -1,0 +1,219 @@
+import java.io.ByteArrayInputStream;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.KeyFactory;
+import java.security.KeyStore;
+import java.security.PrivateKey;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.util.Base64;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import javax.net.ssl.TrustManagerFactory;
+import javax.security.auth.callback.CallbackHandler;
+import javax.xml.namespace.QName;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.apache.cxf.Bus;
+import org.apache.cxf.BusFactory;
+import org.apache.cxf.binding.soap.SoapFault;
+import org.apache.cxf.configuration.jsse.TLSClientParameters;
+import org.apache.cxf.ws.security.tokenstore.SecurityToken;
+import org.apache.cxf.ws.security.trust.STSClient;
+import org.apache.wss4j.common.crypto.Crypto;
+import org.apache.wss4j.common.crypto.Merlin;
+import org.apache.wss4j.common.ext.WSPasswordCallback;
+import org.apache.xml.security.signature.XMLSignature;
+import org.w3c.dom.Element;
+
+/**
+ * The STS client of Apache CXF, told by a policy what to do, as its users tell it: a user name with a password or its
+ * digest, and a signature over the timestamp, the body and wsa:To by an X.509 certificate, all of it over TLS. What it
+ * gets is judged by Santuario. Told the ready file, the account with a digest and its secret, the client's key and its
+ * certificate, and those of a stranger.
+ */
+public class CxfClient {
+    static final String TRUST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
+    static final String SAML11 = "urn:oasis:names:tc:SAML:1.0:assertion";
+    static final String SAML20 = "urn:oasis:names:tc:SAML:2.0:assertion";
+    static final String DS = "http://www.w3.org/2000/09/xmldsig#";
+    static final String SP = "http://docs.oasis-open.org/ws-sx/ws-securitypolicy/200702";
+
+    static final String POLICY = """
+        <wsp:Policy xmlns:wsp="http://www.w3.org/ns/ws-policy" xmlns:sp="%1$s"
+            xmlns:wsam="http://www.w3.org/2007/05/addressing/metadata"><wsp:ExactlyOne><wsp:All>
+          <wsam:Addressing><wsp:Policy/></wsam:Addressing>
+          <sp:TransportBinding><wsp:Policy>
+            <sp:TransportToken><wsp:Policy><sp:HttpsToken><wsp:Policy/></sp:HttpsToken></wsp:Policy></sp:TransportToken>
+            <sp:AlgorithmSuite><wsp:Policy><sp:Basic256Sha256/></wsp:Policy></sp:AlgorithmSuite>
+            <sp:Layout><wsp:Policy><sp:Lax/></wsp:Policy></sp:Layout>
+            <sp:IncludeTimestamp/>
+          </wsp:Policy></sp:TransportBinding>
+          %2$s
+        </wsp:All></wsp:ExactlyOne></wsp:Policy>""";
+    static final String USERNAME = """
+        <sp:SignedSupportingTokens><wsp:Policy>
+          <sp:UsernameToken sp:IncludeToken="%s/IncludeToken/AlwaysToRecipient"><wsp:Policy>%s</wsp:Policy></sp:UsernameToken>
+        </wsp:Policy></sp:SignedSupportingTokens>""";
+    static final String CERTIFICATE = """
+        <sp:EndorsingSupportingTokens><wsp:Policy>
+          <sp:X509Token sp:IncludeToken="%s/IncludeToken/AlwaysToRecipient">
+            <wsp:Policy><sp:WssX509V3Token10/></wsp:Policy>
+          </sp:X509Token>
+          %s
+        </wsp:Policy></sp:EndorsingSupportingTokens>""";
+    static final String PARTS = """
+        <sp:SignedParts><sp:Body/><sp:Header Name="To" Namespace="http://www.w3.org/2005/08/addressing"/></sp:SignedParts>""";
+
+    static String ready;
+    static X509Certificate tokenSigning;
+    static Bus bus;
+
+    static String fact(String name) {
+        Matcher found = Pattern.compile("\"" + name + "\": *\"([^\"]*)\"").matcher(ready);
+        check(found.find(), "no " + name);
+        return found.group(1);
+    }
+
+    static void check(boolean holds, Object what) {
+        if (!holds) {
+            throw new AssertionError(what);
+        }
+    }
+
+    static void ok(String name) {
+        System.out.println("ok " + name);
+    }
+
+    static Element element(String text) throws Exception {
+        DocumentBuilderFactory factory = DocumentBuilderFactory.newInstance();
+        factory.setNamespaceAware(true);
+        return factory.newDocumentBuilder().parse(new ByteArrayInputStream(text.getBytes("UTF-8"))).getDocumentElement();
+    }
+
+    static X509Certificate certificate(String file) throws Exception {
+        try (InputStream in = Files.newInputStream(Path.of(file))) {
+            return (X509Certificate) CertificateFactory.getInstance("X.509").generateCertificate(in);
+        }
+    }
+
+    static PrivateKey key(String file) throws Exception {
+        String text = Files.readString(Path.of(file)).replaceAll("-----[^-]*-----|\\s", "");
+        return KeyFactory.getInstance("RSA").generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(text)));
+    }
+
+    static KeyStore store() throws Exception {
+        KeyStore store = KeyStore.getInstance("PKCS12");
+        store.load(null, null);
+        return store;
+    }
+
+    /** A client for this policy, which asks for SAML 2.0 bearer tokens. */
+    static STSClient client(String policy, Map<String, Object> properties) throws Exception {
+        KeyStore anchors = store();
+        anchors.setCertificateEntry("ca", certificate(fact("ca")));
+        TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
+        trust.init(anchors);
+        TLSClientParameters tls = new TLSClientParameters();
+        tls.setTrustManagers(trust.getTrustManagers());
+        STSClient client = new STSClient(bus);
+        client.setLocation("https://localhost:" + fact("address").replaceAll(".*:", "") + "/clients");
+        client.setPolicy(element(POLICY.formatted(SP, policy)));
+        client.setTlsClientParameters(tls);
+        client.setTokenType(SAML20);
+        client.setKeyType(TRUST + "/Bearer");
+        client.setSoap12();
+        client.setProperties(properties);
+        return client;
+    }
+
+    static STSClient user(String name, String password, String kind) throws Exception {
+        Map<String, Object> properties = new HashMap<>();
+        properties.put("ws-security.username", name);
+        properties.put("ws-security.password", password);
+        return client(USERNAME.formatted(SP, kind), properties);
+    }
+
+    static STSClient signer(String key, String certificate, String parts, String algorithm) throws Exception {
+        KeyStore keys = store();
+        keys.setKeyEntry("client", key(key), "secret".toCharArray(), new Certificate[] {certificate(certificate)});
+        Merlin crypto = new Merlin();
+        crypto.setKeyStore(keys);
+        Map<String, Object> properties = new HashMap<>();
+        properties.put("ws-security.signature.crypto", (Crypto) crypto);
+        properties.put("ws-security.signature.username", "client");
+        properties.put("ws-security.callback-handler", (CallbackHandler) callbacks ->
+            ((WSPasswordCallback) callbacks[0]).setPassword("secret"));
+        if (algorithm != null) {
+            properties.put("ws-security.asymmetric.signature.algorithm", algorithm);
+        }
+        return client(CERTIFICATE.formatted(SP, parts), properties);
+    }
+
+    static boolean verifies(Element assertion) throws Exception {
+        assertion.setIdAttribute(assertion.hasAttribute("ID") ? "ID" : "AssertionID", true);
+        Element signature = (Element) assertion.getElementsByTagNameNS(DS, "Signature").item(0);
+        return new XMLSignature(signature, "", true).checkSignatureValue(tokenSigning);
+    }
+
+    /** Asks for a token, which must be for this account, and which Santuario accepts until it is altered. */
+    static void gets(String name, STSClient client, String mail) throws Exception {
+        SecurityToken token = client.requestSecurityToken("https://rp.example.com/");
+        Element assertion = token.getToken();
+        boolean saml20 = SAML20.equals(assertion.getNamespaceURI());
+        check(token.getId().equals(assertion.getAttribute(saml20 ? "ID" : "AssertionID")), token.getId());
+        check(token.getExpires() != null, "no lifetime");
+        check(assertion.getTextContent().contains(mail), assertion.getTextContent());
+        check(verifies(assertion), "Santuario refuses it");
+        String subject = saml20 ? "NameID" : "NameIdentifier";
+        assertion.getElementsByTagNameNS(assertion.getNamespaceURI(), subject).item(0).setTextContent("mallory");
+        check(!verifies(assertion), "Santuario accepts it altered");
+        ok("CXF gets a token by " + name);
+    }
+
+    static void refused(String name, STSClient client, String code) throws Exception {
+        try {
+            client.requestSecurityToken("https://rp.example.com/");
+        } catch (SoapFault fault) {
+            List<QName> codes = fault.getSubCodes();
+            check(codes != null && codes.get(0).getLocalPart().equals(code), name + ": " + codes);
+            ok("CXF with " + name + " is refused");
+            return;
+        }
+        throw new AssertionError(name + " got a token");
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        ready = Files.readString(Path.of(arguments[0]));
+        tokenSigning = certificate(fact("token_signing"));
+        bus = BusFactory.getDefaultBus();
+        String password = Files.readString(Path.of(fact("password_file"))).strip();
+        String text = "<sp:WssUsernameToken11/>";
+
+        gets("a password", user(fact("user"), password, text), "alice@example.com");
+        STSClient old = user(fact("user"), password, text);
+        old.setSoap11();
+        old.setTokenType(SAML11);
+        gets("a password in SOAP 1.1, SAML 1.1", old, "alice@example.com");
+        refused("another password", user(fact("user"), "another", text), "FailedAuthentication");
+
+        String digest = "<sp:HashPassword/>";
+        gets("a password digest", user(arguments[1], arguments[2], digest), arguments[1] + "@example.com");
+        refused("the digest of another secret", user(arguments[1], "another", digest), "FailedAuthentication");
+
+        String sha256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
+        for (String algorithm : List.of(sha256, sha256.replace("256", "512"))) {
+            String name = "a signature, " + algorithm.replaceAll(".*#", "");
+            gets(name, signer(arguments[3], arguments[4], PARTS, algorithm), "machine@example.com");
+        }
+        refused("a stranger's certificate", signer(arguments[5], arguments[6], PARTS, sha256), "FailedAuthentication");
+        refused("another key", signer(arguments[5], arguments[4], PARTS, sha256), "FailedAuthentication");
+        refused("its own choice of SHA-1", signer(arguments[3], arguments[4], PARTS, null), "UnsupportedAlgorithm");
+        refused("a signature of the timestamp alone", signer(arguments[3], arguments[4], "", sha256), "InvalidSecurity");
+    }
+}

@@ -130,13 +130,43 @@ pub(super) fn push_text(raw: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-/// Is this namespace name an absolute URI, by its scheme and its characters? Canonical XML has no answer for
-/// relative ones, and other parsers refuse what no URI may hold.
+/// Is this namespace name an absolute URI (RFC 3986)? Canonical XML has no answer for relative ones, and
+/// libxml2 has none for what is no URI.
 pub(super) fn is_absolute(uri: &str) -> bool {
-    let allowed = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&octet);
-    uri.bytes().all(allowed)
-        && uri.split_once(':').is_some_and(|(scheme, _)| {
-            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-        })
+    let Some((scheme, rest)) = uri.split_once(':') else { return false };
+    let scheme_is_one = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (authority, rest) = match rest.strip_prefix("//") {
+        Some(after) => after.split_at(after.find(['/', '?']).unwrap_or(after.len())),
+        None => ("", rest),
+    };
+    scheme_is_one && is_authority(authority) && [rest, fragment].iter().all(|part| is_written_of(part, b":@/?"))
+}
+
+/// Perhaps somebody at it, a host, perhaps a port, which has digits if it has a colon.
+fn is_authority(authority: &str) -> bool {
+    let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (host, after) = match place.strip_prefix('[').map(|literal| literal.split_once(']')) {
+        Some(Some((address, after))) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("", after),
+        Some(_) => return false,
+        None => place.split_at(place.find(':').unwrap_or(place.len())),
+    };
+    let port = after.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok() && !port.starts_with('+'));
+    (after.is_empty() || port) && is_written_of(user, b":") && is_written_of(host, b"")
+}
+
+/// Are these unreserved characters, delimiters within parts, escapes, and those of `more`?
+fn is_written_of(part: &str, more: &[u8]) -> bool {
+    let allowed =
+        |octet: u8| octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&octet) || more.contains(&octet);
+    let hex = |digit: Option<u8>| digit.is_some_and(|digit| digit.is_ascii_hexdigit());
+    let mut octets = part.bytes();
+    while let Some(octet) = octets.next() {
+        let escape = octet == b'%' && hex(octets.next()) && hex(octets.next());
+        if !escape && !allowed(octet) {
+            return false;
+        }
+    }
+    true
 }

@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DEMO ?= .demo
 
-.PHONY: run test bench packages nightly fmt lint clean-demo
+.PHONY: run test bench packages wide nightly fmt lint clean-demo
 
 run: ## make a demo, start everything, issue a token, stay up until Ctrl-C
 	@tests/support/prepare --no-clients
@@ -22,7 +22,10 @@ packages: ## .deb and .rpm in dist/
 	@tests/support/prepare --no-clients --packages
 	@packaging/build
 
-nightly: test bench packages ## what is too slow for every change
+wide: ## our XML against that of others, on many more documents, other ones each day
+	@CHANCERY_DOCUMENTS=100000 CHANCERY_SEED=$$(date +%j) $(CARGO) test --locked -p chancery-differential -- --show-output
+
+nightly: test bench packages wide ## what is too slow for every change
 
 lint: ## format, clippy, each role alone, dependency policy
 	@.ci/checks

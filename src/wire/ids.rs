@@ -73,7 +73,7 @@ impl Millis {
     #[must_use]
     pub fn now() -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)).plus(shift())
     }
 
     /// This many milliseconds later (earlier when negative), saturating.
@@ -81,6 +81,21 @@ impl Millis {
     pub fn plus(self, milliseconds: i64) -> Self {
         Self(self.0.saturating_add(milliseconds))
     }
+}
+
+/// How far this process's clock is from the machine's: `CHANCERY_CLOCK_SHIFT_MS`, so that a message captured on some
+/// day can be shown to the programs of that day. As all failpoints, in no package.
+#[cfg(feature = "failpoints")]
+fn shift() -> i64 {
+    static SHIFT: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
+    let read = || std::env::var("CHANCERY_CLOCK_SHIFT_MS").ok().and_then(|text| text.parse().ok());
+    *SHIFT.get_or_init(|| read().unwrap_or_default())
+}
+
+/// Not at all.
+#[cfg(not(feature = "failpoints"))]
+fn shift() -> i64 {
+    0
 }
 
 /// The process id the kernel gave for the other end of a channel when it was accepted. It names a

@@ -41,6 +41,7 @@ pub(crate) struct Office {
     root: tempfile::TempDir,
     worker: OwnedFd,
     auth: Option<Daemon>,
+    clock_shift: i64,
     pub(crate) issuer: Desk<AuthToIssuer, IssuerToAuth>,
     pub(crate) audit: Desk<AuthToAudit, FromAudit>,
 }
@@ -53,6 +54,11 @@ impl Office {
 
     /// As [`Self::open`], with more files in `auth.d`. There is a directory for a store at `../../state`.
     pub(crate) fn with(auth: &str, users: &str, party: &str, more: &[(&str, &str)]) -> Self {
+        Self::at(0, auth, users, party, more)
+    }
+
+    /// As [`Self::with`], and auth's clock is that many milliseconds ahead.
+    pub(crate) fn at(clock_shift: i64, auth: &str, users: &str, party: &str, more: &[(&str, &str)]) -> Self {
         let root = tempfile::tempdir().expect("a directory");
         let run = root.path().join("run");
         std::fs::create_dir_all(&run).expect("made");
@@ -68,7 +74,7 @@ impl Office {
             let AuthToAudit::Append { sequence, .. } = message;
             Some(FromAudit::Durable { sequence: *sequence })
         });
-        let mut office = Self { root, worker, auth: None, issuer, audit };
+        let mut office = Self { root, worker, auth: None, clock_shift, issuer, audit };
         office.write("auth.toml", auth);
         office.write("users.toml", users);
         office.write("relying-parties/office.toml", party);
@@ -88,6 +94,7 @@ impl Office {
     pub(crate) fn start(&mut self) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-auth"));
         command.arg(self.root.path().join("etc"));
+        command.env("CHANCERY_CLOCK_SHIFT_MS", self.clock_shift.to_string());
         let started = Daemon::start(&mut command, &self.run(), &[("worker", &self.worker)]);
         self.auth = Some(started.expect("auth starts"));
     }

@@ -7,6 +7,8 @@ mod support;
 
 #[path = "issuer/house.rs"]
 mod house;
+#[path = "issuer/remembered.rs"]
+mod remembered;
 
 use std::fs::File;
 use std::process::Command;

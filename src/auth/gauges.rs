@@ -49,6 +49,9 @@ impl Gauges {
             "signature-accepted",
             "signature-refused",
             "signature-busy",
+            "tls-certificate-accepted",
+            "tls-certificate-refused",
+            "tls-certificate-busy",
         ];
         Self {
             authentications: metrics.counters(

@@ -29,7 +29,7 @@ use crate::wire::{Millis, Octets};
 const LARGEST: usize = 8 * 1024;
 /// Certificates in a path that a message brings, at most. Where a stranger gives all of them one name, webpki tries
 /// every order, and a signature each time: sixteen of them here, and a hundred with two more.
-const LONGEST: usize = 4;
+pub(super) const LONGEST: usize = 4;
 /// `id-ms-san-upn`.
 const UPN: &str = "1.3.6.1.4.1.311.20.2.3";
 /// Issued for something else.

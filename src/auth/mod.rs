@@ -4,10 +4,12 @@
 //! voucher.
 
 mod claims;
+mod confirmed;
 mod dial;
 mod digest;
 mod excess;
 mod gauges;
+mod handshake;
 mod homes;
 mod issued;
 mod lifetime;
@@ -41,6 +43,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use self::confirmed::Confirmed;
 use self::dial::Dial;
 use self::gauges::Gauges;
 use self::office::Office;
@@ -167,7 +170,7 @@ async fn serve(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopping) = watch::channel(false);
     let mut workers: JoinSet<Peer> = JoinSet::new();
-    let mut open: HashMap<Peer, (usize, Share)> = HashMap::new();
+    let mut open: HashMap<Peer, (usize, Share, Confirmed)> = HashMap::new();
     let (mut accepted, mut refused) = (0, 0_u64);
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let listener = listening(listener)?;
@@ -179,15 +182,17 @@ async fn serve(
                 let mut readable = readable?;
                 while let Some(channel) = listener.get_ref().accept()? {
                     let peer = channel.peer();
-                    if workers.len() >= WORKERS || open.get(&peer).is_some_and(|(count, _)| *count >= OF_ONE) {
+                    if workers.len() >= WORKERS || open.get(&peer).is_some_and(|(count, ..)| *count >= OF_ONE) {
                         refused += 1;
                         continue;
                     }
                     accepted += 1;
-                    let (count, share) = open.entry(peer).or_insert_with(|| (0, Share::new()));
+                    let (count, share, confirmed) =
+                        open.entry(peer).or_insert_with(|| (0, Share::new(), Confirmed::default()));
                     *count += 1;
                     let number = ChannelNumber(accepted);
-                    let served = worker::serve(office.clone(), channel, number, share.clone(), stopping.clone());
+                    let of_worker = (share.clone(), confirmed.clone());
+                    let served = worker::serve(office.clone(), channel, number, of_worker, stopping.clone());
                     workers.spawn(async move {
                         served.await;
                         peer

@@ -2,6 +2,7 @@
 //! at; decided, recorded, lodged, answered. Each step that fails ends it with a reason; the client learns no
 //! more than `reason` lets it.
 
+mod connection;
 mod proof;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tracing::{error, info};
 
 use self::proof::{Asked, Known};
+use super::confirmed::Confirmed;
 use super::excess::Excess;
 use super::gauges::Gauges;
 use super::order::{self, Decided, Proven};
@@ -108,13 +110,14 @@ impl Office {
         &self,
         peer: Peer,
         number: ChannelNumber,
+        confirmed: &Confirmed,
         submission: Submission,
     ) -> Result<AuthToWorker, Violation> {
         let timer = self.gauges.seconds.start_timer();
         let correlation = submission.correlation;
         let source = submission.source;
         let config = self.config();
-        let lodged = match self.decide(&config, peer, submission).await {
+        let lodged = match self.decide(&config, (peer, confirmed), submission).await {
             Ok(order) => self.lodge(&config, peer, number, order).await,
             Err(Ended::Known(reason)) => Err(reason),
             Err(Ended::Stranger(reason)) => {
@@ -132,11 +135,16 @@ impl Office {
         })
     }
 
-    async fn decide(&self, config: &Auth, worker: Peer, submission: Submission) -> Result<Order, Ended> {
+    async fn decide(
+        &self,
+        config: &Auth,
+        (worker, confirmed): (Peer, &Confirmed),
+        submission: Submission,
+    ) -> Result<Order, Ended> {
         let Submission { correlation, endpoint, source, timestamp, evidence, wish } = submission;
         timestamp::judge(&config.timestamp, timestamp, Millis::now()).map_err(Ended::Stranger)?;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
-        let asked = Asked { worker, source, correlation, timestamp, wish: &wish };
+        let asked = Asked { worker, confirmed, source, correlation, timestamp, wish: &wish };
         let Known { account, method, request, certificate, authority } =
             self.prove(config, rules, evidence, &asked).await?;
         let instant = Millis::now();

@@ -75,6 +75,14 @@ reasons! {
     WrongDigest = "wrong-digest" => Refusal::FailedAuthentication,
     /// A reference names a transform that this endpoint does not take.
     Transform = "transform" => Refusal::InvalidSecurity,
+    /// The handshake is none in which a client proves a certificate.
+    UnreadableHandshake = "unreadable-handshake" => Refusal::FailedAuthentication,
+    /// The handshake is not one of a server of ours: its certificate is another, or it did not sign.
+    ForeignHandshake = "foreign-handshake" => Refusal::FailedAuthentication,
+    /// Issuer did not sign this handshake for this worker, or too long ago, or was restarted since.
+    UnconfirmedHandshake = "unconfirmed-handshake" => Refusal::Reconnect,
+    /// Issuer did not say in time whether it did.
+    NotConfirmed = "not-confirmed" => BUSY,
     /// What was signed is not of the grammar we read.
     UnreadableSignature = "unreadable-signature" => Refusal::InvalidSecurity,
     /// The body that was signed is no request we read.

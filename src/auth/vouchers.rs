@@ -1,7 +1,8 @@
 //! Lodging vouchers at issuer. A voucher is kept until issuer says it was redeemed or its seconds are over,
 //! and is lodged again when issuer was restarted in between. Issuer says `Redeemed` before it does anything
 //! with a voucher, and what it said before it died is read before its death is noticed, so a voucher that was
-//! taken is never lodged again: single use survives a crash of issuer.
+//! taken is never lodged again: single use survives a crash of issuer. Questions about handshakes go the same way, and
+//! are put to one issuer only: what another remembered, its successor does not know.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,9 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::dial::{Dial, Line};
 use super::reason::Reason;
 use crate::sys::gate::LogGate;
-use crate::wire::VoucherId;
-use crate::wire::links::{AuthToIssuer, IssuerToAuth};
+use crate::wire::links::{AuthToIssuer, IssuerToAuth, SignedHandshake};
 use crate::wire::order::{Failure, Voucher};
+use crate::wire::{Peer, VoucherId};
 
 /// Calls on their way; with more than these, new ones are refused.
 const CALLS: usize = 4096;
@@ -38,6 +39,7 @@ type Answer = Result<(), Failure>;
 enum Call {
     Lodge { voucher: Box<Voucher>, channel: ChannelNumber, ttl: Duration, done: oneshot::Sender<Answer> },
     Gone(ChannelNumber),
+    Confirm { worker: Peer, handshake: Box<SignedHandshake>, done: oneshot::Sender<Option<Duration>> },
 }
 
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Vouchers {
     pub(super) fn open(dial: Dial) -> Self {
         let (calls, queue) = mpsc::channel(CALLS);
         let up = Arc::new(AtomicBool::new(false));
-        let desk = Desk { kept: HashMap::new(), queue, lines: LogGate::new(10) };
+        let desk = Desk { kept: HashMap::new(), questions: HashMap::new(), asked: 0, queue, lines: LogGate::new(10) };
         tokio::spawn(desk.keep(dial, up.clone()));
         Self { calls, up }
     }
@@ -95,6 +97,25 @@ impl Vouchers {
         }
     }
 
+    /// Asks issuer whether it completed that handshake for that worker, and how long it may still prove a client.
+    ///
+    /// # Errors
+    /// [`Reason::NotConfirmed`] when it did not answer before the deadline.
+    pub(super) async fn confirm(
+        &self,
+        worker: Peer,
+        handshake: SignedHandshake,
+        deadline: Duration,
+    ) -> Result<Option<Duration>, Reason> {
+        let (done, outcome) = oneshot::channel();
+        let call = Call::Confirm { worker, handshake: Box::new(handshake), done };
+        self.calls.try_send(call).map_err(|_| Reason::NotConfirmed)?;
+        match tokio::time::timeout(deadline, outcome).await {
+            Ok(Ok(left)) => Ok(left),
+            Ok(Err(_)) | Err(_) => Err(Reason::NotConfirmed),
+        }
+    }
+
     /// The worker's channel is over: its vouchers are withdrawn. Waits for a place in the queue, for a
     /// voucher that outlives its worker must not be left lying.
     pub(super) async fn gone(&self, channel: ChannelNumber) {
@@ -106,6 +127,9 @@ type ToIssuer = Line<IssuerToAuth, AuthToIssuer>;
 
 struct Desk {
     kept: HashMap<VoucherId, Kept>,
+    /// Who waits to hear of a handshake.
+    questions: HashMap<u64, oneshot::Sender<Option<Duration>>>,
+    asked: u64,
     queue: mpsc::Receiver<Call>,
     /// A worker that has all its vouchers declined does not fill the log.
     lines: LogGate,
@@ -123,6 +147,7 @@ impl Desk {
             up.store(true, Ordering::Relaxed);
             let line = self.converse(line).await;
             up.store(false, Ordering::Relaxed);
+            self.questions.clear();
             dial.hang_up(line, None).await;
         }
     }
@@ -137,6 +162,8 @@ impl Desk {
                     // Nobody to tell: what a new issuer is told is what is kept.
                     let _messages = self.take(call);
                     self.sweep();
+                    // Who asks of a handshake is told that nobody answers.
+                    self.questions.clear();
                 }
             }
         }
@@ -189,6 +216,11 @@ impl Desk {
                 vec![message]
             }
             Call::Gone(channel) => self.withdraw(|kept| kept.channel == channel),
+            Call::Confirm { worker, handshake, done } => {
+                self.asked += 1;
+                self.questions.insert(self.asked, done);
+                vec![AuthToIssuer::Confirm { question: self.asked, worker, handshake: *handshake }]
+            }
         }
     }
 
@@ -217,6 +249,11 @@ impl Desk {
                     let _given_up = done.send(Err(failure));
                 }
             }
+            IssuerToAuth::Confirmed { question, left_ms } => {
+                if let Some(done) = self.questions.remove(&question) {
+                    let _given_up = done.send(left_ms.map(|left| Duration::from_millis(left.into())));
+                }
+            }
             IssuerToAuth::Redeemed(id) => {
                 self.kept.remove(&id);
             }
@@ -228,6 +265,7 @@ impl Desk {
     fn sweep(&mut self) -> Vec<AuthToIssuer> {
         let now = Instant::now();
         self.kept.retain(|_, kept| !matches!(kept.standing, Standing::Lodged(until) if until <= now));
+        self.questions.retain(|_, done| !done.is_closed());
         self.withdraw(|kept| matches!(&kept.standing, Standing::Asked(done) if done.is_closed()))
     }
 

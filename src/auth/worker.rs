@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::confirmed::Confirmed;
 use super::office::Office;
 use super::share::Share;
 use super::vouchers::ChannelNumber;
@@ -31,7 +32,7 @@ pub(super) async fn serve(
     office: Arc<Office>,
     channel: Channel,
     number: ChannelNumber,
-    share: Share,
+    (share, confirmed): (Share, Confirmed),
     mut stopping: watch::Receiver<bool>,
 ) {
     let duplex = Duplex::<WorkerToAuth, AuthToWorker>::new(channel, Link::WorkerToAuth);
@@ -58,10 +59,10 @@ pub(super) async fn serve(
                         broken = Some(Violation::Rule("two requests under way with one correlation id"));
                         break;
                     }
-                    let (office, begun) = (office.clone(), share.begin());
+                    let (office, begun, confirmed) = (office.clone(), share.begin(), confirmed.clone());
                     work.spawn(async move {
                         let _until_answered = begun;
-                        (submission.correlation, office.answer(peer, number, submission).await)
+                        (submission.correlation, office.answer(peer, number, &confirmed, submission).await)
                     });
                 }
             },

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use self::authority::{Authority, AuthorityFile};
+use self::certificate::Certificate;
 use self::endpoint::{EndpointFile, Endpoints};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
@@ -45,6 +46,8 @@ pub struct Auth {
     pub store: Option<StoreRules>,
     /// Who may issue certificates that are not registered.
     pub authorities: Vec<Authority>,
+    /// Of our own servers: those to which a client may have proved its certificate in a TLS handshake.
+    pub servers: Vec<Certificate>,
     /// Accounts.
     pub users: Users,
     /// Relying parties by address.
@@ -161,6 +164,8 @@ struct File {
     store: Option<StoreFile>,
     #[serde(rename = "certificate_authority", default)]
     authorities: Vec<AuthorityFile>,
+    #[serde(default)]
+    server_certificates: Vec<Spanned<String>>,
 }
 
 type Number = Option<Spanned<u32>>;
@@ -231,8 +236,8 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, authorities)));
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
-        let Rules { endpoints, timestamp, password, throttle, limits, store, authorities } = rules;
-        Auth { endpoints, timestamp, password, throttle, limits, store, authorities, users, parties }
+        let Rules { endpoints, timestamp, password, throttle, limits, store, authorities, servers } = rules;
+        Auth { endpoints, timestamp, password, throttle, limits, store, authorities, servers, users, parties }
     });
     wrong.unless(auth)
 }
@@ -246,6 +251,7 @@ struct Rules {
     limits: Limits,
     store: Option<StoreRules>,
     authorities: Vec<Authority>,
+    servers: Vec<Certificate>,
 }
 
 fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigError> {
@@ -258,7 +264,12 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
     let seconds = |s: u32| i64::from(s) * 1000;
     let milliseconds = |ms: u32| Duration::from_millis(ms.into());
     Ok(Rules {
-        endpoints: endpoint::checked(file, file.value.endpoints.as_deref(), file.value.store.is_some())?,
+        endpoints: endpoint::checked(
+            file,
+            file.value.endpoints.as_deref(),
+            file.value.store.is_some(),
+            !file.value.server_certificates.is_empty(),
+        )?,
         timestamp: TimestampRules {
             required: timestamp.required,
             ttl_ms: seconds(number("timestamp.ttl_s", &timestamp.ttl_s, 300, 1..=3600)?),
@@ -314,7 +325,25 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
             None => None,
         },
         authorities: authority::checked(directory, file, &file.value.authorities)?,
+        servers: servers(directory, file)?,
     })
+}
+
+/// Certificates of our own servers, at most: each name, and each while it is renewed.
+const MOST_SERVERS: usize = 16;
+
+fn servers(directory: &Directory, file: &Loaded<File>) -> Result<Vec<Certificate>, ConfigError> {
+    let written = &file.value.server_certificates;
+    if let Some(one_more) = written.get(MOST_SERVERS) {
+        return Err(file.error(one_more.span(), format!("server_certificates: more than {MOST_SERVERS}")));
+    }
+    let read = |path: &Spanned<String>| {
+        let text = directory.text(path.get_ref()).map_err(|error| error.to_string());
+        text.and_then(|text| Certificate::first_of_pem(&text)).map_err(|why| {
+            file.error(path.span(), format!("server_certificates: certificate {}: {why}", path.get_ref()))
+        })
+    };
+    written.iter().map(read).collect()
 }
 
 /// A hundred a second, as issuer's quota of an account at one relying party is unless its file says otherwise:

@@ -16,11 +16,12 @@ pub(super) struct ToSign<'a> {
     pub(super) octets: Vec<u8>,
 }
 
-/// Builds the octets.
+/// Builds the octets. One that is `remembered` may not be signed by a scheme that says the same of the same octets,
+/// or an old one could be had signed again.
 ///
 /// # Errors
 /// [`Violation`]: an honest worker reads the certificate it shows and asks for what fits it.
-pub(super) fn build<'a>(handshake: &Handshake, keys: &'a Keys) -> Result<ToSign<'a>, Violation> {
+pub(super) fn build<'a>(handshake: &Handshake, remembered: bool, keys: &'a Keys) -> Result<ToSign<'a>, Violation> {
     let key = keys.handshake(&handshake.certificate);
     let key = key.ok_or(Violation::Rule("handshake for a certificate that is not for handshakes"))?;
     let mechanism = match (handshake.scheme, key.certificate.kind) {
@@ -31,6 +32,9 @@ pub(super) fn build<'a>(handshake: &Handshake, keys: &'a Keys) -> Result<ToSign<
         (Scheme::EcdsaP384Sha384, KeyKind::P384) => Mechanism::EcdsaP384Sha384,
         _ => return Err(Violation::Rule("handshake scheme that does not fit the key")),
     };
+    if remembered && handshake.scheme == Scheme::RsaPkcs1Sha256 {
+        return Err(Violation::Rule("handshake to remember, by a scheme that signs alike twice"));
+    }
     let octets = match &handshake.transcript {
         Transcript::Tls13 { .. } if handshake.scheme == Scheme::RsaPkcs1Sha256 => {
             return Err(Violation::Rule("handshake scheme that TLS 1.3 does not have"));
@@ -136,11 +140,12 @@ mod tests {
             Handshake { scheme: Scheme::RsaPssSha256, ..handshake(hash(32)) },
             Handshake { certificate: [0; 32], ..handshake(hash(32)) },
         ] {
-            assert!(build(&bad, &keys).is_err(), "{bad:?}");
+            assert!(build(&bad, false, &keys).is_err(), "{bad:?}");
+            assert!(build(&bad, true, &keys).is_err(), "{bad:?}");
         }
-        assert!(build(&handshake(hash(48)), &keys).is_ok());
+        assert!(build(&handshake(hash(48)), true, &keys).is_ok());
         uncompressed[64] = 1;
-        assert!(build(&handshake(params(23, uncompressed)), &keys).is_ok());
+        assert!(build(&handshake(params(23, uncompressed)), false, &keys).is_ok());
     }
 
     #[test]
@@ -148,7 +153,7 @@ mod tests {
         let keys = keys();
         for key in keys.iter().filter(|key| key.name != HANDSHAKE) {
             let wrong = Handshake { certificate: key.certificate.sha256, ..handshake(hash(32)) };
-            assert!(build(&wrong, &keys).is_err());
+            assert!(build(&wrong, false, &keys).is_err());
         }
     }
 

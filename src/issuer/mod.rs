@@ -13,6 +13,7 @@ mod keys;
 mod measures;
 mod office;
 mod quota;
+mod remembered;
 mod serve;
 mod signers;
 mod steps;

@@ -18,6 +18,7 @@ use super::journal::{self, Journal, Recorded};
 use super::keys::Keys;
 use super::measures::{LINKS, Lines, Measures};
 use super::quota::Usage;
+use super::remembered::Remembered;
 use super::signers::{self, Job, Signers};
 use super::vouchers::Vouchers;
 use crate::config::issuer::{Issuer, Purpose};
@@ -69,6 +70,7 @@ pub(super) struct Office {
     keys: Keys,
     ceilings: Ceilings,
     vouchers: Vouchers,
+    remembered: Remembered,
     clock: Clock,
     pub(super) journal: Journal,
     pub(super) signers: Signers<Work>,
@@ -101,6 +103,7 @@ impl Office {
         Self {
             ceilings: Ceilings::new(&config),
             vouchers: Vouchers::new(config.voucher),
+            remembered: Remembered::default(),
             clock: Clock::new(),
             journal,
             signers: Signers::new(config.signature_deadline, now),
@@ -239,6 +242,7 @@ impl Office {
     /// Deadlines.
     pub(super) fn tick(&mut self, now: Instant) {
         self.vouchers.expire(now);
+        self.remembered.expire(now);
         self.measures.vouchers.set(i64::try_from(self.vouchers.count()).unwrap_or(i64::MAX));
         self.journal.tick(now);
         self.signers.tick(now);
@@ -298,7 +302,7 @@ impl Office {
                     }
                     Work::Handshake(shake) => {
                         self.shakes = self.shakes.saturating_sub(1);
-                        self.handshake_signed(&shake, result, now);
+                        self.handshake_signed(*shake, result, now);
                     }
                 }
                 if self.measures.wrong_signatures.get() != wrong

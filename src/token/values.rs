@@ -83,6 +83,7 @@ pub fn context_class(method: Method) -> &'static str {
     match method {
         Method::Password | Method::Digest => "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
         Method::X509 => "urn:oasis:names:tc:SAML:2.0:ac:classes:X509",
+        Method::TlsCertificate => "urn:oasis:names:tc:SAML:2.0:ac:classes:TLSClient",
     }
 }
 
@@ -92,6 +93,7 @@ pub fn authentication_method(method: Method) -> &'static str {
     match method {
         Method::Password | Method::Digest => "urn:oasis:names:tc:SAML:1.0:am:password",
         Method::X509 => "urn:oasis:names:tc:SAML:1.0:am:X509-PKI",
+        Method::TlsCertificate => "urn:ietf:rfc:2246",
     }
 }
 

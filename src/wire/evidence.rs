@@ -51,6 +51,8 @@ pub enum Evidence {
     Signature(SignedMessage),
     /// `wsse:UsernameToken` with the digest of a secret (R-W021).
     Digest(PasswordDigest),
+    /// The TLS handshake in which the client proved the key of its certificate.
+    TlsCertificate(ClientHandshake),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -129,6 +131,33 @@ pub struct SignedMessage {
     pub value: Octets<1024>,
     /// What the references mean, in their order, each as its digest wants it. They may hold secrets.
     pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+}
+
+/// Octets of a handshake that is handed on, at most.
+pub const MOST_HANDSHAKE_OCTETS: usize = 48 * 1024;
+
+/// What a client signed to prove the key of its certificate when the connection was made (RFC 8446 4.4.3, RFC 5246
+/// 7.4.8). auth verifies it, and has issuer say that it completed this very handshake for this worker, lately.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ClientHandshake {
+    /// Of TLS.
+    pub version: TlsVersion,
+    /// The messages that were signed, as they were hashed: 1.3 up to the client's `Certificate`, 1.2 up to its
+    /// `ClientKeyExchange`.
+    pub messages: Octets<MOST_HANDSHAKE_OCTETS>,
+    /// `SignatureScheme` of the client's `CertificateVerify`.
+    pub scheme: u16,
+    /// Its signature; ECDSA in DER.
+    pub signature: Octets<1024>,
+}
+
+/// Versions of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    V12,
+    /// RFC 8446.
+    V13,
 }
 
 /// How a message names the certificate that signed it (R-W031).
@@ -274,6 +303,8 @@ pub enum Refusal {
     },
     /// `wsse:UnsupportedSecurityToken`: no such credential at this endpoint.
     UnsupportedSecurityToken,
+    /// `wst:RequestFailed` with a time to come back, over a new connection: nobody remembers the handshake of this one.
+    Reconnect,
 }
 
 /// The answer when there is no voucher.

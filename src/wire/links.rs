@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Text};
 use super::evidence::{Refused, Submission, Vouched};
-use super::ids::{Correlation, KeyId, Millis, VoucherId};
+use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
 
@@ -31,6 +31,8 @@ pub enum WorkerToIssuer {
     Redeem(Redemption),
     /// Sign this server handshake.
     Handshake(Handshake),
+    /// Sign this server handshake, in which the client is asked for a certificate, and remember it for auth.
+    RememberedHandshake(Handshake),
 }
 
 /// A TLS server handshake; issuer builds the octets that are signed.
@@ -62,7 +64,7 @@ pub enum Scheme {
 }
 
 /// The part of a handshake that its signature binds.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Transcript {
     /// TLS 1.3: the transcript hash, 32 or 48 octets (RFC 8446 4.4.3).
     Tls13 {
@@ -115,6 +117,27 @@ pub enum AuthToIssuer {
     Lodge(Voucher),
     /// The worker is gone: forget this voucher.
     Withdraw(VoucherId),
+    /// Is this handshake one that was remembered?
+    Confirm {
+        /// Chosen by auth, comes back in the answer.
+        question: u64,
+        /// The worker it must have been signed for.
+        worker: Peer,
+        /// The handshake.
+        handshake: SignedHandshake,
+    },
+}
+
+/// A server handshake with its signature, as it stands in what a client signed.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SignedHandshake {
+    /// SHA-256 of the server certificate (DER) the client was shown.
+    pub certificate: [u8; 32],
+    /// What the signature binds.
+    pub transcript: Transcript,
+    /// The signature. No old handshake can be had signed again with the same one: where a key signs the same octets
+    /// the same way twice, no handshake is remembered.
+    pub signature: Octets<512>,
 }
 
 /// issuer → auth.
@@ -131,6 +154,14 @@ pub enum IssuerToAuth {
     },
     /// This voucher was taken; said before anything is done with it, so that it is never lodged again.
     Redeemed(VoucherId),
+    /// What became of a question about a handshake.
+    Confirmed {
+        /// auth's number.
+        question: u64,
+        /// How long it may still prove a client, milliseconds; none when it was not signed for that worker, or too
+        /// long ago.
+        left_ms: Option<u32>,
+    },
 }
 
 /// issuer → signer.

@@ -172,6 +172,8 @@ pub enum Method {
     X509,
     /// The digest of a secret, over TLS.
     Digest,
+    /// The key of a certificate, in the TLS handshake.
+    TlsCertificate,
 }
 
 impl Method {
@@ -182,6 +184,7 @@ impl Method {
             Self::Password => "password",
             Self::X509 => "x509",
             Self::Digest => "digest",
+            Self::TlsCertificate => "tls-certificate",
         }
     }
 }

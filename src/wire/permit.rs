@@ -100,6 +100,9 @@ pub const PERMITS: &[Permit] = &[
     row(Link::AuditToAuth, 1, "durable", OPEN, KIB),
     row(Link::AuditToAuth, 2, "not-durable", OPEN, KIB),
     row(Link::IssuerToAuth, 2, "redeemed", ANY, KIB),
+    row(Link::WorkerToIssuer, 2, "remembered-handshake", ANY, KIB),
+    row(Link::AuthToIssuer, 2, "confirm", ANY, KIB),
+    row(Link::IssuerToAuth, 3, "confirmed", ANY, KIB),
 ];
 
 impl Permit {

@@ -107,6 +107,7 @@ fn refusal_word(refusal: Refusal) -> &'static str {
         Refusal::RequestFailed => "request-failed",
         Refusal::Busy { .. } => "auth-busy",
         Refusal::UnsupportedSecurityToken => "unsupported-security-token",
+        Refusal::Reconnect => "reconnect",
     }
 }
 

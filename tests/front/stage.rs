@@ -192,7 +192,7 @@ impl Issuer {
                             expires: Millis::now().plus(60_000),
                         })
                     }
-                    Ok(Some(WorkerToIssuer::Handshake(handshake))) => {
+                    Ok(Some(WorkerToIssuer::Handshake(handshake) | WorkerToIssuer::RememberedHandshake(handshake))) => {
                         if !signs2.load(Ordering::SeqCst) {
                             continue;
                         }

@@ -13,6 +13,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+mod connections;
 #[path = "../demo/service.rs"]
 mod demo;
 #[path = "../support/digested.rs"]
@@ -23,6 +24,8 @@ mod evidence;
 mod faulty;
 mod floods;
 mod handshakes;
+#[path = "../support/handshakes.rs"]
+mod made;
 mod neighbours;
 mod octets;
 mod peer;
@@ -118,6 +121,48 @@ const CASES: &[Case] = &[
         Leaves::Violations(TO_AUTH, digests::BAD_NONCES),
         digests::nonces_that_are_none,
     ),
+    (
+        "an honest TLS handshake is served: the cases below can fail",
+        // The first time issuer tries the key twice.
+        Leaves::Connections { handshakes: 3, tokens: 2 },
+        connections::an_honest_handshake_is_served,
+    ),
+    (
+        "a TLS certificate without its key proves nobody",
+        Leaves::Connections { handshakes: 4, tokens: 0 },
+        connections::a_certificate_without_its_key,
+    ),
+    ("a handshake with another server proves nobody", Leaves::Nothing, connections::a_handshake_with_another_server),
+    (
+        "a handshake that was altered proves nobody",
+        Leaves::Connections { handshakes: 2, tokens: 0 },
+        connections::a_handshake_altered,
+    ),
+    (
+        "a handshake of TLS 1.2 is none of 1.3, nor the other way round",
+        Leaves::Connections { handshakes: 2, tokens: 0 },
+        connections::a_handshake_of_the_other_version,
+    ),
+    (
+        "an old handshake that is signed once more stays an old one",
+        Leaves::Connections { handshakes: 4, tokens: 0 },
+        connections::an_old_handshake_signed_again,
+    ),
+    (
+        "a handshake of another process proves nobody, also when that has ended",
+        Leaves::Connections { handshakes: 1, tokens: 0 },
+        connections::a_handshake_of_another_process,
+    ),
+    (
+        "a handshake does not outlive the channels of its worker",
+        Leaves::Connections { handshakes: 1, tokens: 1 },
+        connections::a_handshake_after_its_channels,
+    ),
+    (
+        "a handshake at another endpoint gets nothing",
+        Leaves::Connections { handshakes: 1, tokens: 0 },
+        connections::a_handshake_at_another_endpoint,
+    ),
     ("two requests of one name are a breach", Leaves::Violations(TO_AUTH, 1), evidence::one_correlation_twice),
     ("a random voucher buys nothing", Leaves::Nothing, vouchers::random_voucher),
     ("a voucher redeemed twice is a breach, and buys one token", Leaves::TokenThenBreach, vouchers::voucher_twice),
@@ -159,7 +204,7 @@ const CASES: &[Case] = &[
     ("no message to auth is above its cap", Leaves::Violations(TO_AUTH, 1), |stack| {
         octets::above_caps(stack, Place::AuthWorker)
     }),
-    ("no message to issuer is above its cap", Leaves::Violations(TO_ISSUER, 2), |stack| {
+    ("no message to issuer is above its cap", Leaves::Violations(TO_ISSUER, 3), |stack| {
         octets::above_caps(stack, Place::IssuerWorker)
     }),
     ("text that XML has no room for is a breach", Leaves::Violations(TO_AUTH, octets::BAD_TEXTS), octets::bad_texts),

@@ -33,7 +33,7 @@ pub(super) const CASES: &[Case] = &[
     ("auth writes no intent into the record", Leaves::Violations(AUTH_TO_AUDIT, 1), an_intent_of_auths),
     ("auth leaves none of its entries out", Leaves::Violations(AUTH_TO_AUDIT, 2), auth_skips),
     ("issuer leaves none of its entries out", Leaves::Violations(ISSUER_TO_AUDIT, 2), issuer_skips),
-    ("messages of other links are no auth's", Leaves::Violations(AUTH_TO_ISSUER, foreign_rows(2)), |stack| {
+    ("messages of other links are no auth's", Leaves::Violations(AUTH_TO_ISSUER, foreign_rows(3)), |stack| {
         foreign(stack, Place::IssuerAuth)
     }),
     ("messages of other links are no signer's", Leaves::Violations(SIGNER_TO_ISSUER, foreign_rows(5)), |stack| {
@@ -62,7 +62,7 @@ pub(super) const CASES: &[Case] = &[
         let good = AuthToAudit::Append { sequence: 1, entry: decision() };
         malformed(stack, Place::AuditAuth, encode(&good).remove(0), 64 * 1024)
     }),
-    ("no message of auth's is above its cap", Leaves::Violations(AUTH_TO_ISSUER, 2), |stack| {
+    ("no message of auth's is above its cap", Leaves::Violations(AUTH_TO_ISSUER, 3), |stack| {
         above_caps(stack, Place::IssuerAuth)
     }),
     ("no message of a signer's is above its cap", Leaves::Violations(SIGNER_TO_ISSUER, 5), |stack| {

@@ -11,7 +11,7 @@ use chancery::wire::evidence::{Refusal, Refused, Vouched};
 use chancery::wire::frame::{DATAGRAM, FRAGMENT, VERSION, encode};
 use chancery::wire::links::{
     AuthToAudit, AuthToIssuer, AuthToWorker, FailureClass, FromAudit, IssuerToAudit, IssuerToAuth, IssuerToSigner,
-    IssuerToWorker, Mechanism, Scheme, SignerReady, SignerToIssuer, WorkerToAuth, WorkerToIssuer,
+    IssuerToWorker, Mechanism, Scheme, SignedHandshake, SignerReady, SignerToIssuer, WorkerToAuth, WorkerToIssuer,
 };
 use chancery::wire::order::{
     Authentication, Confirmation, Failure, Method, NameFormat, Order, Redemption, Release, RequestIntegrity, Subject,
@@ -49,8 +49,8 @@ fn link_to(place: Place) -> Link {
 
 /// Every row but `submit`.
 pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 1;
-/// Every row but `redeem` and `handshake`; and `vouched`, whose octets are those of a redemption.
-pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 3;
+/// Every row but `redeem` and the two of handshakes; and `vouched`, whose octets are those of a redemption.
+pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 4;
 /// What [`malformed`] sends.
 pub(super) const MALFORMED: u64 = 13;
 /// What [`bad_texts`] sends.
@@ -117,6 +117,10 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     add(to, Link::AuthToWorker, &AuthToWorker::Refused(Refused { correlation, refusal }));
     add(to, Link::WorkerToIssuer, &WorkerToIssuer::Redeem(Redemption { voucher, correlation }));
     add(to, Link::WorkerToIssuer, &handshake(stack.server(), Scheme::EcdsaP256Sha256, hash(32)));
+    let WorkerToIssuer::Handshake(remembered) = handshake(stack.server(), Scheme::EcdsaP256Sha256, hash(32)) else {
+        panic!("a handshake")
+    };
+    add(to, Link::WorkerToIssuer, &WorkerToIssuer::RememberedHandshake(remembered));
     add(to, Link::IssuerToWorker, &IssuerToWorker::Released(release));
     add(to, Link::IssuerToWorker, &IssuerToWorker::Failed { correlation, failure });
     add(to, Link::IssuerToWorker, &IssuerToWorker::HandshakeSigned { serial: 1, signature: signature() });
@@ -124,6 +128,9 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let worker = Pid(i32::try_from(std::process::id()).unwrap());
     add(to, Link::AuthToIssuer, &AuthToIssuer::Lodge(Voucher { id: voucher, worker, order }));
     add(to, Link::AuthToIssuer, &AuthToIssuer::Withdraw(voucher));
+    let handshake = SignedHandshake { certificate: stack.server(), transcript: hash(32), signature: signature() };
+    add(to, Link::AuthToIssuer, &AuthToIssuer::Confirm { question: 1, worker, handshake });
+    add(to, Link::IssuerToAuth, &IssuerToAuth::Confirmed { question: 1, left_ms: Some(1) });
     add(to, Link::IssuerToAuth, &IssuerToAuth::Lodged(voucher));
     add(to, Link::IssuerToAuth, &IssuerToAuth::Declined { voucher, failure });
     add(to, Link::IssuerToAuth, &IssuerToAuth::Redeemed(voucher));

@@ -17,9 +17,11 @@ use chancery::wire::order::Redemption;
 use chancery::wire::permit::Link;
 use chancery::wire::{Correlation, List, Secret, Text};
 
+use super::connections::{self, CONNECTED};
 use super::demo::Demo;
 use super::digests::{BOTH, SECRET, USER};
 use super::faulty;
+use super::made::Identity;
 use super::peer::Peer;
 use super::signatures::{ADDRESS, SIGNED};
 use super::signed::Client;
@@ -43,6 +45,8 @@ pub(super) enum Leaves {
     TokenThenBreach,
     /// A signature of a handshake and no intent.
     Handshakes(u64),
+    /// Signatures of handshakes, and tokens.
+    Connections { handshakes: u64, tokens: u64 },
     /// As many signatures of handshakes as the attack was given.
     Signed,
     /// Nothing but refusals.
@@ -75,6 +79,10 @@ pub(super) struct Stack {
     pub(super) password: String,
     /// Whose certificate is registered.
     pub(super) client: Client,
+    /// Whose certificate is registered, for TLS.
+    pub(super) gate: Identity,
+    /// Its key, PKCS#8.
+    pub(super) gate_key: Vec<u8>,
     /// Handshakes signed for an attack that cannot know their number beforehand.
     pub(super) signed: AtomicU64,
 }
@@ -145,12 +153,17 @@ impl Stack {
         });
         let client = Client::new();
         std::fs::write(directory.join("demo/etc/auth.d/machine.pem"), &client.certificate).unwrap();
+        let (gate, gate_key) = Identity::made("gate", &rcgen::PKCS_ECDSA_P256_SHA256);
+        let etc = directory.join("demo/etc");
+        std::fs::write(etc.join("auth.d/gate.pem"), connections::pem(&gate)).unwrap();
+        std::fs::copy(etc.join("worker.d/tls.pem"), etc.join("auth.d/tls.pem")).unwrap();
         faulty::change(directory, "auth.d/users.toml", |text| {
             let mail = "attributes = { mail = [\"machine@example.com\"] }";
             let robot = format!(
                 "[users.{USER}]\ndigest_secret = \"{SECRET}\"\nattributes = {{ mail = [\"{USER}@example.com\"] }}"
             );
-            format!("{text}\n[users.machine]\ncertificates = [\"machine.pem\"]\n{mail}\n{robot}\n")
+            let gate = "[users.gate]\ncertificates = [\"gate.pem\"]\nattributes = { mail = [\"gate@example.com\"] }";
+            format!("{text}\n[users.machine]\ncertificates = [\"machine.pem\"]\n{mail}\n{robot}\n{gate}\n")
         });
         faulty::change(directory, "auth.d/auth.toml", |text| {
             let usual = [ENDPOINT, "/adfs/services/trust/2005/usernamemixed"]
@@ -158,13 +171,15 @@ impl Stack {
             let signed = format!("credentials = [\"signature\"]\naddresses = [\"{ADDRESS}\"]\n");
             let [first, second] = usual;
             let both = format!("[[endpoint]]\npath = \"{BOTH}\"\ncredentials = [\"password\", \"digest\"]\n");
+            let connected = format!("[[endpoint]]\npath = \"{CONNECTED}\"\ncredentials = [\"tls-certificate\"]\n");
             format!(
-                "{text}\n{first}{second}{both}[[endpoint]]\npath = \"/sts\"\n[[endpoint]]\npath = \"{SIGNED}\"\n{signed}"
+                "server_certificates = [\"tls.pem\"]\n{text}\n{connected}{first}{second}{both}[[endpoint]]\npath = \"/sts\"\n[[endpoint]]\npath = \"{SIGNED}\"\n{signed}"
             )
         });
         let demo = faulty::start(directory, |_| {});
         let password = std::fs::read_to_string(demo.fact("password_file")).unwrap().trim().to_owned();
-        let stack = Self { directory: directory.to_owned(), demo, password, client, signed: AtomicU64::new(0) };
+        let (directory, signed) = (directory.to_owned(), AtomicU64::new(0));
+        let stack = Self { directory, demo, password, client, gate, gate_key, signed };
         // The supervisor asks for a token of its own once all is ready, and snapshots come once a second.
         let mut last = None;
         loop {
@@ -284,6 +299,10 @@ impl Stack {
                 expected.violated(TO_ISSUER, 1);
             }
             Leaves::Handshakes(count) => expected.signatures += count,
+            Leaves::Connections { handshakes, tokens } => {
+                expected.signatures += handshakes + tokens;
+                expected.intents += tokens as usize;
+            }
             Leaves::Signed => expected.signatures += self.signed.swap(0, Ordering::Relaxed),
             Leaves::Nothing => {}
             Leaves::Violations(counter, count) => expected.violated(counter, count),

@@ -97,7 +97,7 @@ pub(crate) enum Pair {
 }
 
 impl Pair {
-    fn sign(&self, mechanism: Mechanism, digest: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, mechanism: Mechanism, digest: &[u8]) -> Vec<u8> {
         let sha256 = || Digest::import_less_safe(digest, &SHA256).unwrap();
         match (self, mechanism) {
             (Self::Rsa(pair), Mechanism::RsaPkcs1Sha256) => {

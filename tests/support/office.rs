@@ -44,6 +44,7 @@ pub(crate) struct Office {
     clock_shift: i64,
     pub(crate) issuer: Desk<AuthToIssuer, IssuerToAuth>,
     pub(crate) audit: Desk<AuthToAudit, FromAudit>,
+    confirms: Arc<Mutex<Option<u32>>>,
 }
 
 impl Office {
@@ -65,16 +66,22 @@ impl Office {
         std::fs::create_dir_all(root.path().join("etc/auth.d/relying-parties")).expect("made");
         std::fs::create_dir_all(root.path().join("state")).expect("made");
         let worker = listener(&run.join(Place::AuthWorker.file()));
-        let issuer = Desk::open(&run, Place::IssuerAuth, Link::AuthToIssuer, None, |message| match message {
+        let confirms = Arc::new(Mutex::new(Some(3_600_000)));
+        let left = confirms.clone();
+        let issuer = Desk::open(&run, Place::IssuerAuth, Link::AuthToIssuer, None, move |message| match message {
             AuthToIssuer::Lodge(voucher) => Some(IssuerToAuth::Lodged(voucher.id)),
             AuthToIssuer::Withdraw(_) => None,
+            AuthToIssuer::Confirm { question, .. } => {
+                let left_ms = *left.lock().expect("not poisoned");
+                Some(IssuerToAuth::Confirmed { question: *question, left_ms })
+            }
         });
         let head = || FromAudit::Head { entries: 0, last: None };
         let audit = Desk::open(&run, Place::AuditAuth, Link::AuthToAudit, Some(head), |message| {
             let AuthToAudit::Append { sequence, .. } = message;
             Some(FromAudit::Durable { sequence: *sequence })
         });
-        let mut office = Self { root, worker, auth: None, clock_shift, issuer, audit };
+        let mut office = Self { root, worker, auth: None, clock_shift, issuer, audit, confirms };
         office.write("auth.toml", auth);
         office.write("users.toml", users);
         office.write("relying-parties/office.toml", party);
@@ -108,6 +115,11 @@ impl Office {
         Worker { duplex: Duplex::new(channel, Link::AuthToWorker), early: HashMap::new() }
     }
 
+    /// How long issuer says from now on that a handshake may prove a client, milliseconds, if it confirms any.
+    pub(crate) fn confirms(&self, left_ms: Option<u32>) {
+        *self.confirms.lock().expect("not poisoned") = left_ms;
+    }
+
     /// Decisions in the record so far, and whether each was allowed, with its reason.
     pub(crate) fn decisions(&self) -> Vec<(bool, String)> {
         let said = self.audit.said.lock().expect("not poisoned");
@@ -127,7 +139,7 @@ impl Office {
             AuthToIssuer::Lodge(voucher) => {
                 Some(Voucher { id: voucher.id, worker: voucher.worker, order: voucher.order.clone() })
             }
-            AuthToIssuer::Withdraw(_) => None,
+            AuthToIssuer::Withdraw(_) | AuthToIssuer::Confirm { .. } => None,
         });
         voucher.expect("a voucher was lodged")
     }
@@ -137,7 +149,7 @@ impl Office {
         let said = self.issuer.said.lock().expect("not poisoned");
         said.iter().find_map(|message| match message {
             AuthToIssuer::Lodge(voucher) => (voucher.order.correlation == correlation).then_some(voucher.id),
-            AuthToIssuer::Withdraw(_) => None,
+            AuthToIssuer::Withdraw(_) | AuthToIssuer::Confirm { .. } => None,
         })
     }
 
@@ -151,6 +163,9 @@ impl Office {
         said.iter().any(|message| matches!(message, AuthToIssuer::Withdraw(gone) if *gone == id))
     }
 }
+
+// One test needs this, and each test is a crate of its own.
+const _: fn(&Office, Option<u32>) = Office::confirms;
 
 /// A peer that auth connects to: hears everything, answers by rule, can be away.
 pub(crate) struct Desk<In, Out> {

@@ -1,4 +1,4 @@
-//! Who asks, by what he proves it with: a password, a digest, a signature. A proof that is good once is used up here,
+//! Who asks, by what he proves it with: a password, a digest, a signature, or, in `connection`, the handshake. A proof that is good once is used up here,
 //! and whoever has proved himself is held to his pace.
 
 use std::borrow::Cow;
@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tracing::warn;
 
+use super::super::confirmed::Confirmed;
 use super::super::reason::Reason;
 use super::super::signature::{self, Verified};
 use super::super::store::{Down, Kind};
@@ -26,6 +27,8 @@ use crate::wire::{Correlation, Millis};
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
     pub(super) worker: Peer,
+    /// Its handshakes that issuer has confirmed.
+    pub(super) confirmed: &'a Confirmed,
     pub(super) source: IpAddr,
     pub(super) correlation: Correlation,
     pub(super) timestamp: Option<Timestamp>,
@@ -37,7 +40,7 @@ pub(super) struct Known<'a> {
     pub(super) account: &'a Account,
     pub(super) method: Method,
     pub(super) request: RequestIntegrity,
-    /// The certificate that signed the message.
+    /// The certificate that signed the message, or the handshake.
     pub(super) certificate: Option<Cow<'a, Certificate>>,
     /// Who issued it, unless it is registered.
     pub(super) authority: Option<&'a Authority>,
@@ -79,6 +82,9 @@ impl Office {
             }
             Evidence::Digest(digest) => ("digest", self.digested(config, rules, &digest, asked).await),
             Evidence::Signature(message) => ("signature", self.signed(config, rules, &message, asked).await),
+            Evidence::TlsCertificate(handshake) => {
+                ("tls-certificate", self.connected(config, rules, &handshake, asked).await)
+            }
         };
         match &known {
             Ok(_) => self.count(credential, None),
@@ -159,7 +165,7 @@ impl Office {
     }
 
     /// Says what was wrong with a certificate: the word alone does not tell an operator which file to look at.
-    fn not_issued(&self, correlation: Correlation, refused: &issued::Refused<'_>) -> Reason {
+    pub(super) fn not_issued(&self, correlation: Correlation, refused: &issued::Refused<'_>) -> Reason {
         let issued::Refused { reason, authority, why } = refused;
         if let Some(left_out) = self.certificates.pass() {
             let authority = authority.map_or("-", |authority| authority.name.as_str());
@@ -170,7 +176,7 @@ impl Office {
     }
 
     /// May this account be served now? Then it has had that.
-    fn pace(&self, config: &Auth, account: &Account, asked: &Asked<'_>) -> Result<(), Ended> {
+    pub(super) fn pace(&self, config: &Auth, account: &Account, asked: &Asked<'_>) -> Result<(), Ended> {
         let request = (asked.source, asked.correlation);
         self.excess.admit(&config.throttle, &account.name, request, Instant::now()).map_err(Ended::Known)
     }
@@ -231,7 +237,13 @@ impl Office {
         let outcome = match refused {
             None => "accepted",
             Some(Reason::Throttled) => "throttled",
-            Some(Reason::QueueFull | Reason::NoStore | Reason::Excess) => "busy",
+            Some(
+                Reason::QueueFull
+                | Reason::NoStore
+                | Reason::Excess
+                | Reason::NotConfirmed
+                | Reason::UnconfirmedHandshake,
+            ) => "busy",
             Some(_) => "refused",
         };
         self.gauges.authentications.with_label_values(&[&format!("{credential}-{outcome}")]).inc();

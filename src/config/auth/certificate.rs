@@ -82,6 +82,19 @@ impl Certificate {
         Self::from_der(pem.contents)
     }
 
+    /// Reads the first certificate of a PEM file: the server's own, where its chain follows.
+    ///
+    /// # Errors
+    /// A clause for the operator.
+    pub fn first_of_pem(text: &str) -> Result<Self, String> {
+        let pem = Pem::iter_from_buffer(text.as_bytes()).next().ok_or("holds no certificate in PEM form")?;
+        let pem = pem.map_err(|error| format!("not PEM: {error}"))?;
+        if pem.label != "CERTIFICATE" {
+            return Err(format!("holds a {:?}, not a certificate", pem.label));
+        }
+        Self::from_der(pem.contents)
+    }
+
     /// Reads a certificate.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ pub struct Endpoint {
     pub digest: bool,
     /// May the signature of a registered certificate?
     pub signature: bool,
+    /// May the certificate a client shows in the TLS handshake?
+    pub tls_certificate: bool,
     /// The addresses that a signed message may be sent to (`wsa:To`).
     pub addresses: Vec<String>,
     /// Is a signed message without a signed `wsa:To` let pass?
@@ -48,11 +50,12 @@ pub(super) struct EndpointFile {
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 enum CredentialName {
     Password,
     Digest,
     Signature,
+    TlsCertificate,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +88,7 @@ pub(super) fn checked<T>(
     file: &Loaded<T>,
     written: Option<&[EndpointFile]>,
     store: bool,
+    servers: bool,
 ) -> Result<Endpoints, ConfigError> {
     let Some(written) = written else { return Ok(usual()) };
     let mut endpoints = Endpoints::new();
@@ -94,14 +98,14 @@ pub(super) fn checked<T>(
             let why = "an endpoint's path is at most 128 printable ASCII characters, beginning with /";
             return Err(file.error(endpoint.path.span(), why));
         }
-        if endpoints.insert(path.clone(), one(file, endpoint, store)?).is_some() {
+        if endpoints.insert(path.clone(), one(file, endpoint, store, servers)?).is_some() {
             return Err(file.error(endpoint.path.span(), "this endpoint stands here twice"));
         }
     }
     Ok(endpoints)
 }
 
-fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool) -> Result<Endpoint, ConfigError> {
+fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool, servers: bool) -> Result<Endpoint, ConfigError> {
     let credentials = written.credentials.get_ref();
     if credentials.is_empty() {
         return Err(file.error(written.credentials.span(), "credentials: nothing would prove anybody here"));
@@ -119,6 +123,12 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool) -> Result<Endpo
             );
             return Err(file.error(written.credentials.span(), why));
         }
+    }
+    let tls_certificate = credentials.contains(&CredentialName::TlsCertificate);
+    if tls_certificate && !servers {
+        let why = "credentials names \"tls-certificate\", so server_certificates must say which servers clients prove \
+                   themselves to";
+        return Err(file.error(written.credentials.span(), why));
     }
     for address in &written.addresses {
         let text = address.get_ref();
@@ -138,6 +148,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool) -> Result<Endpo
         password: credentials.contains(&CredentialName::Password),
         digest,
         signature,
+        tls_certificate,
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),

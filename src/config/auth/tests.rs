@@ -250,6 +250,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             password: false,
             digest: false,
             signature: true,
+            tls_certificate: false,
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
             enveloped_transform: false,

@@ -1,5 +1,5 @@
 //! Messages of auth and of the workers, and the ends of their channels. A peer that breaks the protocol is
-//! hung up on and told nothing; a worker's vouchers go with its last channel.
+//! hung up on and told nothing; a worker's vouchers and handshakes go with its last channel.
 
 use std::time::Instant;
 
@@ -24,6 +24,9 @@ impl Office {
                     Ok(())
                 }
                 Ok(Some(AuthToIssuer::Lodge(voucher))) => self.lodge(id, voucher, now),
+                Ok(Some(AuthToIssuer::Confirm { question, worker, handshake })) => {
+                    self.confirm(id, question, (worker, &handshake), now)
+                }
                 Err(closed) => Err(closed),
             };
             if let Err(closed) = answered {
@@ -81,7 +84,8 @@ impl Office {
             let taken = match received {
                 Ok(None) => return,
                 Ok(Some(WorkerToIssuer::Redeem(redemption))) => self.redeem(id, &redemption, now),
-                Ok(Some(WorkerToIssuer::Handshake(handshake))) => self.handshake(id, &handshake, now),
+                Ok(Some(WorkerToIssuer::Handshake(handshake))) => self.handshake(id, handshake, false, now),
+                Ok(Some(WorkerToIssuer::RememberedHandshake(handshake))) => self.handshake(id, handshake, true, now),
                 Err(closed) => Err(closed),
             };
             if let Err(closed) = taken {
@@ -100,6 +104,7 @@ impl Office {
         if !self.workers.values().any(|other| other.peer() == peer) {
             // Not its quota, nor what it has in flight: it could have both anew by coming back.
             self.vouchers.bereave(peer);
+            self.remembered.bereave(peer);
         }
     }
 

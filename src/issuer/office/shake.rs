@@ -1,4 +1,6 @@
-//! One handshake from question to answer. Nothing of it is recorded: it binds this server and no subject.
+//! One handshake from question to answer. Nothing of it is recorded: it binds this server and no subject. Where the
+//! client is asked for a certificate it is remembered, so that auth can ask about it; for that the key must not sign
+//! the same octets in the same way twice, which is tried once for each key.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use super::super::quota::Quota;
 use super::super::signers::{Job, NotSigned};
 use super::{Office, Work};
 use crate::sys::channel::{Closed, Duplex};
-use crate::wire::links::{Handshake, IssuerToWorker, Mechanism};
+use crate::wire::links::{Handshake, IssuerToAuth, IssuerToWorker, Mechanism, SignedHandshake, Transcript};
 use crate::wire::{KeyId, Octets, Peer};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,12 +25,28 @@ pub(in crate::issuer) struct Shake {
     key: KeyId,
     mechanism: Mechanism,
     octets: Vec<u8>,
+    /// What is to be remembered besides the signature.
+    keep: Option<Keep>,
+}
+
+#[derive(Debug)]
+struct Keep {
+    certificate: [u8; 32],
+    transcript: Transcript,
+    /// What the key made of these octets the first time, while it is not known whether it signs alike.
+    first: Option<Octets<512>>,
 }
 
 impl Office {
-    pub(super) fn handshake(&mut self, channel: u64, handshake: &Handshake, now: Instant) -> Result<(), Closed> {
+    pub(super) fn handshake(
+        &mut self,
+        channel: u64,
+        handshake: Handshake,
+        remembered: bool,
+        now: Instant,
+    ) -> Result<(), Closed> {
         let Some(peer) = self.workers.get(&channel).map(Duplex::peer) else { return Ok(()) };
-        let to_sign = handshake::build(handshake, &self.keys)?;
+        let to_sign = handshake::build(&handshake, remembered, &self.keys)?;
         let key = to_sign.key.id.clone();
         let quota = Quota::new(self.config.handshakes_per_second, SECOND);
         let used = self.rates.one_more(&peer, quota, now).filter(|_| self.has_room(peer));
@@ -48,25 +66,29 @@ impl Office {
             self.answer(channel, &IssuerToWorker::HandshakeFailed { serial: handshake.serial }, now);
             return Ok(());
         }
-        let mechanism = to_sign.mechanism;
-        let shake =
-            Shake { channel, peer, serial: handshake.serial, key: key.clone(), mechanism, octets: to_sign.octets };
-        let hash = match mechanism.digest_length() {
+        let Handshake { serial, certificate, transcript, .. } = handshake;
+        let keep = remembered.then_some(Keep { certificate, transcript, first: None });
+        let (mechanism, octets) = (to_sign.mechanism, to_sign.octets);
+        self.begin(peer);
+        self.have_signed(Shake { channel, peer, serial, key, mechanism, octets, keep }, now);
+        Ok(())
+    }
+
+    fn have_signed(&mut self, shake: Shake, now: Instant) {
+        let hash = match shake.mechanism.digest_length() {
             48 => &SHA384,
             64 => &SHA512,
             _ => &SHA256,
         };
         let digest = digest(hash, &shake.octets).as_ref().to_vec();
-        self.begin(peer);
         self.shakes += 1;
+        let (key, mechanism) = (shake.key.clone(), shake.mechanism);
         self.signers.sign(Job { key, mechanism, digest, work: Work::Handshake(Box::new(shake)) }, now);
-        Ok(())
     }
 
-    pub(super) fn handshake_signed(&mut self, shake: &Shake, result: Result<Octets<512>, NotSigned>, now: Instant) {
-        self.end(shake.peer);
+    pub(super) fn handshake_signed(&mut self, mut shake: Shake, result: Result<Octets<512>, NotSigned>, now: Instant) {
         let serial = shake.serial;
-        let verified = result.ok().filter(|signature| {
+        let mut verified = result.ok().filter(|signature| {
             let good =
                 self.keys.find(&shake.key).is_some_and(|key| key.verifies(shake.mechanism, &shake.octets, signature));
             if !good {
@@ -75,12 +97,50 @@ impl Office {
             }
             good
         });
+        if let (Some(keep), Some(signature)) = (&mut shake.keep, &verified)
+            && !self.remembered.knows_random(&shake.key)
+        {
+            match &keep.first {
+                None => {
+                    keep.first = Some(signature.clone());
+                    self.have_signed(shake, now);
+                    return;
+                }
+                Some(first) if first == signature => {
+                    let why = "it signs the same octets in the same way twice: no client can prove a certificate by it";
+                    tracing::error!(event = "handshake-key", why);
+                    verified = None;
+                }
+                Some(_) => self.remembered.note_random(shake.key.clone()),
+            }
+        }
+        self.end(shake.peer);
         let encoded = verified.and_then(|signature| handshake::encode(shake.mechanism, &signature));
+        if let (Some(Keep { certificate, transcript, .. }), Some(signature)) = (shake.keep, &encoded)
+            && self.workers.values().any(|worker| worker.peer() == shake.peer)
+        {
+            let signed = SignedHandshake { certificate, transcript, signature: signature.clone() };
+            self.remembered.note(shake.peer, &signed, now);
+        }
         let (result, message) = match encoded {
             Some(signature) => ("signed", IssuerToWorker::HandshakeSigned { serial, signature }),
             None => ("failed", IssuerToWorker::HandshakeFailed { serial }),
         };
         self.measures.handshakes.with_label_values(&[result]).inc();
         self.answer(shake.channel, &message, now);
+    }
+
+    /// Says of a handshake whether it was signed for that worker, lately.
+    pub(super) fn confirm(
+        &mut self,
+        channel: u64,
+        question: u64,
+        (worker, handshake): (Peer, &SignedHandshake),
+        now: Instant,
+    ) -> Result<(), Closed> {
+        let left = self.remembered.left(worker, handshake, now);
+        let left_ms = left.map(|left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
+        let answer = IssuerToAuth::Confirmed { question, left_ms };
+        self.auths.get_mut(&channel).map_or(Ok(()), |duplex| duplex.send(&answer))
     }
 }

@@ -160,6 +160,7 @@ impl From<Refusal> for Fault {
             Refusal::InvalidTimeRange => Self::InvalidTimeRange,
             Refusal::RequestFailed => Self::RequestFailed,
             Refusal::Busy { retry_after_s } => Self::Busy { retry_after_s },
+            Refusal::Reconnect => Self::Busy { retry_after_s: 1 },
             Refusal::UnsupportedSecurityToken => Self::UnsupportedSecurityToken,
         }
     }

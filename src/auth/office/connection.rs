@@ -1,0 +1,99 @@
+//! Who asks, by the certificate he proved when his connection was made. The handshake is read and both its signatures
+//! verified here, whatever the worker says of it; issuer must have completed that very handshake for this worker,
+//! lately; and only then is it asked whom the certificate means, by the same rules as for a signed message.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use rustls_pki_types::CertificateDer;
+
+use super::proof::{Asked, Known};
+use super::{Ended, Office};
+use crate::auth::confirmed::Name;
+use crate::auth::handshake::{self, Shown};
+use crate::auth::issued;
+use crate::auth::reason::Reason;
+use crate::config::auth::Auth;
+use crate::config::auth::certificate::Certificate;
+use crate::config::auth::endpoint::Endpoint;
+use crate::config::auth::users::Account;
+use crate::wire::evidence::{ClientHandshake, KeyReference};
+use crate::wire::links::SignedHandshake;
+use crate::wire::order::{Method, RequestIntegrity};
+use crate::wire::{Millis, Octets};
+
+impl Office {
+    /// Whose connection it is, when the handshake proves it. The request in it is the worker's word.
+    pub(super) async fn connected<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        handshake: &ClientHandshake,
+        asked: &Asked<'_>,
+    ) -> Result<Known<'a>, Ended> {
+        if !rules.tls_certificate {
+            return Err(Ended::Stranger(Reason::Credential));
+        }
+        let shown = handshake::read(handshake).ok_or(Ended::Stranger(Reason::UnreadableHandshake))?;
+        let now = Millis::now();
+        let (registered, certificate) = proven(config, &shown, now).map_err(Ended::Stranger)?;
+        let completed = completed(config, &shown).map_err(Ended::Stranger)?;
+        self.confirmed(config, completed, asked).await.map_err(Ended::Stranger)?;
+        let (account, authority) = match registered {
+            Some(account) => (account, None),
+            None => {
+                let others = shown.certificates.iter().skip(1).map(|der| CertificateDer::from(*der));
+                let vouched = issued::account(config, &certificate, &others.collect::<Vec<_>>(), now);
+                let (account, authority) =
+                    vouched.map_err(|refused| Ended::Stranger(self.not_issued(asked.correlation, &refused)))?;
+                (account, Some(authority))
+            }
+        };
+        if account.disabled {
+            return Err(Ended::Stranger(Reason::Disabled));
+        }
+        self.pace(config, account, asked)?;
+        let (method, request) = (Method::TlsCertificate, RequestIntegrity::Transport);
+        Ok(Known { account, method, request, certificate: Some(certificate), authority })
+    }
+
+    /// Did issuer complete it for this worker, lately? Asked once for each connection, as long as this process lives.
+    async fn confirmed(&self, config: &Auth, handshake: SignedHandshake, asked: &Asked<'_>) -> Result<(), Reason> {
+        let (name, now) = (Name::of(&handshake), Instant::now());
+        if asked.confirmed.knows(name, now) {
+            return Ok(());
+        }
+        let left = self.vouchers.confirm(asked.worker, handshake, config.limits.issuer_deadline).await?;
+        asked.confirmed.note(name, now + left.ok_or(Reason::UnconfirmedHandshake)?, now);
+        Ok(())
+    }
+}
+
+/// The client's own certificate, whose key has signed the handshake, and the account it is registered for, if it is.
+fn proven<'a>(
+    config: &'a Auth,
+    shown: &Shown<'_>,
+    now: Millis,
+) -> Result<(Option<&'a Account>, Cow<'a, Certificate>), Reason> {
+    let own = shown.certificates.first().filter(|_| shown.certificates.len() <= issued::LONGEST);
+    let own = own.and_then(|der| Octets::new(*der).ok()).ok_or(Reason::UnknownCertificate)?;
+    let reference = KeyReference::Certificate(own);
+    let (account, certificate) = match config.users.signer(&reference, now) {
+        Some((account, certificate)) => (Some(account), Cow::Borrowed(certificate)),
+        None => {
+            let presented = issued::presented(config, &reference).ok_or(Reason::UnknownCertificate)?;
+            (None, Cow::Owned(presented))
+        }
+    };
+    if !certificate.holds(now) {
+        return Err(Reason::CertificateDates);
+    }
+    shown.proven_by(&certificate)?;
+    Ok((account, certificate))
+}
+
+/// The handshake, completed by a server of ours.
+fn completed(config: &Auth, shown: &Shown<'_>) -> Result<SignedHandshake, Reason> {
+    let server = config.servers.iter().find(|server| server.der == shown.server);
+    shown.completed_by(server.ok_or(Reason::ForeignHandshake)?)
+}

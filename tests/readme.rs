@@ -33,7 +33,7 @@ fn every_example_of_the_readme_is_taken() {
     }
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
-    for file in ["auth.d/billing.pem", "worker.d/tls.pem"] {
+    for file in ["auth.d/billing.pem", "auth.d/tls.pem", "worker.d/tls.pem"] {
         std::fs::write(root.path().join(file), certificate.pem()).unwrap();
     }
     authority(root.path());
@@ -41,6 +41,8 @@ fn every_example_of_the_readme_is_taken() {
     let (worker, _) = chancery::config::worker::load(&root.path().join("worker.d")).unwrap();
     let endpoint = &auth.endpoints[&worker.endpoints[0].path];
     assert!(endpoint.password && endpoint.digest && endpoint.signature);
+    assert!(auth.endpoints[&worker.endpoints[1].path].tls_certificate && worker.asking().is_some());
+    assert_eq!(auth.servers.len(), 1);
     assert!(auth.users.find("scanner").unwrap().digest_secret.is_some());
     assert_eq!(auth.users.count(), 4);
     assert_eq!(auth.authorities.len(), 1);

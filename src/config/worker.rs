@@ -24,6 +24,9 @@ pub struct Worker {
     /// What a stranger may take up.
     #[serde(default)]
     pub limits: Limits,
+    /// `[[listener]]`: what is inherited besides or beyond the one called `https`.
+    #[serde(default, rename = "listener")]
+    pub listeners: Vec<Listener>,
     /// `[[endpoint]]`: where tokens are asked for.
     #[serde(default, rename = "endpoint")]
     pub endpoints: Vec<Endpoint>,
@@ -54,6 +57,49 @@ pub enum TlsVersion {
     #[default]
     #[serde(rename = "1.3")]
     V13,
+}
+
+/// The name of the listener there is when the file names none.
+pub const HTTPS: &str = "https";
+
+/// `[[listener]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// `FileDescriptorName=` of its socket.
+    pub name: String,
+    /// Are clients asked for a certificate when they connect?
+    #[serde(default)]
+    pub client_certificates: ClientCertificates,
+    /// What clients call this server there, where that is not the file's `public_url`.
+    pub public_url: Option<String>,
+}
+
+/// Whether clients are asked for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// They are not.
+    #[default]
+    None,
+    /// They are, and need not have one.
+    Asked,
+}
+
+impl Worker {
+    /// Every listener: those of the file, and `https` where they are none of that name.
+    pub fn listeners(&self) -> impl Iterator<Item = Listener> {
+        let usual =
+            Listener { name: HTTPS.to_owned(), client_certificates: ClientCertificates::None, public_url: None };
+        let named = self.listeners.iter().any(|listener| listener.name == HTTPS);
+        (!named).then_some(usual).into_iter().chain(self.listeners.iter().cloned())
+    }
+
+    /// The first listener that asks for certificates.
+    #[must_use]
+    pub fn asking(&self) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.client_certificates == ClientCertificates::Asked)
+    }
 }
 
 /// `[[endpoint]]`.
@@ -114,14 +160,16 @@ pub enum Trust {
 
 /// Kinds of credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Credential {
     /// `wsse:UsernameToken` with a password, as text or digest: which of them is auth's to say.
     Username,
     /// A `ds:Signature` by the key of an X.509 certificate.
     Signature,
-    /// Either, whichever a request brings.
+    /// Either of these, whichever a request brings.
     Any,
+    /// The certificate the client showed when it connected.
+    TlsCertificate,
 }
 
 impl Credential {
@@ -296,10 +344,10 @@ fn read(directory: &Path) -> Result<Loaded<Worker>, ConfigError> {
 
 fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
     let worker = &loaded.value;
-    let authority = worker.public_url.strip_prefix("https://").unwrap_or("");
-    if authority.is_empty() || authority.contains(['/', '?', '#', '@', ' ']) {
+    if !is_public_url(&worker.public_url) {
         return Err(loaded.error_at(&["public_url"], "public_url must be https://host[:port] with no path"));
     }
+    listeners(loaded)?;
     if worker.endpoints.is_empty() {
         return Err(loaded.error_at(&["endpoint"], "no [[endpoint]]: there is nothing to serve"));
     }
@@ -316,7 +364,37 @@ fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
             return wrong(format!("path {path:?} is given to two of [[endpoint]] and [[metadata]]"));
         }
     }
+    let by_certificate = |endpoint: &Endpoint| endpoint.credential == Credential::TlsCertificate;
+    if let Some(index) = worker.endpoints.iter().position(by_certificate)
+        && worker.asking().is_none()
+    {
+        let why = "no [[listener]] has client_certificates = \"asked\": nobody could prove himself here";
+        return Err(loaded.error_at(&["endpoint", &index.to_string(), "credential"], why));
+    }
     limits(loaded)
+}
+
+fn is_public_url(url: &str) -> bool {
+    let authority = url.strip_prefix("https://").unwrap_or("");
+    !authority.is_empty() && !authority.contains(['/', '?', '#', '@', ' '])
+}
+
+fn listeners(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
+    let mut names = BTreeSet::new();
+    for (index, listener) in loaded.value.listeners.iter().enumerate() {
+        let wrong = |key: &str, why: &str| loaded.error_at(&["listener", &index.to_string(), key], why);
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+        if listener.name.is_empty() || listener.name.len() > 64 || !listener.name.bytes().all(plain) {
+            return Err(wrong("name", "the name of a listener is 1 to 64 ASCII letters, digits, '-', '_' or '.'"));
+        }
+        if !names.insert(&listener.name) {
+            return Err(wrong("name", "this listener stands here twice"));
+        }
+        if listener.public_url.as_deref().is_some_and(|url| !is_public_url(url)) {
+            return Err(wrong("public_url", "public_url must be https://host[:port] with no path"));
+        }
+    }
+    Ok(())
 }
 
 fn limits(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
@@ -385,6 +463,22 @@ kind = "mex"
         assert_eq!((generic.profile, generic.trust), (Profile::Generic, Trust::Any));
         assert!(adfs.tolerates(Leniency::MessageIdCase) && !generic.tolerates(Leniency::MessageIdCase));
         assert!(worker.tls.certificate.is_absolute());
+    }
+
+    #[test]
+    fn listeners_are_those_of_the_file_and_the_usual_one() {
+        let named = |text: &str| {
+            let worker = loaded(&GOOD.replacen("[tls]", &format!("{text}[tls]"), 1)).unwrap();
+            let all = worker.listeners().map(|listener| (listener.name, listener.client_certificates));
+            (all.collect::<Vec<_>>(), worker.asking().is_some())
+        };
+        let (none, asked) = (ClientCertificates::None, ClientCertificates::Asked);
+        let https = |certificates| (HTTPS.to_owned(), certificates);
+        assert_eq!(named(""), (vec![https(none)], false));
+        let other = "[[listener]]\nname = \"other\"\nclient_certificates = \"asked\"\n";
+        assert_eq!(named(other), (vec![https(none), ("other".to_owned(), asked)], true));
+        let only = "[[listener]]\nname = \"https\"\nclient_certificates = \"asked\"\n";
+        assert_eq!(named(only), (vec![https(asked)], true));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use hyper::http::request::Parts;
 
+use super::client::Client;
 use crate::wire::Correlation;
 
 /// The header, and the parameter, in which AD FS clients name a request.
@@ -22,17 +23,19 @@ pub(super) struct Asking<'r> {
     pub(super) correlation: Correlation,
     /// The client's.
     pub(super) client_request_id: Option<&'r str>,
+    /// Who has proved a certificate on this connection.
+    pub(super) client: Option<&'r Client>,
 }
 
 impl<'r> Asking<'r> {
-    /// A request from `source`, newly named.
-    pub(super) fn new(source: IpAddr, parts: &'r Parts) -> Self {
+    /// A request from `source`, newly named, over a connection of that client.
+    pub(super) fn new(source: IpAddr, client: Option<&'r Client>, parts: &'r Parts) -> Self {
         let header = parts.headers.get(CLIENT_REQUEST_ID).and_then(|value| value.to_str().ok());
         // MSAL.NET appends it to the address.
         let parameters = parts.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
         let mut named = parameters.filter(|(name, _)| *name == CLIENT_REQUEST_ID).map(|(_, value)| value);
         let client_request_id = header.into_iter().chain(named.next()).find(|id| is_plain(id));
-        Self { source, correlation: Correlation::random(), client_request_id }
+        Self { source, correlation: Correlation::random(), client_request_id, client }
     }
 }
 
@@ -51,7 +54,7 @@ mod tests {
             request = request.header(CLIENT_REQUEST_ID, header);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let asking = Asking::new("192.0.2.1".parse().unwrap(), &parts);
+        let asking = Asking::new("192.0.2.1".parse().unwrap(), None, &parts);
         asking.client_request_id.map(str::to_owned)
     }
 

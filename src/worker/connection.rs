@@ -2,7 +2,7 @@
 //! be answered is closed and counted.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -15,7 +15,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::server::Acceptor;
-use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
+use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -23,9 +23,11 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::activity::{Activity, Verdict, Watched};
+use super::client::Client;
 use super::counters;
 use super::http::Front;
 use super::limits::{LogGate, Place, Sources};
+use super::tls::Tls;
 
 /// How long a connection that was told to end may go on writing its last answer.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -37,7 +39,6 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Where connections come in.
 pub(super) struct Door {
     front: Arc<Front>,
-    tls: Arc<ServerConfig>,
     places: Arc<Semaphore>,
     capacity: u32,
     sources: Arc<Sources>,
@@ -50,7 +51,7 @@ type Closed = &'static str;
 
 impl Door {
     /// A door for at most `capacity` connections.
-    pub(super) fn new(front: Arc<Front>, tls: Arc<ServerConfig>, capacity: u32) -> Arc<Self> {
+    pub(super) fn new(front: Arc<Front>, capacity: u32) -> Arc<Self> {
         let limits = &front.config.limits;
         Arc::new(Self {
             places: Arc::new(Semaphore::new(capacity as usize)),
@@ -59,19 +60,23 @@ impl Door {
             handshakes: Semaphore::new(limits.handshakes as usize),
             log: LogGate::new(5),
             front,
-            tls,
         })
     }
 
     /// Takes connections in until told to drain.
-    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, mut drain: watch::Receiver<bool>) {
+    pub(super) async fn accept(
+        self: Arc<Self>,
+        listener: TcpListener,
+        tls: Arc<Tls>,
+        mut drain: watch::Receiver<bool>,
+    ) {
         loop {
             let accepted = tokio::select! {
                 _ = drain.wait_for(|drain| *drain) => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, address)) => self.admit(stream, address, &drain),
+                Ok((stream, address)) => self.admit(stream, address, &tls, &drain),
                 Err(error) => {
                     if let Some(left_out) = self.log.pass() {
                         tracing::warn!(event = "accept", %error, left_out);
@@ -83,7 +88,7 @@ impl Door {
         }
     }
 
-    fn admit(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, drain: &watch::Receiver<bool>) {
+    fn admit(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, tls: &Arc<Tls>, drain: &watch::Receiver<bool>) {
         self.front.counters.accepted.inc();
         let source = address.ip().to_canonical();
         let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
@@ -92,9 +97,9 @@ impl Door {
         let Some(place) = self.sources.enter(source) else { return self.closed("too-many-from-source", source) };
         self.front.counters.connections.inc();
         let admitted = Admitted { door: Arc::clone(self), _permit: permit, _place: place };
-        let drain = drain.clone();
+        let (tls, drain) = (Arc::clone(tls), drain.clone());
         tokio::spawn(async move {
-            if let Err(why) = admitted.door.serve(stream, source, drain).await {
+            if let Err(why) = admitted.door.serve(stream, &tls, source, drain).await {
                 admitted.door.closed(why, source);
             }
         });
@@ -118,14 +123,20 @@ impl Door {
         }
     }
 
-    async fn serve(&self, stream: TcpStream, source: IpAddr, drain: watch::Receiver<bool>) -> Result<(), Closed> {
+    async fn serve(
+        &self,
+        stream: TcpStream,
+        tls: &Tls,
+        source: IpAddr,
+        drain: watch::Receiver<bool>,
+    ) -> Result<(), Closed> {
         // Answers are small and whole; waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
         let limits = &self.front.config.limits;
         let deadline = Instant::now() + Duration::from_secs(limits.handshake_timeout_s.into());
         let mut draining = drain.clone();
-        let stream = tokio::select! {
-            shaken = self.handshake(stream) => shaken?,
+        let (stream, client) = tokio::select! {
+            shaken = self.handshake(stream, tls) => shaken?,
             () = sleep_until(deadline) => return Err("handshake-timeout"),
             () = async { let _ = draining.wait_for(|drain| *drain).await; sleep(LINGER).await } => {
                 return Err("draining");
@@ -138,11 +149,13 @@ impl Door {
         let activity = Activity::new(idle, head);
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
         let (front, seen, told) = (Arc::clone(&self.front), Arc::clone(&activity), drain.clone());
+        let asks = client.clone();
         let service = service_fn(move |request| {
-            let (front, busy, told) = (Arc::clone(&front), seen.request(), told.clone());
+            let (front, busy, told, client) = (Arc::clone(&front), seen.request(), told.clone(), asks.clone());
             async move {
-                let mut answer = front.answer(source, request).await;
-                if !http2 && *told.borrow() {
+                let mut answer = front.answer(source, client.as_deref(), request).await;
+                let last = *told.borrow() || client.is_some_and(|client| client.is_spent());
+                if !http2 && last {
                     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                 }
                 drop(busy);
@@ -158,7 +171,7 @@ impl Door {
                 .initial_stream_window_size(64 * 1024)
                 .initial_connection_window_size(256 * 1024)
                 .serve_connection(io, service);
-            drive(pin!(connection), |connection| connection.graceful_shutdown(), true, &activity, drain).await
+            drive(pin!(connection), |connection| connection.graceful_shutdown(), true, &activity, client, drain).await
         } else {
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -166,16 +179,21 @@ impl Door {
                 .max_headers(limits.headers.into())
                 .max_buf_size(head_size as usize)
                 .serve_connection(io, service);
-            drive(pin!(connection), |connection| connection.graceful_shutdown(), false, &activity, drain).await
+            drive(pin!(connection), |connection| connection.graceful_shutdown(), false, &activity, client, drain).await
         }
     }
 
-    async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Closed> {
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        tls: &Tls,
+    ) -> Result<(TlsStream<TcpStream>, Option<Arc<Client>>), Closed> {
+        let (config, seen) = tls.one().map_err(|_| "tls")?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(refused)?;
         // rustls asks for the signature while the ClientHello is worked on, which is in the first poll.
         // The place in the queue is given back after it, so that clients which then say nothing hold none.
         let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
-        let mut accept = pin!(start.into_stream(Arc::clone(&self.tls)));
+        let mut accept = pin!(start.into_stream(config));
         let first = poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await;
         drop(turn);
         let accepted = match first {
@@ -195,7 +213,7 @@ impl Door {
         if session.protocol_version() == Some(ProtocolVersion::TLSv1_2) {
             self.front.counters.leniencies.with_label_values(&[counters::TLS12]).inc();
         }
-        Ok(stream)
+        Ok((stream, seen.client()))
     }
 }
 
@@ -231,6 +249,7 @@ async fn drive<C>(
     finish: impl Fn(Pin<&mut C>),
     announces: bool,
     activity: &Activity,
+    client: Option<Arc<Client>>,
     mut drain: watch::Receiver<bool>,
 ) -> Result<(), Closed>
 where
@@ -239,6 +258,13 @@ where
     let mut draining = None;
     let mut end = None;
     let mut why = Ok(());
+    let mut spent = pin!(async {
+        match &client {
+            Some(client) => client.spent().await,
+            None => pending().await,
+        }
+    });
+    let mut is_spent = false;
     loop {
         let look = match (end, draining, activity.verdict()) {
             (Some(end), ..) => end,
@@ -263,6 +289,12 @@ where
                 if announces {
                     finish(connection.as_mut());
                 }
+            }
+            // What the handshake proved it proves no longer: the client is to come back with another. Over HTTP/1 the
+            // last answer has said so.
+            () = spent.as_mut(), if announces && !is_spent => {
+                is_spent = true;
+                finish(connection.as_mut());
             }
             () = sleep_until(look) => match end {
                 Some(passed) if Instant::now() >= passed && activity.quiet().is_some() => return why,

@@ -1,6 +1,7 @@
 //! The server's TLS key, as far as this process has one: a signer that reads what rustls is about to have
 //! signed, and asks issuer for a signature over *that handshake*. Issuer builds the octets itself; nothing
-//! that is not a server handshake can be asked for.
+//! that is not a server handshake can be asked for. Where the client is asked for a certificate, issuer is to remember
+//! the handshake; then RSA signs by PSS alone, for by PKCS#1 it signs the same octets alike twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +16,7 @@ use super::counters::Counters;
 use super::peers::Issuer;
 use crate::config::worker::Kind;
 use crate::wire::Octets;
-use crate::wire::links::{Scheme, Transcript};
+use crate::wire::links::{Handshake, Scheme, Transcript};
 
 /// What a TLS 1.3 server signs begins with this, then the transcript hash (RFC 8446 4.4.3).
 const TLS13: &[u8; 98] =
@@ -28,7 +29,11 @@ pub(super) const BLOCKED: u32 = 256;
 
 /// A key in the token, known to issuer by its certificate.
 #[derive(Clone)]
-pub(super) struct RemoteKey(Arc<Shared>);
+pub(super) struct RemoteKey {
+    shared: Arc<Shared>,
+    /// Is issuer to remember what it signs?
+    remembered: bool,
+}
 
 struct Shared {
     certificate: [u8; 32],
@@ -63,24 +68,32 @@ impl RemoteKey {
         timeout: Duration,
         counters: Counters,
     ) -> Self {
-        Self(Arc::new(Shared { certificate, kind, issuer, timeout, blocked: AtomicU32::new(0), counters }))
+        let shared = Shared { certificate, kind, issuer, timeout, blocked: AtomicU32::new(0), counters };
+        Self { shared: Arc::new(shared), remembered: false }
+    }
+
+    /// The same key, for handshakes that issuer is to remember.
+    pub(super) fn remembered(&self) -> Self {
+        Self { remembered: true, ..self.clone() }
     }
 }
 
 impl std::fmt::Debug for RemoteKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("RemoteKey").field(&self.0.kind).finish()
+        f.debug_tuple("RemoteKey").field(&self.shared.kind).finish()
     }
 }
 
 impl SigningKey for RemoteKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        let chosen = self.0.kind.schemes().iter().find(|(scheme, _)| offered.contains(scheme))?;
+        let alike = |scheme: &Scheme| self.remembered && *scheme == Scheme::RsaPkcs1Sha256;
+        let mut schemes = self.shared.kind.schemes().iter().filter(|(_, asked)| !alike(asked));
+        let chosen = schemes.find(|(scheme, _)| offered.contains(scheme))?;
         Some(Box::new(RemoteSigner { key: self.clone(), scheme: chosen.0, asked: chosen.1 }))
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
-        match self.0.kind {
+        match self.shared.kind {
             Kind::Rsa => SignatureAlgorithm::RSA,
             Kind::P256 | Kind::P384 => SignatureAlgorithm::ECDSA,
         }
@@ -115,12 +128,13 @@ impl Drop for Blocked<'_> {
 
 impl Signer for RemoteSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let Shared { certificate, issuer, timeout, blocked, counters, .. } = &*self.key.0;
+        let Shared { certificate, issuer, timeout, blocked, counters, .. } = &*self.key.shared;
         let transcript = transcript(message).ok_or_else(|| Error::General("not a server handshake".to_owned()))?;
         let busy = || Error::General("too many handshakes".to_owned());
         let _place = Blocked::enter(blocked).ok_or_else(busy)?;
         let started = std::time::Instant::now();
-        let signing = issuer.sign(*certificate, self.asked, transcript, Instant::now() + *timeout);
+        let handshake = Handshake { serial: 0, certificate: *certificate, scheme: self.asked, transcript };
+        let signing = issuer.sign(handshake, self.key.remembered, Instant::now() + *timeout);
         // rustls signs inside a synchronous call. The thread gives its other tasks away before it waits,
         // here and not around the acceptor: a second ClientHello is signed in a later poll.
         let signature = tokio::task::block_in_place(|| Handle::current().block_on(signing));

@@ -14,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::asking::Asking;
+use super::client::Client;
 use super::counters::Counters;
 use super::limits::{LogGate, Sources};
 use super::message::{self, Reply};
@@ -65,10 +66,10 @@ impl Front {
         Self { config, auth, issuer, counters, routes, requests, sources, log: LogGate::new(10) }
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(&self, source: IpAddr, request: Request<Incoming>) -> Answer {
+    /// Answers one request, over a connection of that client, if it has proved a certificate.
+    pub(super) async fn answer(&self, source: IpAddr, client: Option<&Client>, request: Request<Incoming>) -> Answer {
         let (parts, body) = request.into_parts();
-        let asking = Asking::new(source, &parts);
+        let asking = Asking::new(source, client, &parts);
         let mut answer = self.route(asking, &parts, body).await;
         let headers = answer.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -130,7 +131,7 @@ impl Front {
         match ended.reason {
             Some(reason) => self.refused(reason, asking, message_id, &endpoint.path),
             None => {
-                let Asking { source, correlation, client_request_id } = asking;
+                let Asking { source, correlation, client_request_id, .. } = asking;
                 let endpoint = endpoint.path.as_str();
                 tracing::debug!(%correlation, client_request_id, message_id, event = "released", %source, endpoint);
             }
@@ -140,7 +141,7 @@ impl Front {
 
     fn refused(&self, reason: &'static str, asking: Asking<'_>, message_id: Option<&str>, endpoint: &str) {
         self.counters.reasons.with_label_values(&[reason]).inc();
-        let Asking { source, correlation, client_request_id } = asking;
+        let Asking { source, correlation, client_request_id, .. } = asking;
         if let Some(left_out) = self.log.pass() {
             // Strings are written quoted and escaped, so nothing a client says is a line of its own.
             tracing::warn!(

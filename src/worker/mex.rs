@@ -227,6 +227,7 @@ mod tests {
             public_url: "https://sts.example.com:8443".to_owned(),
             tls: Tls { certificate: "tls.pem".into(), minimum: TlsVersion::V13 },
             limits: Ceilings::default(),
+            listeners: Vec::new(),
             endpoints: endpoints.iter().map(endpoint).collect(),
             metadata: Vec::new(),
         }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 mod activity;
 mod asking;
 mod body;
+mod client;
 mod connection;
 mod counters;
 mod handshake;
@@ -26,11 +27,12 @@ mod line;
 pub mod message;
 pub mod mex;
 mod peers;
+mod recording;
 mod request;
 mod tls;
 
 use self::line::Exchange;
-use crate::config::worker::{Chain, Worker};
+use crate::config::worker::{Chain, ClientCertificates, Worker};
 use crate::metrics::Metrics;
 use crate::sandbox::{self, Grants, Role};
 use crate::sys::dial::{self, Dialer};
@@ -48,7 +50,8 @@ const BLOCKING: usize = handshake::BLOCKED as usize + 64;
 struct Prepared {
     config: Worker,
     chain: Chain,
-    listeners: Vec<TcpListener>,
+    /// Each with whether clients are asked for a certificate there.
+    listeners: Vec<(TcpListener, ClientCertificates)>,
     metrics: Metrics,
     notifier: Notifier,
     dialer: Dialer,
@@ -82,12 +85,16 @@ pub fn main() -> ExitCode {
 fn prepare(name: &str) -> Result<Prepared, String> {
     sandbox::begin().map_err(|error| error.to_string())?;
     let mut inherited = Inherited::take().map_err(|error| error.to_string())?;
-    let listeners: Vec<TcpListener> = inherited.all("https").into_iter().map(TcpListener::from).collect();
-    if listeners.is_empty() {
-        return Err("no inherited listener is named \"https\"".to_owned());
-    }
     let directory = configuration_root().join("worker.d");
     let (config, chain) = crate::config::worker::load(&directory).map_err(|error| error.to_string())?;
+    let mut listeners = Vec::new();
+    for listener in config.listeners() {
+        let found = inherited.all(&listener.name);
+        if found.is_empty() {
+            return Err(format!("no inherited listener is named {:?}", listener.name));
+        }
+        listeners.extend(found.into_iter().map(|found| (found.into(), listener.client_certificates)));
+    }
     Ok(Prepared {
         capacity: limits::connections(config.limits.connections),
         // Asked for now: the answer is read from files.
@@ -116,9 +123,10 @@ fn serve(prepared: Prepared) -> io::Result<()> {
         let auth = peers::Auth::open(limits.requests as usize, &exchange, &counters.violations);
         let open = (limits.requests + limits.handshakes) as usize;
         let issuer = peers::Issuer::open(open, &exchange, &counters.violations);
-        let tls = tls::server(&config, chain, issuer.clone(), counters.clone()).map_err(io::Error::other)?;
+        let (plain, asking) =
+            tls::servers(&config, chain, issuer.clone(), counters.clone()).map_err(io::Error::other)?;
         let front = Arc::new(http::Front::new(config, auth.clone(), issuer.clone(), counters));
-        let door = connection::Door::new(front, tls, capacity);
+        let door = connection::Door::new(front, capacity);
         let (drain, draining) = watch::channel(false);
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
@@ -137,10 +145,11 @@ fn serve(prepared: Prepared) -> io::Result<()> {
                 _ = hung_up.recv() => return Ok(()),
             }
         }
-        for listener in listeners {
+        for (listener, asked) in listeners {
+            let tls = if asked == ClientCertificates::Asked { &asking } else { &plain };
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            tokio::spawn(Arc::clone(&door).accept(listener, draining.clone()));
+            tokio::spawn(Arc::clone(&door).accept(listener, Arc::clone(tls), draining.clone()));
         }
         ready.store(both_up(), Ordering::Relaxed);
         notifier.ready();

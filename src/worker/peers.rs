@@ -11,7 +11,7 @@ use crate::metrics::IntCounterVec;
 use crate::sys::places::Place;
 use crate::wire::evidence::{Refusal, Submission};
 use crate::wire::ids::{Correlation, VoucherId};
-use crate::wire::links::{AuthToWorker, Handshake, IssuerToWorker, Scheme, Transcript, WorkerToAuth, WorkerToIssuer};
+use crate::wire::links::{AuthToWorker, Handshake, IssuerToWorker, WorkerToAuth, WorkerToIssuer};
 use crate::wire::order::{Failure, Redemption, Release};
 use crate::wire::permit::Link;
 
@@ -151,17 +151,13 @@ impl Issuer {
         }
     }
 
-    /// Has a handshake signed; none when issuer refuses or does not answer.
-    pub(super) async fn sign(
-        &self,
-        certificate: [u8; 32],
-        scheme: Scheme,
-        transcript: Transcript,
-        deadline: Instant,
-    ) -> Option<Vec<u8>> {
+    /// Has a handshake signed, and remembered if that is wanted, under a serial of its own; none when issuer refuses or
+    /// does not answer.
+    pub(super) async fn sign(&self, handshake: Handshake, remembered: bool, deadline: Instant) -> Option<Vec<u8>> {
         let serial = self.serials.fetch_add(1, Ordering::Relaxed);
-        let handshake = Handshake { serial, certificate, scheme, transcript };
-        match self.line.ask(IssuerKey::Handshake(serial), WorkerToIssuer::Handshake(handshake), deadline).await {
+        let handshake = Handshake { serial, ..handshake };
+        let question = if remembered { WorkerToIssuer::RememberedHandshake } else { WorkerToIssuer::Handshake };
+        match self.line.ask(IssuerKey::Handshake(serial), question(handshake), deadline).await {
             Ok(IssuerToWorker::HandshakeSigned { signature, .. }) => Some(signature.into_vec()),
             _ => None,
         }

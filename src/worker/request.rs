@@ -44,7 +44,8 @@ pub(super) async fn obtain(
     asking: Asking<'_>,
     incoming: &message::Incoming<'_>,
 ) -> Ended {
-    let (ended, message_id) = match message::read(endpoint, incoming) {
+    let (ended, message_id) = match message::read_of(asking.client.map(|client| &client.handshake), endpoint, incoming)
+    {
         Ok(request) => {
             let message_id = request.message_id().map(str::to_owned);
             (redeemed(front, endpoint, asking, request).await, message_id)
@@ -74,6 +75,9 @@ async fn redeemed(front: &Front, endpoint: &Endpoint, asking: Asking<'_>, reques
     let voucher = match front.auth.submit(submission, deadline).await {
         Ok(voucher) => voucher,
         Err(NotVouched::Refused(refusal)) => {
+            if let (Refusal::Reconnect, Some(client)) = (refusal, asking.client) {
+                client.spend();
+            }
             return Ended::without(fault(refusal.into()), "refused", refusal_word(refusal));
         }
         Err(NotVouched::Unanswered(why)) => return unavailable(why),

@@ -18,6 +18,8 @@ pub(super) struct News {
     pub(super) ca: Option<PathBuf>,
     /// Directory of the record.
     pub(super) record: Option<PathBuf>,
+    /// Listeners besides the one of `url`, and their addresses.
+    pub(super) listeners: Vec<(String, String)>,
     /// Further facts for the file, by name.
     pub(super) more: Vec<(&'static str, String)>,
 }
@@ -36,6 +38,10 @@ impl News {
         }
         for (name, value) in &self.more {
             facts.insert((*name).into(), json!(value));
+        }
+        if !self.listeners.is_empty() {
+            let listeners = self.listeners.iter().map(|(name, address)| (name.clone(), json!(address)));
+            facts.insert("listeners".into(), listeners.collect());
         }
         facts.insert("supervisor".into(), json!(std::process::id()));
         facts.insert("pids".into(), pids.iter().map(|(name, pid)| (name.clone(), json!(pid))).collect());
@@ -83,6 +89,7 @@ mod tests {
             metrics: "http://127.0.0.1:2/metrics".into(),
             ca: Some("/ca.pem".into()),
             record: None,
+            listeners: vec![("certificates".into(), "127.0.0.1:3".into())],
             more: vec![("user", "alice".into())],
         };
         let pids = [("worker@1".to_owned(), 7)];
@@ -93,6 +100,7 @@ mod tests {
         let read: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!(read["pids"]["worker@1"], 7);
         assert_eq!(read["user"], "alice");
+        assert_eq!(read["listeners"]["certificates"], "127.0.0.1:3");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         assert!(news.line(&pids).contains("https://localhost:1"));
     }

@@ -13,7 +13,7 @@ use crate::sys::places::Place;
 
 /// Listeners with the process that inherits each, and its name there.
 #[derive(Debug, Default)]
-pub(super) struct Listeners(Vec<(&'static str, &'static str, OwnedFd)>);
+pub(super) struct Listeners(Vec<(&'static str, String, OwnedFd)>);
 
 impl Listeners {
     /// Makes every [`Place`] in `runtime`, which must be private to this user.
@@ -22,20 +22,20 @@ impl Listeners {
             .into_iter()
             .map(|place| {
                 let (process, name) = place.listener();
-                Ok((process, name, unix(&runtime.join(place.file()), place)?))
+                Ok((process, name.to_owned(), unix(&runtime.join(place.file()), place)?))
             })
             .collect::<io::Result<_>>()
             .map(Self)
     }
 
     /// Adds a listener made elsewhere.
-    pub(super) fn add(&mut self, process: &'static str, name: &'static str, listener: TcpListener) {
-        self.0.push((process, name, listener.into()));
+    pub(super) fn add(&mut self, process: &'static str, name: &str, listener: TcpListener) {
+        self.0.push((process, name.to_owned(), listener.into()));
     }
 
     /// What `process` inherits.
     pub(super) fn of(&self, process: &str) -> Vec<(&str, &OwnedFd)> {
-        self.0.iter().filter(|(owner, ..)| *owner == process).map(|(_, name, fd)| (*name, fd)).collect()
+        self.0.iter().filter(|(owner, ..)| *owner == process).map(|(_, name, fd)| (name.as_str(), fd)).collect()
     }
 }
 

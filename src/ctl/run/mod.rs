@@ -58,6 +58,9 @@ pub struct Args {
     /// Port to serve on; with --demo, 0 takes a free one [default: that of public_url]
     #[arg(long, value_name = "P")]
     port: Option<u16>,
+    /// Another port to serve on, under the name that a [[listener]] of worker.toml has; 0 takes a free one
+    #[arg(long, value_name = "NAME=P", value_parser = named_port)]
+    listener: Vec<(String, u16)>,
     /// Port of /metrics on 127.0.0.1; 0 takes a free one [default: 9464, with --demo 0]
     #[arg(long, value_name = "P")]
     metrics_port: Option<u16>,
@@ -116,6 +119,11 @@ fn start(args: Args) -> io::Result<ExitCode> {
     news.more.push(("address", service.https.local_addr()?.to_string()));
     let mut listeners = Listeners::make(runtime.path())?;
     listeners.add("worker", "https", service.https);
+    for (name, port) in &args.listener {
+        let listener = tcp(args.address, *port)?;
+        news.listeners.push((name.clone(), listener.local_addr()?.to_string()));
+        listeners.add("worker", name, listener);
+    }
     listeners.add("exporter", "http", metrics);
     tracing::warn!(
         event = "walls",
@@ -181,6 +189,7 @@ fn configured(args: &Args) -> io::Result<Service> {
             metrics: String::new(),
             ca: None,
             record: record_directory(&args.config).ok(),
+            listeners: Vec::new(),
             more: Vec::new(),
         },
         advice: Vec::new(),
@@ -194,6 +203,16 @@ fn vendor(asked: &[String]) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
         .chain(asked.iter().map(String::as_str))
         .filter_map(|name| Some((name.into(), std::env::var_os(name)?)))
         .collect()
+}
+
+/// `NAME=PORT`.
+fn named_port(text: &str) -> Result<(String, u16), String> {
+    let (name, port) = text.split_once('=').ok_or("not NAME=PORT")?;
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+    if name.is_empty() || !name.bytes().all(plain) {
+        return Err("the name of a listener is ASCII letters, digits, '-', '_' or '.'".to_owned());
+    }
+    Ok((name.to_owned(), port.parse().map_err(|_| "not a port")?))
 }
 
 /// The port a URL names, or that of its scheme.

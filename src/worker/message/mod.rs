@@ -5,6 +5,7 @@
 //! configuration and counted; everything else that is wrong is a [`Rejection`].
 
 mod addressing;
+mod connection;
 mod envelope;
 mod fault;
 mod media;
@@ -22,9 +23,9 @@ pub use fault::Fault;
 pub use rejection::Rejection;
 pub use shape::Shape;
 
-use crate::config::worker::Endpoint;
+use crate::config::worker::{Credential, Endpoint};
 use crate::trust::request::UNPROVEN;
-use crate::wire::evidence::{Evidence, Timestamp, Wish};
+use crate::wire::evidence::{ClientHandshake, Evidence, Timestamp, Wish};
 use crate::xml::{Limits, Tree};
 
 /// The largest message that is looked at. The front's own limit on a body is at most this.
@@ -82,14 +83,27 @@ pub struct Reply {
 /// # Errors
 /// [`Rejection`], which knows how to answer in the client's own dialect as far as that was understood.
 pub fn read(endpoint: &Endpoint, incoming: &Incoming<'_>) -> Result<Request, Rejection> {
+    read_of(None, endpoint, incoming)
+}
+
+/// Reads one message sent to `endpoint` over a connection whose client proved a certificate, if it did.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_of(
+    client: Option<&ClientHandshake>,
+    endpoint: &Endpoint,
+    incoming: &Incoming<'_>,
+) -> Result<Request, Rejection> {
     let mut shape = Shape::new(endpoint, incoming.content_type);
-    match parts(endpoint, incoming, &mut shape) {
+    match parts(client, endpoint, incoming, &mut shape) {
         Ok((evidence, timestamp, wish)) => Ok(Request { shape, evidence, timestamp, wish }),
         Err(problem) => Err(Rejection::new(shape, problem)),
     }
 }
 
 fn parts(
+    client: Option<&ClientHandshake>,
     endpoint: &Endpoint,
     incoming: &Incoming<'_>,
     shape: &mut Shape,
@@ -101,7 +115,12 @@ fn parts(
     media.agrees_with(endpoint, shape)?;
     let action = addressing::read(&envelope, endpoint, shape)?;
     let action = addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
-    let (evidence, timestamp, signature) = security::read(&tree, &envelope, endpoint, shape)?;
+    let (evidence, timestamp, signature) = if endpoint.credential == Credential::TlsCertificate {
+        let (evidence, timestamp) = connection::read(&tree, &envelope, endpoint, shape, client)?;
+        (evidence, timestamp, None)
+    } else {
+        security::read(&tree, &envelope, endpoint, shape)?
+    };
     let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
     if wish.use_key.as_deref().is_some_and(|id| signature.as_deref() != Some(id)) {
         return Err(UNPROVEN.into());

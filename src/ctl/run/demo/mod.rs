@@ -116,6 +116,7 @@ pub(super) fn prepare(args: &Args) -> io::Result<Service> {
             metrics: String::new(),
             ca: Some(layout.ca()),
             record: Some(layout.record()),
+            listeners: Vec::new(),
             more: vec![
                 ("config", layout.config().display().to_string()),
                 ("user", "alice".to_owned()),

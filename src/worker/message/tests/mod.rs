@@ -1,6 +1,7 @@
 //! What the message layer takes, refuses and answers.
 
 mod captures;
+mod connections;
 mod envelopes;
 mod mutations;
 mod replies;

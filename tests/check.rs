@@ -122,6 +122,49 @@ const BROKEN: &[Break] = &[
         "4:15: credentials names \"signature\", so addresses",
     ),
     (
+        "worker.d/worker.toml",
+        "\"username\"\n[[metadata]]",
+        "\"tls-certificate\"\n[[metadata]]",
+        "14:14: no [[listener]] has client_certificates = \"asked\"",
+    ),
+    ("worker.d/worker.toml", "[limits]", "[[listener]]\nname = \"a:b\"\n[limits]", "6:8: the name of a listener is"),
+    (
+        "worker.d/worker.toml",
+        "[limits]",
+        "[[listener]]\nname = \"https\"\n[[listener]]\nname = \"https\"\n[limits]",
+        "8:8: this listener stands here twice",
+    ),
+    (
+        "worker.d/worker.toml",
+        "[limits]",
+        "[[listener]]\nname = \"https\"\nclient_certificates = \"required\"\n[limits]",
+        "7:23: unknown variant `required`",
+    ),
+    (
+        "worker.d/worker.toml",
+        "[limits]",
+        "[[listener]]\nname = \"https\"\npublic_url = \"https://sts.example.com/x\"\n[limits]",
+        "7:14: public_url must be",
+    ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[[endpoint]]\npath = \"/x\"\ncredentials = [\"tls-certificate\"]\n[timestamp]",
+        "4:15: credentials names \"tls-certificate\", so server_certificates must say",
+    ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "server_certificates = [\"none.pem\"]\n[timestamp]",
+        "2:24: server_certificates: certificate none.pem",
+    ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "server_certificates = [\"auth.toml\"]\n[timestamp]",
+        "2:24: server_certificates: certificate auth.toml: holds no certificate",
+    ),
+    (
         "auth.d/auth.toml",
         "[timestamp]",
         "[[endpoint]]\npath = \"/x\"\ncredentials = [\"digest\"]\n[timestamp]",
@@ -283,6 +326,57 @@ fn an_authority_that_nobody_asks_what_it_took_back_passes_with_a_warning() {
     assert!(output.status.success(), "{said}");
     let expected =
         format!("warning: {}:5:14: a certificate that pki took back", tree.path("auth.d/auth.toml").display());
+    assert!(said.starts_with(&expected), "{said}");
+}
+
+/// A configuration with an endpoint for TLS certificates, and a listener where clients are asked for one.
+fn with_client_certificates() -> Tree {
+    let tree = Tree::new();
+    tree.replace("worker.d/worker.toml", "\"username\"\n[[metadata]]", "\"tls-certificate\"\n[[metadata]]");
+    let listener = "[[listener]]\nname = \"certificates\"\nclient_certificates = \"asked\"\n[limits]";
+    tree.replace("worker.d/worker.toml", "[limits]", listener);
+    let endpoints = "server_certificates = [\"tls.pem\"]\n[[endpoint]]\n\
+                     path = \"/adfs/services/trust/13/usernamemixed\"\n[[endpoint]]\npath = \"/sts\"\n\
+                     credentials = [\"tls-certificate\"]\n[timestamp]";
+    tree.replace("auth.d/auth.toml", "[timestamp]", endpoints);
+    for name in ["tls.pem", "other.pem"] {
+        fs::copy(tree.path("worker.d").join(name), tree.path("auth.d").join(name)).unwrap();
+    }
+    tree
+}
+
+#[test]
+fn an_endpoint_for_tls_certificates_can_be_reached_and_proven_or_is_refused() {
+    let output = with_client_certificates().check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (file, from, to, place) in [
+        (
+            "worker.d/worker.toml",
+            "tls-certificate",
+            "username",
+            "auth.d/auth.toml:7:15: endpoint /sts: credentials has",
+        ),
+        ("worker.d/worker.toml", "asked", "none", "worker.d/worker.toml:17:14: no [[listener]] has"),
+        ("worker.d/worker.toml", "\"/sts\"", "\"/elsewhere\"", "auth.d/auth.toml:7:15: endpoint /sts: credentials has"),
+        ("auth.d/auth.toml", "tls-certificate", "password", "worker.d/worker.toml:17:14: endpoint /sts: takes a TLS"),
+        ("auth.d/auth.toml", "tls.pem", "other.pem", "auth.d/auth.toml:2:23: server_certificates does not have"),
+    ] {
+        let tree = with_client_certificates();
+        tree.replace(file, from, to);
+        let said = tree.refused();
+        assert!(said.lines().any(|line| line.starts_with(place)), "{place} is missing in\n{said}");
+    }
+}
+
+#[test]
+fn a_listener_that_asks_in_vain_passes_with_a_warning() {
+    let tree = Tree::new();
+    let listener = "[[listener]]\nname = \"certificates\"\nclient_certificates = \"asked\"\n[limits]";
+    tree.replace("worker.d/worker.toml", "[limits]", listener);
+    let output = tree.check();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let expected = format!("warning: {}:7:23: no [[endpoint]]", tree.path("worker.d/worker.toml").display());
     assert!(said.starts_with(&expected), "{said}");
 }
 

@@ -53,7 +53,8 @@ pub(crate) fn check(root: &Path) -> (Vec<ConfigError>, Vec<ConfigError>) {
     let worker = wrong.keep(worker::load(&root.join("worker.d")));
     let mut auth = wrong.keep(auth::check(root));
     let authorities = auth.iter_mut().flat_map(|auth| &mut auth.authorities);
-    let doubts = authorities.flat_map(|authority| std::mem::take(&mut authority.doubts)).collect();
+    let mut doubts: Vec<_> = authorities.flat_map(|authority| std::mem::take(&mut authority.doubts)).collect();
+    doubts.extend(worker.iter().flat_map(|(worker, _)| together::doubts(root, worker)));
     let issuer = wrong.keep(issuer::check(root));
     let signer = wrong.keep(signer::Signer::load(root));
     wrong.keep(audit::Audit::load(root));

@@ -8,10 +8,12 @@ use super::Whole;
 use crate::config::auth::party::Party;
 use crate::config::issuer::{Ceiling, Certificate, Key, KeyState, Purpose};
 use crate::config::load::{self, ConfigError};
+use crate::config::worker::{ClientCertificates, Credential, Worker};
 
 /// Adds what does not agree.
 pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     endpoints(root, whole, wrong);
+    certificates(root, whole, wrong);
     handshake(root, whole, wrong);
     keys(root, whole, wrong);
     parties(root, whole, wrong);
@@ -39,11 +41,57 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                     let why = "takes a user name, and credentials in auth.d/auth.toml has neither \"password\" nor \"digest\"";
                     refuse("credential", why);
                 }
+                if endpoint.credential == Credential::TlsCertificate && !auths.tls_certificate {
+                    let why = "takes a TLS certificate, and credentials in auth.d/auth.toml has no \"tls-certificate\"";
+                    refuse("credential", why);
+                }
                 if endpoint.credential.takes_signature() && !auths.signature {
                     refuse("credential", "takes a signature, and credentials in auth.d/auth.toml has no \"signature\"");
                 }
             }
         }
+    }
+}
+
+/// What is allowed and serves nothing: a listener that asks for certificates no endpoint looks at.
+pub(super) fn doubts(root: &Path, worker: &Worker) -> Vec<ConfigError> {
+    if worker.endpoints.iter().any(|endpoint| endpoint.credential == Credential::TlsCertificate) {
+        return Vec::new();
+    }
+    let asking = worker.listeners.iter().enumerate();
+    let asking = asking.filter(|(_, listener)| listener.client_certificates == ClientCertificates::Asked);
+    let doubt = |(index, _): (usize, _)| {
+        let why = "no [[endpoint]] has credential = \"tls-certificate\": clients are asked in vain";
+        at(&root.join("worker.d/worker.toml"), &["listener", &index.to_string(), "client_certificates"], why)
+    };
+    asking.map(doubt).collect()
+}
+
+/// Endpoints where the TLS handshake proves a client: each can be reached, and auth knows the server clients see.
+fn certificates(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
+    let file = root.join("auth.d/auth.toml");
+    let served = |path: &str| {
+        let mut endpoints = whole.worker.endpoints.iter();
+        endpoints.any(|endpoint| endpoint.path == path && endpoint.credential == Credential::TlsCertificate)
+    };
+    let written = load::file::<toml::Table>(&file).map(|file| file.value).unwrap_or_default();
+    let written = written.get("endpoint").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    for (index, endpoint) in written.iter().enumerate() {
+        let path = endpoint.get("path").and_then(toml::Value::as_str).unwrap_or_default();
+        if whole.auth.endpoints.get(path).is_some_and(|endpoint| endpoint.tls_certificate) && !served(path) {
+            let why = format!(
+                "endpoint {path}: credentials has \"tls-certificate\", and no [[endpoint]] of worker.d/worker.toml with \
+                 this path and that credential can be reached over a listener that asks for certificates"
+            );
+            wrong.push(at(&file, &["endpoint", &index.to_string(), "credentials"], why));
+        }
+    }
+    let takes = whole.auth.endpoints.iter().any(|(path, endpoint)| endpoint.tls_certificate && served(path));
+    let own = whole.chain.certificates.first().map(|certificate| certificate.as_ref());
+    if takes && !whole.auth.servers.iter().any(|server| Some(server.der.as_slice()) == own) {
+        let why = "server_certificates does not have tls.certificate of worker.d/worker.toml: auth would believe no \
+                   handshake of it";
+        wrong.push(at(&file, &["server_certificates"], why));
     }
 }
 

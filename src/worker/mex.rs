@@ -4,7 +4,7 @@
 //! Its readers are not WSDL tools. They want one operation a binding, bindings for issuing only, the literal
 //! attribute `wsu:Id`, `sp` declared on `sp:TransportBinding` itself, and AD FS's own names (clients.md 2.0).
 
-use crate::config::worker::{Endpoint, Metadata, MetadataKind, Profile, Trust, Worker};
+use crate::config::worker::{Credential, Endpoint, Metadata, MetadataKind, Profile, Trust, Worker};
 use crate::xml::{Writer, names};
 
 const TARGET: &str = "http://schemas.microsoft.com/ws/2008/06/identity/securitytokenservice";
@@ -50,9 +50,19 @@ const V13: Version = Version {
     trust_assertion: "sp:Trust13",
 };
 
+/// What proves a client at a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// A user name token.
+    UserName,
+    /// The certificate of the TLS connection.
+    Certificate,
+}
+
 /// One endpoint in one version.
 struct Port {
     version: Version,
+    proof: Proof,
     /// `UserNameWSTrustBinding_IWSTrust13Async`: one client picks the port by this very name.
     name: String,
     address: String,
@@ -66,22 +76,33 @@ pub fn document(config: &Worker, metadata: &Metadata) -> Vec<u8> {
     }
 }
 
-/// The ports in AD FS's order, the older version first. A second endpoint of a kind has a number after its name.
+/// The ports in AD FS's order, the older version first. A second endpoint of a kind has a number after its name. So has
+/// the first where the certificate is the connection's: without one that is the name of AD FS's certificatemixed.
 fn ports(config: &Worker) -> Vec<Port> {
-    let offers = |endpoint: &&Endpoint, version: Trust| {
-        endpoint.profile == Profile::Adfs
-            && endpoint.credential.takes_username()
-            && (endpoint.trust == version || endpoint.trust == Trust::Any)
+    let offers = |endpoint: &&Endpoint, version: Trust, proof: Proof| {
+        let proves = match proof {
+            Proof::UserName => endpoint.credential.takes_username(),
+            Proof::Certificate => endpoint.credential == Credential::TlsCertificate,
+        };
+        endpoint.profile == Profile::Adfs && proves && (endpoint.trust == version || endpoint.trust == Trust::Any)
     };
+    let asking = config.asking().and_then(|listener| listener.public_url.as_deref()).unwrap_or(&config.public_url);
     let mut ports = Vec::new();
     for (trust, version) in [(Trust::V2005, V2005), (Trust::V13, V13)] {
-        for (index, endpoint) in config.endpoints.iter().filter(|endpoint| offers(endpoint, trust)).enumerate() {
-            let number = if index == 0 { String::new() } else { index.to_string() };
-            ports.push(Port {
-                version,
-                name: format!("UserNameWSTrustBinding_{}{number}", version.port_type),
-                address: format!("{}{}", config.public_url, endpoint.path),
-            });
+        for (proof, name, first, url) in [
+            (Proof::UserName, "UserName", 0, config.public_url.as_str()),
+            (Proof::Certificate, "Certificate", 1, asking),
+        ] {
+            let offered = config.endpoints.iter().filter(|endpoint| offers(endpoint, trust, proof));
+            for (index, endpoint) in (first..).zip(offered) {
+                let number = if index == 0 { String::new() } else { index.to_string() };
+                ports.push(Port {
+                    version,
+                    proof,
+                    name: format!("{name}WSTrustBinding_{}{number}", version.port_type),
+                    address: format!("{url}{}", endpoint.path),
+                });
+            }
         }
     }
     ports
@@ -138,15 +159,28 @@ fn policy(writer: &mut Writer, port: &Port) {
 
     writer.open("sp:TransportBinding").namespace("sp", sp).open("wsp:Policy");
     writer.open("sp:TransportToken").open("wsp:Policy").open("sp:HttpsToken");
+    let asked = port.proof == Proof::Certificate;
     if sp == names::SP11 {
-        writer.attribute("RequireClientCertificate", "false");
+        writer.attribute("RequireClientCertificate", if asked { "true" } else { "false" });
+    } else if asked {
+        writer.open("wsp:Policy").open("sp:RequireClientCertificate").close().close();
     }
     writer.close().close().close();
     choice(writer, "sp:AlgorithmSuite", "sp:Basic256Sha256");
     choice(writer, "sp:Layout", "sp:Strict");
-    writer.open("sp:IncludeTimestamp").close();
+    if !asked {
+        writer.open("sp:IncludeTimestamp").close();
+    }
     writer.close().close();
+    if !asked {
+        supporting(writer, port, sp);
+    }
+    writer.open("wsaw:UsingAddressing").close();
+    writer.close().close().close();
+}
 
+/// The user name token, and what is understood of the standards around it.
+fn supporting(writer: &mut Writer, port: &Port, sp: &'static str) {
     writer.open(port.version.supporting).namespace("sp", sp).open("wsp:Policy");
     writer.open("sp:UsernameToken").attribute("sp:IncludeToken", &format!("{sp}/IncludeToken/AlwaysToRecipient"));
     writer.open("wsp:Policy").open("sp:WssUsernameToken10").close().close().close().close().close();
@@ -156,8 +190,6 @@ fn policy(writer: &mut Writer, port: &Port) {
     {
         writer.open(assertion).namespace("sp", sp).open("wsp:Policy").open(inside).close().close().close();
     }
-    writer.open("wsaw:UsingAddressing").close();
-    writer.close().close().close();
 }
 
 fn choice(writer: &mut Writer, assertion: &'static str, inside: &'static str) {
@@ -212,7 +244,7 @@ fn binding(writer: &mut Writer, port: &Port) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::worker::{Credential, Limits as Ceilings, Tls, TlsVersion};
+    use crate::config::worker::{ClientCertificates, Limits as Ceilings, Listener, Tls, TlsVersion};
     use crate::xml::{Element, Limits, Tree};
 
     fn config(endpoints: &[(&str, Profile, Trust)]) -> Worker {
@@ -451,6 +483,61 @@ mod tests {
     fn endpoints_of_other_profiles_are_not_published_and_none_leaves_no_ports() {
         let text = published(&[("/sts", Profile::Generic, Trust::Any)]);
         assert!(as_msal_reads_it(&text).is_empty() && !text.contains("/sts\""));
+    }
+
+    /// The demo's endpoints, and two where a TLS certificate proves the client.
+    fn with_certificates() -> String {
+        let mut config = config(&[
+            (V13_PATH, Profile::Adfs, Trust::V13),
+            (V2005_PATH, Profile::Adfs, Trust::V2005),
+            ("/adfs/services/trust/13/certificatetransport", Profile::Adfs, Trust::V13),
+            ("/adfs/services/trust/2005/certificatetransport", Profile::Adfs, Trust::V2005),
+        ]);
+        config.endpoints[2..].iter_mut().for_each(|endpoint| endpoint.credential = Credential::TlsCertificate);
+        config.listeners = vec![Listener {
+            name: "certificates".to_owned(),
+            client_certificates: ClientCertificates::Asked,
+            public_url: Some("https://sts.example.com:49443".to_owned()),
+        }];
+        let metadata = Metadata { path: "/adfs/services/trust/mex".to_owned(), kind: MetadataKind::Mex };
+        String::from_utf8(document(&config, &metadata)).unwrap()
+    }
+
+    #[test]
+    fn endpoints_for_tls_certificates_are_published_where_clients_are_asked_and_msal_passes_them_over() {
+        let text = with_certificates();
+        assert_eq!(as_msal_reads_it(&text), as_msal_reads_it(&both()));
+        for (version, port_type, sp) in
+            [("13", "IWSTrust13Async", names::SP12), ("2005", "IWSTrustFeb2005Async", names::SP11)]
+        {
+            let name = format!("CertificateWSTrustBinding_{port_type}1");
+            assert!(text.contains(&format!("<wsdl:binding name=\"{name}\" ")), "{text}");
+            let address = format!("https://sts.example.com:49443/adfs/services/trust/{version}/certificatetransport");
+            assert!(text.contains(&format!("<wsa10:Address>{address}</wsa10:Address>")), "{text}");
+            let tree = tree(&text);
+            let id = format!("{name}_policy");
+            let policies = policies(&tree);
+            let policy = *policies.iter().find(|policy| policy.attribute(names::WSU, "Id") == Some(&id)).unwrap();
+            let steps = [
+                (names::WSP04, "ExactlyOne"),
+                (names::WSP04, "All"),
+                (sp, "TransportBinding"),
+                (names::WSP04, "Policy"),
+                (sp, "TransportToken"),
+                (names::WSP04, "Policy"),
+                (sp, "HttpsToken"),
+            ];
+            let token = path(policy, &steps).unwrap();
+            let nested = path(token, &[(names::WSP04, "Policy"), (sp, "RequireClientCertificate")]).is_some();
+            let asked = if sp == names::SP11 {
+                token.attribute("", "RequireClientCertificate") == Some("true")
+            } else {
+                nested
+            };
+            assert!(asked, "{text}");
+            assert_eq!(path(policy, &steps[..2]).unwrap().children().count(), 2, "{text}");
+        }
+        assert_eq!(text.matches("RequireClientCertificate=\"false\"").count(), 1);
     }
 
     #[test]

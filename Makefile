@@ -3,7 +3,7 @@
 CARGO ?= cargo
 DEMO ?= .demo
 
-.PHONY: run test bench packages wide nightly fmt lint clean-demo
+.PHONY: run test bench packages wide hunt nightly fmt lint clean-demo
 
 run: ## make a demo, start everything, issue a token, stay up until Ctrl-C
 	@tests/support/prepare --no-clients
@@ -25,7 +25,11 @@ packages: ## .deb and .rpm in dist/
 wide: ## our XML against that of others, on many more documents, other ones each day
 	@CHANCERY_DOCUMENTS=100000 CHANCERY_SEED=$$(date +%j) $(CARGO) test --locked -p chancery-differential -- --show-output
 
-nightly: test bench packages wide ## what is too slow for every change
+hunt: ## octets that a parser does not stand, ten minutes for each
+	@tests/support/prepare --no-clients
+	@for target in $$(sed -n 's/.*Target { name: "\([a-z-]*\)".*/\1/p' tests/fuzz/src/lib.rs); do tests/fuzz/run $$target 600 || exit 1; done
+
+nightly: test bench packages wide hunt ## what is too slow for every change
 
 lint: ## format, clippy, each role alone, dependency policy
 	@.ci/checks

@@ -1,0 +1,121 @@
+//! Octets as what one process sends another: the first chooses the link, then datagrams with their length before them.
+//! What is taken is written by us exactly so: a message has one encoding.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use chancery::wire::evidence::{Evidence, Operation, Refusal, Refused, Submission, Wish};
+use chancery::wire::frame::{Assembler, encode};
+use chancery::wire::links::{
+    AuthToAudit, AuthToIssuer, AuthToWorker, FailureClass, FromAudit, Handshake, IssuerToAudit, IssuerToAuth,
+    IssuerToSigner, IssuerToWorker, Scheme, SignerToIssuer, Transcript, WorkerToAuth, WorkerToIssuer,
+};
+use chancery::wire::order::{Failure, Redemption, Release, TokenType};
+use chancery::wire::permit::Link;
+use chancery::wire::{Correlation, List, Millis, Octets, Secret, Text, VoucherId};
+
+/// Datagrams over a link.
+pub fn frames(octets: &[u8]) {
+    let Some((link, rest)) = octets.split_first() else { return };
+    match link % 12 {
+        0 => over::<WorkerToAuth>(Link::WorkerToAuth, rest),
+        1 => over::<AuthToWorker>(Link::AuthToWorker, rest),
+        2 => over::<WorkerToIssuer>(Link::WorkerToIssuer, rest),
+        3 => over::<IssuerToWorker>(Link::IssuerToWorker, rest),
+        4 => over::<AuthToIssuer>(Link::AuthToIssuer, rest),
+        5 => over::<IssuerToAuth>(Link::IssuerToAuth, rest),
+        6 => over::<IssuerToSigner>(Link::IssuerToSigner, rest),
+        7 => over::<SignerToIssuer>(Link::SignerToIssuer, rest),
+        8 => over::<IssuerToAudit>(Link::IssuerToAudit, rest),
+        9 => over::<FromAudit>(Link::AuditToIssuer, rest),
+        10 => over::<AuthToAudit>(Link::AuthToAudit, rest),
+        _ => over::<FromAudit>(Link::AuditToAuth, rest),
+    }
+}
+
+fn over<M: BorshDeserialize + BorshSerialize>(link: Link, mut octets: &[u8]) {
+    let mut assembler = Assembler::new(link);
+    let mut datagrams: Vec<Vec<u8>> = Vec::new();
+    while let Some((length, rest)) = octets.split_at_checked(2) {
+        let length = usize::from(u16::from_le_bytes([length[0], length[1]])).min(rest.len());
+        let (datagram, rest) = rest.split_at(length);
+        octets = rest;
+        datagrams.push(datagram.to_vec());
+        match assembler.accept::<M>(datagram) {
+            Ok(None) => {}
+            Ok(Some(message)) => {
+                assert_eq!(encode(&message), datagrams, "a message has one encoding");
+                datagrams.clear();
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// Where to begin: a good message for most links. They are made and not kept, for their encoding follows their types.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let correlation = Correlation([7; 16]);
+    let text = |text: &str| Text::new(text).expect("short");
+    let wish = Wish {
+        operation: Operation::Issue,
+        applies_to: Some(Text::new("urn:rp").expect("short")),
+        token_type: Some(TokenType::Saml20),
+        key_type: None,
+        key_size: None,
+        use_key: None,
+        claims: List::default(),
+        lifetime: None,
+    };
+    let password = Evidence::Password { username: text("alice"), password: Secret::new(b"secret").expect("short") };
+    let submission = Submission {
+        correlation,
+        endpoint: Text::new("/sts").expect("short"),
+        source: std::net::Ipv4Addr::LOCALHOST.into(),
+        timestamp: None,
+        evidence: password,
+        wish,
+    };
+    let handshake = |transcript| {
+        let handshake = Handshake { serial: 1, certificate: [1; 32], scheme: Scheme::EcdsaP256Sha256, transcript };
+        seed(2, &WorkerToIssuer::Handshake(handshake))
+    };
+    let release = Release {
+        correlation,
+        token: Octets::new(*b"<a></a>").expect("short"),
+        token_type: TokenType::Saml20,
+        token_id: Text::new("_1").expect("short"),
+        created: Millis(0),
+        expires: Millis(1),
+    };
+    vec![
+        seed(0, &WorkerToAuth::Submit(submission)),
+        seed(1, &AuthToWorker::Refused(Refused { correlation, refusal: Refusal::Busy { retry_after_s: 2 } })),
+        seed(2, &WorkerToIssuer::Redeem(Redemption { voucher: VoucherId([1; 16]), correlation })),
+        handshake(Transcript::Tls13 { hash: Octets::new(vec![1; 32]).expect("fits") }),
+        handshake(Transcript::Tls12 {
+            client_random: [1; 32],
+            server_random: [2; 32],
+            curve: 23,
+            point: Octets::new(vec![4; 65]).expect("fits"),
+        }),
+        seed(3, &IssuerToWorker::Released(release)),
+        seed(3, &IssuerToWorker::HandshakeSigned { serial: 1, signature: Octets::new(vec![1; 64]).expect("fits") }),
+        seed(4, &AuthToIssuer::Withdraw(VoucherId([1; 16]))),
+        seed(5, &IssuerToAuth::Declined { voucher: VoucherId([1; 16]), failure: Failure::AboveCeiling }),
+        seed(6, &IssuerToSigner::Draw { id: 1, length: 32 }),
+        seed(7, &SignerToIssuer::Health { usable: true }),
+        seed(7, &SignerToIssuer::SignFailed { id: 1, class: FailureClass::Token, rv: 5 }),
+        seed(9, &FromAudit::Head { entries: 1, last: Some(Millis(1)) }),
+        seed(11, &FromAudit::Durable { sequence: 1 }),
+        vec![8, 3, 0, 1, 0, 0],
+        vec![10, 3, 0, 1, 0, 0],
+    ]
+}
+
+fn seed(link: u8, message: &impl BorshSerialize) -> Vec<u8> {
+    let mut octets = vec![link];
+    for datagram in encode(message) {
+        octets.extend(u16::try_from(datagram.len()).expect("seeds are short").to_le_bytes());
+        octets.extend(datagram);
+    }
+    octets
+}

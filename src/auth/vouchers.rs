@@ -1,8 +1,8 @@
 //! Lodging vouchers at issuer. A voucher is kept until issuer says it was redeemed or its seconds are over,
 //! and is lodged again when issuer was restarted in between. Issuer says `Redeemed` before it does anything
 //! with a voucher, and what it said before it died is read before its death is noticed, so a voucher that was
-//! taken is never lodged again: single use survives a crash of issuer. Questions about handshakes go the same way, and
-//! are put to one issuer only: what another remembered, its successor does not know.
+//! taken is never lodged again: single use survives a crash of issuer. Questions about handshakes go the same way; a new
+//! issuer remembers none, and says so.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,7 +39,21 @@ type Answer = Result<(), Failure>;
 enum Call {
     Lodge { voucher: Box<Voucher>, channel: ChannelNumber, ttl: Duration, done: oneshot::Sender<Answer> },
     Gone(ChannelNumber),
-    Confirm { worker: Peer, handshake: Box<SignedHandshake>, done: oneshot::Sender<Option<Duration>> },
+    Confirm(Box<Question>),
+}
+
+/// About a handshake, and who waits to hear of it.
+#[derive(Debug)]
+struct Question {
+    worker: Peer,
+    handshake: SignedHandshake,
+    done: oneshot::Sender<Option<Duration>>,
+}
+
+impl Question {
+    fn ask(&self, question: u64) -> AuthToIssuer {
+        AuthToIssuer::Confirm { question, worker: self.worker, handshake: self.handshake.clone() }
+    }
 }
 
 #[derive(Debug)]
@@ -108,7 +122,7 @@ impl Vouchers {
         deadline: Duration,
     ) -> Result<Option<Duration>, Reason> {
         let (done, outcome) = oneshot::channel();
-        let call = Call::Confirm { worker, handshake: Box::new(handshake), done };
+        let call = Call::Confirm(Box::new(Question { worker, handshake, done }));
         self.calls.try_send(call).map_err(|_| Reason::NotConfirmed)?;
         match tokio::time::timeout(deadline, outcome).await {
             Ok(Ok(left)) => Ok(left),
@@ -127,8 +141,7 @@ type ToIssuer = Line<IssuerToAuth, AuthToIssuer>;
 
 struct Desk {
     kept: HashMap<VoucherId, Kept>,
-    /// Who waits to hear of a handshake.
-    questions: HashMap<u64, oneshot::Sender<Option<Duration>>>,
+    questions: HashMap<u64, Box<Question>>,
     asked: u64,
     queue: mpsc::Receiver<Call>,
     /// A worker that has all its vouchers declined does not fill the log.
@@ -147,7 +160,6 @@ impl Desk {
             up.store(true, Ordering::Relaxed);
             let line = self.converse(line).await;
             up.store(false, Ordering::Relaxed);
-            self.questions.clear();
             dial.hang_up(line, None).await;
         }
     }
@@ -162,8 +174,6 @@ impl Desk {
                     // Nobody to tell: what a new issuer is told is what is kept.
                     let _messages = self.take(call);
                     self.sweep();
-                    // Who asks of a handshake is told that nobody answers.
-                    self.questions.clear();
                 }
             }
         }
@@ -171,7 +181,8 @@ impl Desk {
 
     async fn converse(&mut self, mut line: ToIssuer) -> ToIssuer {
         self.sweep();
-        if !self.kept.values().all(|kept| line.send(again(&kept.voucher))) {
+        let asked = self.questions.iter().all(|(number, question)| line.send(question.ask(*number)));
+        if !asked || !self.kept.values().all(|kept| line.send(again(&kept.voucher))) {
             return self.part(line).await;
         }
         let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -216,10 +227,11 @@ impl Desk {
                 vec![message]
             }
             Call::Gone(channel) => self.withdraw(|kept| kept.channel == channel),
-            Call::Confirm { worker, handshake, done } => {
+            Call::Confirm(question) => {
                 self.asked += 1;
-                self.questions.insert(self.asked, done);
-                vec![AuthToIssuer::Confirm { question: self.asked, worker, handshake: *handshake }]
+                let message = question.ask(self.asked);
+                self.questions.insert(self.asked, question);
+                vec![message]
             }
         }
     }
@@ -250,8 +262,8 @@ impl Desk {
                 }
             }
             IssuerToAuth::Confirmed { question, left_ms } => {
-                if let Some(done) = self.questions.remove(&question) {
-                    let _given_up = done.send(left_ms.map(|left| Duration::from_millis(left.into())));
+                if let Some(asked) = self.questions.remove(&question) {
+                    let _given_up = asked.done.send(left_ms.map(|left| Duration::from_millis(left.into())));
                 }
             }
             IssuerToAuth::Redeemed(id) => {
@@ -265,7 +277,7 @@ impl Desk {
     fn sweep(&mut self) -> Vec<AuthToIssuer> {
         let now = Instant::now();
         self.kept.retain(|_, kept| !matches!(kept.standing, Standing::Lodged(until) if until <= now));
-        self.questions.retain(|_, done| !done.is_closed());
+        self.questions.retain(|_, question| !question.done.is_closed());
         self.withdraw(|kept| matches!(&kept.standing, Standing::Asked(done) if done.is_closed()))
     }
 

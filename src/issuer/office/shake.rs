@@ -107,8 +107,11 @@ impl Office {
                     return;
                 }
                 Some(first) if first == signature => {
-                    let why = "it signs the same octets in the same way twice: no client can prove a certificate by it";
-                    tracing::error!(event = "handshake-key", why);
+                    // Whoever connects causes one.
+                    if let Some(left_out) = self.lines.permit(now) {
+                        let why = "it signs the same octets alike twice: no client can prove a certificate by it";
+                        tracing::error!(event = "handshake-key", why, left_out);
+                    }
                     verified = None;
                 }
                 Some(_) => self.remembered.note_random(shake.key.clone()),
@@ -117,7 +120,8 @@ impl Office {
         self.end(shake.peer);
         let encoded = verified.and_then(|signature| handshake::encode(shake.mechanism, &signature));
         if let (Some(Keep { certificate, transcript, .. }), Some(signature)) = (shake.keep, &encoded)
-            && self.workers.values().any(|worker| worker.peer() == shake.peer)
+            // The number of a process that is gone may be another's by now.
+            && self.workers.contains_key(&shake.channel)
         {
             let signed = SignedHandshake { certificate, transcript, signature: signature.clone() };
             self.remembered.note(shake.peer, &signed, now);

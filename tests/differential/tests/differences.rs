@@ -66,11 +66,10 @@ fn known(who: &str, document: &[u8], form: &Form, own: &[u8], theirs: &[u8]) -> 
     match who {
         "bergshamra" => {
             let theirs = again(bergshamra)?;
-            let less = |octets: &[u8]| replaced(octets, " xml:id=\"i\"", "");
             if theirs == own {
                 Some("uppsala leaves white space in values, and line ends, as they are")
-            } else if form.algorithm.contains("xml-c14n11") && less(&theirs) == less(own) {
-                Some("bergshamra hands xml:id down in 1.1")
+            } else if form.algorithm.contains("xml-c14n11") && uninherited(&theirs) == uninherited(own) {
+                Some("bergshamra hands down in 1.1 what is neither xml:lang nor xml:space")
             } else {
                 None
             }
@@ -80,6 +79,8 @@ fn known(who: &str, document: &[u8], form: &Form, own: &[u8], theirs: &[u8]) -> 
             let less = |octets: &[u8]| replaced(octets, " xmlns=\"\"", "");
             if theirs == own {
                 Some("xmloxide leaves line ends in comments as they are")
+            } else if form.algorithm.contains("REC-xml-c14n") && uninherited(&theirs) == uninherited(own) {
+                Some("xml-sec does not hand down in 1.0 what it does not know of xml")
             } else if less(&theirs) == less(own) {
                 Some("xml-sec takes back a default namespace that the output does not have")
             } else {
@@ -95,6 +96,19 @@ fn known(who: &str, document: &[u8], form: &Form, own: &[u8], theirs: &[u8]) -> 
             (none || same).then_some("libxml2 does not resolve & in a namespace name")
         }
     }
+}
+
+/// A canonical form without attributes of the `xml` namespace but `xml:lang` and `xml:space`.
+fn uninherited(octets: &[u8]) -> String {
+    let text = String::from_utf8_lossy(octets);
+    let mut parts = text.split(" xml:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |out, part| {
+        match part.split_once("=\"").and_then(|(name, rest)| Some((name, rest.split_once('"')?))) {
+            Some((name, (_, rest))) if name != "lang" && name != "space" => out + rest,
+            _ => out + " xml:" + part,
+        }
+    })
 }
 
 /// Where two forms part.

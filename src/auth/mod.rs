@@ -208,6 +208,7 @@ async fn serve(
                     of_peer.get_mut().0 -= 1;
                     if of_peer.get().0 == 0 {
                         of_peer.remove();
+                        office.gone(peer);
                     }
                 }
             }

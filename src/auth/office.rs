@@ -102,6 +102,11 @@ impl Office {
         self.passwords.forget();
     }
 
+    /// Nothing more comes of that worker, unless it dials again.
+    pub(super) fn gone(&self, worker: Peer) {
+        self.passwords.gone(worker);
+    }
+
     /// Decides one submission, from the channel `number` of the worker `peer`.
     ///
     /// # Errors

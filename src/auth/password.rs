@@ -104,6 +104,11 @@ impl Passwords {
         }
     }
 
+    /// The last channel of that worker is over, and what was begun for it.
+    pub(super) fn gone(&self, worker: Peer) {
+        lock(&self.state).throttle.gone(worker, Instant::now());
+    }
+
     /// Pays for one guess at another secret of that user: it is paid from the same budgets as a password.
     ///
     /// # Errors

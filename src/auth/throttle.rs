@@ -3,11 +3,11 @@
 //! nothing. Nobody is locked out for good, and not at all where he was right lately: there he has a
 //! budget of his own, which strangers cannot use up.
 //!
-//! An address is a worker's word, so its budget belongs to the worker that named it: one that invents addresses
-//! uses up its own. Where a user was right counts whichever worker he comes through next, for a worker that is
+//! An address is a worker's word, so its budget belongs to the worker that named it, and so does a budget at home.
+//! Each worker has tables of its own for both: one that invents addresses uses up its own budgets, and its own places
+//! for them. Where a user was right counts whichever worker he comes through next, for a worker that is
 //! restarted has a new name, and its users must not lose their protection by that. A hijacked one gains a few
-//! more guesses at a user by naming his networks, and nothing that is another's. A user name has one budget. Budgets
-//! at home have a table of their own: names that somebody invents take no place there.
+//! more guesses at a user by naming his networks, and nothing that is another's. A user name has one budget.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -18,8 +18,10 @@ use super::homes::{Home, Homes};
 use crate::config::auth::ThrottleRules;
 use crate::wire::Peer;
 
-/// Names or addresses kept in mind; those beyond share one budget.
+/// Names or addresses kept in mind in one table; those beyond share one budget.
 const KEYS: usize = 65_536;
+/// Workers with tables. Those that are gone and still have debts make room for those that come.
+const TABLES: usize = super::WORKERS;
 
 /// Whose budget is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +50,17 @@ pub(super) struct Throttle {
     // Keys are keyed hashes: names of any length cost the same, and two that collide share a budget.
     hasher: RandomState,
     users: Budgets,
+    workers: HashMap<Peer, OfWorker>,
+    homes: Homes,
+}
+
+/// What one worker says of its clients uses up these, and no other's.
+#[derive(Debug, Default)]
+struct OfWorker {
     at_home: Budgets,
     addresses: Budgets,
-    homes: Homes,
+    /// When its last channel ended. Hanging up forgives nothing: it may dial again.
+    gone: Option<Instant>,
 }
 
 impl Throttle {
@@ -71,29 +81,63 @@ impl Throttle {
         let user = if at_home { self.hasher.hash_one((worker, home)) } else { home.0 };
         let address = self.hasher.hash_one((worker, network));
         let (of_users, of_addresses) = paces(rules);
-        let address = self.addresses.pay(address, of_addresses, now).ok_or(Exhausted::Address)?;
-        let Some(user) = self.of_users(at_home).pay(user, of_users, now) else {
-            self.addresses.pay_back(address, of_addresses, now);
+        let Self { users, workers, .. } = self;
+        let of_worker = of_worker(workers, worker, now).ok_or(Exhausted::Address)?;
+        let address = of_worker.addresses.pay(address, of_addresses, now).ok_or(Exhausted::Address)?;
+        let of_user = if at_home { &mut of_worker.at_home } else { users };
+        let Some(user) = of_user.pay(user, of_users, now) else {
+            of_worker.addresses.pay_back(address, of_addresses, now);
             return Err(Exhausted::User);
         };
         Ok(Charge { user, at_home, address, home, worker })
     }
 
-    fn of_users(&mut self, at_home: bool) -> &mut Budgets {
-        if at_home { &mut self.at_home } else { &mut self.users }
-    }
-
     /// Pays a guess back that was not tried.
     pub(super) fn refund(&mut self, rules: &ThrottleRules, charge: Charge, now: Instant) {
         let (of_users, of_addresses) = paces(rules);
-        self.of_users(charge.at_home).pay_back(charge.user, of_users, now);
-        self.addresses.pay_back(charge.address, of_addresses, now);
+        let mut of_worker = self.workers.get_mut(&charge.worker);
+        if let Some(tables) = &mut of_worker {
+            tables.addresses.pay_back(charge.address, of_addresses, now);
+        }
+        let of_user = if charge.at_home { of_worker.map(|tables| &mut tables.at_home) } else { Some(&mut self.users) };
+        if let Some(budgets) = of_user {
+            budgets.pay_back(charge.user, of_users, now);
+        }
     }
 
     /// Pays a guess back that was right, and keeps in mind where from.
     pub(super) fn right(&mut self, rules: &ThrottleRules, charge: Charge, now: Instant) {
         self.refund(rules, charge, now);
         self.homes.note(charge.home, charge.worker, now);
+    }
+
+    /// The worker's last channel is over. Its tables go when everything in them is forgiven.
+    pub(super) fn gone(&mut self, worker: Peer, now: Instant) {
+        if let Some(tables) = self.workers.get_mut(&worker) {
+            tables.gone = Some(now);
+        }
+        self.workers.retain(|_, tables| tables.gone.is_none() || tables.owes(now));
+    }
+}
+
+/// The tables of a worker. None when as many that live have some: more than may have channels.
+fn of_worker(workers: &mut HashMap<Peer, OfWorker>, worker: Peer, now: Instant) -> Option<&mut OfWorker> {
+    if !workers.contains_key(&worker) && workers.len() >= TABLES {
+        workers.retain(|_, tables| tables.gone.is_none() || tables.owes(now));
+        let gone = workers.iter().filter_map(|(worker, tables)| Some((tables.gone?, *worker)));
+        let longest = gone.min_by_key(|(since, _)| *since).map(|(_, worker)| worker);
+        if workers.len() >= TABLES {
+            workers.remove(&longest?);
+        }
+    }
+    let tables = workers.entry(worker).or_default();
+    tables.gone = None;
+    Some(tables)
+}
+
+impl OfWorker {
+    fn owes(&self, now: Instant) -> bool {
+        self.at_home.owe(now) || self.addresses.owe(now)
     }
 }
 
@@ -164,6 +208,10 @@ impl Budgets {
         };
         *debt = pace.one_more(*debt, now)?;
         Some(purse)
+    }
+
+    fn owe(&self, now: Instant) -> bool {
+        self.debts.values().chain(&self.rest).any(|until| *until > now)
     }
 
     fn pay_back(&mut self, purse: Purse, pace: Pace, now: Instant) {
@@ -300,6 +348,69 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_invents_addresses_takes_no_place_of_another() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        throttle.right(&RULES, charge, now);
+        for number in 0..KEYS as u32 + 10 {
+            let from = (OTHER, IpAddr::V4(number.into()));
+            let _ = throttle.charge(&RULES, &(number / 3).to_string(), from, now);
+        }
+        let beyond = (OTHER, IpAddr::V4(u32::MAX.into()));
+        assert_eq!(throttle.charge(&RULES, "x", beyond, now).unwrap_err(), Exhausted::Address);
+        assert!(throttle.charge(&RULES, "alice", HOME, now).is_ok());
+    }
+
+    #[test]
+    fn a_worker_that_is_at_every_home_takes_no_place_of_another() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        for user in 0..KEYS {
+            let charge = throttle.charge(&RULES, &user.to_string(), HOME, now).unwrap();
+            throttle.right(&RULES, charge, now);
+        }
+        let rules = ThrottleRules { address_burst: 1_000_000, ..RULES };
+        for user in 0..KEYS {
+            let _wrong = throttle.charge(&rules, &user.to_string(), (OTHER, HOME.1), now).unwrap();
+        }
+        while throttle.charge(&rules, "7", AWAY, now).is_ok() {}
+        assert!(throttle.charge(&rules, "7", HOME, now).is_ok());
+    }
+
+    #[test]
+    fn hanging_up_forgives_nothing_and_keeps_nothing_that_is_forgiven() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
+        throttle.right(&RULES, charge, now);
+        throttle.gone(HOME.0, now);
+        assert!(throttle.workers.is_empty(), "it owed nothing");
+        while throttle.charge(&RULES, "alice", HOME, now).is_ok() {}
+        throttle.gone(HOME.0, now);
+        assert_eq!(throttle.charge(&RULES, "alice", HOME, now).unwrap_err(), Exhausted::User);
+        throttle.gone(HOME.0, now);
+        let later = now + Duration::from_secs(60);
+        throttle.gone(OTHER, later);
+        assert!(throttle.workers.is_empty());
+    }
+
+    #[test]
+    fn workers_that_come_and_go_take_a_bounded_number_of_tables_and_none_of_those_that_live() {
+        let (mut throttle, now) = (Throttle::default(), Instant::now());
+        while throttle.charge(&RULES, "alice", HOME, now).is_ok() {}
+        for number in 1000..1200_u16 {
+            let since = now + Duration::from_millis(number.into());
+            let name = number.to_string();
+            let _wrong = throttle.charge(&RULES, &name, (Peer(number.into()), HOME.1), since).unwrap();
+            throttle.gone(Peer(number.into()), since);
+        }
+        assert_eq!(throttle.workers.len(), TABLES);
+        assert!(throttle.workers.contains_key(&HOME.0) && throttle.workers.contains_key(&Peer(1199)));
+        for tables in throttle.workers.values_mut() {
+            tables.gone = None;
+        }
+        assert_eq!(throttle.charge(&RULES, "x", (Peer(1), HOME.1), now).unwrap_err(), Exhausted::Address);
+    }
+
+    #[test]
     fn right_guesses_cost_nothing_when_the_table_is_full_either() {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         let rules = ThrottleRules { address_burst: 1_000_000, ..RULES };
@@ -318,9 +429,9 @@ mod tests {
         let wrong = throttle.charge(&RULES, "alice", HOME, now).unwrap();
         let charge = throttle.charge(&RULES, "alice", HOME, now).unwrap();
         throttle.refund(&RULES, charge, now);
-        assert_eq!((throttle.users.debts.len(), throttle.addresses.debts.len()), (1, 1));
+        assert_eq!((throttle.users.debts.len(), throttle.workers[&HOME.0].addresses.debts.len()), (1, 1));
         throttle.refund(&RULES, wrong, now);
-        assert!(throttle.users.debts.is_empty() && throttle.addresses.debts.is_empty());
+        assert!(throttle.users.debts.is_empty() && throttle.workers[&HOME.0].addresses.debts.is_empty());
     }
 
     #[test]

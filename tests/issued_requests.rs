@@ -668,3 +668,104 @@ fn where_it_is_written_nobody_asks_for_lists_and_any_use_will_do() {
         parameters.extended_key_usages = Vec::new();
     })));
 }
+
+/// A certificate of that number, which means sam.
+fn numbered(serial: u64) -> impl FnOnce(&mut CertificateParams) {
+    move |parameters| {
+        common("sam")(parameters);
+        parameters.serial_number = Some(serial.into());
+    }
+}
+
+/// Authorities of these names, files and lists; sam is the last one's.
+fn in_this_order(authorities: &[(&str, &str, &str)], files: &[(&str, &str)]) -> Office {
+    let toml = |(name, certificates, lists): &(&str, &str, &str)| {
+        format!("[[certificate_authority]]\nname = \"{name}\"\n{certificates}\n{lists}\n{SUBJECTS}")
+    };
+    let users = "[users.sam]\ncertificate_authority = \"part\"\n";
+    Office::with(&auth(&authorities.iter().map(toml).collect::<String>()), users, PARTY, files)
+}
+
+fn revoked(office: &Office, submission: Submission, what: &str) {
+    office.audit.said.lock().unwrap().clear();
+    assert_eq!(office.worker().refused_or(submission, what), Refusal::FailedAuthentication, "{what}");
+    eventually("the record says why", || (reasons(office).get(&HOME)? == "revoked").then_some(()));
+}
+
+#[test]
+fn what_one_authority_took_back_no_other_brings_back_in_whatever_order_they_stand() {
+    let root = Ca::root("root");
+    let issuing = root.below("issuing", 2, |_| {});
+    let files = [
+        ("root.crt", &*root.pem),
+        ("issuing.crt", &*issuing.pem),
+        ("root.crl", &*root.takes_back(&[])),
+        ("new.crl", &*issuing.list(&[77], (-60, 60))),
+        ("old.crl", &*issuing.list(&[], (-120, 60))),
+        ("past.crl", &*issuing.list(&[76], (-240, -180))),
+    ];
+    let whole =
+        ("whole", "anchors = [\"root.crt\"]", "crls = [\"root.crl\", \"new.crl\"]\nintermediates = [\"issuing.crt\"]");
+    let careless = ("careless", "anchors = [\"root.crt\"]", "crls = [\"root.crl\", \"past.crl\"]");
+    for lists in ["crls = [\"old.crl\"]", "revocation = \"none\""] {
+        let part = ("part", "anchors = [\"issuing.crt\"]", lists);
+        for order in [[part, whole], [whole, part]] {
+            let office = in_this_order(&order, &files);
+            revoked(&office, good(&issuing.client(numbered(77))), &format!("{order:?}"));
+        }
+        let office = in_this_order(&[part, careless], &files);
+        revoked(&office, good(&issuing.client(numbered(76))), "a list that is past");
+        office.worker().vouched(good(&issuing.client(numbered(77))));
+    }
+}
+
+#[test]
+fn an_anchor_that_another_authority_took_back_vouches_for_nobody() {
+    let root = Ca::root("root");
+    let issuing = root.below("issuing", 66, |_| {});
+    let files = [
+        ("root.crt", &*root.pem),
+        ("issuing.crt", &*issuing.pem),
+        ("root.crl", &*root.takes_back(&[66])),
+        ("issuing.crl", &*issuing.takes_back(&[])),
+    ];
+    let office = in_this_order(
+        &[
+            ("part", "anchors = [\"issuing.crt\"]", "crls = [\"issuing.crl\"]"),
+            ("whole", "anchors = [\"root.crt\"]", "crls = [\"root.crl\"]"),
+        ],
+        &files,
+    );
+    revoked(&office, good(&issuing.client(common("sam"))), "below what was taken back");
+}
+
+#[test]
+fn a_path_that_costs_too_much_hides_nothing_that_was_taken_back() {
+    let root = Ca::root("root");
+    let q = root.below("q", 2, |_| {});
+    let p = q.below("p", 2, |_| {});
+    let issuing = p.below("issuing", 2, |_| {});
+    let files = [
+        ("root.crt", &*root.pem),
+        ("q.crt", &*q.pem),
+        ("p.crt", &*p.pem),
+        ("issuing.crt", &*issuing.pem),
+        ("root.crl", &*root.takes_back(&[])),
+        ("q.crl", &*q.takes_back(&[])),
+        ("p.crl", &*p.takes_back(&[])),
+        ("new.crl", &*issuing.list(&[77], (-60, 60))),
+        ("old.crl", &*issuing.list(&[], (-120, 60))),
+    ];
+    let whole = (
+        "whole",
+        "anchors = [\"root.crt\"]\nintermediates = [\"q.crt\", \"p.crt\", \"issuing.crt\"]",
+        "crls = [\"root.crl\", \"q.crl\", \"p.crl\", \"new.crl\"]",
+    );
+    let office = in_this_order(&[whole, ("part", "anchors = [\"issuing.crt\"]", "crls = [\"old.crl\"]")], &files);
+    let client = issuing.client(numbered(77));
+    // They lead nowhere, and webpki tries them in every order until it has no more patience.
+    let fakes: Vec<String> = (0..3).map(|_| Ca::root("issuing").pem).collect();
+    let path = pki_path(&[&fakes[0], &fakes[1], &fakes[2], &client.certificate]);
+    revoked(&office, bringing(&client, path), "behind many that lead nowhere");
+    revoked(&office, good(&client), "without them");
+}

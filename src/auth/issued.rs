@@ -3,20 +3,20 @@
 //! is read. Everything it is judged by is configuration; nothing is fetched.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::{
-    ALL_VERIFICATION_ALGS, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, ExtendedKeyUsageValidator,
-    KeyPurposeId, KeyPurposeIdIter, RevocationCheckDepth, RevocationOptions, RevocationOptionsBuilder,
-    UnknownStatusPolicy, VerifiedPath,
+    ALL_VERIFICATION_ALGS, EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter,
+    VerifiedPath,
 };
 use x509_parser::der_parser::asn1_rs::{Any, Tag};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::reason::Reason;
+use super::revocation;
 use crate::config::auth::Auth;
 use crate::config::auth::authority::{Authority, NameSource, SubjectRule, Usage, may_issue};
 use crate::config::auth::certificate::Certificate;
@@ -93,7 +93,7 @@ pub(super) fn account<'a>(
     // webpki does not ask whether a key may sign certificates; those of the configuration have been asked.
     let brought: Vec<_> = brought.iter().filter(|der| may_issue(der, now)).collect();
     for authority in &config.authorities {
-        match path(authority, &brought, &certificate.der, now) {
+        match path(&config.authorities, authority, &brought, &certificate.der, now) {
             Ok(()) => {
                 let named = |account| (account, authority);
                 return named_by(config, authority, &certificate.der).map(named).map_err(|why| Refused {
@@ -123,63 +123,67 @@ fn reason(error: &Error) -> Reason {
         Error::UnknownRevocationStatus
         | Error::CrlExpired { .. }
         | Error::InvalidCrlSignatureForPublicKey
-        | Error::IssuerNotCrlSigner
-        | Error::UnsupportedCrlSignatureAlgorithmContext(_)
-        | Error::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => Reason::RevocationUnknown,
+        | Error::IssuerNotCrlSigner => Reason::RevocationUnknown,
         Error::CertExpired { .. } | Error::CertNotValidYet { .. } => Reason::CertificateDates,
         _ => Reason::UntrustedIssuer,
     }
 }
 
-/// Is there a path from an anchor of this authority to the certificate? webpki bounds what looking for it costs;
-/// it knows neither the dates nor the path length of an anchor, and no `thisUpdate`.
-fn path(authority: &Authority, brought: &[&CertificateDer<'_>], der: &[u8], now: Millis) -> Result<(), Error> {
+/// Is there a path from an anchor of this authority to the certificate, and was nothing in it taken back? webpki
+/// bounds what looking for it costs; it knows neither the dates nor the path length of an anchor.
+fn path(
+    all: &[Authority],
+    authority: &Authority,
+    brought: &[&CertificateDer<'_>],
+    der: &[u8],
+    now: Millis,
+) -> Result<(), Error> {
     let der = CertificateDer::from(der);
     let certificate = EndEntityCert::try_from(&der)?;
     let anchors: Vec<TrustAnchor<'_>> = (authority.anchors.iter())
         .filter(|anchor| anchor.dates.hold(now))
         .map(|anchor| anchor.trusted.clone())
         .collect();
-    // Of several paths webpki tells of one that is past rather than of one that was taken back.
     let holding = authority.intermediates.iter().filter(|(_, dates)| dates.hold(now)).map(|(der, _)| der);
     let between = holding.chain(brought.iter().copied());
     let between: Vec<_> = between.map(|der| CertificateDer::from(der.as_ref())).collect();
-    let lists = authority
-        .lists
-        .as_ref()
-        .map(|lists| lists.iter().filter(|list| list.this_update <= now).map(|list| &list.list).collect::<Vec<_>>());
-    let short = |path: &VerifiedPath<'_>| {
-        let between = path.intermediate_certificates().count();
-        let too_long = |most: u32| usize::try_from(most).is_ok_and(|most| between > most);
-        let same = authority.anchors.iter().filter(|anchor| anchor.trusted == *path.anchor());
-        let long = same.filter_map(|anchor| anchor.path_length).any(too_long);
-        if long { Err(Error::PathLenConstraintViolated) } else { Ok(()) }
+    // webpki tells of one of the paths that failed, and not of which; a sender can see to it that it is another.
+    let judged = RefCell::new(None);
+    let judge = |path: &VerifiedPath<'_>| {
+        let verdict = short(authority, path).and_then(|()| revocation::judge(all, authority, path, now));
+        let mut judged = judged.borrow_mut();
+        if let Err(error) = &verdict
+            && *judged != Some(Error::CertRevoked)
+        {
+            *judged = Some(error.clone());
+        }
+        verdict
     };
-    let instant = UnixTime::since_unix_epoch(Duration::from_millis(now.0.try_into().unwrap_or(0)));
-    certificate.verify_for_usage(
+    let built = certificate.verify_for_usage(
         ALL_VERIFICATION_ALGS,
         &anchors,
         &between,
-        instant,
+        revocation::unix(now),
         Usages(&authority.usages),
-        lists.as_deref().map(revocation).transpose()?,
-        Some(&short),
-    )?;
+        None,
+        Some(&judge),
+    );
+    if let Err(error) = built {
+        return Err(judged.into_inner().unwrap_or(error));
+    }
     // webpki takes silence for any use.
     let (_, read) = X509Certificate::from_der(&der).map_err(|_| Error::BadDer)?;
     let silent = read.extended_key_usage().map_err(|_| Error::BadDer)?.is_none();
     if silent && !authority.usages.is_empty() { Err(USAGE) } else { Ok(()) }
 }
 
-/// Of every certificate in a path it must be known that it was not taken back.
-fn revocation<'a>(lists: &'a [&'a CertRevocationList<'static>]) -> Result<RevocationOptions<'a>, Error> {
-    // None of the lists holds yet.
-    let options = RevocationOptionsBuilder::new(lists).map_err(|_| Error::UnknownRevocationStatus)?;
-    Ok(options
-        .with_depth(RevocationCheckDepth::Chain)
-        .with_status_policy(UnknownStatusPolicy::Deny)
-        .with_expiration_policy(ExpirationPolicy::Enforce)
-        .build())
+/// Does the anchor allow as many authorities below it?
+fn short(authority: &Authority, path: &VerifiedPath<'_>) -> Result<(), Error> {
+    let between = path.intermediate_certificates().count();
+    let too_long = |most: u32| usize::try_from(most).is_ok_and(|most| between > most);
+    let same = authority.anchors.iter().filter(|anchor| anchor.trusted == *path.anchor());
+    let long = same.filter_map(|anchor| anchor.path_length).any(too_long);
+    if long { Err(Error::PathLenConstraintViolated) } else { Ok(()) }
 }
 
 /// What a certificate must be issued for: one that says what for names each of these.

@@ -20,6 +20,7 @@ mod policy;
 mod pool;
 mod reason;
 mod record;
+mod revocation;
 mod share;
 mod signature;
 pub mod store;

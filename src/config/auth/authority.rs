@@ -9,14 +9,12 @@ use regex::Regex;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use serde::Deserialize;
 use toml::Spanned;
-use webpki::{CertRevocationList, OwnedCertRevocationList};
-use x509_parser::der_parser::asn1_rs::Oid;
-use x509_parser::num_bigint::BigUint;
+use x509_parser::der_parser::asn1_rs::{Any, Oid};
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::claims::{Case, pattern};
+use super::list::List;
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::{Millis, Text};
@@ -48,6 +46,10 @@ pub struct Authority {
 pub struct Anchor {
     /// Name, key and name constraints.
     pub trusted: TrustAnchor<'static>,
+    /// The name of who issued it, the content of the sequence, DER.
+    pub issuer: Vec<u8>,
+    /// Its number there, the content of the integer.
+    pub serial: Vec<u8>,
     /// How many authorities there may be below it, where it says so.
     pub path_length: Option<u32>,
     /// When it may be used.
@@ -67,17 +69,6 @@ impl Dates {
     pub fn hold(self, now: Millis) -> bool {
         self.not_before <= now && now <= self.not_after
     }
-}
-
-/// A certificate revocation list. Its signature is verified with each path that needs it.
-#[derive(Debug)]
-pub struct List {
-    /// The list.
-    pub list: CertRevocationList<'static>,
-    /// From when on it holds; until when webpki knows.
-    pub this_update: Millis,
-    /// Which of its issuer's lists it is: of two of one instant the higher is newer.
-    number: Option<BigUint>,
 }
 
 /// An extended key usage, its object identifier as DER has it.
@@ -198,11 +189,11 @@ impl<T> Reading<'_, T> {
         }
         let mut anchors = Vec::new();
         for path in written.anchors.get_ref() {
-            anchors.extend(self.certificates(path)?.into_iter().map(|(_, anchor)| anchor));
+            anchors.extend(self.certificates(path)?);
         }
         let mut intermediates = Vec::new();
         for path in &written.intermediates {
-            intermediates.extend(self.certificates(path)?.into_iter().map(|(der, anchor)| (der, anchor.dates)));
+            intermediates.extend(self.certificates(path)?);
         }
         if anchors.len() > MOST || intermediates.len() > MOST {
             return Err(refused(span, &format!("{name}: more than {MOST} certificates of one kind")));
@@ -224,25 +215,30 @@ impl<T> Reading<'_, T> {
             (None, paths) => {
                 let mut lists: Vec<List> = Vec::new();
                 for path in paths {
-                    let (list, next_update) = self.list(path)?;
-                    // webpki takes one for a part as if it were whole where the certificate does not say which part.
-                    let part = |list: &List| list.list.issuing_distribution_point().map(<[u8]>::to_vec);
-                    let same = |other: &&List| other.list.issuer() == list.list.issuer();
-                    if lists.iter().filter(same).any(|other| part(other) != part(&list)) {
+                    let list = self.list(path)?;
+                    let same = |other: &&List| other.issuer() == list.issuer();
+                    if lists.iter().filter(same).any(|other| !other.is_for_the_same(&list)) {
                         let why = format!(
                             "crl {}: not for the same certificates as another list of its issuer",
                             path.get_ref()
                         );
                         return Err(refused(path.span(), &why));
                     }
-                    if next_update.is_none_or(|next_update| next_update <= self.now) {
+                    if list.is_past(self.now) {
                         let why = "its nextUpdate is past: whom it is about is refused";
                         doubts.push(refused(path.span(), &why));
                     }
                     lists.push(list);
                 }
                 // The first one of an issuer is asked, and no other: an older list says less.
-                lists.sort_by(|one, other| (other.this_update, &other.number).cmp(&(one.this_update, &one.number)));
+                lists.sort_by(|one, other| other.age().cmp(&one.age()));
+                for list in &lists {
+                    for (_, anchor) in anchors.iter().chain(&intermediates) {
+                        if *anchor.trusted.subject == *list.issuer() {
+                            list.verify(&webpki::spki_for_anchor(&anchor.trusted));
+                        }
+                    }
+                }
                 Some(lists)
             }
         };
@@ -256,8 +252,8 @@ impl<T> Reading<'_, T> {
         });
         Ok(Authority {
             name: Text::new(name.clone()).expect("64 octets at most"),
-            anchors,
-            intermediates,
+            anchors: anchors.into_iter().map(|(_, anchor)| anchor).collect(),
+            intermediates: intermediates.into_iter().map(|(der, anchor)| (der, anchor.dates)).collect(),
             lists,
             usages,
             subjects: subjects.collect::<Result<_, _>>()?,
@@ -285,8 +281,8 @@ impl<T> Reading<'_, T> {
         }
     }
 
-    /// A list, DER or PEM, and until when it holds.
-    fn list(&self, path: &Spanned<String>) -> Result<(List, Option<Millis>), ConfigError> {
+    /// A list, DER or PEM.
+    fn list(&self, path: &Spanned<String>) -> Result<List, ConfigError> {
         let refused = |why: String| self.file.error(path.span(), format!("crl {}: {why}", path.get_ref()));
         let octets = self.directory.octets(path.get_ref()).map_err(|error| refused(error.to_string()))?;
         let der = if octets.first() == Some(&0x30) {
@@ -298,14 +294,7 @@ impl<T> Reading<'_, T> {
                 _ => return Err(refused("neither DER nor PEM with one \"X509 CRL\"".to_owned())),
             }
         };
-        let (_, read) = CertificateRevocationList::from_der(&der).map_err(|error| refused(error.to_string()))?;
-        let instant = |seconds: i64| Millis(seconds.saturating_mul(1000));
-        let this_update = instant(read.last_update().timestamp());
-        let next_update = read.next_update().map(|next_update| instant(next_update.timestamp()));
-        let number = read.crl_number().cloned();
-        let list =
-            OwnedCertRevocationList::from_der(&der).map_err(|error| refused(format!("not usable: {error:?}")))?;
-        Ok((List { list: list.into(), this_update, number }, next_update))
+        List::from_der(&der).map_err(refused)
     }
 
     fn usage(&self, name: &Spanned<String>) -> Result<Usage, ConfigError> {
@@ -349,10 +338,17 @@ fn anchor(der: &[u8]) -> Result<Anchor, String> {
     let validity = certificate.validity();
     Ok(Anchor {
         trusted: webpki::anchor_from_trusted_cert(&CertificateDer::from(der)).map_err(unusable)?.to_owned(),
+        issuer: inside(certificate.issuer().as_raw())?,
+        serial: certificate.raw_serial().to_vec(),
         path_length: constraints.value.path_len_constraint,
         dates: Dates {
             not_before: Millis(validity.not_before.timestamp().saturating_mul(1000)),
             not_after: Millis(validity.not_after.timestamp().saturating_mul(1000)),
         },
     })
+}
+
+/// The content of a value of DER.
+fn inside(der: &[u8]) -> Result<Vec<u8>, String> {
+    Any::from_der(der).map(|(_, value)| value.data.to_vec()).map_err(|error| error.to_string())
 }

@@ -147,8 +147,8 @@ fn of_two_lists_of_one_instant_the_one_with_the_higher_number_is_asked_first() {
     let (lower, higher) = (numbered(9), numbered(16));
     for two in [[&*lower, &*higher], [&*higher, &*lower]] {
         let auth = listing(two).good();
-        let first = &auth.authorities[0].lists.as_ref().unwrap()[0].list;
-        assert!(first.find_serial(&[16]).unwrap().is_some() && first.find_serial(&[9]).unwrap().is_none());
+        let first = &auth.authorities[0].lists.as_ref().unwrap()[0];
+        assert!(first.names(&[16]) && !first.names(&[9]));
     }
 }
 

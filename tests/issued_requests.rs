@@ -769,3 +769,36 @@ fn a_path_that_costs_too_much_hides_nothing_that_was_taken_back() {
     revoked(&office, bringing(&client, path), "behind many that lead nowhere");
     revoked(&office, good(&client), "without them");
 }
+
+#[test]
+fn a_key_that_is_registered_for_one_account_is_not_anothers_by_an_authority() {
+    let root = Ca::root("root");
+    for (owner, disabled, means_sam) in [("bob", true, false), ("bob", false, false), ("sam", false, true)] {
+        let mut registered = None;
+        let client = Client::certified_by(|key| {
+            let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+            parameters.distinguished_name = DistinguishedName::new();
+            common("sam")(&mut parameters);
+            parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            registered = Some(parameters.self_signed(key).unwrap().pem());
+            parameters.signed_by(key, &root.issuer).unwrap()
+        });
+        let authority = "certificate_authority = \"part\"\n";
+        let more = format!("certificates = [\"its.crt\"]\ndisabled = {disabled}\n");
+        let users = match owner {
+            "sam" => format!("[users.sam]\n{authority}{more}"),
+            owner => format!("[users.sam]\n{authority}[users.{owner}]\n{more}"),
+        };
+        let toml = format!(
+            "[[certificate_authority]]\nname = \"part\"\nanchors = [\"root.crt\"]\ncrls = [\"root.crl\"]\n{SUBJECTS}"
+        );
+        let list = root.takes_back(&[]);
+        let files = [("root.crt", &*root.pem), ("root.crl", &*list), ("its.crt", registered.as_deref().unwrap())];
+        let office = Office::with(&auth(&toml), &users, PARTY, &files);
+        if means_sam {
+            office.worker().vouched(good(&client));
+        } else {
+            all_refused(&office, vec![("a key of somebody else", good(&client), "no-account")]);
+        }
+    }
+}

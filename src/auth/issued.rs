@@ -96,7 +96,7 @@ pub(super) fn account<'a>(
         match path(&config.authorities, authority, &brought, &certificate.der, now) {
             Ok(()) => {
                 let named = |account| (account, authority);
-                return named_by(config, authority, &certificate.der).map(named).map_err(|why| Refused {
+                return named_by(config, authority, certificate).map(named).map_err(|why| Refused {
                     reason: Reason::NoAccount,
                     authority: Some(authority),
                     why,
@@ -199,12 +199,16 @@ impl ExtendedKeyUsageValidator for Usages<'_> {
 }
 
 /// The account a certificate with a path means.
-fn named_by<'a>(config: &'a Auth, authority: &Authority, der: &[u8]) -> Result<&'a Account, String> {
-    let (_, certificate) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
-    let name = name(authority, &certificate)?;
+fn named_by<'a>(config: &'a Auth, authority: &Authority, certificate: &Certificate) -> Result<&'a Account, String> {
+    let (_, read) = X509Certificate::from_der(&certificate.der).map_err(|error| error.to_string())?;
+    let name = name(authority, &read)?;
     let account = config.users.find(&name).ok_or_else(|| format!("there is no account {name:?}"))?;
     if account.authority.as_deref() != Some(authority.name.as_str()) {
         return Err(format!("account {name:?} is not for this authority"));
+    }
+    // Who has the key is known already, and it is not for an authority to say that he is somebody else.
+    if let Some(owner) = config.users.owner(&certificate.key).filter(|owner| *owner != name) {
+        return Err(format!("its key is registered for {owner:?}, and it names {name:?}"));
     }
     Ok(account)
 }

@@ -14,7 +14,7 @@ use toml::Spanned;
 use zeroize::Zeroizing;
 
 use super::authority::Authority;
-use super::certificate::Certificate;
+use super::certificate::{Certificate, VerifyingKey};
 use super::policy::{self, Vocabulary};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
@@ -94,6 +94,13 @@ impl Users {
         }
         let holds = meant.iter().find(|(certificate, _)| certificate.holds(now));
         Some((self.accounts.get(name)?, holds.map_or(first, |(certificate, _)| certificate)))
+    }
+
+    /// The name of the account that a key is registered for, whatever certificate is around it.
+    #[must_use]
+    pub fn owner(&self, key: &VerifyingKey) -> Option<&str> {
+        let mut certificates = self.certificates.iter();
+        certificates.find(|(certificate, _)| certificate.key == *key).map(|(_, name)| name.as_str())
     }
 
     /// How many accounts there are.

@@ -190,6 +190,12 @@ const BROKEN: &[Break] = &[
     ),
     (
         "auth.d/users.toml",
+        "groups =",
+        "[users.bob]\ndigest_secret = \"sixteen octets..\"\n[users.ann]\ndigest_secret = \"sixteen octets..\"\ngroups =",
+        "7:17: digest_secret of ann: bob has the same one",
+    ),
+    (
+        "auth.d/users.toml",
         "password =",
         "certificates = [\"none.pem\"]\npassword =",
         "3:17: certificate none.pem of alice",

@@ -40,7 +40,7 @@ const AWAY: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 9));
 fn users() -> String {
     format!(
         "[users.alice]\ndigest_secret = \"{SECRET}\"\n[users.bob]\ndigest_secret = \"{SECRET}s of bob\"\n\
-         [users.carol]\ndigest_secret = \"{SECRET}\"\ndisabled = true\n[users.dora]\npassword = '{}'\n",
+         [users.carol]\ndigest_secret = \"{SECRET} of carol\"\ndisabled = true\n[users.dora]\npassword = '{}'\n",
         hash(SECRET)
     )
 }
@@ -181,7 +181,7 @@ fn unknown_wrong_disabled_and_without_a_secret_are_answered_alike_to_the_octet_a
                 ..over("alice", SECRET, &[5; 16], &created)
             },
         ),
-        ("a disabled account", over("carol", SECRET, &[5; 16], &created)),
+        ("a disabled account", over("carol", &format!("{SECRET} of carol"), &[5; 16], &created)),
         ("a user with a password", over("dora", SECRET, &[5; 16], &created)),
         ("the hash of a password", over("dora", &hash(SECRET), &[5; 16], &created)),
     ] {

@@ -56,7 +56,7 @@ use self::store::Store;
 use self::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
 use crate::config::beneath::Directory;
-use crate::config::load::ConfigErrors;
+use crate::config::load::{ConfigError, ConfigErrors};
 use crate::metrics::Metrics;
 use crate::sandbox::{self, Grants, Role};
 use crate::sys::channel::Listener;
@@ -119,15 +119,15 @@ fn run() -> Result<(), Box<dyn Error>> {
 fn describe(config: &Auth) {
     let (users, parties) = (config.users.count(), config.parties.addresses());
     info!(event = "configured", users, addresses = parties);
-    for authority in &config.authorities {
-        for doubt in &authority.doubts {
+    let doubtful = |authority: &str, doubts: &[ConfigError]| {
+        for doubt in doubts {
             let why = doubt.to_string();
-            warn!(
-                event = "doubtful",
-                authority = authority.name.as_str(),
-                why = why.lines().next().unwrap_or_default()
-            );
+            warn!(event = "doubtful", authority, why = why.lines().next().unwrap_or_default());
         }
+    };
+    doubtful("-", &config.doubts);
+    for authority in &config.authorities {
+        doubtful(&authority.name, &authority.doubts);
     }
     if config.users.odd_costs > 0 {
         let why = "timing tells users whose hash costs something else than most from others";

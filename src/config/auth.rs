@@ -53,6 +53,8 @@ pub struct Auth {
     pub users: Users,
     /// Relying parties by address.
     pub parties: Parties,
+    /// What of `auth.toml` is allowed and should not stay so.
+    pub doubts: Vec<ConfigError>,
 }
 
 /// `[timestamp]`.
@@ -237,8 +239,8 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, authorities)));
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
-        let Rules { endpoints, timestamp, password, throttle, limits, store, authorities, servers } = rules;
-        Auth { endpoints, timestamp, password, throttle, limits, store, authorities, servers, users, parties }
+        let Rules { endpoints, timestamp, password, throttle, limits, store, authorities, servers, doubts } = rules;
+        Auth { endpoints, timestamp, password, throttle, limits, store, authorities, servers, users, parties, doubts }
     });
     wrong.unless(auth)
 }
@@ -253,6 +255,7 @@ struct Rules {
     store: Option<StoreRules>,
     authorities: Vec<Authority>,
     servers: Vec<Certificate>,
+    doubts: Vec<ConfigError>,
 }
 
 fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigError> {
@@ -264,7 +267,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
     let File { timestamp, password, throttle, limits, store, .. } = &file.value;
     let seconds = |s: u32| i64::from(s) * 1000;
     let milliseconds = |ms: u32| Duration::from_millis(ms.into());
-    Ok(Rules {
+    let mut rules = Rules {
         endpoints: endpoint::checked(
             file,
             file.value.endpoints.as_deref(),
@@ -327,7 +330,32 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         },
         authorities: authority::checked(directory, file, &file.value.authorities)?,
         servers: servers(directory, file)?,
-    })
+        doubts: Vec::new(),
+    };
+    rules.doubts.extend(small_store(file, &rules));
+    Ok(rules)
+}
+
+/// Minutes that a value which may be used once stays in the store, at most.
+const KEPT: u64 = 16;
+
+/// One account at its pace should not fill much of the store: a full one refuses everybody.
+fn small_store(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
+    let most_rows = rules.store.as_ref()?.most_rows;
+    let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
+    let rows = u64::from(account_burst) + KEPT * u64::from(account_per_minute);
+    if rows * 4 <= most_rows {
+        return None;
+    }
+    let File { throttle, store, .. } = &file.value;
+    let written = store.as_ref()?.most_rows.as_ref();
+    // One of them is written: by the defaults there is room.
+    let at = written.or(throttle.account_per_minute.as_ref()).or(throttle.account_burst.as_ref())?;
+    let why = format!(
+        "one account may have {rows} rows of store.most_rows = {most_rows} by throttle.account_burst and \
+         throttle.account_per_minute in the {KEPT} minutes a row stays: more than a quarter"
+    );
+    Some(file.error(at.span(), why))
 }
 
 /// Certificates of our own servers, at most: each name, and each while it is renewed.

@@ -187,18 +187,18 @@ impl<T> Reading<'_, T> {
             let why = format!("{name} has no [[certificate_authority.subject]]: its certificates would mean nobody");
             return Err(refused(span, &why));
         }
+        let mut doubts = Vec::new();
         let mut anchors = Vec::new();
         for path in written.anchors.get_ref() {
-            anchors.extend(self.certificates(path)?);
+            anchors.extend(self.certificates(path, &mut doubts)?);
         }
         let mut intermediates = Vec::new();
         for path in &written.intermediates {
-            intermediates.extend(self.certificates(path)?);
+            intermediates.extend(self.certificates(path, &mut doubts)?);
         }
         if anchors.len() > MOST || intermediates.len() > MOST {
             return Err(refused(span, &format!("{name}: more than {MOST} certificates of one kind")));
         }
-        let mut doubts = Vec::new();
         let lists = match (&written.revocation, &written.crls[..]) {
             (None, []) => {
                 let why = format!("{name}: crls are missing; revocation = \"none\" says that nobody is to ask");
@@ -262,7 +262,11 @@ impl<T> Reading<'_, T> {
     }
 
     /// The certificates of a PEM file, each that of an authority.
-    fn certificates(&self, path: &Spanned<String>) -> Result<Vec<(CertificateDer<'static>, Anchor)>, ConfigError> {
+    fn certificates(
+        &self,
+        path: &Spanned<String>,
+        doubts: &mut Vec<ConfigError>,
+    ) -> Result<Vec<(CertificateDer<'static>, Anchor)>, ConfigError> {
         let refused = |why: String| self.file.error(path.span(), format!("certificate {}: {why}", path.get_ref()));
         let octets = self.directory.octets(path.get_ref()).map_err(|error| refused(error.to_string()))?;
         let mut certificates = Vec::new();
@@ -272,6 +276,9 @@ impl<T> Reading<'_, T> {
                 return Err(refused(format!("holds a {:?}, not a certificate", pem.label)));
             }
             let anchor = anchor(&pem.contents).map_err(refused)?;
+            if anchor.dates.not_after < self.now {
+                doubts.push(refused("its notAfter is past: no path ends at it or leads over it".to_owned()));
+            }
             certificates.push((CertificateDer::from(pem.contents), anchor));
         }
         if certificates.is_empty() {

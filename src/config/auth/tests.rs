@@ -205,6 +205,30 @@ fn a_store_lies_beside_the_file_or_where_it_says() {
 }
 
 #[test]
+fn a_store_that_one_account_fills_in_a_quarter_of_an_hour_is_doubted() {
+    let doubts = |store: &str, throttle: &str| {
+        let toml = format!("[store]\ndirectory = '/x'\n{store}\n[throttle]\n{throttle}\n");
+        let doubts = Tree::new().with("auth.toml", &toml).good().doubts;
+        doubts.iter().map(ToString::to_string).collect::<String>()
+    };
+    assert_eq!(doubts("", ""), "");
+    // 6 000 at once and 6 000 in each of sixteen minutes.
+    assert_eq!(doubts("most_rows = 408_000", ""), "");
+    let said = doubts("most_rows = 407_999", "");
+    assert!(
+        said.contains("auth.toml:3:13") && said.contains("102000") && said.contains("account_per_minute"),
+        "{said}"
+    );
+    assert_eq!(doubts("most_rows = 1_000", "account_per_minute = 10\naccount_burst = 90"), "");
+    let said = doubts("", "account_burst = 1\naccount_per_minute = 100_000");
+    assert!(said.contains("auth.toml:6:22") && said.contains("most_rows"), "{said}");
+    let said = doubts("", "account_burst = 1_000_000");
+    assert!(said.contains("auth.toml:5:17"), "{said}");
+    let toml = "[throttle]\naccount_burst = 1_000_000\n";
+    assert!(Tree::new().with("auth.toml", toml).good().doubts.is_empty(), "nothing is kept");
+}
+
+#[test]
 fn a_store_that_says_too_little_or_too_much_names_its_line() {
     let store = |text: &str| Tree::new().with("auth.toml", &format!("[store]\n{text}"));
     store("most_rows = 5000").refused(&["auth.toml:1:", "directory"]);
@@ -301,11 +325,25 @@ fn a_secret_for_digests_stands_alone_and_is_not_shown() {
 #[test]
 fn nobodys_digest_is_compared_with_a_secret_as_long_as_most() {
     assert_eq!(Tree::new().good().users.dummy_secret.expose().len(), 32);
-    let user = |name: &str, length: usize| format!("[users.{name}]\ndigest_secret = '{}'\n", "s".repeat(length));
-    let users = user("ann", 20) + &user("bob", 40) + &user("eve", 20);
+    let user = |name: &str, letter: &str, length: usize| {
+        format!("[users.{name}]\ndigest_secret = '{}'\n", letter.repeat(length))
+    };
+    let users = user("ann", "s", 20) + &user("bob", "s", 40) + &user("eve", "t", 20);
     let users = Tree::new().with("users.toml", &users).good().users;
     assert_eq!(users.dummy_secret.expose().len(), 20);
-    assert_ne!(users.dummy_secret.expose(), [b's'; 20]);
+    assert!(![[b's'; 20], [b't'; 20]].contains(&users.dummy_secret.expose().try_into().unwrap()));
+}
+
+#[test]
+fn two_accounts_have_two_secrets_and_which_they_share_is_not_shown() {
+    let user = |name: &str, secret: &str| format!("[users.{name}]\ndigest_secret = '{secret}'\n");
+    let secret = "a secret of some length";
+    for (first, second) in [("ann", "bob"), ("bob", "ann")] {
+        let users = user(first, secret) + &user("eve", "a secret of some other") + &user(second, secret);
+        let tree = Tree::new().with("users.toml", &users);
+        let message = tree.refused(&["users.toml:6:17", &format!("of {second}: {first} has the same")]);
+        assert!(!message.contains("secret of some"), "{message}");
+    }
 }
 
 #[test]

@@ -243,6 +243,7 @@ impl Listed {
         let mut lengths: HashMap<usize, usize> = HashMap::new();
         let mut accounts = HashMap::new();
         let mut certificates: Vec<(Certificate, String)> = Vec::new();
+        self.secrets_apart()?;
         for (name, user) in &self.file.value.users {
             let account = account(&self.file, name, user, &self.vocabulary)?;
             self.authority(user, authorities)?;
@@ -274,6 +275,21 @@ impl Listed {
         let vocabulary = self.vocabulary.clone();
         let (dummy, dummy_secret) = (Hash::dummy(cost), dummy_secret(length));
         Ok(Users { accounts, certificates, vocabulary, dummy, dummy_secret, odd_costs })
+    }
+
+    /// Whoever has the secret of two accounts is both of them.
+    fn secrets_apart(&self) -> Result<(), ConfigError> {
+        let with = self.file.value.users.iter().filter_map(|(name, user)| Some((name, user.digest_secret.as_ref()?)));
+        let mut in_order: Vec<_> = with.collect();
+        in_order.sort_by_key(|(_, secret)| secret.span().start);
+        let mut owners = HashMap::new();
+        for (name, secret) in in_order {
+            if let Some(owner) = owners.insert(secret.get_ref().0.as_bytes(), name.get_ref()) {
+                let why = format!("digest_secret of {}: {owner} has the same one", name.get_ref());
+                return Err(self.file.error(secret.span(), why));
+            }
+        }
+        Ok(())
     }
 
     fn authority(&self, user: &UserFile, authorities: Option<&[Authority]>) -> Result<(), ConfigError> {

@@ -52,8 +52,9 @@ pub(crate) fn check(root: &Path) -> (Vec<ConfigError>, Vec<ConfigError>) {
     let mut wrong = ConfigErrors::default();
     let worker = wrong.keep(worker::load(&root.join("worker.d")));
     let mut auth = wrong.keep(auth::check(root));
+    let mut doubts: Vec<ConfigError> = auth.iter_mut().flat_map(|auth| std::mem::take(&mut auth.doubts)).collect();
     let authorities = auth.iter_mut().flat_map(|auth| &mut auth.authorities);
-    let mut doubts: Vec<_> = authorities.flat_map(|authority| std::mem::take(&mut authority.doubts)).collect();
+    doubts.extend(authorities.flat_map(|authority| std::mem::take(&mut authority.doubts)));
     doubts.extend(worker.iter().flat_map(|(worker, _)| together::doubts(root, worker)));
     let issuer = wrong.keep(issuer::check(root));
     let signer = wrong.keep(signer::Signer::load(root));

@@ -115,6 +115,11 @@ fn what_lets_a_revoked_certificate_pass_or_a_good_one_not_is_doubted() {
     std::fs::write(tree.0.path().join("auth.d/root.crl"), authority(|_| {}, -90).1).unwrap();
     let said = doubt(tree);
     assert!(said.contains("auth.toml:5:9") && said.contains("nextUpdate"), "{said}");
+    let (past, _) = authority(|ca| ca.not_after = rcgen::date_time_ymd(2020, 1, 1), 0);
+    for (file, place) in [("root.crt", "auth.toml:3:12"), ("issuing.crt", "auth.toml:4:18")] {
+        let said = doubt(trusting(AUTHORITY, TRUSTED).with(file, &past));
+        assert!(said.contains(place) && said.contains(file) && said.contains("notAfter"), "{said}");
+    }
 }
 
 /// With that authority, whose lists are these two: of issuers of one name.

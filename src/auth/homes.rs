@@ -2,7 +2,7 @@
 //! right from everywhere. Where a place has to be made, what came through the same worker goes first: a hijacked
 //! one that knows a password and invents addresses pushes out little but its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use crate::wire::Peer;
@@ -11,6 +11,9 @@ use crate::wire::Peer;
 const OF_ONE: usize = 16;
 /// Networks of all users together.
 const ALL: usize = 65_536;
+/// Homes that came through one worker, before the next puts out one of these when every place is taken. So a hijacked
+/// worker pushes out as many of the others' as this, and those longest not used, and then its own.
+const SHARE: usize = ALL / super::WORKERS;
 /// How long one is kept after it was last right: over a long weekend.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -22,6 +25,7 @@ pub(super) type Home = (u64, u64);
 pub(super) struct Homes {
     homes: BTreeMap<Home, Lately>,
     by_age: BTreeSet<(Instant, Home)>,
+    by_worker: HashMap<Peer, BTreeSet<(Instant, Home)>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,20 +47,24 @@ impl Homes {
         let through = match self.forget(home) {
             Some(before) => before.through,
             None => {
-                self.make_room(home.0, through);
+                self.make_room(home.0, through, now);
                 through
             }
         };
         self.homes.insert(home, Lately { right: now, through });
         self.by_age.insert((now, home));
+        self.by_worker.entry(through).or_default().insert((now, home));
     }
 
-    fn make_room(&mut self, user: u64, through: Peer) {
+    fn make_room(&mut self, user: u64, through: Peer, now: Instant) {
         let of_user = || self.homes.range((user, 0)..=(user, u64::MAX));
         let goes = if of_user().count() >= OF_ONE {
             of_user().min_by_key(|(_, lately)| (lately.through != through, lately.right)).map(|(home, _)| *home)
         } else if self.homes.len() >= ALL {
-            self.by_age.first().map(|(_, home)| *home)
+            let past = |(right, _): &&(Instant, Home)| now.saturating_duration_since(*right) >= KEPT;
+            let own = self.by_worker.get(&through).filter(|own| own.len() >= SHARE);
+            let oldest = self.by_age.first();
+            oldest.filter(past).or(own.and_then(BTreeSet::first)).or(oldest).map(|(_, home)| *home)
         } else {
             None
         };
@@ -68,6 +76,12 @@ impl Homes {
     fn forget(&mut self, home: Home) -> Option<Lately> {
         let lately = self.homes.remove(&home)?;
         self.by_age.remove(&(lately.right, home));
+        if let Some(through) = self.by_worker.get_mut(&lately.through) {
+            through.remove(&(lately.right, home));
+            if through.is_empty() {
+                self.by_worker.remove(&lately.through);
+            }
+        }
         Some(lately)
     }
 }
@@ -126,5 +140,29 @@ mod tests {
         assert!(!homes.know((0, 0), now));
         assert!(homes.know((1, 0), now) && homes.know((ALL as u64, 0), now));
         assert_eq!((homes.homes.len(), homes.by_age.len()), (ALL, ALL));
+    }
+
+    #[test]
+    fn a_worker_that_takes_every_place_keeps_few_of_those_others_had() {
+        let (mut homes, now) = (Homes::default(), Instant::now());
+        let at = |user: u64| now + Duration::from_millis(user);
+        for user in 0..ALL as u64 {
+            homes.note((user, 0), ONE, at(user));
+        }
+        for user in 0..2 * ALL as u64 {
+            homes.note((1_000_000 + user, 0), OTHER, at(100_000 + user));
+        }
+        let later = at(300_000);
+        assert_eq!((0..ALL as u64).filter(|user| !homes.know((*user, 0), later)).count(), SHARE);
+        assert!(homes.know((SHARE as u64, 0), later) && homes.know((1_000_000 + 2 * ALL as u64 - 1, 0), later));
+        // Of the others a new one still finds its place: its own oldest goes.
+        homes.note((2_000_000, 0), ONE, later);
+        assert!(homes.know((2_000_000, 0), later) && !homes.know((SHARE as u64, 0), later));
+        assert_eq!((homes.homes.len(), homes.by_age.len()), (ALL, ALL));
+        assert_eq!(homes.by_worker.values().map(BTreeSet::len).sum::<usize>(), ALL);
+        // What is past is nobody's any more.
+        let past = at(ALL as u64) + KEPT;
+        homes.note((3_000_000, 0), OTHER, past);
+        assert_eq!(homes.by_worker[&OTHER].len(), SHARE + 1);
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Office {
     pub(super) breaches: LogGate,
     /// For lines on certificates that no authority vouches for.
     certificates: LogGate,
+    /// For lines on decisions that the record did not take.
+    unrecorded: LogGate,
 }
 
 /// Lines a second through each gate.
@@ -81,8 +83,21 @@ impl Office {
     ) -> Self {
         let config = RwLock::new(Arc::new(config));
         let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
-        let (excess, certificates) = (Excess::default(), LogGate::new(LINES));
-        Self { config, passwords, store, strangers, excess, record, vouchers, gauges, comings, breaches, certificates }
+        let (excess, certificates, unrecorded) = (Excess::default(), LogGate::new(LINES), LogGate::new(LINES));
+        Self {
+            config,
+            passwords,
+            store,
+            strangers,
+            excess,
+            record,
+            vouchers,
+            gauges,
+            comings,
+            breaches,
+            certificates,
+            unrecorded,
+        }
     }
 
     /// The configuration of this moment. A request keeps the one it began with.
@@ -189,7 +204,9 @@ impl Office {
         );
         let entry = AuthEntry::Decision(decision, DecisionPrivate { account: account.name.clone() });
         if let Err(reason) = self.record.append(entry, config.limits.audit_deadline).await {
-            error!(correlation = %correlation, event = "not-recorded");
+            if let Some(left_out) = self.unrecorded.pass() {
+                error!(correlation = %correlation, event = "not-recorded", left_out);
+            }
             return Err(Ended::Known(reason));
         }
         failpoint("recorded");

@@ -6,6 +6,7 @@ pub mod authority;
 pub mod certificate;
 pub mod claims;
 pub mod endpoint;
+pub mod naming;
 pub mod party;
 pub mod policy;
 pub mod users;

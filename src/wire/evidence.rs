@@ -53,6 +53,8 @@ pub enum Evidence {
     Digest(PasswordDigest),
     /// The TLS handshake in which the client proved the key of its certificate.
     TlsCertificate(ClientHandshake),
+    /// A SAML assertion that whoever holds it may present (R-W062).
+    Assertion(SignedAssertion),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -159,6 +161,24 @@ pub enum TlsVersion {
     /// RFC 8446.
     V13,
 }
+
+/// A SAML assertion, as far as it was signed. auth verifies these octets before it reads anything in them.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct SignedAssertion {
+    /// Who is said to have issued it: this says whose keys are tried, and nothing else.
+    pub issuer: Text<1024>,
+    /// How it was signed.
+    pub algorithm: SignatureAlgorithm,
+    /// `ds:SignedInfo`, canonical.
+    pub signed_info: Octets<{ 32 * 1024 }>,
+    /// `ds:SignatureValue`; ECDSA as r‖s.
+    pub value: Octets<1024>,
+    /// The assertion without its signature, as the digest wants it.
+    pub octets: Secret<MOST_ASSERTED_OCTETS>,
+}
+
+/// Octets of an assertion, at most.
+pub const MOST_ASSERTED_OCTETS: usize = 128 * 1024;
 
 /// How a message names the certificate that signed it (R-W031).
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

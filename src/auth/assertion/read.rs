@@ -1,0 +1,136 @@
+//! What an assertion says, whichever version it is in, and the few steps by which both are read: children in the
+//! order of the schema, attributes that are known, text that is nothing but text. What is not known is refused and
+//! never passed over: it might have narrowed what the rest means.
+
+use std::collections::BTreeMap;
+
+use crate::trust::instant;
+use crate::wire::Millis;
+use crate::xml::Element;
+use crate::xml::chars::trim;
+
+/// Why there is nothing to read: for the operator.
+pub(super) type Read<T> = Result<T, &'static str>;
+
+/// An assertion.
+#[derive(Debug)]
+pub(in crate::auth) struct Assertion {
+    /// `ID`, `AssertionID`.
+    pub(super) id: String,
+    /// `Issuer`.
+    pub(super) issuer: String,
+    /// `IssueInstant`.
+    pub(super) issued: Millis,
+    /// Whom it speaks of, and who may present it.
+    pub(super) subject: Subject,
+    /// When and for whom it holds.
+    pub(super) conditions: Conditions,
+    /// Is it good once (`OneTimeUse`, `DoNotCacheCondition`)?
+    pub(super) one_time: bool,
+    /// `AuthnInstant`, `AuthenticationInstant`.
+    pub(in crate::auth) authenticated: Millis,
+    /// `SessionNotOnOrAfter`.
+    pub(super) session_until: Option<Millis>,
+    /// Attributes by name; none instead of values where one of them is not plain text.
+    pub(super) attributes: Attributes,
+}
+
+/// Attributes by name.
+pub(super) type Attributes = BTreeMap<String, Option<Vec<String>>>;
+
+/// `Conditions`.
+#[derive(Debug)]
+pub(super) struct Conditions {
+    pub(super) not_before: Option<Millis>,
+    pub(super) not_on_or_after: Millis,
+    /// Each must name us; so much as one must be there.
+    pub(super) audiences: Vec<Vec<String>>,
+}
+
+/// `Subject`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Subject {
+    pub(super) name: String,
+    /// Attributes of the name, to tell two subjects apart.
+    pub(super) qualifiers: Vec<(String, String)>,
+    pub(super) confirmations: Vec<Confirmation>,
+}
+
+/// `SubjectConfirmation`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Confirmation {
+    pub(super) method: ConfirmationMethod,
+    pub(super) not_before: Option<Millis>,
+    pub(super) not_on_or_after: Option<Millis>,
+    pub(super) recipient: Option<String>,
+    pub(super) address: Option<String>,
+    pub(super) in_response_to: bool,
+    /// Is there something in it that is not read? It asks for more than holding the assertion.
+    pub(super) asks_more: bool,
+}
+
+/// Who may present it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConfirmationMethod {
+    /// Whoever has it.
+    Bearer,
+    /// Somebody who has to prove something else, too.
+    Other,
+}
+
+impl Confirmation {
+    /// Without a bound of its own.
+    pub(super) fn unbound(method: ConfirmationMethod, asks_more: bool) -> Self {
+        let (not_before, not_on_or_after, recipient, address) = (None, None, None, None);
+        Self { method, not_before, not_on_or_after, recipient, address, in_response_to: false, asks_more }
+    }
+}
+
+/// Its attributes, none of them without a namespace but these. What stands in a namespace of somebody's own may say
+/// more and narrows nothing.
+pub(super) fn only(element: Element<'_>, known: &[&str]) -> Read<()> {
+    let mut attributes = element.attributes();
+    if attributes.any(|attribute| attribute.uri.is_empty() && !known.contains(&attribute.local)) {
+        return Err("an attribute that is not known");
+    }
+    Ok(())
+}
+
+/// Its child elements, with nothing but white space between them.
+pub(super) fn children(element: Element<'_>) -> Read<Vec<Element<'_>>> {
+    if element.holds_only_elements() { Ok(element.children().collect()) } else { Err("text among elements") }
+}
+
+/// Its text, which is not empty and holds nothing else.
+pub(super) fn text(element: Element<'_>) -> Read<String> {
+    let text = element.text().ok_or("something else in a text")?;
+    if text.is_empty() { Err("an empty text") } else { Ok(text.to_owned()) }
+}
+
+/// A text whose white space means nothing: an address, a URI.
+pub(super) fn uri(element: Element<'_>) -> Read<String> {
+    only(element, &[])?;
+    let text = element.text().map(trim).ok_or("something else in a text")?;
+    if text.is_empty() { Err("an empty text") } else { Ok(text.to_owned()) }
+}
+
+/// An attribute that must be there.
+pub(super) fn required<'t>(element: Element<'t>, local: &str) -> Read<&'t str> {
+    element.attribute("", local).filter(|value| !value.is_empty()).ok_or("an attribute missing")
+}
+
+/// An instant that may be left out.
+pub(super) fn moment(element: Element<'_>, local: &str) -> Read<Option<Millis>> {
+    let parse = |value| instant::parse(trim(value)).ok_or("an instant that is none");
+    element.attribute("", local).map(parse).transpose()
+}
+
+/// Adds the values of an attribute.
+pub(super) fn add(attributes: &mut Attributes, name: String, values: &[Element<'_>]) {
+    let values: Option<Vec<String>> = values.iter().map(|value| value.text().map(str::to_owned)).collect();
+    let all = attributes.entry(name).or_insert_with(|| Some(Vec::new()));
+    match (all.as_mut(), values) {
+        (Some(all), Some(values)) => all.extend(values),
+        _ => *all = None,
+    }
+}

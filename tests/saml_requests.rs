@@ -33,7 +33,14 @@ const PARTY: &str = r#"
 applies_to = ["urn:office"]
 token_types = ["saml20"]
 confirmations = ["bearer", "holder-of-key"]
-policy = '''permit(principal, action, resource) when { context.method == "saml" };'''
+policy = '''permit(principal, action, resource)
+when { context.method == "saml" && !principal.role.contains("visitor") };'''
+[[claim]]
+uri = "urn:role"
+from = "role"
+[[claim]]
+uri = "urn:floor"
+from = "floor"
 "#;
 const ADDRESS: &str = "https://sts.example.com/saml";
 const SUBJECTS: &str = r#"
@@ -74,7 +81,9 @@ impl House {
              audiences = [\"{AUDIENCE}\"]\n{SUBJECTS}"
         );
         let of = |name: &str, partner: &str| format!("[users.{name}]\nsaml_partner = \"{partner}\"\n");
-        let users = of("sam", "agency")
+        let users = "attributes = [\"role\"]\n".to_owned()
+            + &of("sam", "agency")
+            + "attributes.floor = [\"3\"]\n"
             + &of("kim", "agency")
             + "disabled = true\n"
             + &of("otto", "bank")
@@ -511,6 +520,57 @@ fn a_partner_names_only_accounts_that_say_it_may_a_60() {
                 "an attribute of another name",
                 house.presented(&Words::saml20("sam@upn.agency.example").but(UPN, "urn:upn")),
                 "no-account",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_a_partner_says_of_its_subject_is_for_claims_and_policies_to_use() {
+    let rule =
+        "[[saml_partner.attribute]]\nfrom = \"urn:roles\"\nto = \"role\"\ncapture = '(.*)@agency'\ncase = \"lower\"";
+    let house = House::with(rule);
+    let with = |attributes: &str| sam().and("<saml:AttributeStatement>", attributes);
+    let values = |values: &[&str]| {
+        let values: String =
+            values.iter().map(|value| format!("<saml:AttributeValue>{value}</saml:AttributeValue>")).collect();
+        format!("<saml:Attribute Name=\"urn:roles\">{values}</saml:Attribute>")
+    };
+    let mut worker = house.office.worker();
+    for (words, roles) in [
+        (sam(), &[][..]),
+        (with(&values(&["Auditor@agency", "guest@elsewhere", "", "clerk@agency"])), &["auditor", "clerk"]),
+        (with(&(values(&["a@agency"]) + &values(&["b@agency"]))), &["a", "b"]),
+        // What it says under our own names is not asked for.
+        (with(&values(&["a@agency"]).replace("urn:roles", "role")), &[]),
+        (with(&values(&["a@agency"]).replace("urn:roles", "floor")), &[]),
+    ] {
+        worker.vouched(house.presented(&words));
+        let claims = house.office.lodged().order.claims;
+        let said = |uri: &str| -> Vec<String> {
+            let claim = claims.iter().filter(|claim| claim.uri.as_str() == uri);
+            claim.flat_map(|claim| claim.values.iter().map(|value| value.to_string())).collect()
+        };
+        assert_eq!(
+            (said("urn:role"), said("urn:floor")),
+            (roles.iter().map(|role| (*role).to_owned()).collect(), vec!["3".to_owned()])
+        );
+    }
+    let visitor = house.presented(&with(&values(&["visitor@agency"])));
+    assert_eq!(worker.refused(visitor), Refusal::RequestFailed);
+    assert_eq!(house.office.decisions().pop().unwrap(), (false, "policy".to_owned()));
+    let house = House::with(rule);
+    let many: Vec<String> = (0..257).map(|number| format!("{number}@agency")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    all_refused(
+        &house.office,
+        vec![
+            ("not plain text", house.presented(&with(&values(&["a@agency", "<x></x>"]))), "unreadable-assertion"),
+            ("too many", house.presented(&with(&values(&many))), "unreadable-assertion"),
+            (
+                "too long",
+                house.presented(&with(&values(&[&format!("{}@agency", "x".repeat(4097))]))),
+                "unreadable-assertion",
             ),
         ],
     );

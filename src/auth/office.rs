@@ -156,7 +156,7 @@ impl Office {
             endpoint: &endpoint,
             token_type: rules.token_type,
             source,
-            account,
+            account: &account,
             authentication,
             until,
             wish: &wish,

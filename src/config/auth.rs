@@ -241,6 +241,9 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let listed = wrong.keep(users::list(directory));
     let vouching = rules.as_ref().map(|rules| (rules.authorities.as_slice(), rules.partners.as_slice()));
     let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, vouching)));
+    if let (Some(file), Some(listed)) = (&file, &listed) {
+        let _kept = wrong.keep(partner::known(file, &file.value.partners, &listed.vocabulary));
+    }
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
         let Rules { endpoints, timestamp, password, throttle, limits, store, authorities, servers, partners } = rules;

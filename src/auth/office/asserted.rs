@@ -1,6 +1,8 @@
 //! An assertion that is presented: whose it is and whether it holds; then, where it is good once, that it was not
 //! here before. A client hears that authentication failed, whatever was wrong with it.
 
+use std::borrow::Cow;
+
 use tracing::warn;
 
 use super::super::assertion::{self, Refused, Verified};
@@ -32,11 +34,11 @@ impl Office {
             .map_err(|refused| Ended::Stranger(self.not_asserted(asked.correlation, &refused)))?;
         if verified.is_once() {
             // Before the store is asked: or one account could fill it.
-            self.has_room(config, account, asked).map_err(Ended::Known)?;
+            self.has_room(config, &account, asked).map_err(Ended::Known)?;
             let first = self.first_seen(Kind::TokenId, &verified.once(), verified.until()).await;
             first.map_err(Ended::Stranger)?;
         }
-        self.pace(config, account, asked)?;
+        self.pace(config, &account, asked)?;
         Ok(Known {
             account,
             method: Method::Saml,
@@ -68,11 +70,11 @@ fn borne<'a>(
     signed: &SignedAssertion,
     asked: &Asked<'_>,
     now: Millis,
-) -> Result<(&'a Account, Verified<'a>), Refused<'a>> {
+) -> Result<(Cow<'a, Account>, Verified<'a>), Refused<'a>> {
     let verified = assertion::verify(config, signed, now)?;
     let refused = |reason, why| Refused { reason, partner: Some(verified.partner), why };
     verified.judge(rules, asked.source, now).map_err(|(reason, why)| refused(reason, why.to_owned()))?;
-    let account = assertion::named_by(config, &verified).map_err(|why| refused(Reason::NoAccount, why))?;
+    let account = assertion::named_by(config, &verified).map_err(|(reason, why)| refused(reason, why))?;
     if account.disabled {
         return Err(refused(Reason::Disabled, format!("account {:?} is disabled", account.name.as_str())));
     }

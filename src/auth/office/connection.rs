@@ -55,7 +55,7 @@ impl Office {
         self.pace(config, account, asked)?;
         let (method, request) = (Method::TlsCertificate, RequestIntegrity::Transport);
         let vouched_by = authority.map(|authority| &authority.name);
-        let certificate = Some(certificate);
+        let (account, certificate) = (Cow::Borrowed(account), Some(certificate));
         Ok(Known { account, method, request, instant: None, until: None, certificate, vouched_by })
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Asked<'a> {
 
 /// Who it is, and how that is known.
 pub(super) struct Known<'a> {
-    pub(super) account: &'a Account,
+    pub(super) account: Cow<'a, Account>,
     pub(super) method: Method,
     pub(super) request: RequestIntegrity,
     /// When somebody else saw him prove himself, where that was not here and now.
@@ -62,7 +62,7 @@ struct Signer<'a, 'm> {
 impl<'a> Known<'a> {
     /// By what he said: the request around it is the worker's word.
     fn by_word(account: &'a Account, method: Method) -> Self {
-        let request = RequestIntegrity::Transport;
+        let (account, request) = (Cow::Borrowed(account), RequestIntegrity::Transport);
         Self { account, method, request, instant: None, until: None, certificate: None, vouched_by: None }
     }
 }
@@ -134,7 +134,7 @@ impl Office {
         }
         let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
         let vouched_by = authority.map(|authority| &authority.name);
-        let certificate = Some(certificate);
+        let (account, certificate) = (Cow::Borrowed(account), Some(certificate));
         Ok(Known { account, method: Method::X509, request, instant: None, until: None, certificate, vouched_by })
     }
 

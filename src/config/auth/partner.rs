@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::certificate::Certificate;
 use super::claims::Case;
 use super::naming::Naming;
+use super::policy::Vocabulary;
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
@@ -45,6 +46,19 @@ pub struct Partner {
     pub once: bool,
     /// Whom an assertion means. The first rule that gives a name decides.
     pub subjects: Vec<SubjectRule>,
+    /// What an assertion says of its subject besides.
+    pub attributes: Vec<AttributeRule>,
+}
+
+/// How an attribute of an assertion becomes one that claims and policies may speak of.
+#[derive(Debug)]
+pub struct AttributeRule {
+    /// Its name there; of SAML 1.1 with its namespace, a slash between them.
+    pub from: String,
+    /// Its name here. An account that the partner may name has no such attribute of its own.
+    pub to: String,
+    /// What becomes of each value.
+    pub naming: Naming,
 }
 
 /// How an assertion gives the name of an account.
@@ -80,6 +94,18 @@ pub(super) struct PartnerFile {
     replay: Option<ReplayName>,
     #[serde(default)]
     subject: Vec<Spanned<SubjectFile>>,
+    #[serde(default, rename = "attribute")]
+    attributes: Vec<AttributeFile>,
+}
+
+/// `[[saml_partner.attribute]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttributeFile {
+    from: Spanned<String>,
+    to: Spanned<String>,
+    capture: Option<Spanned<String>>,
+    case: Option<Case>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -205,7 +231,7 @@ impl<T> Reading<'_, T> {
             let why = "the name of a partner is 1 to 64 ASCII letters, digits, '_', '-' or '.'";
             return Err(self.refused(written.name.span(), why));
         }
-        let lengths = [written.audiences.get_ref().len(), written.subject.len()];
+        let lengths = [written.audiences.get_ref().len(), written.subject.len(), written.attributes.len()];
         if lengths.into_iter().any(|length| length > MOST) {
             return Err(self.refused(written.name.span(), format!("{name}: more than {MOST} audiences or rules")));
         }
@@ -232,6 +258,7 @@ impl<T> Reading<'_, T> {
             max_session_ms: self.number("max_session_min", written.max_session_min.as_ref(), 480, 1..=10_080)? * minute,
             once: matches!(written.replay, Some(ReplayName::Once)),
             subjects: written.subject.iter().map(|rule| self.subject(rule)).collect::<Result<_, _>>()?,
+            attributes: written.attributes.iter().map(|rule| self.attribute(rule)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -296,4 +323,24 @@ impl<T> Reading<'_, T> {
         };
         Ok(SubjectRule { from, naming: Naming::read(self.file, written.capture.as_ref(), written.case)? })
     }
+    fn attribute(&self, written: &AttributeFile) -> Result<AttributeRule, ConfigError> {
+        Ok(AttributeRule {
+            from: self.identifier("from", &written.from)?,
+            to: written.to.get_ref().clone(),
+            naming: Naming::read(self.file, written.capture.as_ref(), written.case)?,
+        })
+    }
+}
+
+/// Are there all the attributes that partners say something of? They are declared in `users.toml`, so that one that
+/// is spelled wrong is not silently nobody's.
+pub(super) fn known<T>(file: &Loaded<T>, written: &[PartnerFile], vocabulary: &Vocabulary) -> Result<(), ConfigError> {
+    for rule in written.iter().flat_map(|partner| &partner.attributes) {
+        let to = rule.to.get_ref();
+        if !vocabulary.names().any(|name| name == to) {
+            let why = format!("to: attributes of users.toml does not name {to:?}");
+            return Err(file.error(rule.to.span(), why));
+        }
+    }
+    Ok(())
 }

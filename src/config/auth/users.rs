@@ -49,7 +49,7 @@ pub struct Users {
 }
 
 /// One account.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Account {
     /// Its name.
     pub name: Text<256>,
@@ -103,6 +103,30 @@ impl Users {
     #[must_use]
     pub fn count(&self) -> usize {
         self.accounts.len()
+    }
+}
+
+impl Account {
+    /// The account with values that somebody else says it has, for one request. What it proves itself with stays
+    /// behind.
+    ///
+    /// # Errors
+    /// A clause for the operator.
+    pub fn with(&self, vocabulary: &Vocabulary, more: BTreeMap<String, Vec<Text<4096>>>) -> Result<Self, String> {
+        let mut attributes = self.attributes.clone();
+        attributes.extend(more);
+        let (principal, entities) = policy::principal(vocabulary, &self.name, &attributes)?;
+        Ok(Self {
+            name: self.name.clone(),
+            hash: None,
+            digest_secret: None,
+            authority: self.authority.clone(),
+            partner: self.partner.clone(),
+            disabled: self.disabled,
+            attributes,
+            principal,
+            entities,
+        })
     }
 }
 
@@ -299,10 +323,15 @@ impl Listed {
         {
             return Err(unknown(named, "certificate_authority"));
         }
-        if let Some(named) = &user.saml_partner
-            && !partners.iter().any(|partner| partner.name.as_str() == named.get_ref())
-        {
-            return Err(unknown(named, "saml_partner"));
+        if let Some(named) = &user.saml_partner {
+            let partner = partners.iter().find(|partner| partner.name.as_str() == named.get_ref());
+            let partner = partner.ok_or_else(|| unknown(named, "saml_partner"))?;
+            // An attribute has one source: or nobody could say whose word a policy goes by.
+            let says = |name: &str| partner.attributes.iter().any(|rule| rule.to == name);
+            if let Some(name) = user.attributes.keys().find(|name| says(name.get_ref())) {
+                let why = format!("{} says what {:?} of this account is", named.get_ref(), name.get_ref());
+                return Err(self.file.error(name.span(), why));
+            }
         }
         Ok(())
     }

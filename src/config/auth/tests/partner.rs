@@ -117,3 +117,19 @@ fn an_endpoint_for_assertions_needs_a_partner_and_a_store() {
     let auth = with(&format!("{store}{endpoint}{PARTNER}"), USERS).good();
     assert!(auth.endpoints["/saml"].saml && !auth.endpoints["/saml"].password);
 }
+
+#[test]
+fn what_a_partner_says_of_an_account_is_declared_and_nobody_elses_word() {
+    let rule = "[[saml_partner.attribute]]\nfrom = \"urn:roles\"\nto = \"role\"\n";
+    let toml = format!("{PARTNER}{rule}");
+    let declared = format!("attributes = [\"role\"]\n{USERS}");
+    let auth = with(&toml, &declared).good();
+    assert_eq!(auth.partners[0].attributes[0].to, "role");
+    with(&toml, USERS).refused(&["auth.toml:11:6", "does not name \"role\""]);
+    with(&toml.replace("\"role\"", "\"groups\""), &declared).refused(&["auth.toml:11:6", "\"groups\""]);
+    with(&toml.replace("urn:roles", ""), &declared).refused(&["auth.toml:10:8", "from: 1 to 1024"]);
+    let own = format!("{USERS}attributes.role = [\"auditor\"]\n");
+    with(&toml, &own).refused(&["users.toml:3:12", "agency says what \"role\" of this account is"]);
+    // Of an account that it does not name it says nothing.
+    with(&toml, &format!("{USERS}[users.kim]\npassword = '{}'\nattributes.role = [\"a\"]\n", super::hash())).good();
+}

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at what it did not expect")]
 
 #[path = "../support/asserted.rs"]
-#[expect(dead_code, reason = "shared with tests/saml_requests.rs, which uses all of it")]
+#[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
 mod asserted;
 mod assertions;
 mod first_look;

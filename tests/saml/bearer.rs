@@ -1,152 +1,18 @@
-//! auth as it is shipped, before SAML assertions that a partner made, or that somebody would like to be one. The
-//! partners are made here; the test plays the worker.
+//! Assertions that whoever holds them may present: good ones, those that are somebody else's or for somebody else,
+//! and those that are none.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-#[path = "support"]
-mod support {
-    #[expect(dead_code, reason = "shared with tests/demo, which presents them whole")]
-    pub(crate) mod asserted;
-    #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
-    pub(crate) mod office;
-    pub(crate) mod processes;
-    #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
-    pub(crate) mod signed;
-}
-
-use std::collections::HashMap;
-use std::net::IpAddr;
-
-use chancery::wire::evidence::{Evidence, KeyType, Refusal, SignatureAlgorithm, SignedAssertion, Submission};
+use chancery::wire::evidence::{KeyType, Refusal, SignatureAlgorithm, SignedAssertion, Submission};
 use chancery::wire::links::{AuthToAudit, AuthToWorker};
 use chancery::wire::order::{Method, RequestIntegrity};
 use chancery::wire::record::AuthEntry;
 use chancery::wire::{Correlation, Millis, Octets, Secret, Text};
 use nix::sys::signal::{Signal, kill};
 
-use support::asserted::{AUDIENCE, BEARER, ISSUER, UPN, Words, at};
-use support::office::{HOME, Office, request};
-use support::processes::eventually;
-use support::signed::Client;
-
-const PARTY: &str = r#"
-applies_to = ["urn:office"]
-token_types = ["saml20"]
-confirmations = ["bearer", "holder-of-key"]
-policy = '''permit(principal, action, resource)
-when { context.method == "saml" && !principal.role.contains("visitor") };'''
-[[claim]]
-uri = "urn:role"
-from = "role"
-[[claim]]
-uri = "urn:floor"
-from = "floor"
-"#;
-const ADDRESS: &str = "https://sts.example.com/saml";
-const SUBJECTS: &str = r#"
-[[saml_partner.subject]]
-from = "name-id"
-capture = '([A-Za-z]+)@agency\.example'
-case = "lower"
-[[saml_partner.subject]]
-attribute = "http://schemas.xmlsoap.org/claims/UPN"
-capture = '([a-z]+)@upn\.agency\.example'
-"#;
-
-/// Two partners, and auth that takes what they say of their own.
-struct House {
-    agency: Client,
-    bank: Client,
-    office: Office,
-}
-
-impl House {
-    fn new() -> Self {
-        Self::with("")
-    }
-
-    /// With more keys in the table of the agency.
-    fn with(more: &str) -> Self {
-        Self::of(Client::new(), more)
-    }
-
-    fn of(agency: Client, more: &str) -> Self {
-        let bank = Client::new();
-        let auth = format!(
-            "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n\
-             addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
-             [[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\n\
-             audiences = [\"{AUDIENCE}\", \"urn:sts\"]\n{more}\n{SUBJECTS}\
-             [[saml_partner]]\nname = \"bank\"\nissuer = \"urn:bank\"\ncertificates = [\"bank.pem\"]\n\
-             audiences = [\"{AUDIENCE}\"]\n{SUBJECTS}"
-        );
-        let of = |name: &str, partner: &str| format!("[users.{name}]\nsaml_partner = \"{partner}\"\n");
-        let users = "attributes = [\"role\"]\n".to_owned()
-            + &of("sam", "agency")
-            + "attributes.floor = [\"3\"]\n"
-            + &of("kim", "agency")
-            + "disabled = true\n"
-            + &of("otto", "bank")
-            + &format!("[users.bob]\npassword = '{}'\n", support::office::hash("wonderland"));
-        let files = [("agency.pem", agency.certificate.as_str()), ("bank.pem", bank.certificate.as_str())];
-        let office = Office::with(&auth, &users, PARTY, &files);
-        Self { agency, bank, office }
-    }
-
-    fn presented(&self, words: &Words) -> Submission {
-        submission(words.signed(&self.agency))
-    }
-}
-
-fn submission(signed: SignedAssertion) -> Submission {
-    let evidence = Evidence::Assertion(signed);
-    Submission { endpoint: Text::new("/saml").unwrap(), evidence, ..request("", "") }
-}
-
-fn sam() -> Words {
-    Words::saml20("sam@agency.example")
-}
-
-fn old_sam() -> Words {
-    Words::saml11("sam@agency.example")
-}
-
-/// What the record says of refused strangers, by their address.
-fn reasons(office: &Office) -> HashMap<IpAddr, String> {
-    let said = office.audit.said.lock().unwrap();
-    let refused = |message: &AuthToAudit| match message {
-        AuthToAudit::Append { entry: AuthEntry::Refusals { source, reason, .. }, .. } => {
-            Some((*source, reason.to_string()))
-        }
-        AuthToAudit::Append { .. } => None,
-    };
-    said.iter().filter_map(refused).collect()
-}
-
-/// Each is refused as any failed authentication is, and the record knows why.
-#[track_caller]
-fn all_refused(office: &Office, cases: Vec<(&str, Submission, &str)>) {
-    let mut worker = office.worker();
-    let mut expected = Vec::new();
-    for (number, (what, submission, reason)) in cases.into_iter().enumerate() {
-        let source = IpAddr::from([198, 51, 100, u8::try_from(number).unwrap()]);
-        match worker.ask(Submission { source, ..submission }) {
-            AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, Refusal::FailedAuthentication, "{what}"),
-            AuthToWorker::Vouched(_) => panic!("vouched: {what}"),
-        }
-        expected.push((source, what, reason));
-    }
-    let known = eventually("every refusal is in the record", || {
-        let known = reasons(office);
-        expected.iter().all(|(source, ..)| known.contains_key(source)).then_some(known)
-    });
-    let wrong: Vec<_> = (expected.iter())
-        .filter(|(source, _, reason)| known[source] != *reason)
-        .map(|(source, what, reason)| (what, reason, &known[source]))
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(office.decisions().is_empty());
-}
+use crate::house::{ADDRESS, House, all_refused, old_sam, reasons, sam, submission};
+use crate::support::asserted::{AUDIENCE, BEARER, ISSUER, UPN, Words, at};
+use crate::support::office::{HOME, request};
+use crate::support::processes::eventually;
+use crate::support::signed::Client;
 
 #[test]
 fn an_assertion_of_a_partner_means_the_account_its_name_is_shaped_to() {

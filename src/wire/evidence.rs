@@ -55,6 +55,9 @@ pub enum Evidence {
     TlsCertificate(ClientHandshake),
     /// A SAML assertion that whoever holds it may present (R-W062).
     Assertion(SignedAssertion),
+    /// A SAML assertion beside a `ds:Signature` over parts of the message, by a key that the assertion is to confirm
+    /// (R-W060).
+    Attested(SignedAssertion, SignedMessage),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -191,6 +194,8 @@ pub enum KeyReference {
     Thumbprint([u8; 20]),
     /// `X509SubjectKeyIdentifier`.
     KeyIdentifier(Octets<64>),
+    /// The key that the assertion beside the signature confirms.
+    Assertion,
 }
 
 /// Signature algorithms that are taken from clients (namespaces.md 1.9).

@@ -6,18 +6,22 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use base64ct::{Base64, Encoding};
 use chancery::audit::format::Public;
 use chancery::audit::reader::Entries;
-use chancery::wire::order::Method;
+use chancery::wire::Millis;
+use chancery::wire::evidence::KeyReference;
+use chancery::wire::order::{Method, RequestIntegrity};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::asserted::{AUDIENCE, ISSUER, Words};
 use crate::interop::{append, only_endpoints, reconfigured};
 use crate::service::{self, Demo};
-use crate::signed::{Client, SOAP, TRUST, WSA, WSU};
+use crate::signed::{Client, DS, Part, SOAP, TRUST, WSA, WSU};
 
 const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+const ADDRESS: &str = "https://sts.example.com/saml";
 const GENERIC: &str = "https://rp.example.com/";
 const SAML20: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
 const SAML11: &str = "urn:oasis:names:tc:SAML:1.0:assertion";
@@ -25,9 +29,15 @@ const OURSELVES: &str = "https://sts.example.com/";
 
 /// How an operator lets in whom we ourselves or a partner vouch for: we are a relying party of our own then.
 fn let_in(config: &Path, agency: &Client) {
+    let both = "confirmations = [\"bearer\", \"holder-of-key\"]";
     let generic = |owner: &str| {
         let parties = config.join(owner).join("relying-parties");
         let text = std::fs::read_to_string(parties.join("generic.toml")).unwrap();
+        let text = match owner {
+            "auth.d" => format!("{both}\n{text}"),
+            _ => text.replace("confirmations = [\"bearer\"]", both),
+        };
+        std::fs::write(parties.join("generic.toml"), &text).unwrap();
         std::fs::write(parties.join("ourselves.toml"), text.replace(GENERIC, OURSELVES)).unwrap();
     };
     ["auth.d", "issuer.d"].iter().for_each(|owner| generic(owner));
@@ -48,7 +58,8 @@ fn let_in(config: &Path, agency: &Client) {
     }
     for (path, auths, workers) in [("/sts", "password", "username"), ("/saml", "saml", "saml")] {
         let endpoint = format!("[[endpoint]]\npath = \"{path}\"\n");
-        append(config, "auth.d/auth.toml", &format!("{endpoint}credentials = [\"{auths}\"]\n"));
+        let addresses = format!("addresses = [\"{ADDRESS}\"]\n");
+        append(config, "auth.d/auth.toml", &format!("{endpoint}credentials = [\"{auths}\"]\n{addresses}"));
         append(config, "worker.d/worker.toml", &format!("{endpoint}credential = \"{workers}\" # kept\n"));
     }
     only_endpoints(config, &["# kept"]);
@@ -164,4 +175,74 @@ fn an_assertion_of_our_own_or_of_a_partner_gets_its_subject_a_token_and_no_other
     let allowed: Vec<String> = allowed.map(|partner| partner.to_string()).collect();
     assert_eq!(allowed, ["own", "own", "agency", "agency"]);
     assert_eq!(accepted, allowed.len());
+}
+
+/// A request for a bound token that the holder of a key signed, beside an assertion: with one that confirms his key,
+/// named by the assertion, as clients of WS-Trust do.
+fn signed(assertion: &str, id: &str, holder: &Client) -> String {
+    let more = format!("<t:KeyType>{TRUST}/PublicKey</t:KeyType>");
+    let parts = [Part::timestamp(Millis::now(), None), Part::to(ADDRESS), Part::body(GENERIC, &more)];
+    let [stamp, to, body] = [0, 1, 2].map(|at: usize| parts[at].octets.as_str());
+    let info = holder.signed_info(&parts);
+    let value = Base64::encode_string(&holder.sign(info.as_bytes()));
+    let kind = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
+    format!(
+        "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header><a:Action xmlns:a=\"{WSA}\">{TRUST}/RST/Issue</a:Action>{to}\
+         <o:Security xmlns:o=\"{WSSE}\">{stamp}{assertion}<ds:Signature xmlns:ds=\"{DS}\">{info}\
+         <ds:SignatureValue>{value}</ds:SignatureValue><ds:KeyInfo><o:SecurityTokenReference>\
+         <o:KeyIdentifier ValueType=\"{kind}\">{id}</o:KeyIdentifier></o:SecurityTokenReference></ds:KeyInfo>\
+         </ds:Signature></o:Security></s:Header>{body}</s:Envelope>"
+    )
+}
+
+#[test]
+fn the_holder_of_a_key_that_an_assertion_confirms_gets_a_token_for_that_key_and_nobody_else_one() {
+    if !service::possible("demo-holders") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (agency, holder) = (Client::rsa(false), Client::new());
+    let demo = reconfigured(directory.path(), |config| let_in(config, &agency));
+    let config = directory.path().join("demo/etc");
+    let KeyReference::Certificate(der) = holder.reference() else { panic!("a certificate") };
+    let certificate = Base64::encode_string(&der);
+    let held = || {
+        Words::saml20("sam@agency.example")
+            .but(crate::asserted::BEARER, "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key")
+            .but(
+                "</saml:SubjectConfirmationData>",
+                &format!(
+                    "<ds:KeyInfo xmlns:ds=\"{DS}\"><ds:X509Data><ds:X509Certificate>{certificate}</ds:X509Certificate>\
+                 </ds:X509Data></ds:KeyInfo></saml:SubjectConfirmationData>"
+                ),
+            )
+    };
+    let sent = |body: &str| post(&demo, &config, "/saml", body);
+    let words = held();
+    let answer = sent(&signed(&words.xml(&agency), &words.id, &holder));
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(">sam@example.com<"), "{answer}");
+    let token = between(&answer, "RequestedSecurityToken>", "RequestedSecurityToken>");
+    assert!(token.contains("cm:holder-of-key") && token.contains(&certificate), "{token}");
+    let words = held();
+    for (what, body) in [
+        ("nobody signed", envelope(&words.xml(&agency), GENERIC, SAML20)),
+        ("a stranger signed", signed(&words.xml(&agency), &words.id, &Client::new())),
+        ("no partner issued", signed(&words.xml(&holder), &words.id, &holder)),
+        ("asks for something else", {
+            signed(&words.xml(&agency), &words.id, &holder)
+                .replace(&format!(">{GENERIC}<"), ">urn:federation:MicrosoftOnline<")
+        }),
+    ] {
+        let answer = sent(&body);
+        assert!(answer.starts_with("HTTP/1.1 500") && !answer.contains("Assertion"), "{what}: {answer}");
+    }
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(!log.contains("violation"), "{log}");
+    let record = Path::new(demo.fact("record")).to_owned();
+    assert_eq!(demo.stop().code(), Some(0));
+    let intents = Entries::open(&record).filter_map(|entry| match entry.unwrap().leaf.public {
+        Public::Intent(intent) if intent.method == Method::Saml => Some((intent.request, intent.holder.is_some())),
+        _ => None,
+    });
+    assert_eq!(intents.collect::<Vec<_>>(), [(RequestIntegrity::Signed, true)]);
 }

@@ -15,4 +15,5 @@ mod support {
 }
 
 mod bearer;
+mod holder;
 mod house;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::Verified;
 use super::read::{Assertion, Confirmation, ConfirmationMethod};
 use crate::auth::reason::Reason;
+use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::partner::Partner;
 use crate::wire::Millis;
@@ -14,17 +15,15 @@ use crate::wire::Millis;
 /// still to find it past when the store forgets it.
 const MARGIN_MS: i64 = 60_000;
 
+/// Keys of one assertion that are tried, at most.
+const MOST_KEYS: usize = 4;
+
 impl Verified<'_> {
-    /// May whoever holds it present it, here and now?
+    /// Does it hold now, and is it for us?
     ///
     /// # Errors
-    /// The reason he may not, and a clause for the operator.
-    pub(in crate::auth) fn judge(
-        &self,
-        endpoint: &Endpoint,
-        source: IpAddr,
-        now: Millis,
-    ) -> Result<(), (Reason, &'static str)> {
+    /// The reason it does not, and a clause for the operator.
+    pub(in crate::auth) fn judge(&self, now: Millis) -> Result<(), (Reason, &'static str)> {
         let Self { partner, assertion } = self;
         dates(partner, assertion, now).map_err(|why| (Reason::AssertionDates, why))?;
         let audiences = &assertion.conditions.audiences;
@@ -32,15 +31,38 @@ impl Verified<'_> {
         if audiences.is_empty() || !audiences.iter().all(ours) {
             return Err((Reason::Audience, "made for somebody else, or for anybody"));
         }
-        let presented = |confirmation: &Confirmation| {
-            confirmation.method == ConfirmationMethod::Bearer
-                && !confirmation.asks_more
-                && confirmed(confirmation, partner, endpoint, source, now)
-        };
-        if !assertion.subject.confirmations.iter().any(presented) {
-            return Err((Reason::Confirmation, "not for whoever holds it, or not any more, here or from there"));
-        }
         Ok(())
+    }
+
+    /// May whoever holds it present it at this endpoint?
+    pub(in crate::auth) fn is_borne(&self, endpoint: &Endpoint, source: IpAddr, now: Millis) -> bool {
+        let mut confirmed = self.confirmed(ConfirmationMethod::Bearer, endpoint, source, now);
+        confirmed.any(|confirmation| confirmation.keys.is_empty())
+    }
+
+    /// The certificates by whose keys somebody may present it at this endpoint who signs with one.
+    pub(in crate::auth) fn holders(&self, endpoint: &Endpoint, source: IpAddr, now: Millis) -> Vec<Certificate> {
+        self.confirmed(ConfirmationMethod::HolderOfKey, endpoint, source, now)
+            .flat_map(|confirmation| confirmation.keys.iter().cloned())
+            .take(MOST_KEYS)
+            .filter_map(|der| Certificate::from_der(der).ok())
+            .collect()
+    }
+
+    /// Confirmations by that method that hold, here and now.
+    fn confirmed(
+        &self,
+        method: ConfirmationMethod,
+        endpoint: &Endpoint,
+        source: IpAddr,
+        now: Millis,
+    ) -> impl Iterator<Item = &Confirmation> {
+        let confirmations = self.assertion.subject.confirmations.iter();
+        confirmations.filter(move |confirmation| {
+            confirmation.method == method
+                && !confirmation.asks_more
+                && confirmed(confirmation, self.partner, endpoint, source, now)
+        })
     }
 
     /// When what is got by it ends at the latest: its chain of tokens goes back to one authentication.

@@ -122,7 +122,12 @@ fn read(signed: &SignedAssertion, id: &str) -> Result<Assertion, &'static str> {
     if assertion.id == id { Ok(assertion) } else { Err("signed by another id than its own") }
 }
 
-impl Verified<'_> {
+impl<'a> Verified<'a> {
+    /// Of this one.
+    pub(super) fn refused(&self, reason: Reason, why: impl Into<String>) -> Refused<'a> {
+        Refused { reason, partner: Some(self.partner), why: why.into() }
+    }
+
     /// What of it may be used once: its id, with its issuer.
     pub(super) fn once(&self) -> [u8; 32] {
         let mut context = digest::Context::new(&digest::SHA256);

@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 
 use crate::trust::instant;
 use crate::wire::Millis;
-use crate::xml::Element;
 use crate::xml::chars::trim;
+use crate::xml::signature::base64;
+use crate::xml::{Element, names};
+
+/// The largest certificate that is read, octets.
+const LARGEST_CERTIFICATE: usize = 8 * 1024;
 
 /// Why there is nothing to read: for the operator.
 pub(super) type Read<T> = Result<T, &'static str>;
@@ -65,7 +69,9 @@ pub(super) struct Confirmation {
     pub(super) recipient: Option<String>,
     pub(super) address: Option<String>,
     pub(super) in_response_to: bool,
-    /// Is there something in it that is not read? It asks for more than holding the assertion.
+    /// Certificates, DER, by the key of any of which a holder proves himself.
+    pub(super) keys: Vec<Vec<u8>>,
+    /// Is there something in it that is not read? It asks for more than is known here.
     pub(super) asks_more: bool,
 }
 
@@ -74,15 +80,37 @@ pub(super) struct Confirmation {
 pub(super) enum ConfirmationMethod {
     /// Whoever has it.
     Bearer,
+    /// Whoever proves that he has its key, by signing the message.
+    HolderOfKey,
     /// Somebody who has to prove something else, too.
     Other,
 }
 
 impl Confirmation {
-    /// Without a bound of its own.
-    pub(super) fn unbound(method: ConfirmationMethod, asks_more: bool) -> Self {
+    /// Without a bound of its own, by these keys; none where they are not read.
+    pub(super) fn unbound(method: ConfirmationMethod, keys: Option<Vec<Vec<u8>>>) -> Self {
         let (not_before, not_on_or_after, recipient, address) = (None, None, None, None);
-        Self { method, not_before, not_on_or_after, recipient, address, in_response_to: false, asks_more }
+        let (asks_more, keys) = (keys.is_none(), keys.unwrap_or_default());
+        Self { method, not_before, not_on_or_after, recipient, address, in_response_to: false, keys, asks_more }
+    }
+}
+
+/// The certificate of each `ds:KeyInfo`; none where one of them names its key in another way, or is something else.
+pub(super) fn keys(elements: &[Element<'_>]) -> Option<Vec<Vec<u8>>> {
+    elements.iter().map(|element| key(*element)).collect()
+}
+
+fn key(key_info: Element<'_>) -> Option<Vec<u8>> {
+    let inside = children(key_info).ok()?;
+    let [data] = inside[..] else { return None };
+    if !key_info.is(names::DS, "KeyInfo") || !data.is(names::DS, "X509Data") {
+        return None;
+    }
+    // What else it says of the certificate adds nothing.
+    let mut certificates = data.children().filter(|child| child.is(names::DS, "X509Certificate"));
+    match (certificates.next(), certificates.next()) {
+        (Some(certificate), None) => base64(certificate.text()?, LARGEST_CERTIFICATE),
+        _ => None,
     }
 }
 

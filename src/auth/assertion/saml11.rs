@@ -2,13 +2,14 @@
 //! must all be the same one.
 
 use super::read::{
-    Assertion, Attributes, Conditions, Confirmation, ConfirmationMethod, Read, Subject, add, children, moment, only,
-    required, text, uri,
+    Assertion, Attributes, Conditions, Confirmation, ConfirmationMethod, Read, Subject, add, children, keys, moment,
+    only, required, text, uri,
 };
 use crate::wire::Millis;
 use crate::xml::{Element, names};
 
 const BEARER: &str = "urn:oasis:names:tc:SAML:1.0:cm:bearer";
+const HOLDER_OF_KEY: &str = "urn:oasis:names:tc:SAML:1.0:cm:holder-of-key";
 
 fn is(element: Element<'_>, local: &str) -> bool {
     element.is(names::SAML11, local)
@@ -101,8 +102,12 @@ fn read_subject(element: Element<'_>) -> Read<Subject> {
     let methods = inside.iter().take_while(|child| is(**child, "ConfirmationMethod")).count();
     let (methods, more) = inside.split_at(methods);
     let confirmation = |method: &Element<'_>| {
-        let method = if uri(*method)? == BEARER { ConfirmationMethod::Bearer } else { ConfirmationMethod::Other };
-        Ok(Confirmation::unbound(method, !more.is_empty()))
+        let method = match uri(*method)?.as_str() {
+            BEARER => ConfirmationMethod::Bearer,
+            HOLDER_OF_KEY => ConfirmationMethod::HolderOfKey,
+            _ => ConfirmationMethod::Other,
+        };
+        Ok(Confirmation::unbound(method, keys(more)))
     };
     let qualifiers = name.attributes().map(|attribute| (attribute.local.to_owned(), attribute.value.to_owned()));
     Ok(Subject {

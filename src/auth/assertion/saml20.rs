@@ -2,14 +2,15 @@
 //! every condition that we do not know to keep (R-S035).
 
 use super::read::{
-    Assertion, Attributes, Conditions, Confirmation, ConfirmationMethod, Read, Subject, add, children, moment, only,
-    required, text, uri,
+    Assertion, Attributes, Conditions, Confirmation, ConfirmationMethod, Read, Subject, add, children, keys, moment,
+    only, required, text, uri,
 };
 use crate::wire::Millis;
 use crate::xml::chars::trim;
 use crate::xml::{Element, names};
 
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
+const HOLDER_OF_KEY: &str = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
 const ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 
 fn is(element: Element<'_>, local: &str) -> bool {
@@ -97,6 +98,7 @@ fn read_confirmation(element: Element<'_>) -> Read<Confirmation> {
     only(element, &["Method"])?;
     let method = match required(element, "Method")? {
         BEARER => ConfirmationMethod::Bearer,
+        HOLDER_OF_KEY => ConfirmationMethod::HolderOfKey,
         _ => ConfirmationMethod::Other,
     };
     let inside = children(element)?;
@@ -106,17 +108,25 @@ fn read_confirmation(element: Element<'_>) -> Read<Confirmation> {
         // A name here says that only somebody else may present it.
         _ => return Err("a confirmation by somebody else"),
     };
-    let Some(data) = data else { return Ok(Confirmation::unbound(method, false)) };
+    let Some(data) = data else { return Ok(Confirmation::unbound(method, Some(Vec::new()))) };
     only(data, &["NotBefore", "NotOnOrAfter", "Recipient", "InResponseTo", "Address"])?;
+    let keys = children(data).ok().filter(|_| is_key_info(data)).and_then(|inside| keys(&inside));
     Ok(Confirmation {
-        method,
         not_before: moment(data, "NotBefore")?,
         not_on_or_after: moment(data, "NotOnOrAfter")?,
         recipient: data.attribute("", "Recipient").map(|value| trim(value).to_owned()),
         address: data.attribute("", "Address").map(|value| trim(value).to_owned()),
         in_response_to: data.attribute("", "InResponseTo").is_some(),
-        asks_more: data.nodes().next().is_some(),
+        ..Confirmation::unbound(method, keys)
     })
+}
+
+/// Is it of the type that holds keys, where it says of which it is? What the prefix in a type stands for must have
+/// been signed, too (A-04b): these octets stand alone, so one from outside stands for nothing here.
+fn is_key_info(data: Element<'_>) -> bool {
+    let Some(kind) = data.attribute(names::XSI, "type").map(trim) else { return true };
+    let (prefix, local) = kind.split_once(':').unwrap_or(("", kind));
+    local == "KeyInfoConfirmationDataType" && data.resolve(prefix) == Some(names::SAML20)
 }
 
 /// The conditions, and whether they say that it is good once.

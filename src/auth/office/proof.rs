@@ -92,6 +92,9 @@ impl Office {
                 ("tls-certificate", self.connected(config, rules, &handshake, asked).await)
             }
             Evidence::Assertion(signed) => ("saml", self.asserted(config, rules, &signed, asked).await),
+            Evidence::Attested(signed, message) => {
+                ("saml", self.attested(config, rules, &signed, &message, asked).await)
+            }
         };
         match &known {
             Ok(_) => self.count(credential, None),
@@ -119,6 +122,22 @@ impl Office {
         self.first_seen(Kind::SignedMessage, verified.once(), until).await.map_err(Ended::Stranger)?;
         // Whatever else is wrong with it, it is his, and has a place in the store.
         self.pace(config, account, asked)?;
+        let request = self.as_signed(config, rules, &verified, asked, now)?;
+        let vouched_by = authority.map(|authority| &authority.name);
+        let (account, certificate) = (Cow::Borrowed(account), Some(certificate));
+        Ok(Known { account, method: Method::X509, request, instant: None, until: None, certificate, vouched_by })
+    }
+
+    /// What vouches for the wording of the request, when the message is fresh and for us. What the worker made of it
+    /// must be what was signed.
+    pub(super) fn as_signed(
+        &self,
+        config: &Auth,
+        rules: &Endpoint,
+        verified: &Verified<'_>,
+        asked: &Asked<'_>,
+        now: Millis,
+    ) -> Result<RequestIntegrity, Ended> {
         let proof = verified.read(rules).map_err(Ended::Stranger)?;
         timestamp::judge_once(&config.timestamp, proof.timestamp, now).map_err(Ended::Stranger)?;
         if asked.timestamp != Some(proof.timestamp) {
@@ -132,10 +151,7 @@ impl Office {
                 self.gauges.leniencies.with_label_values(&[name]).inc();
             }
         }
-        let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
-        let vouched_by = authority.map(|authority| &authority.name);
-        let (account, certificate) = (Cow::Borrowed(account), Some(certificate));
-        Ok(Known { account, method: Method::X509, request, instant: None, until: None, certificate, vouched_by })
+        Ok(if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport })
     }
 
     /// A registered certificate is looked for first. Of another one an authority is asked only when the signature

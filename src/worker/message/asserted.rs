@@ -28,9 +28,9 @@ fn unreadable(why: Unreadable) -> Problem {
 
 /// Reads the assertion.
 pub(super) fn read<'t>(element: Element<'t>, ids: &Ids<'t>) -> Result<SignedAssertion, Problem> {
-    let (id, issuer, signature) = match element.uri() {
-        names::SAML20 => (element.attribute("", "ID"), issuer(element), at_second(element)),
-        _ => (element.attribute("", "AssertionID"), element.attribute("", "Issuer"), at_end(element)),
+    let (issuer, signature) = match element.uri() {
+        names::SAML20 => (issuer(element), at_second(element)),
+        _ => (element.attribute("", "Issuer"), at_end(element)),
     };
     let issuer = issuer.and_then(|issuer| Text::new(issuer).ok()).ok_or(invalid("assertion: no issuer"))?;
     if commented(element) {
@@ -41,7 +41,7 @@ pub(super) fn read<'t>(element: Element<'t>, ids: &Ids<'t>) -> Result<SignedAsse
         return Err(invalid("assertion: signature over something else"));
     };
     let target = signature.target(reference, ids).map_err(unreadable)?;
-    if target.id() != element.id() || id != Some(&reference.id) {
+    if target.id() != element.id() || id(element) != Some(&reference.id) {
         return Err(invalid("assertion: signature over something else"));
     }
     if reference.hash == Hash::Sha1 {
@@ -62,6 +62,11 @@ pub(super) fn read<'t>(element: Element<'t>, ids: &Ids<'t>) -> Result<SignedAsse
         value: Octets::new(signature.value).map_err(|_| too_large)?,
         octets: Secret::new(octets.as_bytes()).map_err(|_| too_large)?,
     })
+}
+
+/// The id of an assertion.
+pub(super) fn id(element: Element<'_>) -> Option<&str> {
+    element.attribute("", if element.uri() == names::SAML20 { "ID" } else { "AssertionID" })
 }
 
 /// `Issuer` of SAML 2.0, as it stands there.

@@ -1,5 +1,5 @@
 //! The `wsse:Security` header: one timestamp and one credential, a user name with a password or its digest, a
-//! signature, or an assertion. The values are handed on as they came; whether the time is right and the credential true is auth's
+//! signature, an assertion, or an assertion and a signature by the key that it confirms. The values are handed on as they came; whether the time is right and the credential true is auth's
 //! to say.
 
 use super::envelope::Envelope;
@@ -72,13 +72,16 @@ pub(super) fn read(
     if at.is_none() {
         shape.tolerate(endpoint, Leniency::TimestampAbsent, invalid("security: no timestamp"))?;
     }
+    let place = signed::Place { envelope, security: *security, tokens: &tokens, assertion, ids: &ids };
     let evidence = match (username, signature, assertion) {
         (Some(username), None, None) if tokens.is_empty() && endpoint.credential.takes_username() => {
             read_username(username)?
         }
         (None, Some(signature), None) if endpoint.credential.takes_signature() => {
-            let place = signed::Place { envelope, security: *security, tokens: &tokens, ids: &ids };
             Evidence::Signature(signed::read(signature, &place)?)
+        }
+        (None, Some(signature), Some(assertion)) if endpoint.credential.takes_assertion() => {
+            Evidence::Attested(asserted::read(assertion, &ids)?, signed::read(signature, &place)?)
         }
         (None, None, Some(assertion)) if tokens.is_empty() && endpoint.credential.takes_assertion() => {
             Evidence::Assertion(asserted::read(assertion, &ids)?)

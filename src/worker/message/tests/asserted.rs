@@ -2,7 +2,7 @@
 //! an assertion and not over it.
 
 use super::*;
-use crate::wire::evidence::{SignatureAlgorithm, SignedAssertion};
+use crate::wire::evidence::{KeyReference, SignatureAlgorithm, SignedAssertion, SignedMessage};
 
 const DIGEST: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
@@ -194,4 +194,71 @@ fn an_assertion_is_no_larger_than_auth_takes_it() {
     let refused = message(new("_a", &signature("_a")).replace(">sam<", &format!(">{name}<")));
     let refused = refused.read(&endpoint_for(Credential::Any)).unwrap_err();
     assert!(["assertion: too large", "xml: too large"].contains(&refused.reason()), "{}", refused.reason());
+}
+
+const SAML_ID: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
+const ASSERTION_ID: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.0#SAMLAssertionID";
+
+/// A signature over the timestamp, whose key is named so.
+fn message_signature(key_info: &str) -> String {
+    let enveloped = format!("<ds:Transform Algorithm='{}enveloped-signature'/>", names::DS);
+    signature("_0").replace(&enveloped, "").replace("<ds:X509Data/>", key_info)
+}
+
+fn str(inside: &str) -> String {
+    format!("<o:SecurityTokenReference>{inside}</o:SecurityTokenReference>")
+}
+
+fn attested(credential: String) -> Result<(SignedAssertion, SignedMessage), (Fault, &'static str)> {
+    let request = message(credential).read(&endpoint_for(Credential::Saml));
+    match request.map_err(|refused| (refused.fault(), refused.reason()))?.evidence {
+        Evidence::Attested(assertion, message) => Ok((assertion, message)),
+        other => panic!("an assertion and a signature: {other:?}"),
+    }
+}
+
+#[test]
+fn a_signature_beside_an_assertion_names_the_key_that_it_confirms_r_w060() {
+    let (new, old) = (new("_a", &signature("_a")), old("_a", &signature("_a")));
+    let identifier = |kind: &str, id: &str| str(&format!("<o:KeyIdentifier ValueType='{kind}'>{id}</o:KeyIdentifier>"));
+    let reference = |id: &str| str(&format!("<o:Reference URI='#{id}'/>"));
+    for (assertion, key_info) in [
+        (&new, identifier(SAML_ID, "_a")),
+        (&new, identifier(SAML_ID, "#_a")),
+        (&new, identifier(SAML_ID, "\n _a ")),
+        (&old, identifier(ASSERTION_ID, "_a")),
+        (&new, reference("_a")),
+        (&old, reference("_a")),
+    ] {
+        for credential in
+            [format!("{assertion}{}", message_signature(&key_info)), message_signature(&key_info) + assertion]
+        {
+            let (signed, message) = attested(credential).unwrap();
+            assert_eq!((signed.issuer.as_str(), message.key), ("urn:agency", KeyReference::Assertion), "{key_info}");
+            assert!(text(message.parts[0].expose()).starts_with("<u:Timestamp "));
+        }
+    }
+    for (key_info, reason) in [
+        (identifier(SAML_ID, "_b"), "signature: no such token"),
+        (identifier(SAML_ID, ""), "signature: no such token"),
+        (reference("_b"), "signature: no such token"),
+        (reference("_0"), "signature: no such token"),
+    ] {
+        let refused = attested(format!("{new}{}", message_signature(&key_info))).unwrap_err();
+        assert_eq!(refused, (Fault::SecurityTokenUnavailable, reason), "{key_info}");
+    }
+    // By a certificate: whether that is the key is auth's to say.
+    let data = "<ds:X509Data><ds:X509Certificate>AAEC</ds:X509Certificate></ds:X509Data>";
+    let (_, message) = attested(format!("{new}{}", message_signature(data))).unwrap();
+    assert!(matches!(message.key, KeyReference::Certificate(_)));
+}
+
+#[test]
+fn a_key_of_an_assertion_that_is_not_there_is_none() {
+    let key_info = str(&format!("<o:KeyIdentifier ValueType='{SAML_ID}'>_a</o:KeyIdentifier>"));
+    let alone = message(message_signature(&key_info)).read(&endpoint_for(Credential::Any)).unwrap_err();
+    assert_eq!(alone.fault(), Fault::SecurityTokenUnavailable);
+    let both = format!("{}{}", new("_a", &signature("_a")), message_signature(&key_info));
+    let elsewhere = message(both).read(&endpoint_for(Credential::Signature)).unwrap_err();
+    assert_eq!(elsewhere.fault(), Fault::UnsupportedSecurityToken);
 }

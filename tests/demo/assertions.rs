@@ -28,7 +28,7 @@ const SAML11: &str = "urn:oasis:names:tc:SAML:1.0:assertion";
 const OURSELVES: &str = "https://sts.example.com/";
 
 /// How an operator lets in whom we ourselves or a partner vouch for: we are a relying party of our own then.
-fn let_in(config: &Path, agency: &Client) {
+pub(crate) fn let_in(config: &Path, agency: &str) {
     let both = "confirmations = [\"bearer\", \"holder-of-key\"]";
     let generic = |owner: &str| {
         let parties = config.join(owner).join("relying-parties");
@@ -42,7 +42,7 @@ fn let_in(config: &Path, agency: &Client) {
     };
     ["auth.d", "issuer.d"].iter().for_each(|owner| generic(owner));
     std::fs::copy(config.join("issuer.d/assertion-1.pem"), config.join("auth.d/own.pem")).unwrap();
-    std::fs::write(config.join("auth.d/agency.pem"), &agency.certificate).unwrap();
+    std::fs::write(config.join("auth.d/agency.pem"), agency).unwrap();
     for (name, issuer, audience, capture) in [
         ("own", "http://sts.example.com/adfs/services/trust", OURSELVES, "([a-z]+)@example.com"),
         ("agency", ISSUER, AUDIENCE, "([a-z]+)@agency.example"),
@@ -113,7 +113,7 @@ fn an_assertion_of_our_own_or_of_a_partner_gets_its_subject_a_token_and_no_other
     }
     let directory = tempfile::tempdir().unwrap();
     let agency = Client::rsa(false);
-    let demo = reconfigured(directory.path(), |config| let_in(config, &agency));
+    let demo = reconfigured(directory.path(), |config| let_in(config, &agency.certificate));
     let config = directory.path().join("demo/etc");
     let sent = |credential: &str| post(&demo, &config, "/saml", &envelope(credential, GENERIC, SAML20));
     let password = std::fs::read_to_string(directory.path().join("demo/alice.password")).unwrap();
@@ -202,7 +202,7 @@ fn the_holder_of_a_key_that_an_assertion_confirms_gets_a_token_for_that_key_and_
     }
     let directory = tempfile::tempdir().unwrap();
     let (agency, holder) = (Client::rsa(false), Client::new());
-    let demo = reconfigured(directory.path(), |config| let_in(config, &agency));
+    let demo = reconfigured(directory.path(), |config| let_in(config, &agency.certificate));
     let config = directory.path().join("demo/etc");
     let KeyReference::Certificate(der) = holder.reference() else { panic!("a certificate") };
     let certificate = Base64::encode_string(&der);

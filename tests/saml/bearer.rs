@@ -373,7 +373,7 @@ fn a_partner_names_only_accounts_that_say_it_may_a_60() {
                 "two",
                 upns(
                     "<saml:AttributeValue>sam@upn.agency.example</saml:AttributeValue>\
-                     <saml:AttributeValue>otto@upn.agency.example</saml:AttributeValue>",
+                     <saml:AttributeValue>nina@upn.agency.example</saml:AttributeValue>",
                 ),
                 "no-account",
             ),
@@ -518,10 +518,16 @@ fn every_assertion_of_a_partner_is_good_once_where_its_table_says_so() {
     // Signed again, it is the same assertion.
     assert_eq!(house.office.worker().refused(house.presented(&words)), Refusal::InvalidSecurity);
     house.office.worker().vouched(house.presented(&sam()));
-    // The same id of another issuer is another assertion.
-    let other = Words { octets: words.octets.replace(ISSUER, "urn:bank").replace("sam@", "otto@"), ..words };
-    let issuer = Text::new("urn:bank").unwrap();
-    house.office.worker().vouched(submission(SignedAssertion { issuer, ..other.signed(&house.bank) }));
+    // The same id of another issuer is another assertion, which says of itself that it is good once.
+    let once = "<saml:OneTimeUse></saml:OneTimeUse></saml:Conditions>";
+    let octets = words.octets.replace(ISSUER, "urn:bank").replace("sam@", "otto@").replace("</saml:Conditions>", once);
+    let other = Words { octets, ..words };
+    let of_the_bank = || {
+        let issuer = Text::new("urn:bank").unwrap();
+        submission(SignedAssertion { issuer, ..other.signed(&house.bank) })
+    };
+    house.office.worker().vouched(of_the_bank());
+    assert_eq!(house.office.worker().refused(of_the_bank()), Refusal::InvalidSecurity);
 }
 
 #[test]

@@ -68,6 +68,7 @@ impl House {
         let users = "attributes = [\"role\"]\n".to_owned()
             + &of("sam", "agency")
             + "attributes.floor = [\"3\"]\n"
+            + &of("nina", "agency")
             + &of("kim", "agency")
             + "disabled = true\n"
             + &of("otto", "bank")

@@ -14,6 +14,12 @@ use crate::support::office::{HOME, request};
 use crate::support::processes::eventually;
 use crate::support::signed::Client;
 
+fn unnamed(words: Words, element: &str) -> Words {
+    let end = format!("</saml:{element}>");
+    let name = words.part(&format!("<saml:{element}"), &end) + &end;
+    words.but(&name, "")
+}
+
 #[test]
 fn an_assertion_of_a_partner_means_the_account_its_name_is_shaped_to() {
     let house = House::new();
@@ -25,6 +31,9 @@ fn an_assertion_of_a_partner_means_the_account_its_name_is_shaped_to() {
         // The second rule, where the first finds nothing.
         Words::saml20("sam@upn.agency.example"),
         Words::saml11("sam@upn.agency.example"),
+        // AD FS names by attributes alone.
+        unnamed(Words::saml20("sam@upn.agency.example"), "NameID"),
+        unnamed(Words::saml11("sam@upn.agency.example"), "NameIdentifier"),
         sam().but(&format!("<saml:Audience>{AUDIENCE}<"), "<saml:Audience> urn:sts\n<"),
         sam().and("<saml:AudienceRestriction>", "<saml:Audience>urn:another</saml:Audience>"),
         sam().and("</saml:Conditions>", "<saml:Advice><saml:Assertion></saml:Assertion></saml:Advice>"),
@@ -46,7 +55,7 @@ fn an_assertion_of_a_partner_means_the_account_its_name_is_shaped_to() {
             _ => None,
         })
         .collect();
-    assert_eq!(decisions.len(), 8);
+    assert_eq!(decisions.len(), 10);
     for decision in decisions {
         assert_eq!((decision.method, decision.authority.as_deref()), (Method::Saml, Some("agency")));
     }
@@ -364,6 +373,7 @@ fn a_partner_names_only_accounts_that_say_it_may_a_60() {
             ("an account of the other partner", named("otto@agency.example"), "no-account"),
             ("an account with a password", named("bob@agency.example"), "no-account"),
             ("no account", named("nora@agency.example"), "no-account"),
+            ("without a name", house.presented(&unnamed(Words::saml20("sam@agency.example"), "NameID")), "no-account"),
             ("a name of elsewhere", named("sam@agency.example.evil"), "no-account"),
             ("a name of elsewhere before it", named("x sam@agency.example"), "no-account"),
             ("a name with a line end", named("sam@agency.example&#xD;"), "no-account"),

@@ -63,7 +63,7 @@ fn described(partner: &Partner, assertion: &Assertion) -> Result<BTreeMap<String
 fn name(partner: &Partner, assertion: &Assertion) -> Result<String, String> {
     for rule in &partner.subjects {
         let values = match &rule.from {
-            NameOrigin::NameId => std::slice::from_ref(&assertion.subject.name),
+            NameOrigin::NameId => assertion.subject.name.as_slice(),
             NameOrigin::Attribute(attribute) => match assertion.attributes.get(attribute) {
                 None => continue,
                 Some(None) => return Err("an attribute that should name somebody is not plain text".to_owned()),

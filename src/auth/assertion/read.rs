@@ -54,7 +54,8 @@ pub(super) struct Conditions {
 /// `Subject`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Subject {
-    pub(super) name: String,
+    /// None where attributes alone say who it is, as AD FS leaves it.
+    pub(super) name: Option<String>,
     /// Attributes of the name, to tell two subjects apart.
     pub(super) qualifiers: Vec<(String, String)>,
     pub(super) confirmations: Vec<Confirmation>,
@@ -145,6 +146,12 @@ pub(super) fn uri(element: Element<'_>) -> Read<String> {
 /// An attribute that must be there.
 pub(super) fn required<'t>(element: Element<'t>, local: &str) -> Read<&'t str> {
     element.attribute("", local).filter(|value| !value.is_empty()).ok_or("an attribute missing")
+}
+
+/// What a name says besides itself.
+pub(super) fn qualifiers(name: Option<Element<'_>>) -> Vec<(String, String)> {
+    let attributes = name.into_iter().flat_map(Element::attributes);
+    attributes.map(|attribute| (attribute.local.to_owned(), attribute.value.to_owned())).collect()
 }
 
 /// An instant that may be left out.

@@ -3,7 +3,7 @@
 
 use super::read::{
     Assertion, Attributes, Conditions, Confirmation, ConfirmationMethod, Read, Subject, add, children, keys, moment,
-    only, required, text, uri,
+    only, qualifiers, required, text, uri,
 };
 use crate::wire::Millis;
 use crate::xml::{Element, names};
@@ -93,11 +93,17 @@ fn read_subject(element: Element<'_>) -> Read<Subject> {
         return Err("no subject");
     }
     let inside = children(element)?;
-    let [name, confirmation] = inside[..] else { return Err("a subject without a name or a confirmation") };
-    if !is(name, "NameIdentifier") || !is(confirmation, "SubjectConfirmation") {
+    let (name, confirmation) = match inside[..] {
+        [name, confirmation] if is(name, "NameIdentifier") => (Some(name), confirmation),
+        [confirmation] => (None, confirmation),
+        _ => return Err("a subject without a name or a confirmation"),
+    };
+    if !is(confirmation, "SubjectConfirmation") {
         return Err("a subject without a name or a confirmation");
     }
-    only(name, &["Format", "NameQualifier"])?;
+    if let Some(name) = name {
+        only(name, &["Format", "NameQualifier"])?;
+    }
     let inside = children(confirmation)?;
     let methods = inside.iter().take_while(|child| is(**child, "ConfirmationMethod")).count();
     let (methods, more) = inside.split_at(methods);
@@ -109,10 +115,9 @@ fn read_subject(element: Element<'_>) -> Read<Subject> {
         };
         Ok(Confirmation::unbound(method, keys(more)))
     };
-    let qualifiers = name.attributes().map(|attribute| (attribute.local.to_owned(), attribute.value.to_owned()));
     Ok(Subject {
-        name: text(name)?,
-        qualifiers: qualifiers.collect(),
+        name: name.map(text).transpose()?,
+        qualifiers: qualifiers(name),
         confirmations: methods.iter().map(confirmation).collect::<Read<_>>()?,
     })
 }

@@ -3,7 +3,7 @@
 
 use super::read::{
     Assertion, Attributes, Conditions, Confirmation, ConfirmationMethod, Read, Subject, add, children, keys, moment,
-    only, required, text, uri,
+    only, qualifiers, required, text, uri,
 };
 use crate::wire::Millis;
 use crate::xml::chars::trim;
@@ -75,15 +75,17 @@ fn read_subject(element: Element<'_>) -> Read<Subject> {
     }
     only(element, &[])?;
     let children = children(element)?;
-    let [name, confirmations @ ..] = &children[..] else { return Err("a subject without a name") };
-    if !is(*name, "NameID") {
-        return Err("a subject without a plain name");
+    let (name, confirmations) = match &children[..] {
+        [name, rest @ ..] if is(*name, "NameID") => (Some(*name), rest),
+        // What is no confirmation either, an encrypted name for one, is refused as one.
+        rest => (None, rest),
+    };
+    if let Some(name) = name {
+        only(name, &["Format", "NameQualifier", "SPNameQualifier", "SPProvidedID"])?;
     }
-    only(*name, &["Format", "NameQualifier", "SPNameQualifier", "SPProvidedID"])?;
-    let qualifiers = name.attributes().map(|attribute| (attribute.local.to_owned(), attribute.value.to_owned()));
     Ok(Subject {
-        name: text(*name)?,
-        qualifiers: qualifiers.collect(),
+        name: name.map(text).transpose()?,
+        qualifiers: qualifiers(name),
         confirmations: confirmations
             .iter()
             .map(|confirmation| read_confirmation(*confirmation))

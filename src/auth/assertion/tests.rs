@@ -53,11 +53,21 @@ fn both_versions_say_the_same() {
     for (text, attribute) in [(NEW, "a"), (OLD, "urn:n/a")] {
         let assertion = read_as(text, "_a").unwrap();
         assert_eq!((assertion.id.as_str(), assertion.issuer.as_str()), ("_a", "urn:agency"));
-        assert_eq!((assertion.subject.name.as_str(), assertion.one_time), ("sam", false));
+        assert_eq!((assertion.subject.name.as_deref(), assertion.one_time), (Some("sam"), false));
         assert_eq!(assertion.conditions.audiences, [["urn:us"]]);
         assert_eq!(assertion.conditions.not_on_or_after.0 - assertion.authenticated.0, 3_600_000);
         assert_eq!(assertion.attributes[attribute].as_ref().unwrap()[0], "1");
     }
+}
+
+#[test]
+fn a_subject_may_be_named_by_its_attributes_alone() {
+    let unnamed = NEW.replace("<NameID Format=\"urn:f\">sam</NameID>", "");
+    assert_eq!(read_as(&unnamed, "_a").unwrap().subject.name, None);
+    let unnamed = OLD.replace("<NameIdentifier>sam</NameIdentifier>", "");
+    assert_eq!(read_as(&unnamed, "_a").unwrap().subject.name, None);
+    // In every statement, or it is about two.
+    refused(OLD, "Z\"><Subject><NameIdentifier>sam</NameIdentifier>", "Z\"><Subject>", TWO);
 }
 
 #[test]
@@ -77,8 +87,8 @@ fn what_is_not_known_in_an_assertion_is_not_passed_over_r_s035() {
         ("</Issuer>", "</Issuer>text", "text among elements"),
         ("sam</", "sam<!-- -->.evil</", "a comment in it"),
         ("<Audience>", "<!-- --><Audience>", "a comment in it"),
-        ("NameID", "EncryptedID", "a subject without a plain name"),
-        ("NameID", "BaseID", "a subject without a plain name"),
+        ("NameID", "EncryptedID", "something else than confirmations of a subject"),
+        ("NameID", "BaseID", "something else than confirmations of a subject"),
         ("sam</NameID>", "</NameID>", "an empty text"),
         ("sam</", "sam<x/></", "something else in a text"),
         ("</NameID>", "</NameID><NameID>bob</NameID>", "something else than confirmations of a subject"),

@@ -249,8 +249,9 @@ fn an_assertion_holds_from_its_beginning_to_its_end_r_s032() {
 fn what_is_got_by_an_assertion_ends_with_the_session_at_the_partner() {
     let house = House::with("max_session_min = 12");
     let mut worker = house.office.worker();
+    let words = sam();
     let begun = Millis::now();
-    worker.vouched(house.presented(&sam()));
+    worker.vouched(house.presented(&words));
     let left = house.office.lodged().order.latest_expiry.0 - begun.0;
     assert!((100_000..=120_000).contains(&left), "ten minutes of twelve are over: {left}");
     let ends = at(30);

@@ -132,6 +132,11 @@ fn an_assertion_for_the_holder_of_a_key_gets_nobody_else_anything_a_27() {
         vec![
             ("without a signature", submission(held_by(&holder).signed(&house.agency)), "confirmation"),
             ("an old one without a signature", submission(old_held_by(&holder).signed(&house.agency)), "confirmation"),
+            (
+                "for whoever holds it and a key",
+                submission(held_by(&holder).but(HOLDER, BEARER).signed(&house.agency)),
+                "confirmation",
+            ),
             ("signed by somebody else", now(&house, &held_by(&holder), &stranger), "wrong-signature"),
             ("an old one signed by somebody else", now(&house, &old_held_by(&holder), &stranger), "wrong-signature"),
             ("signed by its issuer", now(&house, &held_by(&holder), &house.agency), "wrong-signature"),

@@ -219,6 +219,20 @@ const BROKEN: &[Break] = &[
         "certificate_authority = \"none\"\npassword =",
         "3:25: no [[certificate_authority]] of auth.toml is called",
     ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[[saml_partner]]\nname = \"idp\"\nissuer = \"urn:idp\"\ncertificates = [\"none.pem\"]\naudiences = [\"urn:us\"]\n\
+         [[saml_partner.subject]]\nfrom = \"name-id\"\n[timestamp]",
+        "5:17: certificate none.pem",
+    ),
+    (
+        "auth.d/users.toml",
+        "password =",
+        "saml_partner = \"none\"\npassword =",
+        "3:16: no [[saml_partner]] of auth.toml is called",
+    ),
+    ("worker.d/worker.toml", "\"username\"", "\"saml\"", "11:14: endpoint "),
     ("worker.d/worker.toml", "\"username\"", "\"kerberos\"", "11:14: unknown variant `kerberos`"),
     ("worker.d/worker.toml", "[[endpoint]]", "[[endpoints]]", "8:3: unknown field `endpoints`"),
     ("worker.d/worker.toml", "tls.pem", "none.pem", "4:15: tls.certificate "),

@@ -31,21 +31,21 @@ fn every_example_of_the_readme_is_taken() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
-    for file in ["auth.d/billing.pem", "auth.d/tls.pem", "worker.d/tls.pem"] {
+    for file in ["auth.d/billing.pem", "auth.d/tls.pem", "worker.d/tls.pem", "auth.d/agency.pem"] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
         std::fs::write(root.path().join(file), certificate.pem()).unwrap();
     }
     authority(root.path());
     let auth = chancery::config::auth::check(root.path()).unwrap_or_else(|error| panic!("{error}"));
     let (worker, _) = chancery::config::worker::load(&root.path().join("worker.d")).unwrap();
     let endpoint = &auth.endpoints[&worker.endpoints[0].path];
-    assert!(endpoint.password && endpoint.digest && endpoint.signature);
+    assert!(endpoint.password && endpoint.digest && endpoint.signature && endpoint.saml);
     assert!(auth.endpoints[&worker.endpoints[1].path].tls_certificate && worker.asking().is_some());
     assert_eq!(auth.servers.len(), 1);
     assert!(auth.users.find("scanner").unwrap().digest_secret.is_some());
-    assert_eq!(auth.users.count(), 4);
-    assert_eq!(auth.authorities.len(), 1);
+    assert_eq!(auth.users.count(), 5);
+    assert_eq!((auth.authorities.len(), auth.partners.len()), (1, 1));
 }
 
 /// The files of the authority: what stands in them is not the point.

@@ -52,6 +52,9 @@ impl Gauges {
             "tls-certificate-accepted",
             "tls-certificate-refused",
             "tls-certificate-busy",
+            "saml-accepted",
+            "saml-refused",
+            "saml-busy",
         ];
         Self {
             authentications: metrics.counters(

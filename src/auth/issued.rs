@@ -18,9 +18,8 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::reason::Reason;
 use super::revocation;
 use crate::config::auth::Auth;
-use crate::config::auth::authority::{Authority, NameSource, SubjectRule, Usage, may_issue};
+use crate::config::auth::authority::{Authority, NameSource, Usage, may_issue};
 use crate::config::auth::certificate::Certificate;
-use crate::config::auth::claims::Case;
 use crate::config::auth::users::Account;
 use crate::wire::evidence::KeyReference;
 use crate::wire::{Millis, Octets};
@@ -217,7 +216,7 @@ fn named_by<'a>(config: &'a Auth, authority: &Authority, certificate: &Certifica
 fn name(authority: &Authority, certificate: &X509Certificate<'_>) -> Result<String, String> {
     for rule in &authority.subjects {
         let values = values(certificate, rule.from).ok_or("a name in it is not plain text")?;
-        let mut names = values.iter().filter_map(|value| shaped(rule, value)).collect::<BTreeSet<_>>();
+        let mut names = values.iter().filter_map(|value| rule.naming.name(value)).collect::<BTreeSet<_>>();
         match (names.pop_first(), names.pop_first()) {
             (None, _) => {}
             (Some(name), None) => return Ok(name),
@@ -225,19 +224,6 @@ fn name(authority: &Authority, certificate: &X509Certificate<'_>) -> Result<Stri
         }
     }
     Err("no rule finds a name in it".to_owned())
-}
-
-fn shaped(rule: &SubjectRule, value: &str) -> Option<String> {
-    let value = match &rule.capture {
-        Some(capture) => capture.captures(value)?.get(1)?.as_str(),
-        None => value,
-    };
-    // ASCII only: of other letters several become the same.
-    Some(match rule.case {
-        None => value.to_owned(),
-        Some(Case::Lower) => value.to_ascii_lowercase(),
-        Some(Case::Upper) => value.to_ascii_uppercase(),
-    })
 }
 
 /// The values of a field; none at all when one of them is not what such a field holds: what is cut off at a NUL

@@ -2,6 +2,7 @@
 //! at; decided, recorded, lodged, answered. Each step that fails ends it with a reason; the client learns no
 //! more than `reason` lets it.
 
+mod asserted;
 mod connection;
 mod proof;
 
@@ -52,8 +53,8 @@ pub(super) struct Office {
     pub(super) comings: LogGate,
     /// For lines on workers that break the protocol; apart, so that coming and going hides none of them.
     pub(super) breaches: LogGate,
-    /// For lines on certificates that no authority vouches for.
-    certificates: LogGate,
+    /// For lines on certificates that no authority vouches for, and assertions that prove nothing.
+    vouchings: LogGate,
     /// For lines on decisions that the record did not take.
     unrecorded: LogGate,
 }
@@ -83,7 +84,7 @@ impl Office {
     ) -> Self {
         let config = RwLock::new(Arc::new(config));
         let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
-        let (excess, certificates, unrecorded) = (Excess::default(), LogGate::new(LINES), LogGate::new(LINES));
+        let (excess, vouchings, unrecorded) = (Excess::default(), LogGate::new(LINES), LogGate::new(LINES));
         Self {
             config,
             passwords,
@@ -95,7 +96,7 @@ impl Office {
             gauges,
             comings,
             breaches,
-            certificates,
+            vouchings,
             unrecorded,
         }
     }
@@ -165,17 +166,19 @@ impl Office {
         timestamp::judge(&config.timestamp, timestamp, Millis::now()).map_err(Ended::Stranger)?;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
         let asked = Asked { worker, confirmed, source, correlation, timestamp, wish: &wish };
-        let Known { account, method, request, certificate, authority } =
-            self.prove(config, rules, evidence, &asked).await?;
+        let known = self.prove(config, rules, evidence, &asked).await?;
+        let Known { account, method, request, certificate, vouched_by, until, .. } = known;
         let instant = Millis::now();
+        let authentication = Authentication { method, instant: known.instant.unwrap_or(instant) };
         failpoint("verified");
         let proven = Proven {
             correlation,
             endpoint: &endpoint,
             token_type: rules.token_type,
             source,
-            account,
-            authentication: Authentication { method, instant },
+            account: &account,
+            authentication,
+            until,
             wish: &wish,
             request,
             key: certificate.as_deref().map(|certificate| certificate.der.as_slice()),
@@ -187,7 +190,7 @@ impl Office {
             endpoint: endpoint.clone(),
             source,
             method,
-            authority: authority.map(|authority| authority.name.clone()),
+            authority: vouched_by.cloned(),
             relying_party,
             allowed: order.is_ok(),
             reason: recorded(order.as_ref().err().map_or(ALLOWED, |reason| reason.word())),

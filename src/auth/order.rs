@@ -30,6 +30,8 @@ pub(super) struct Proven<'a> {
     pub(super) account: &'a Account,
     /// How and when.
     pub(super) authentication: Authentication,
+    /// When a token got by it ends at the latest, whatever the party's file says.
+    pub(super) until: Option<Millis>,
     /// What for.
     pub(super) wish: &'a Wish,
     /// What vouches for that.
@@ -91,6 +93,7 @@ fn draw_up(
         }
     };
     let latest_expiry = lifetime::settle(party, &config.timestamp, wish.lifetime, now)?;
+    let latest_expiry = proven.until.map_or(latest_expiry, |until| until.min(latest_expiry));
     let seen = Circumstances {
         token_type,
         confirmation: kind,

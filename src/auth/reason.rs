@@ -65,8 +65,18 @@ reasons! {
     Revoked = "revoked" => Refusal::FailedAuthentication,
     /// No list that holds now says that it was not taken back.
     RevocationUnknown = "revocation-unknown" => Refusal::FailedAuthentication,
-    /// The certificate means no account, or one that is not for its authority.
+    /// The certificate or assertion means no account, or one that is not for its authority or partner.
     NoAccount = "no-account" => Refusal::FailedAuthentication,
+    /// No partner calls itself what the assertion says, or another one than its key is for.
+    UnknownPartner = "unknown-partner" => Refusal::FailedAuthentication,
+    /// What the partner signed is no assertion that we read.
+    UnreadableAssertion = "unreadable-assertion" => Refusal::FailedAuthentication,
+    /// The assertion, or the session it speaks of, is past or of the future (R-S032).
+    AssertionDates = "assertion-dates" => Refusal::FailedAuthentication,
+    /// The assertion is not for us (R-S033).
+    Audience = "audience" => Refusal::FailedAuthentication,
+    /// Whoever presents the assertion may not (R-S034).
+    Confirmation = "confirmation" => Refusal::FailedAuthentication,
     /// Not an algorithm for this key.
     SignatureAlgorithm = "signature-algorithm" => Refusal::FailedAuthentication,
     /// The signature does not verify.

@@ -58,10 +58,22 @@ pub(super) fn verify<'m>(
     if !certificate.holds(now) {
         return Err(Reason::CertificateDates);
     }
-    let (algorithm, key) = fitting(&certificate.key, message.algorithm).ok_or(Reason::SignatureAlgorithm)?;
-    let key = UnparsedPublicKey::new(algorithm, key);
-    key.verify(&message.signed_info, &message.value).map_err(|_| Reason::WrongSignature)?;
+    proves(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
     Ok(Signed { message, once: once(&certificate.key, message) })
+}
+
+/// Has this key signed these octets so?
+///
+/// # Errors
+/// [`Reason::SignatureAlgorithm`] where such a key does not sign so, [`Reason::WrongSignature`] where it did not.
+pub(super) fn proves(
+    key: &VerifyingKey,
+    algorithm: SignatureAlgorithm,
+    octets: &[u8],
+    value: &[u8],
+) -> Result<(), Reason> {
+    let (algorithm, key) = fitting(key, algorithm).ok_or(Reason::SignatureAlgorithm)?;
+    UnparsedPublicKey::new(algorithm, key).verify(octets, value).map_err(|_| Reason::WrongSignature)
 }
 
 impl<'m> Signed<'m> {
@@ -172,12 +184,13 @@ impl Seen {
 }
 
 /// Parses octets that are verified.
-fn parsed(octets: &[u8]) -> Result<Tree, Reason> {
+pub(super) fn parsed(octets: &[u8]) -> Result<Tree, Reason> {
     let limits = Limits { octets: octets.len(), ..Limits::default() };
     Tree::parse(octets, &limits).map_err(|_| Reason::UnreadableSignature)
 }
 
-fn function(hash: Hash) -> Option<&'static digest::Algorithm> {
+/// The function with which a digest is made; none for one that is not taken.
+pub(super) fn function(hash: Hash) -> Option<&'static digest::Algorithm> {
     match hash {
         Hash::Sha1 => None,
         Hash::Sha256 => Some(&digest::SHA256),

@@ -7,6 +7,8 @@ pub mod certificate;
 pub mod claims;
 pub mod endpoint;
 pub mod list;
+pub mod naming;
+pub mod partner;
 pub mod party;
 pub mod policy;
 pub mod users;
@@ -23,7 +25,8 @@ use toml::Spanned;
 
 use self::authority::{Authority, AuthorityFile};
 use self::certificate::Certificate;
-use self::endpoint::{EndpointFile, Endpoints};
+use self::endpoint::{EndpointFile, Endpoints, Has};
+use self::partner::{Partner, PartnerFile};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
 use self::users::Users;
@@ -49,6 +52,8 @@ pub struct Auth {
     pub authorities: Vec<Authority>,
     /// Of our own servers: those to which a client may have proved its certificate in a TLS handshake.
     pub servers: Vec<Certificate>,
+    /// Whose assertions are taken.
+    pub partners: Vec<Partner>,
     /// Accounts.
     pub users: Users,
     /// Relying parties by address.
@@ -169,6 +174,8 @@ struct File {
     authorities: Vec<AuthorityFile>,
     #[serde(default)]
     server_certificates: Vec<Spanned<String>>,
+    #[serde(rename = "saml_partner", default)]
+    partners: Vec<PartnerFile>,
 }
 
 type Number = Option<Spanned<u32>>;
@@ -235,12 +242,29 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let file = wrong.keep(directory.file::<File>("auth.toml"));
     let rules = file.as_ref().and_then(|file| wrong.keep(rules(directory, file)));
     let listed = wrong.keep(users::list(directory));
-    let authorities = rules.as_ref().map(|rules| rules.authorities.as_slice());
-    let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, authorities)));
+    let vouching = rules.as_ref().map(|rules| (rules.authorities.as_slice(), rules.partners.as_slice()));
+    let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, vouching)));
+    if let (Some(file), Some(listed)) = (&file, &listed) {
+        let _kept = wrong.keep(partner::known(file, &file.value.partners, &listed.vocabulary));
+    }
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
-        let Rules { endpoints, timestamp, password, throttle, limits, store, authorities, servers, doubts } = rules;
-        Auth { endpoints, timestamp, password, throttle, limits, store, authorities, servers, users, parties, doubts }
+        let Rules { endpoints, timestamp, password, throttle, limits, store, .. } = rules;
+        let Rules { authorities, servers, partners, doubts, .. } = rules;
+        Auth {
+            endpoints,
+            timestamp,
+            password,
+            throttle,
+            limits,
+            store,
+            authorities,
+            servers,
+            partners,
+            users,
+            parties,
+            doubts,
+        }
     });
     wrong.unless(auth)
 }
@@ -255,6 +279,7 @@ struct Rules {
     store: Option<StoreRules>,
     authorities: Vec<Authority>,
     servers: Vec<Certificate>,
+    partners: Vec<Partner>,
     doubts: Vec<ConfigError>,
 }
 
@@ -265,15 +290,15 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         Some(value) => Err(file.error(value.span(), between(key, &range))),
     };
     let File { timestamp, password, throttle, limits, store, .. } = &file.value;
+    let has = Has {
+        store: store.is_some(),
+        partners: !file.value.partners.is_empty(),
+        servers: !file.value.server_certificates.is_empty(),
+    };
     let seconds = |s: u32| i64::from(s) * 1000;
     let milliseconds = |ms: u32| Duration::from_millis(ms.into());
     let mut rules = Rules {
-        endpoints: endpoint::checked(
-            file,
-            file.value.endpoints.as_deref(),
-            file.value.store.is_some(),
-            !file.value.server_certificates.is_empty(),
-        )?,
+        endpoints: endpoint::checked(file, file.value.endpoints.as_deref(), has)?,
         timestamp: TimestampRules {
             required: timestamp.required,
             ttl_ms: seconds(number("timestamp.ttl_s", &timestamp.ttl_s, 300, 1..=3600)?),
@@ -330,6 +355,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         },
         authorities: authority::checked(directory, file, &file.value.authorities)?,
         servers: servers(directory, file)?,
+        partners: partner::checked(directory, file, &file.value.partners)?,
         doubts: Vec::new(),
     };
     rules.doubts.extend(small_store(file, &rules));

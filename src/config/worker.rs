@@ -166,7 +166,9 @@ pub enum Credential {
     Username,
     /// A `ds:Signature` by the key of an X.509 certificate.
     Signature,
-    /// Either of these, whichever a request brings.
+    /// A SAML assertion.
+    Saml,
+    /// Any of them, whichever a request brings.
     Any,
     /// The certificate the client showed when it connected.
     TlsCertificate,
@@ -183,6 +185,12 @@ impl Credential {
     #[must_use]
     pub fn takes_signature(self) -> bool {
         matches!(self, Self::Signature | Self::Any)
+    }
+
+    /// May an assertion?
+    #[must_use]
+    pub fn takes_assertion(self) -> bool {
+        matches!(self, Self::Saml | Self::Any)
     }
 }
 

@@ -53,6 +53,11 @@ pub enum Evidence {
     Digest(PasswordDigest),
     /// The TLS handshake in which the client proved the key of its certificate.
     TlsCertificate(ClientHandshake),
+    /// A SAML assertion that whoever holds it may present (R-W062).
+    Assertion(SignedAssertion),
+    /// A SAML assertion beside a `ds:Signature` over parts of the message, by a key that the assertion is to confirm
+    /// (R-W060).
+    Attested(SignedAssertion, SignedMessage),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -160,6 +165,24 @@ pub enum TlsVersion {
     V13,
 }
 
+/// A SAML assertion, as far as it was signed. auth verifies these octets before it reads anything in them.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct SignedAssertion {
+    /// Who is said to have issued it: this says whose keys are tried, and nothing else.
+    pub issuer: Text<1024>,
+    /// How it was signed.
+    pub algorithm: SignatureAlgorithm,
+    /// `ds:SignedInfo`, canonical.
+    pub signed_info: Octets<{ 32 * 1024 }>,
+    /// `ds:SignatureValue`; ECDSA as r‖s.
+    pub value: Octets<1024>,
+    /// The assertion without its signature, as the digest wants it.
+    pub octets: Secret<MOST_ASSERTED_OCTETS>,
+}
+
+/// Octets of an assertion, at most.
+pub const MOST_ASSERTED_OCTETS: usize = 128 * 1024;
+
 /// How a message names the certificate that signed it (R-W031).
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum KeyReference {
@@ -171,6 +194,8 @@ pub enum KeyReference {
     Thumbprint([u8; 20]),
     /// `X509SubjectKeyIdentifier`.
     KeyIdentifier(Octets<64>),
+    /// The key that the assertion beside the signature confirms.
+    Assertion,
 }
 
 /// Signature algorithms that are taken from clients (namespaces.md 1.9).

@@ -174,6 +174,8 @@ pub enum Method {
     Digest,
     /// The key of a certificate, in the TLS handshake.
     TlsCertificate,
+    /// An assertion of a partner, over TLS.
+    Saml,
 }
 
 impl Method {
@@ -185,6 +187,7 @@ impl Method {
             Self::X509 => "x509",
             Self::Digest => "digest",
             Self::TlsCertificate => "tls-certificate",
+            Self::Saml => "saml",
         }
     }
 }

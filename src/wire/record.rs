@@ -132,7 +132,8 @@ pub struct Decision {
     pub source: IpAddr,
     /// How the requestor proved himself.
     pub method: Method,
-    /// The authority that issued his certificate, unless that is registered itself.
+    /// Who vouched for him: the authority that issued his certificate, unless that is registered itself, or the
+    /// partner that issued his assertion.
     pub authority: Option<Text<64>>,
     /// For which relying party, when one was found.
     pub relying_party: Option<Text<128>>,

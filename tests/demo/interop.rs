@@ -273,6 +273,19 @@ fn zeep_xmlsec_and_pyvmomi_sign_requests_and_the_record_says_so() {
 }
 
 #[test]
+fn signxml_and_xmlsec_sign_assertions_of_a_partner() {
+    if !possible("saml") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (agency, other) = (client(directory.path(), "agency"), client(directory.path(), "other"));
+    let certificate = std::fs::read_to_string(&agency[1]).unwrap();
+    let demo = reconfigured(directory.path(), |config| crate::assertions::let_in(config, &certificate));
+    run("saml_client", &demo, &[&agency[0], &agency[1], &other[0], &other[1]]);
+    assert_eq!(issued_by(demo, Method::Saml), [RequestIntegrity::Transport; 7]);
+}
+
+#[test]
 fn requests_in_the_shapes_of_three_other_clients_get_tokens_they_can_read() {
     script("shapes");
 }

@@ -1,7 +1,14 @@
 //! The whole service as anybody starts it: `chancery run --demo`, the real processes, a real token.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends at what it did not expect")]
 
+#[path = "../support/asserted.rs"]
+#[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
+mod asserted;
+mod assertions;
 mod first_look;
 mod interop;
 mod service;
+#[path = "../support/signed.rs"]
+#[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
+mod signed;
 mod toolkits;

@@ -13,6 +13,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+#[path = "../support/asserted.rs"]
+#[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
+mod asserted;
+mod assertions;
 mod connections;
 #[path = "../demo/service.rs"]
 mod demo;
@@ -111,6 +115,22 @@ const CASES: &[Case] = &[
     ("a signed message for somebody else gets nothing", Leaves::Nothing, signatures::a_message_for_somebody_else),
     ("a signed message of yesterday gets nothing", Leaves::Nothing, signatures::a_message_of_yesterday),
     ("a credential at another endpoint gets nothing", Leaves::Nothing, signatures::a_credential_at_another_endpoint),
+    (
+        "an honest assertion is served: the cases below can fail",
+        Leaves::Tokens(1),
+        assertions::an_honest_assertion_is_served,
+    ),
+    (
+        "an assertion that no partner signed proves nobody",
+        Leaves::Nothing,
+        assertions::an_assertion_that_no_partner_signed,
+    ),
+    ("a holder's assertion without his key proves nobody", Leaves::Nothing, assertions::an_assertion_of_a_holder),
+    (
+        "an assertion that is good once buys one token",
+        Leaves::Tokens(1),
+        assertions::an_assertion_that_is_good_once_twice,
+    ),
     ("an honest digest is served: the cases below can fail", Leaves::Tokens(1), digests::an_honest_digest_is_served),
     ("a digest without the secret proves nobody", Leaves::Nothing, digests::a_digest_without_the_secret),
     ("a digest buys one token, however it is parted", Leaves::Tokens(1), digests::a_digest_twice),

@@ -17,6 +17,8 @@ use chancery::wire::order::Redemption;
 use chancery::wire::permit::Link;
 use chancery::wire::{Correlation, List, Secret, Text};
 
+use super::asserted::{AUDIENCE, ISSUER};
+use super::assertions::{ASSERTED, USER as INSPECTOR};
 use super::connections::{self, CONNECTED};
 use super::demo::Demo;
 use super::digests::{BOTH, SECRET, USER};
@@ -83,6 +85,8 @@ pub(super) struct Stack {
     pub(super) gate: Identity,
     /// Its key, PKCS#8.
     pub(super) gate_key: Vec<u8>,
+    /// A partner whose assertions are taken.
+    pub(super) agency: Client,
     /// Handshakes signed for an attack that cannot know their number beforehand.
     pub(super) signed: AtomicU64,
 }
@@ -152,18 +156,23 @@ impl Stack {
             format!("handshakes_per_second = {HANDSHAKES}\n{text}")
         });
         let client = Client::new();
+        let agency = Client::new();
         std::fs::write(directory.join("demo/etc/auth.d/machine.pem"), &client.certificate).unwrap();
         let (gate, gate_key) = Identity::made("gate", &rcgen::PKCS_ECDSA_P256_SHA256);
         let etc = directory.join("demo/etc");
         std::fs::write(etc.join("auth.d/gate.pem"), connections::pem(&gate)).unwrap();
         std::fs::copy(etc.join("worker.d/tls.pem"), etc.join("auth.d/tls.pem")).unwrap();
+        std::fs::write(directory.join("demo/etc/auth.d/agency.pem"), &agency.certificate).unwrap();
         faulty::change(directory, "auth.d/users.toml", |text| {
             let mail = "attributes = { mail = [\"machine@example.com\"] }";
             let robot = format!(
                 "[users.{USER}]\ndigest_secret = \"{SECRET}\"\nattributes = {{ mail = [\"{USER}@example.com\"] }}"
             );
             let gate = "[users.gate]\ncertificates = [\"gate.pem\"]\nattributes = { mail = [\"gate@example.com\"] }";
-            format!("{text}\n[users.machine]\ncertificates = [\"machine.pem\"]\n{mail}\n{robot}\n{gate}\n")
+            let inspector = format!(
+                "[users.{INSPECTOR}]\nsaml_partner = \"agency\"\nattributes = {{ mail = [\"{INSPECTOR}@example.com\"] }}"
+            );
+            format!("{text}\n[users.machine]\ncertificates = [\"machine.pem\"]\n{mail}\n{robot}\n{gate}\n{inspector}\n")
         });
         faulty::change(directory, "auth.d/auth.toml", |text| {
             let usual = [ENDPOINT, "/adfs/services/trust/2005/usernamemixed"]
@@ -172,6 +181,12 @@ impl Stack {
             let [first, second] = usual;
             let both = format!("[[endpoint]]\npath = \"{BOTH}\"\ncredentials = [\"password\", \"digest\"]\n");
             let connected = format!("[[endpoint]]\npath = \"{CONNECTED}\"\ncredentials = [\"tls-certificate\"]\n");
+            let asserted = format!(
+                "[[endpoint]]\npath = \"{ASSERTED}\"\ncredentials = [\"saml\"]\n[[saml_partner]]\nname = \"agency\"\n\
+                 issuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n\
+                 [[saml_partner.subject]]\nfrom = \"name-id\"\n"
+            );
+            let both = both + &asserted;
             format!(
                 "server_certificates = [\"tls.pem\"]\n{text}\n{connected}{first}{second}{both}[[endpoint]]\npath = \"/sts\"\n[[endpoint]]\npath = \"{SIGNED}\"\n{signed}"
             )
@@ -179,7 +194,7 @@ impl Stack {
         let demo = faulty::start(directory, |_| {});
         let password = std::fs::read_to_string(demo.fact("password_file")).unwrap().trim().to_owned();
         let (directory, signed) = (directory.to_owned(), AtomicU64::new(0));
-        let stack = Self { directory, demo, password, client, gate, gate_key, signed };
+        let stack = Self { directory, demo, password, client, agency, gate, gate_key, signed };
         // The supervisor asks for a token of its own once all is ready, and snapshots come once a second.
         let mut last = None;
         loop {

@@ -14,8 +14,8 @@ pub(crate) const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
 pub(crate) const WSA: &str = "http://www.w3.org/2005/08/addressing";
 pub(crate) const WSU: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
 pub(crate) const TRUST: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
-const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
-const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
+pub(crate) const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
+pub(crate) const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 
 enum Key {
     Rsa(RsaKeyPair),
@@ -89,7 +89,7 @@ impl Client {
         KeyReference::Thumbprint(octets.as_ref().try_into().expect("20 octets"))
     }
 
-    fn algorithm(&self) -> (SignatureAlgorithm, &'static str) {
+    pub(crate) fn algorithm(&self) -> (SignatureAlgorithm, &'static str) {
         match self.key {
             Key::Rsa(_) => (SignatureAlgorithm::RsaSha256, "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"),
             Key::Pss(_) => (SignatureAlgorithm::PssSha256, "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1"),

@@ -54,7 +54,9 @@ impl Office {
         }
         self.pace(config, account, asked)?;
         let (method, request) = (Method::TlsCertificate, RequestIntegrity::Transport);
-        Ok(Known { account, method, request, certificate: Some(certificate), authority })
+        let vouched_by = authority.map(|authority| &authority.name);
+        let (account, certificate) = (Cow::Borrowed(account), Some(certificate));
+        Ok(Known { account, method, request, instant: None, until: None, certificate, vouched_by })
     }
 
     /// Did issuer complete it for this worker, lately? Asked once for each connection, as long as this process lives.

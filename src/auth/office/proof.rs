@@ -1,4 +1,5 @@
-//! Who asks, by what he proves it with: a password, a digest, a signature, or, in `connection`, the handshake. A proof that is good once is used up here,
+//! Who asks, by what he proves it with: a password, a digest, a signature, and, in files of their own, an assertion
+//! or the handshake. A proof that is good once is used up here,
 //! and whoever has proved himself is held to his pace.
 
 use std::borrow::Cow;
@@ -21,7 +22,7 @@ use crate::config::auth::users::Account;
 use crate::wire::evidence::{Evidence, PasswordDigest, SignedMessage, Timestamp, Wish};
 use crate::wire::ids::Peer;
 use crate::wire::order::{Method, RequestIntegrity};
-use crate::wire::{Correlation, Millis};
+use crate::wire::{Correlation, Millis, Text};
 
 /// What there is to a request besides its evidence: the worker's word for all of it.
 #[derive(Debug)]
@@ -37,13 +38,17 @@ pub(super) struct Asked<'a> {
 
 /// Who it is, and how that is known.
 pub(super) struct Known<'a> {
-    pub(super) account: &'a Account,
+    pub(super) account: Cow<'a, Account>,
     pub(super) method: Method,
     pub(super) request: RequestIntegrity,
+    /// When somebody else saw him prove himself, where that was not here and now.
+    pub(super) instant: Option<Millis>,
+    /// When tokens end that he gets by it, where the proof says so.
+    pub(super) until: Option<Millis>,
     /// The certificate that signed the message, or the handshake.
     pub(super) certificate: Option<Cow<'a, Certificate>>,
-    /// Who issued it, unless it is registered.
-    pub(super) authority: Option<&'a Authority>,
+    /// Who issued it, unless it is registered, or the assertion.
+    pub(super) vouched_by: Option<&'a Text<64>>,
 }
 
 /// Whose signature it is, and what it covers.
@@ -57,7 +62,8 @@ struct Signer<'a, 'm> {
 impl<'a> Known<'a> {
     /// By what he said: the request around it is the worker's word.
     fn by_word(account: &'a Account, method: Method) -> Self {
-        Self { account, method, request: RequestIntegrity::Transport, certificate: None, authority: None }
+        let (account, request) = (Cow::Borrowed(account), RequestIntegrity::Transport);
+        Self { account, method, request, instant: None, until: None, certificate: None, vouched_by: None }
     }
 }
 
@@ -84,6 +90,10 @@ impl Office {
             Evidence::Signature(message) => ("signature", self.signed(config, rules, &message, asked).await),
             Evidence::TlsCertificate(handshake) => {
                 ("tls-certificate", self.connected(config, rules, &handshake, asked).await)
+            }
+            Evidence::Assertion(signed) => ("saml", self.asserted(config, rules, &signed, asked).await),
+            Evidence::Attested(signed, message) => {
+                ("saml", self.attested(config, rules, &signed, &message, asked).await)
             }
         };
         match &known {
@@ -112,6 +122,22 @@ impl Office {
         self.first_seen(Kind::SignedMessage, verified.once(), until).await.map_err(Ended::Stranger)?;
         // Whatever else is wrong with it, it is his, and has a place in the store.
         self.pace(config, account, asked)?;
+        let request = self.as_signed(config, rules, &verified, asked, now)?;
+        let vouched_by = authority.map(|authority| &authority.name);
+        let (account, certificate) = (Cow::Borrowed(account), Some(certificate));
+        Ok(Known { account, method: Method::X509, request, instant: None, until: None, certificate, vouched_by })
+    }
+
+    /// What vouches for the wording of the request, when the message is fresh and for us. What the worker made of it
+    /// must be what was signed.
+    pub(super) fn as_signed(
+        &self,
+        config: &Auth,
+        rules: &Endpoint,
+        verified: &Verified<'_>,
+        asked: &Asked<'_>,
+        now: Millis,
+    ) -> Result<RequestIntegrity, Ended> {
         let proof = verified.read(rules).map_err(Ended::Stranger)?;
         timestamp::judge_once(&config.timestamp, proof.timestamp, now).map_err(Ended::Stranger)?;
         if asked.timestamp != Some(proof.timestamp) {
@@ -125,8 +151,7 @@ impl Office {
                 self.gauges.leniencies.with_label_values(&[name]).inc();
             }
         }
-        let request = if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport };
-        Ok(Known { account, method: Method::X509, request, certificate: Some(certificate), authority })
+        Ok(if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport })
     }
 
     /// A registered certificate is looked for first. Of another one an authority is asked only when the signature
@@ -167,7 +192,7 @@ impl Office {
     /// Says what was wrong with a certificate: the word alone does not tell an operator which file to look at.
     pub(super) fn not_issued(&self, correlation: Correlation, refused: &issued::Refused<'_>) -> Reason {
         let issued::Refused { reason, authority, why } = refused;
-        if let Some(left_out) = self.certificates.pass() {
+        if let Some(left_out) = self.vouchings.pass() {
             let authority = authority.map_or("-", |authority| authority.name.as_str());
             let (reason, why) = (reason.word(), &why[..why.floor_char_boundary(256)]);
             warn!(correlation = %correlation, event = "certificate-refused", authority, reason, why, left_out);
@@ -182,7 +207,7 @@ impl Office {
     }
 
     /// Could it be served? It is not known yet that it is he who asks.
-    fn has_room(&self, config: &Auth, account: &Account, asked: &Asked<'_>) -> Result<(), Reason> {
+    pub(super) fn has_room(&self, config: &Auth, account: &Account, asked: &Asked<'_>) -> Result<(), Reason> {
         let request = (asked.source, asked.correlation);
         self.excess.would_admit(&config.throttle, &account.name, request, Instant::now())
     }
@@ -223,7 +248,7 @@ impl Office {
     }
 
     /// Remembers a value that may be used once.
-    async fn first_seen(&self, kind: Kind, value: &[u8; 32], until: Millis) -> Result<(), Reason> {
+    pub(super) async fn first_seen(&self, kind: Kind, value: &[u8; 32], until: Millis) -> Result<(), Reason> {
         let store = self.store.as_ref().ok_or(Reason::NoStore)?;
         match store.first_seen(kind, value, until).await {
             Ok(true) => Ok(()),

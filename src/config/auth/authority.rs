@@ -5,7 +5,6 @@
 use std::fmt::Display;
 use std::ops::Range;
 
-use regex::Regex;
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use serde::Deserialize;
 use toml::Spanned;
@@ -13,8 +12,9 @@ use x509_parser::der_parser::asn1_rs::{Any, Oid};
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::claims::{Case, pattern};
+use super::claims::Case;
 use super::list::List;
+use super::naming::Naming;
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::{Millis, Text};
@@ -80,10 +80,8 @@ pub struct Usage(pub Vec<u8>);
 pub struct SubjectRule {
     /// Where from.
     pub from: NameSource,
-    /// The name becomes its one group; one that does not fit as a whole is dropped.
-    pub capture: Option<Regex>,
-    /// ASCII letters.
-    pub case: Option<Case>,
+    /// What becomes of the value there.
+    pub naming: Naming,
 }
 
 /// A field of a certificate.
@@ -247,8 +245,7 @@ impl<T> Reading<'_, T> {
             Some(names) => names.iter().map(|name| self.usage(name)).collect::<Result<_, _>>()?,
         };
         let subjects = written.subject.iter().map(|rule| {
-            let capture = rule.capture.as_ref().map(|capture| pattern(self.file, "capture", capture, Some(1)));
-            Ok(SubjectRule { from: rule.from, capture: capture.transpose()?, case: rule.case })
+            Ok(SubjectRule { from: rule.from, naming: Naming::read(self.file, rule.capture.as_ref(), rule.case)? })
         });
         Ok(Authority {
             name: Text::new(name.clone()).expect("64 octets at most"),

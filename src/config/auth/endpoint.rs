@@ -24,7 +24,9 @@ pub struct Endpoint {
     pub signature: bool,
     /// May the certificate a client shows in the TLS handshake?
     pub tls_certificate: bool,
-    /// The addresses that a signed message may be sent to (`wsa:To`).
+    /// May an assertion of a partner?
+    pub saml: bool,
+    /// The addresses that a signed message may be sent to (`wsa:To`), and an assertion be made for (`Recipient`).
     pub addresses: Vec<String>,
     /// Is a signed message without a signed `wsa:To` let pass?
     pub to_absent: bool,
@@ -56,6 +58,7 @@ enum CredentialName {
     Digest,
     Signature,
     TlsCertificate,
+    Saml,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -83,12 +86,19 @@ fn usual() -> Endpoints {
     .into()
 }
 
+/// What else stands in the file that credentials need.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Has {
+    pub(super) store: bool,
+    pub(super) partners: bool,
+    pub(super) servers: bool,
+}
+
 /// Checks the endpoints of a file.
 pub(super) fn checked<T>(
     file: &Loaded<T>,
     written: Option<&[EndpointFile]>,
-    store: bool,
-    servers: bool,
+    has: Has,
 ) -> Result<Endpoints, ConfigError> {
     let Some(written) = written else { return Ok(usual()) };
     let mut endpoints = Endpoints::new();
@@ -98,14 +108,14 @@ pub(super) fn checked<T>(
             let why = "an endpoint's path is at most 128 printable ASCII characters, beginning with /";
             return Err(file.error(endpoint.path.span(), why));
         }
-        if endpoints.insert(path.clone(), one(file, endpoint, store, servers)?).is_some() {
+        if endpoints.insert(path.clone(), one(file, endpoint, has)?).is_some() {
             return Err(file.error(endpoint.path.span(), "this endpoint stands here twice"));
         }
     }
     Ok(endpoints)
 }
 
-fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool, servers: bool) -> Result<Endpoint, ConfigError> {
+fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint, ConfigError> {
     let credentials = written.credentials.get_ref();
     if credentials.is_empty() {
         return Err(file.error(written.credentials.span(), "credentials: nothing would prove anybody here"));
@@ -116,8 +126,15 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool, servers: bool) 
         return Err(file.error(written.credentials.span(), why));
     }
     let digest = credentials.contains(&CredentialName::Digest);
-    for (named, name, used) in [(signature, "signature", "messages"), (digest, "digest", "nonces")] {
-        if named && !store {
+    let saml = credentials.contains(&CredentialName::Saml);
+    if saml && !has.partners {
+        let why = "credentials names \"saml\", and without a [[saml_partner]] nobody's assertions would be taken";
+        return Err(file.error(written.credentials.span(), why));
+    }
+    for (named, name, used) in
+        [(signature, "signature", "messages"), (digest, "digest", "nonces"), (saml, "saml", "assertions")]
+    {
+        if named && !has.store {
             let why = format!(
                 "credentials names {name:?}, and without [store] nothing would remember which {used} were used"
             );
@@ -125,7 +142,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool, servers: bool) 
         }
     }
     let tls_certificate = credentials.contains(&CredentialName::TlsCertificate);
-    if tls_certificate && !servers {
+    if tls_certificate && !has.servers {
         let why = "credentials names \"tls-certificate\", so server_certificates must say which servers clients prove \
                    themselves to";
         return Err(file.error(written.credentials.span(), why));
@@ -149,6 +166,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, store: bool, servers: bool) 
         digest,
         signature,
         tls_certificate,
+        saml,
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),

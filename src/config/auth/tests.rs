@@ -1,6 +1,7 @@
 //! One broken configuration a test: each is refused with the file, the line and the reason.
 
 mod authority;
+mod partner;
 
 use super::certificate::Certificate;
 use super::endpoint::Endpoint;
@@ -275,6 +276,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             digest: false,
             signature: true,
             tls_certificate: false,
+            saml: false,
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
             enveloped_transform: false,

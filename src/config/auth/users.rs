@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::authority::Authority;
 use super::certificate::{Certificate, VerifyingKey};
+use super::partner::Partner;
 use super::policy::{self, Vocabulary};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
@@ -48,7 +49,7 @@ pub struct Users {
 }
 
 /// One account.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Account {
     /// Its name.
     pub name: Text<256>,
@@ -58,6 +59,8 @@ pub struct Account {
     pub digest_secret: Option<DigestSecret>,
     /// The certificate authority that may name it, when there is one.
     pub authority: Option<String>,
+    /// The partner whose assertions may name it, when there is one.
+    pub partner: Option<String>,
     /// May it do nothing?
     pub disabled: bool,
     /// Values by attribute. `username` and `groups` are among them.
@@ -84,6 +87,8 @@ impl Users {
             KeyReference::Certificate(der) => certificate.der == **der,
             // Whoever asks takes the one that signed out of it.
             KeyReference::Path(_) => false,
+            // It is for the assertion to say, and nobody's who is registered.
+            KeyReference::Assertion => false,
             KeyReference::Thumbprint(thumbprint) => certificate.thumbprint == *thumbprint,
             KeyReference::KeyIdentifier(identifier) => certificate.key_identifier.as_deref() == Some(&**identifier),
         };
@@ -107,6 +112,30 @@ impl Users {
     #[must_use]
     pub fn count(&self) -> usize {
         self.accounts.len()
+    }
+}
+
+impl Account {
+    /// The account with values that somebody else says it has, for one request. What it proves itself with stays
+    /// behind.
+    ///
+    /// # Errors
+    /// A clause for the operator.
+    pub fn with(&self, vocabulary: &Vocabulary, more: BTreeMap<String, Vec<Text<4096>>>) -> Result<Self, String> {
+        let mut attributes = self.attributes.clone();
+        attributes.extend(more);
+        let (principal, entities) = policy::principal(vocabulary, &self.name, &attributes)?;
+        Ok(Self {
+            name: self.name.clone(),
+            hash: None,
+            digest_secret: None,
+            authority: self.authority.clone(),
+            partner: self.partner.clone(),
+            disabled: self.disabled,
+            attributes,
+            principal,
+            entities,
+        })
     }
 }
 
@@ -206,6 +235,7 @@ struct UserFile {
     #[serde(default)]
     certificates: Vec<Spanned<String>>,
     certificate_authority: Option<Spanned<String>>,
+    saml_partner: Option<Spanned<String>>,
     #[serde(default)]
     disabled: bool,
     #[serde(default)]
@@ -237,8 +267,14 @@ pub(super) fn list(directory: &Directory) -> Result<Listed, ConfigError> {
 }
 
 impl Listed {
-    /// Checks every account. Without the authorities there are, whether one's is among them is not looked at.
-    pub(super) fn users(&self, directory: &Directory, authorities: Option<&[Authority]>) -> Result<Users, ConfigError> {
+    /// Checks every account. Without the authorities and partners there are, whether one's is among them is not
+    /// looked at.
+    pub(super) fn users(
+        &self,
+        directory: &Directory,
+        vouching: Option<(&[Authority], &[Partner])>,
+    ) -> Result<Users, ConfigError> {
+        let partners = vouching.map_or(&[][..], |(_, partners)| partners);
         let mut costs: HashMap<_, usize> = HashMap::new();
         let mut lengths: HashMap<usize, usize> = HashMap::new();
         let mut accounts = HashMap::new();
@@ -246,7 +282,7 @@ impl Listed {
         self.secrets_apart()?;
         for (name, user) in &self.file.value.users {
             let account = account(&self.file, name, user, &self.vocabulary)?;
-            self.authority(user, authorities)?;
+            self.vouched(user, vouching)?;
             if let Some(hash) = &account.hash {
                 *costs.entry(hash.cost()).or_default() += 1;
             }
@@ -261,6 +297,15 @@ impl Listed {
                 };
                 if let Some((_, owner)) = certificates.iter().find(known) {
                     let why = format!("certificate {}: its key is registered for {owner} already", path.get_ref());
+                    return Err(self.file.error(path.span(), why));
+                }
+                let signs = |partner: &&Partner| partner.certificates.iter().any(|its| its.key == certificate.key);
+                if let Some(partner) = partners.iter().find(signs) {
+                    let why = format!(
+                        "certificate {}: {} signs assertions with its key, and a key has one use",
+                        path.get_ref(),
+                        partner.name.as_str()
+                    );
                     return Err(self.file.error(path.span(), why));
                 }
                 certificates.push((certificate, name.get_ref().clone()));
@@ -292,13 +337,28 @@ impl Listed {
         Ok(())
     }
 
-    fn authority(&self, user: &UserFile, authorities: Option<&[Authority]>) -> Result<(), ConfigError> {
-        let (Some(named), Some(authorities)) = (&user.certificate_authority, authorities) else { return Ok(()) };
-        if authorities.iter().any(|authority| authority.name.as_str() == named.get_ref()) {
-            return Ok(());
+    /// Is there who is said to vouch for this account?
+    fn vouched(&self, user: &UserFile, vouching: Option<(&[Authority], &[Partner])>) -> Result<(), ConfigError> {
+        let Some((authorities, partners)) = vouching else { return Ok(()) };
+        let unknown = |named: &Spanned<String>, list: &str| {
+            self.file.error(named.span(), format!("no [[{list}]] of auth.toml is called {:?}", named.get_ref()))
+        };
+        if let Some(named) = &user.certificate_authority
+            && !authorities.iter().any(|authority| authority.name.as_str() == named.get_ref())
+        {
+            return Err(unknown(named, "certificate_authority"));
         }
-        let why = format!("no [[certificate_authority]] of auth.toml is called {:?}", named.get_ref());
-        Err(self.file.error(named.span(), why))
+        if let Some(named) = &user.saml_partner {
+            let partner = partners.iter().find(|partner| partner.name.as_str() == named.get_ref());
+            let partner = partner.ok_or_else(|| unknown(named, "saml_partner"))?;
+            // An attribute has one source: or nobody could say whose word a policy goes by.
+            let says = |name: &str| partner.attributes.iter().any(|rule| rule.to == name);
+            if let Some(name) = user.attributes.keys().find(|name| says(name.get_ref())) {
+                let why = format!("{} says what {:?} of this account is", named.get_ref(), name.get_ref());
+                return Err(self.file.error(name.span(), why));
+            }
+        }
+        Ok(())
     }
 
     fn certificate(
@@ -352,11 +412,12 @@ fn account(
     let proven = user.password.is_some()
         || user.digest_secret.is_some()
         || !user.certificates.is_empty()
-        || user.certificate_authority.is_some();
+        || user.certificate_authority.is_some()
+        || user.saml_partner.is_some();
     if !proven {
         let why = format!(
-            "{shown} has neither password nor digest_secret nor certificates nor a certificate authority: nothing would \
-             prove who he is"
+            "{shown} has neither password nor digest_secret nor certificates nor a certificate authority nor a partner: \
+             nothing would prove who he is"
         );
         return Err(file.error(name.span(), why));
     }
@@ -388,8 +449,9 @@ fn account(
     let (principal, entities) = policy::principal(vocabulary, shown, &attributes)
         .map_err(|why| file.error(name.span(), format!("account {shown}: {why}")))?;
     let authority = user.certificate_authority.as_ref().map(|name| name.get_ref().clone());
+    let partner = user.saml_partner.as_ref().map(|name| name.get_ref().clone());
     let disabled = user.disabled;
-    Ok(Account { name: text, hash, digest_secret, authority, disabled, attributes, principal, entities })
+    Ok(Account { name: text, hash, digest_secret, authority, partner, disabled, attributes, principal, entities })
 }
 
 /// A secret stands where no hash does: beside one it would undo what the hash is for.

@@ -16,6 +16,7 @@ pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     certificates(root, whole, wrong);
     handshake(root, whole, wrong);
     keys(root, whole, wrong);
+    partners(root, whole, wrong);
     parties(root, whole, wrong);
 }
 
@@ -45,8 +46,13 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                     let why = "takes a TLS certificate, and credentials in auth.d/auth.toml has no \"tls-certificate\"";
                     refuse("credential", why);
                 }
+                // With "any" the worker takes what it is brought, and auth says which of it counts.
+                let any = endpoint.credential == Credential::Any;
                 if endpoint.credential.takes_signature() && !auths.signature {
                     refuse("credential", "takes a signature, and credentials in auth.d/auth.toml has no \"signature\"");
+                }
+                if endpoint.credential.takes_assertion() && !any && !auths.saml {
+                    refuse("credential", "takes an assertion, and credentials in auth.d/auth.toml has no \"saml\"");
                 }
             }
         }
@@ -120,6 +126,24 @@ fn keys(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
         }
         if let Some(why) = certificates_differ(key, found.certificate.as_deref()) {
             wrong.push(place("certificate", why));
+        }
+    }
+}
+
+/// A partner signs assertions: of our own keys only those that do, too, may be one's.
+fn partners(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
+    let file = root.join("auth.d/auth.toml");
+    let others = || whole.issuer.keys.iter().filter(|key| key.purpose != Purpose::Assertion);
+    for (index, partner) in whole.auth.partners.iter().enumerate() {
+        for certificate in &partner.certificates {
+            // The key's octets are what its SubjectPublicKeyInfo ends with.
+            let (_, octets) = certificate.key.parts();
+            let is = |key: &&Key| key.certificate.as_ref().is_some_and(|ours| ours.public_key.ends_with(octets));
+            if let Some(key) = others().find(is) {
+                let (name, purpose) = (&key.name, key.purpose.name());
+                let why = format!("certificates: the key of one is our {name:?}, whose purpose is {purpose:?}");
+                wrong.push(at(&file, &["saml_partner", &index.to_string(), "certificates"], why));
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! configuration and counted; everything else that is wrong is a [`Rejection`].
 
 mod addressing;
+mod asserted;
 mod connection;
 mod envelope;
 mod fault;

@@ -1,5 +1,5 @@
-//! The `wsse:Security` header: one timestamp and one credential, a user name with a password or its digest, or a
-//! signature. The values are handed on as they came; whether the time is right and the credential true is auth's
+//! The `wsse:Security` header: one timestamp and one credential, a user name with a password or its digest, a
+//! signature, an assertion, or an assertion and a signature by the key that it confirms. The values are handed on as they came; whether the time is right and the credential true is auth's
 //! to say.
 
 use super::envelope::Envelope;
@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::rejection::Problem;
 use super::shape::Shape;
 use super::signed::BASE64;
-use super::{Leniency, signed};
+use super::{Leniency, asserted, signed};
 use crate::config::worker::Endpoint;
 use crate::trust::timestamp;
 use crate::wire::evidence::{Evidence, Nonce, PasswordDigest, Timestamp};
@@ -48,7 +48,7 @@ pub(super) fn read(
     let ids = Ids::of(tree).map_err(|_| invalid("security: duplicate id"))?;
 
     let mut at = None;
-    let (mut username, mut signature, mut tokens) = (None, None, Vec::new());
+    let (mut username, mut signature, mut assertion, mut tokens) = (None, None, None, Vec::new());
     for child in security.children() {
         match (child.uri(), child.local()) {
             (names::WSU, "Timestamp") if at.is_none() => {
@@ -57,9 +57,11 @@ pub(super) fn read(
             (names::WSSE, "UsernameToken") if username.is_none() => username = Some(child),
             (names::DS, "Signature") if signature.is_none() => signature = Some(child),
             (names::WSSE, "BinarySecurityToken") if tokens.len() < MOST_TOKENS => tokens.push(child),
-            (names::WSU, "Timestamp") | (names::WSSE, "UsernameToken" | "BinarySecurityToken") => {
-                return Err(invalid("security: token twice"));
-            }
+            (names::SAML11 | names::SAML20, "Assertion") if assertion.is_none() => assertion = Some(child),
+            (names::WSU, "Timestamp")
+            | (names::WSSE, "UsernameToken" | "BinarySecurityToken")
+            | (names::SAML11 | names::SAML20, "Assertion") => return Err(invalid("security: token twice")),
+            (names::SAML20, "EncryptedAssertion") => return Err(unsupported("security: encrypted assertion")),
             (names::WSSE | names::WSSE11 | names::DS | names::XENC | names::SAML11 | names::SAML20, _) => {
                 return Err(unsupported("security: unsupported token"));
             }
@@ -70,13 +72,21 @@ pub(super) fn read(
     if at.is_none() {
         shape.tolerate(endpoint, Leniency::TimestampAbsent, invalid("security: no timestamp"))?;
     }
-    let evidence = match (username, signature) {
-        (Some(username), None) if tokens.is_empty() && endpoint.credential.takes_username() => read_username(username)?,
-        (None, Some(signature)) if endpoint.credential.takes_signature() => {
-            let place = signed::Place { envelope, security: *security, tokens: &tokens, ids: &ids };
+    let place = signed::Place { envelope, security: *security, tokens: &tokens, assertion, ids: &ids };
+    let evidence = match (username, signature, assertion) {
+        (Some(username), None, None) if tokens.is_empty() && endpoint.credential.takes_username() => {
+            read_username(username)?
+        }
+        (None, Some(signature), None) if endpoint.credential.takes_signature() => {
             Evidence::Signature(signed::read(signature, &place)?)
         }
-        (None, None) if tokens.is_empty() => return Err(invalid("security: no credential")),
+        (None, Some(signature), Some(assertion)) if endpoint.credential.takes_assertion() => {
+            Evidence::Attested(asserted::read(assertion, &ids)?, signed::read(signature, &place)?)
+        }
+        (None, None, Some(assertion)) if tokens.is_empty() && endpoint.credential.takes_assertion() => {
+            Evidence::Assertion(asserted::read(assertion, &ids)?)
+        }
+        (None, None, None) if tokens.is_empty() => return Err(invalid("security: no credential")),
         _ => return Err(unsupported("security: credential not offered here")),
     };
     let signature = signature.and_then(|signature| signature.attribute("", "Id")).map(str::to_owned);

@@ -2,11 +2,14 @@
 //! names. Whether it holds is auth's to say. What is checked here is that every reference means an element at
 //! a place where a message has one, so that nobody's signed element is taken for another's (threats.md 2).
 
+use super::asserted;
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
+use crate::trust::identifiers::key_identifier_type;
 use crate::trust::parts;
 use crate::wire::evidence::{KeyReference, MOST_SIGNED_OCTETS, SignedMessage};
+use crate::wire::order::TokenType;
 use crate::wire::{List, Octets, Secret};
 use crate::xml::chars::trim;
 use crate::xml::signature::{Hash, Signature, Unreadable, base64};
@@ -48,10 +51,17 @@ pub(super) struct Place<'a, 't> {
     pub(super) security: Element<'t>,
     /// `wsse:BinarySecurityToken` of that header.
     pub(super) tokens: &'a [Element<'t>],
+    /// The assertion of that header.
+    pub(super) assertion: Option<Element<'t>>,
     pub(super) ids: &'a Ids<'t>,
 }
 
 impl<'t> Place<'_, 't> {
+    /// Is this the id of the assertion?
+    fn asserts(&self, id: &str) -> bool {
+        self.assertion.is_some_and(|assertion| asserted::id(assertion) == Some(id))
+    }
+
     /// Is this the body, a header block for us, or a child of the security header?
     fn has(&self, element: Element<'t>) -> bool {
         let is = |other: Element<'t>| other.id() == element.id();
@@ -113,13 +123,29 @@ fn key<'t>(key_info: Option<Element<'t>>, place: &Place<'_, 't>) -> Result<KeyRe
     match (reference.uri(), reference.local()) {
         (names::WSSE, "Reference") => {
             let id = reference.attribute("", "URI").and_then(|uri| uri.strip_prefix('#')).ok_or(bad)?;
+            if place.asserts(id) {
+                return Ok(KeyReference::Assertion);
+            }
             let token = place.ids.element(id).filter(|token| place.tokens.iter().any(|other| other.id() == token.id()));
             from_token(token.ok_or(Problem::new(Fault::SecurityTokenUnavailable, "signature: no such token"))?)
+        }
+        (names::WSSE, "KeyIdentifier") if of_assertion(reference) => {
+            let id = reference.text().map(trim).unwrap_or_default();
+            // Older clients write it as a reference (saml.md 4.5).
+            let ours = place.asserts(id.strip_prefix('#').unwrap_or(id));
+            let unavailable = Problem::new(Fault::SecurityTokenUnavailable, "signature: no such token");
+            if ours { Ok(KeyReference::Assertion) } else { Err(unavailable) }
         }
         (names::WSSE, "KeyIdentifier") => from_identifier(reference),
         (names::DS, "X509Data") => from_data(reference),
         _ => Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: reference to another kind of token")),
     }
+}
+
+/// Does this name a token by the id of an assertion?
+fn of_assertion(identifier: Element<'_>) -> bool {
+    let kinds = [TokenType::Saml11, TokenType::Saml20].map(key_identifier_type);
+    identifier.attribute("", "ValueType").is_some_and(|kind| kinds.contains(&kind))
 }
 
 fn only_child(element: Element<'_>) -> Option<Element<'_>> {

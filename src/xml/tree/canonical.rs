@@ -68,6 +68,12 @@ impl Method {
         Self { comments: false, ..self }
     }
 
+    /// Is what it gives the same wherever the element stands, but for the prefixes that are listed?
+    #[must_use]
+    pub fn is_exclusive(&self) -> bool {
+        self.form == Form::Exclusive
+    }
+
     /// Are comments written?
     #[must_use]
     pub fn keeps_comments(&self) -> bool {

@@ -266,6 +266,7 @@ mod tests {
                 "auth.d/auth.toml",
             ),
             ("worker.d/worker.toml", "\"username\"", "\"signature\"", "worker.toml:12:14", "has no \"signature\""),
+            ("worker.d/worker.toml", "\"username\"", "\"saml\"", "worker.toml:12:14", "has no \"saml\""),
             ("worker.d/worker.toml", "\"tls.pem\"", "\"../issuer.d/message-1.pem\"", "worker.toml:5:15", "handshake"),
             ("worker.d/worker.toml", "[tls]", "colour = 1\n[tls]", "worker.toml:4:1", "colour"),
         ] {
@@ -284,5 +285,21 @@ mod tests {
         )
         .unwrap();
         assert_eq!(check(&config).0.len(), 2);
+    }
+    #[test]
+    fn of_our_own_keys_only_those_that_sign_assertions_are_a_partners() {
+        for (key, good) in [("assertion-1", true), ("message-1", false), ("handshake-1", false)] {
+            let (_root, config) = written();
+            fs::copy(config.join(format!("issuer.d/{key}.pem")), config.join("auth.d/own.pem")).unwrap();
+            let partner = "[[saml_partner]]\nname = \"own\"\nissuer = \"urn:own\"\ncertificates = [\"own.pem\"]\n\
+                           audiences = [\"urn:own\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\n";
+            let path = config.join("auth.d/auth.toml");
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}{partner}")).unwrap();
+            let wrong: Vec<String> = check(&config).0.iter().map(ToString::to_string).collect();
+            assert_eq!(wrong.is_empty(), good, "{key}: {wrong:#?}");
+            let said = |line: &String| line.contains("auth.toml:8:16") && line.contains("whose purpose is");
+            assert!(good || wrong.iter().any(said), "{wrong:#?}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What the message layer takes, refuses and answers.
 
+mod asserted;
 mod captures;
 mod connections;
 mod envelopes;

@@ -1,0 +1,152 @@
+//! A SAML 1.1 assertion by the order of its schema (saml.md 4.2). Every statement names a subject of its own; they
+//! must all be the same one.
+
+use super::read::{
+    Assertion, Attributes, Conditions, Confirmation, ConfirmationMethod, Read, Subject, add, children, keys, moment,
+    only, qualifiers, required, text, uri,
+};
+use crate::wire::Millis;
+use crate::xml::{Element, names};
+
+const BEARER: &str = "urn:oasis:names:tc:SAML:1.0:cm:bearer";
+const HOLDER_OF_KEY: &str = "urn:oasis:names:tc:SAML:1.0:cm:holder-of-key";
+
+fn is(element: Element<'_>, local: &str) -> bool {
+    element.is(names::SAML11, local)
+}
+
+/// Reads one.
+pub(super) fn read(root: Element<'_>) -> Read<Assertion> {
+    if !is(root, "Assertion") {
+        return Err("not an assertion");
+    }
+    only(root, &["AssertionID", "IssueInstant", "Issuer", "MajorVersion", "MinorVersion"])?;
+    if (required(root, "MajorVersion")?, required(root, "MinorVersion")?) != ("1", "1") {
+        return Err("another version");
+    }
+    let children = children(root)?;
+    let [conditions, rest @ ..] = &children[..] else { return Err("not conditions first") };
+    let (conditions, one_time) = read_conditions(*conditions)?;
+    // What stands in an advice may be passed over, and is (R-S035).
+    let statements = match rest {
+        [advice, statements @ ..] if is(*advice, "Advice") => statements,
+        statements => statements,
+    };
+    let (mut subject, mut authenticated, mut attributes) = (None, None, Attributes::new());
+    for statement in statements {
+        let about = if is(*statement, "AuthenticationStatement") {
+            let (about, instant) = read_authentication(*statement)?;
+            if authenticated.replace(instant).is_some() {
+                return Err("two authentications");
+            }
+            about
+        } else if is(*statement, "AttributeStatement") {
+            read_attributes(*statement, &mut attributes)?
+        } else {
+            return Err("a statement that is not taken");
+        };
+        match &subject {
+            None => subject = Some(about),
+            Some(same) if *same == about => {}
+            Some(_) => return Err("statements about two subjects"),
+        }
+    }
+    Ok(Assertion {
+        id: required(root, "AssertionID")?.to_owned(),
+        issuer: required(root, "Issuer")?.to_owned(),
+        issued: moment(root, "IssueInstant")?.ok_or("an attribute missing")?,
+        subject: subject.ok_or("no statement")?,
+        conditions,
+        one_time,
+        authenticated: authenticated.ok_or("no authentication")?,
+        session_until: None,
+        attributes,
+    })
+}
+
+/// The conditions, and whether they say that it is good once.
+fn read_conditions(element: Element<'_>) -> Read<(Conditions, bool)> {
+    if !is(element, "Conditions") {
+        return Err("no conditions");
+    }
+    only(element, &["NotBefore", "NotOnOrAfter"])?;
+    let (mut audiences, mut one_time) = (Vec::new(), false);
+    for condition in children(element)? {
+        if is(condition, "AudienceRestrictionCondition") {
+            only(condition, &[])?;
+            let audience = |audience: Element<'_>| {
+                if is(audience, "Audience") { uri(audience) } else { Err("something else than audiences") }
+            };
+            audiences.push(children(condition)?.into_iter().map(audience).collect::<Read<_>>()?);
+        } else if is(condition, "DoNotCacheCondition") {
+            one_time = true;
+        } else {
+            return Err("a condition that is not known");
+        }
+    }
+    let not_on_or_after = moment(element, "NotOnOrAfter")?.ok_or("no end of its conditions")?;
+    Ok((Conditions { not_before: moment(element, "NotBefore")?, not_on_or_after, audiences }, one_time))
+}
+
+fn read_subject(element: Element<'_>) -> Read<Subject> {
+    if !is(element, "Subject") {
+        return Err("no subject");
+    }
+    let inside = children(element)?;
+    let (name, confirmation) = match inside[..] {
+        [name, confirmation] if is(name, "NameIdentifier") => (Some(name), confirmation),
+        [confirmation] => (None, confirmation),
+        _ => return Err("a subject without a name or a confirmation"),
+    };
+    if !is(confirmation, "SubjectConfirmation") {
+        return Err("a subject without a name or a confirmation");
+    }
+    if let Some(name) = name {
+        only(name, &["Format", "NameQualifier"])?;
+    }
+    let inside = children(confirmation)?;
+    let methods = inside.iter().take_while(|child| is(**child, "ConfirmationMethod")).count();
+    let (methods, more) = inside.split_at(methods);
+    let confirmation = |method: &Element<'_>| {
+        let method = match uri(*method)?.as_str() {
+            BEARER => ConfirmationMethod::Bearer,
+            HOLDER_OF_KEY => ConfirmationMethod::HolderOfKey,
+            _ => ConfirmationMethod::Other,
+        };
+        Ok(Confirmation::unbound(method, keys(more)))
+    };
+    Ok(Subject {
+        name: name.map(text).transpose()?,
+        qualifiers: qualifiers(name),
+        confirmations: methods.iter().map(confirmation).collect::<Read<_>>()?,
+    })
+}
+
+fn read_authentication(element: Element<'_>) -> Read<(Subject, Millis)> {
+    only(element, &["AuthenticationMethod", "AuthenticationInstant"])?;
+    let inside = children(element)?;
+    let known = |child: &Element<'_>| is(*child, "SubjectLocality");
+    let [subject, rest @ ..] = &inside[..] else { return Err("no subject") };
+    // An AuthorityBinding says where to fetch more.
+    if rest.len() > 1 || !rest.iter().all(known) {
+        return Err("more in an authentication than where it was");
+    }
+    Ok((read_subject(*subject)?, moment(element, "AuthenticationInstant")?.ok_or("an attribute missing")?))
+}
+
+fn read_attributes(element: Element<'_>, attributes: &mut Attributes) -> Read<Subject> {
+    let inside = children(element)?;
+    let [subject, rest @ ..] = &inside[..] else { return Err("no subject") };
+    for attribute in rest {
+        if !is(*attribute, "Attribute") {
+            return Err("something else than attributes");
+        }
+        let values = children(*attribute)?;
+        if !values.iter().all(|value| is(*value, "AttributeValue")) {
+            return Err("something else than values in an attribute");
+        }
+        let name = (required(*attribute, "AttributeNamespace")?, required(*attribute, "AttributeName")?);
+        add(attributes, format!("{}/{}", name.0, name.1), &values);
+    }
+    read_subject(*subject)
+}

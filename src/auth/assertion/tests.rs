@@ -1,0 +1,186 @@
+//! What a partner may have signed and is not read, each for its own reason: it may mean less than it seems to.
+
+use super::*;
+use crate::wire::{Octets, Secret, Text};
+use crate::xml::{Limits, Tree};
+
+const NEW: &str = concat!(
+    "<Assertion xmlns=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"_a\" IssueInstant=\"2026-01-01T00:00:00Z\" ",
+    "Version=\"2.0\"><Issuer>urn:agency</Issuer><Subject><NameID Format=\"urn:f\">sam</NameID>",
+    "<SubjectConfirmation Method=\"urn:oasis:names:tc:SAML:2.0:cm:bearer\"><SubjectConfirmationData ",
+    "NotOnOrAfter=\"2026-01-01T01:00:00Z\" Recipient=\"urn:r\"></SubjectConfirmationData></SubjectConfirmation>",
+    "</Subject><Conditions NotOnOrAfter=\"2026-01-01T01:00:00Z\"><AudienceRestriction><Audience>urn:us</Audience>",
+    "</AudienceRestriction></Conditions><AuthnStatement AuthnInstant=\"2026-01-01T00:00:00Z\"></AuthnStatement>",
+    "<AttributeStatement><Attribute Name=\"a\"><AttributeValue>1</AttributeValue><AttributeValue>2</AttributeValue>",
+    "</Attribute></AttributeStatement></Assertion>",
+);
+const OLD: &str = concat!(
+    "<Assertion xmlns=\"urn:oasis:names:tc:SAML:1.0:assertion\" AssertionID=\"_a\" ",
+    "IssueInstant=\"2026-01-01T00:00:00Z\" Issuer=\"urn:agency\" MajorVersion=\"1\" MinorVersion=\"1\">",
+    "<Conditions NotOnOrAfter=\"2026-01-01T01:00:00Z\"><AudienceRestrictionCondition><Audience>urn:us</Audience>",
+    "</AudienceRestrictionCondition></Conditions><AuthenticationStatement AuthenticationMethod=\"urn:m\" ",
+    "AuthenticationInstant=\"2026-01-01T00:00:00Z\"><Subject><NameIdentifier>sam</NameIdentifier>",
+    "<SubjectConfirmation><ConfirmationMethod>urn:oasis:names:tc:SAML:1.0:cm:bearer</ConfirmationMethod>",
+    "</SubjectConfirmation></Subject></AuthenticationStatement><AttributeStatement><Subject>",
+    "<NameIdentifier>sam</NameIdentifier><SubjectConfirmation><ConfirmationMethod>",
+    "urn:oasis:names:tc:SAML:1.0:cm:bearer</ConfirmationMethod></SubjectConfirmation></Subject>",
+    "<Attribute AttributeName=\"a\" AttributeNamespace=\"urn:n\"><AttributeValue>1</AttributeValue></Attribute>",
+    "</AttributeStatement></Assertion>",
+);
+
+/// As if these octets had been signed by that id.
+fn read_as(text: &str, id: &str) -> Result<Assertion, &'static str> {
+    let signed = SignedAssertion {
+        issuer: Text::new("urn:agency").unwrap(),
+        algorithm: crate::wire::evidence::SignatureAlgorithm::Ed25519,
+        signed_info: Octets::default(),
+        value: Octets::default(),
+        octets: Secret::new(text.as_bytes()).unwrap(),
+    };
+    read(&signed, id)
+}
+
+#[track_caller]
+fn refused(text: &str, from: &str, to: &str, why: &str) {
+    assert!(text.contains(from), "{from}");
+    let text = text.replace(from, to);
+    assert!(Tree::parse(text.as_bytes(), &Limits::default()).is_ok(), "{text}");
+    assert_eq!(read_as(&text, "_a").unwrap_err(), why, "{from} {to}");
+}
+
+#[test]
+fn both_versions_say_the_same() {
+    for (text, attribute) in [(NEW, "a"), (OLD, "urn:n/a")] {
+        let assertion = read_as(text, "_a").unwrap();
+        assert_eq!((assertion.id.as_str(), assertion.issuer.as_str()), ("_a", "urn:agency"));
+        assert_eq!((assertion.subject.name.as_deref(), assertion.one_time), (Some("sam"), false));
+        assert_eq!(assertion.conditions.audiences, [["urn:us"]]);
+        assert_eq!(assertion.conditions.not_on_or_after.0 - assertion.authenticated.0, 3_600_000);
+        assert_eq!(assertion.attributes[attribute].as_ref().unwrap()[0], "1");
+    }
+}
+
+#[test]
+fn a_subject_may_be_named_by_its_attributes_alone() {
+    let unnamed = NEW.replace("<NameID Format=\"urn:f\">sam</NameID>", "");
+    assert_eq!(read_as(&unnamed, "_a").unwrap().subject.name, None);
+    let unnamed = OLD.replace("<NameIdentifier>sam</NameIdentifier>", "");
+    assert_eq!(read_as(&unnamed, "_a").unwrap().subject.name, None);
+    // In every statement, or it is about two.
+    refused(OLD, "Z\"><Subject><NameIdentifier>sam</NameIdentifier>", "Z\"><Subject>", TWO);
+}
+
+#[test]
+fn what_is_not_known_in_an_assertion_is_not_passed_over_r_s035() {
+    for (from, to, why) in [
+        ("Version=\"2.0\"", "Version=\"2.1\"", "another version"),
+        ("Version=\"2.0\"", "", "an attribute missing"),
+        (" ID=\"_a\"", " ID=\"_a\" Valid=\"no\"", "an attribute that is not known"),
+        (" ID=\"_a\"", " xmlns:u=\"urn:u\" u:ID=\"_a\"", "signed by another id than its own"),
+        ("SAML:2.0:assertion", "SAML:2.0:protocol", "signed by another id than its own"),
+        ("<Issuer>urn:agency</Issuer>", "<Advice/>", "no issuer that is an entity"),
+        ("<Issuer>", "<Issuer Format=\"urn:f\">", "no issuer that is an entity"),
+        ("<Issuer>", "<Issuer NameQualifier=\"urn:x\">", "an attribute that is not known"),
+        ("urn:agency</", "</", "an empty text"),
+        ("urn:agency</", "urn:agency<x/></", "something else in a text"),
+        ("</Issuer>", "</Issuer><Issuer>urn:agency</Issuer>", "no conditions"),
+        ("</Issuer>", "</Issuer>text", "text among elements"),
+        ("sam</", "sam<!-- -->.evil</", "a comment in it"),
+        ("<Audience>", "<!-- --><Audience>", "a comment in it"),
+        ("NameID", "EncryptedID", "something else than confirmations of a subject"),
+        ("NameID", "BaseID", "something else than confirmations of a subject"),
+        ("sam</NameID>", "</NameID>", "an empty text"),
+        ("sam</", "sam<x/></", "something else in a text"),
+        ("</NameID>", "</NameID><NameID>bob</NameID>", "something else than confirmations of a subject"),
+        ("<SubjectConfirmationData", "<NameID>bob</NameID><SubjectConfirmationData", "a confirmation by somebody else"),
+        ("SubjectConfirmationData", "NameID", "a confirmation by somebody else"),
+        (" Recipient=", " Until=", "an attribute that is not known"),
+        ("</AudienceRestriction>", "</AudienceRestriction><Condition/>", "a condition that is not known"),
+        ("</AudienceRestriction>", "</AudienceRestriction><x xmlns=\"urn:x\"/>", "a condition that is not known"),
+        (
+            "</AudienceRestriction>",
+            "</AudienceRestriction><ProxyRestriction Count=\"1\"/>",
+            "a restriction on what may be issued for it",
+        ),
+        ("</Audience>", "</Audience><x/>", "something else than audiences"),
+        ("<Conditions NotOnOrAfter=\"2026-01-01T01:00:00Z\">", "<Conditions>", "no end of its conditions"),
+        ("01:00:00Z\"><Aud", "01:00:00+00:00\"><Aud", "an instant that is none"),
+        (
+            "</AuthnStatement>",
+            "</AuthnStatement><AuthnStatement AuthnInstant=\"2026-01-01T00:00:00Z\"/>",
+            "two authentications",
+        ),
+        ("<AuthnStatement AuthnInstant=\"2026-01-01T00:00:00Z\"></AuthnStatement>", "", "no authentication"),
+        (" AuthnInstant=\"2026-01-01T00:00:00Z\"", "", "an attribute missing"),
+        ("</AttributeStatement>", "</AttributeStatement><AuthzDecisionStatement/>", "a statement that is not taken"),
+        ("</AttributeStatement>", "</AttributeStatement><Advice/>", "a statement that is not taken"),
+        (
+            "</Conditions>",
+            "</Conditions><d:Signature xmlns:d=\"http://www.w3.org/2000/09/xmldsig#\"/>",
+            "a statement that is not taken",
+        ),
+        (
+            "<Attribute Name=\"a\">",
+            "<EncryptedAttribute/><Attribute Name=\"a\">",
+            "an attribute that is encrypted or none",
+        ),
+        ("<AttributeValue>1", "<Value/><AttributeValue>1", "something else than values in an attribute"),
+        (" Name=\"a\"", "", "an attribute missing"),
+        ("<Audience>", "<Audience ID=\"_a\">", "an id twice"),
+    ] {
+        refused(NEW, from, to, why);
+    }
+}
+
+#[test]
+fn nor_is_it_in_an_old_one() {
+    for (from, to, why) in [
+        ("MinorVersion=\"1\"", "MinorVersion=\"0\"", "another version"),
+        ("MajorVersion=\"1\"", "MajorVersion=\"2\"", "another version"),
+        (" Issuer=\"urn:agency\"", "", "an attribute missing"),
+        (
+            "</AudienceRestrictionCondition>",
+            "</AudienceRestrictionCondition><Condition/>",
+            "a condition that is not known",
+        ),
+        ("<Conditions NotOnOrAfter=\"2026-01-01T01:00:00Z\">", "<Conditions>", "no end of its conditions"),
+        ("NameIdentifier", "BaseID", "a subject without a name or a confirmation"),
+        ("</Subject></AuthenticationStatement>", "</Subject><AuthorityBinding/></AuthenticationStatement>", MORE),
+        ("Z\"><Subject><NameIdentifier>sam", "Z\"><Subject><NameIdentifier>bob", TWO),
+        ("Z\"><Subject><NameIdentifier>", "Z\"><Subject><NameIdentifier NameQualifier=\"q\">", TWO),
+        ("<Attribute ", "<Action/><Attribute ", "something else than attributes"),
+        (" AttributeNamespace=\"urn:n\"", "", "an attribute missing"),
+        ("sam</", "sam<!-- --></", "a comment in it"),
+    ] {
+        refused(OLD, from, to, why);
+    }
+    let first = OLD.find("<AuthenticationStatement").unwrap();
+    let statement = &OLD[first..OLD.find("<AttributeStatement>").unwrap()];
+    refused(OLD, statement, "", "no authentication");
+    refused(OLD, statement, &statement.repeat(2), "two authentications");
+}
+
+const MORE: &str = "more in an authentication than where it was";
+const TWO: &str = "statements about two subjects";
+
+#[test]
+fn an_assertion_is_known_by_the_id_that_was_signed() {
+    assert_eq!(read_as(NEW, "_b").unwrap_err(), "signed by another id than its own");
+    let wsu = "xmlns:u=\"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd\"";
+    let two = NEW.replace(" ID=\"_a\"", &format!(" {wsu} ID=\"_a\" u:Id=\"_b\""));
+    assert!(read_as(&two, "_a").is_ok());
+    assert_eq!(read_as(&two, "_b").unwrap_err(), "signed by another id than its own");
+    let inner = NEW.replace("<Subject>", "<Subject ID=\"_b\">");
+    assert_eq!(read_as(&inner, "_b").unwrap_err(), "signed by another id than its own");
+}
+
+#[test]
+fn the_values_of_an_attribute_are_all_text_or_none() {
+    let values = |from: &str, to: &str| read_as(&NEW.replace(from, to), "_a").unwrap().attributes["a"].clone();
+    assert_eq!(values("a", "a"), Some(vec!["1".to_owned(), "2".to_owned()]));
+    assert_eq!(values("<AttributeValue>2", "<AttributeValue>2<x/>"), None);
+    let again = "</Attribute><Attribute Name=\"a\"><AttributeValue><x/></AttributeValue></Attribute>";
+    assert_eq!(values("</Attribute>", again), None);
+    let again = "</Attribute><Attribute Name=\"a\"><AttributeValue>3</AttributeValue></Attribute>";
+    assert_eq!(values("</Attribute>", again).unwrap(), ["1", "2", "3"]);
+}

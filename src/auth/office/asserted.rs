@@ -1,0 +1,156 @@
+//! An assertion that is presented: whose it is and whether it holds; then whether whoever presents it may, because he
+//! holds it or because he has signed the message with a key that it confirms; then that neither was here before,
+//! where it is good once. A client hears that authentication failed, whatever was wrong with it.
+
+use std::borrow::Cow;
+
+use tracing::warn;
+
+use super::super::assertion::{self, Refused};
+use super::super::reason::Reason;
+use super::super::store::Kind;
+use super::super::{signature, timestamp};
+use super::proof::{Asked, Known};
+use super::{Ended, Office};
+use crate::config::auth::Auth;
+use crate::config::auth::certificate::Certificate;
+use crate::config::auth::endpoint::Endpoint;
+use crate::config::auth::users::Account;
+use crate::wire::evidence::{SignedAssertion, SignedMessage};
+use crate::wire::order::{Method, RequestIntegrity};
+use crate::wire::{Correlation, Millis};
+
+impl Office {
+    /// Whom an assertion means that whoever holds it may present.
+    pub(super) async fn asserted<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        signed: &SignedAssertion,
+        asked: &Asked<'_>,
+    ) -> Result<Known<'a>, Ended> {
+        if !rules.saml {
+            return Err(Ended::Stranger(Reason::Credential));
+        }
+        let now = Millis::now();
+        let borne = meant(config, signed, now).and_then(|(account, verified)| {
+            if verified.is_borne(rules, asked.source, now) {
+                return Ok((account, verified));
+            }
+            let why = "not for whoever holds it, or not any more, here or from there";
+            Err(verified.refused(Reason::Confirmation, why))
+        });
+        let (account, verified) = borne.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
+        if verified.is_once() {
+            // Before the store is asked: or one account could fill it.
+            self.has_room(config, &account, asked).map_err(Ended::Known)?;
+            self.first_presented(&verified).await?;
+        }
+        self.pace(config, &account, asked)?;
+        Ok(known(account, &verified, RequestIntegrity::Transport, now))
+    }
+
+    /// Whom an assertion means that confirms the key by which this very message is signed (R-W060). The message has
+    /// to be fresh, for us, and not have been here before, like any that is signed.
+    pub(super) async fn attested<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        signed: &SignedAssertion,
+        message: &SignedMessage,
+        asked: &Asked<'_>,
+    ) -> Result<Known<'a>, Ended> {
+        if !rules.saml {
+            return Err(Ended::Stranger(Reason::Credential));
+        }
+        let now = Millis::now();
+        let held = meant(config, signed, now).and_then(|(account, verified)| {
+            let holder = holder(&verified, rules, message, asked, now);
+            holder.map(|(certificate, covered)| (account, verified, certificate, covered))
+        });
+        let (account, verified, certificate, covered) =
+            held.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
+        self.has_room(config, &account, asked).map_err(Ended::Known)?;
+        let until = timestamp::until(now);
+        self.first_seen(Kind::SignedMessage, covered.once(), until).await.map_err(Ended::Stranger)?;
+        self.pace(config, &account, asked)?;
+        let request = self.as_signed(config, rules, &covered, asked, now)?;
+        // Last: a message that is stale or for somebody else does not use up the assertion.
+        if verified.is_once() {
+            self.first_presented(&verified).await?;
+        }
+        Ok(Known { certificate: Some(Cow::Owned(certificate)), ..known(account, &verified, request, now) })
+    }
+
+    async fn first_presented(&self, verified: &assertion::Verified<'_>) -> Result<(), Ended> {
+        self.first_seen(Kind::TokenId, &verified.once(), verified.until()).await.map_err(Ended::Stranger)
+    }
+
+    /// Says what was wrong with an assertion: the word alone does not tell an operator which rule to look at.
+    fn not_asserted(&self, correlation: Correlation, refused: &Refused<'_>) -> Ended {
+        let Refused { reason, partner, why } = refused;
+        if let Some(left_out) = self.vouchings.pass() {
+            let partner = partner.map_or("-", |partner| partner.name.as_str());
+            let (reason, why) = (reason.word(), &why[..why.floor_char_boundary(256)]);
+            warn!(correlation = %correlation, event = "assertion-refused", partner, reason, why, left_out);
+        }
+        Ended::Stranger(*reason)
+    }
+}
+
+/// Whom it means, when a partner made it and it holds.
+fn meant<'a>(
+    config: &'a Auth,
+    signed: &SignedAssertion,
+    now: Millis,
+) -> Result<(Cow<'a, Account>, assertion::Verified<'a>), Refused<'a>> {
+    let verified = assertion::verify(config, signed, now)?;
+    verified.judge(now).map_err(|(reason, why)| verified.refused(reason, why))?;
+    let account = assertion::named_by(config, &verified).map_err(|(reason, why)| verified.refused(reason, why))?;
+    if account.disabled {
+        let why = format!("account {:?} is disabled", account.name.as_str());
+        return Err(verified.refused(Reason::Disabled, why));
+    }
+    Ok((account, verified))
+}
+
+/// The certificate it confirms by whose key this message is signed, and the message, whose parts are what was signed.
+fn holder<'a, 'm>(
+    verified: &assertion::Verified<'a>,
+    rules: &Endpoint,
+    message: &'m SignedMessage,
+    asked: &Asked<'_>,
+    now: Millis,
+) -> Result<(Certificate, signature::Verified<'m>), Refused<'a>> {
+    let mut closest = verified.refused(Reason::Confirmation, "no key by which somebody may present it here and now");
+    for certificate in verified.holders(rules, asked.source, now) {
+        match signature::verify(&certificate, message, now) {
+            Ok(signed) => {
+                let covered = signed.covers(rules);
+                let covered = covered.map_err(|reason| verified.refused(reason, "a message that is not as signed"))?;
+                return Ok((certificate, covered));
+            }
+            Err(reason) => closest = verified.refused(reason, "no key that it confirms has signed the message"),
+        }
+    }
+    Err(closest)
+}
+
+/// How it is known who that is.
+fn known<'a>(
+    account: Cow<'a, Account>,
+    verified: &assertion::Verified<'a>,
+    request: RequestIntegrity,
+    now: Millis,
+) -> Known<'a> {
+    Known {
+        account,
+        method: Method::Saml,
+        request,
+        // Issuer takes no proof from after its own clock.
+        instant: Some(verified.assertion.authenticated.min(now)),
+        until: Some(verified.session_end()),
+        certificate: None,
+        vouched_by: Some(&verified.partner.name),
+    }
+}

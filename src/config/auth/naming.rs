@@ -1,0 +1,44 @@
+//! How a value that somebody else vouches for, a field of a certificate or an attribute of an assertion, gives the
+//! name of an account: a pattern that it fits as a whole, and the case of its letters.
+
+use regex::Regex;
+use toml::Spanned;
+
+use super::claims::{Case, pattern};
+use crate::config::load::{ConfigError, Loaded};
+
+/// What becomes of the value.
+#[derive(Debug)]
+pub struct Naming {
+    /// The name becomes its one group; one that does not fit as a whole is dropped.
+    capture: Option<Regex>,
+    /// ASCII letters.
+    case: Option<Case>,
+}
+
+impl Naming {
+    /// Checks what is written.
+    pub(super) fn read<T>(
+        file: &Loaded<T>,
+        capture: Option<&Spanned<String>>,
+        case: Option<Case>,
+    ) -> Result<Self, ConfigError> {
+        let capture = capture.map(|capture| pattern(file, "capture", capture, Some(1))).transpose()?;
+        Ok(Self { capture, case })
+    }
+
+    /// The name that a value gives, if it gives one.
+    #[must_use]
+    pub fn name(&self, value: &str) -> Option<String> {
+        let value = match &self.capture {
+            Some(capture) => capture.captures(value)?.get(1)?.as_str(),
+            None => value,
+        };
+        // ASCII only: of other letters several become the same.
+        Some(match self.case {
+            None => value.to_owned(),
+            Some(Case::Lower) => value.to_ascii_lowercase(),
+            Some(Case::Upper) => value.to_ascii_uppercase(),
+        })
+    }
+}

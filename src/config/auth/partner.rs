@@ -1,0 +1,346 @@
+//! `[[saml_partner]]` of `auth.toml`: whose SAML assertions prove a requestor, signed by which keys, made for whom,
+//! how old, and which account one means. Our own issuer is one like any other where somebody lists it. Nothing is
+//! fetched, no path is built, and a key that is not in these files verifies nothing.
+
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::certificate::Certificate;
+use super::claims::Case;
+use super::naming::Naming;
+use super::policy::Vocabulary;
+use crate::config::beneath::Directory;
+use crate::config::load::{ConfigError, Loaded};
+use crate::wire::Text;
+use crate::wire::evidence::SignatureAlgorithm;
+
+/// Partners, and rules and audiences of one, at most.
+const MOST: usize = 64;
+/// Certificates of one, at most: a stranger may have each of them tried.
+const MOST_CERTIFICATES: usize = 4;
+
+/// Somebody whose assertions are taken.
+#[derive(Debug)]
+pub struct Partner {
+    /// What users name it by.
+    pub name: Text<64>,
+    /// What it calls itself in `Issuer`.
+    pub issuer: String,
+    /// With whose keys it signs.
+    pub certificates: Vec<Certificate>,
+    /// How.
+    pub algorithms: Vec<SignatureAlgorithm>,
+    /// Who we are to it: each restriction must name one of these.
+    pub audiences: Vec<String>,
+    /// Milliseconds clocks may differ; added once to each bound.
+    pub skew_ms: i64,
+    /// Milliseconds an assertion is good for after its `IssueInstant`, whatever it says itself.
+    pub max_age_ms: i64,
+    /// Milliseconds after its subject authenticated at the partner within which an assertion is taken, and tokens
+    /// got by it end.
+    pub max_session_ms: i64,
+    /// Is every assertion good once, and not only one that says so?
+    pub once: bool,
+    /// Whom an assertion means. The first rule that gives a name decides.
+    pub subjects: Vec<SubjectRule>,
+    /// What an assertion says of its subject besides.
+    pub attributes: Vec<AttributeRule>,
+}
+
+/// How an attribute of an assertion becomes one that claims and policies may speak of.
+#[derive(Debug)]
+pub struct AttributeRule {
+    /// Its name there; of SAML 1.1 with its namespace, a slash between them.
+    pub from: String,
+    /// Its name here. An account that the partner may name has no such attribute of its own.
+    pub to: String,
+    /// What becomes of each value.
+    pub naming: Naming,
+}
+
+/// How an assertion gives the name of an account.
+#[derive(Debug)]
+pub struct SubjectRule {
+    /// Where from.
+    pub from: NameOrigin,
+    /// What becomes of the value there.
+    pub naming: Naming,
+}
+
+/// A place in an assertion.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NameOrigin {
+    /// `NameID` or `NameIdentifier`.
+    NameId,
+    /// The values of the attribute with this name; of SAML 1.1 with its namespace, a slash between them.
+    Attribute(String),
+}
+
+/// `[[saml_partner]]` as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartnerFile {
+    name: Spanned<String>,
+    issuer: Spanned<String>,
+    certificates: Spanned<Vec<Spanned<String>>>,
+    algorithms: Option<Spanned<Vec<AlgorithmName>>>,
+    audiences: Spanned<Vec<Spanned<String>>>,
+    skew_s: Option<Spanned<u32>>,
+    max_age_min: Option<Spanned<u32>>,
+    max_session_min: Option<Spanned<u32>>,
+    replay: Option<ReplayName>,
+    #[serde(default)]
+    subject: Vec<Spanned<SubjectFile>>,
+    #[serde(default, rename = "attribute")]
+    attributes: Vec<AttributeFile>,
+}
+
+/// `[[saml_partner.attribute]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttributeFile {
+    from: Spanned<String>,
+    to: Spanned<String>,
+    capture: Option<Spanned<String>>,
+    case: Option<Case>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum ReplayName {
+    Once,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum AlgorithmName {
+    RsaSha256,
+    RsaSha384,
+    RsaSha512,
+    RsaPssSha256,
+    RsaPssSha384,
+    RsaPssSha512,
+    EcdsaSha256,
+    EcdsaSha384,
+    EcdsaSha512,
+    Ed25519,
+}
+
+impl AlgorithmName {
+    const ALL: [Self; 10] = [
+        Self::RsaSha256,
+        Self::RsaSha384,
+        Self::RsaSha512,
+        Self::RsaPssSha256,
+        Self::RsaPssSha384,
+        Self::RsaPssSha512,
+        Self::EcdsaSha256,
+        Self::EcdsaSha384,
+        Self::EcdsaSha512,
+        Self::Ed25519,
+    ];
+
+    fn algorithm(self) -> SignatureAlgorithm {
+        match self {
+            Self::RsaSha256 => SignatureAlgorithm::RsaSha256,
+            Self::RsaSha384 => SignatureAlgorithm::RsaSha384,
+            Self::RsaSha512 => SignatureAlgorithm::RsaSha512,
+            Self::RsaPssSha256 => SignatureAlgorithm::PssSha256,
+            Self::RsaPssSha384 => SignatureAlgorithm::PssSha384,
+            Self::RsaPssSha512 => SignatureAlgorithm::PssSha512,
+            Self::EcdsaSha256 => SignatureAlgorithm::EcdsaSha256,
+            Self::EcdsaSha384 => SignatureAlgorithm::EcdsaSha384,
+            Self::EcdsaSha512 => SignatureAlgorithm::EcdsaSha512,
+            Self::Ed25519 => SignatureAlgorithm::Ed25519,
+        }
+    }
+}
+
+/// `[[saml_partner.subject]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubjectFile {
+    from: Option<Spanned<FromName>>,
+    attribute: Option<Spanned<String>>,
+    capture: Option<Spanned<String>>,
+    case: Option<Case>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+enum FromName {
+    NameId,
+}
+
+/// The partner that calls itself so.
+#[must_use]
+pub fn find<'a>(partners: &'a [Partner], issuer: &str) -> Option<&'a Partner> {
+    partners.iter().find(|partner| partner.issuer == issuer)
+}
+
+/// Checks the partners of a file.
+pub(super) fn checked<T>(
+    directory: &Directory,
+    file: &Loaded<T>,
+    written: &[PartnerFile],
+) -> Result<Vec<Partner>, ConfigError> {
+    let mut partners: Vec<Partner> = Vec::new();
+    for one in written {
+        let partner = Reading { directory, file }.partner(one)?;
+        if partners.len() == MOST {
+            return Err(file.error(one.name.span(), format!("more than {MOST} partners")));
+        }
+        if partners.iter().any(|other| other.name == partner.name) {
+            return Err(file.error(one.name.span(), "this partner stands here twice"));
+        }
+        if let Some(other) = find(&partners, &partner.issuer) {
+            let why = format!("issuer: {} calls itself so already", other.name.as_str());
+            return Err(file.error(one.issuer.span(), why));
+        }
+        // One key says one issuer: or what one partner signs could be passed off as the other's.
+        for (certificate, path) in partner.certificates.iter().zip(one.certificates.get_ref()) {
+            let has = |other: &&Partner| other.certificates.iter().any(|its| its.key == certificate.key);
+            if let Some(owner) = partners.iter().find(has) {
+                let why = format!("certificate {}: its key is that of {} already", path.get_ref(), owner.name.as_str());
+                return Err(file.error(path.span(), why));
+            }
+        }
+        partners.push(partner);
+    }
+    Ok(partners)
+}
+
+/// What it takes to read one partner.
+struct Reading<'a, T> {
+    directory: &'a Directory,
+    file: &'a Loaded<T>,
+}
+
+impl<T> Reading<'_, T> {
+    fn refused(&self, span: Range<usize>, why: impl Display) -> ConfigError {
+        self.file.error(span, why)
+    }
+
+    fn partner(&self, written: &PartnerFile) -> Result<Partner, ConfigError> {
+        let name = written.name.get_ref();
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"_-.".contains(&c);
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+            let why = "the name of a partner is 1 to 64 ASCII letters, digits, '_', '-' or '.'";
+            return Err(self.refused(written.name.span(), why));
+        }
+        let lengths = [written.audiences.get_ref().len(), written.subject.len(), written.attributes.len()];
+        if lengths.into_iter().any(|length| length > MOST) {
+            return Err(self.refused(written.name.span(), format!("{name}: more than {MOST} audiences or rules")));
+        }
+        if written.subject.is_empty() {
+            let why = format!("{name} has no [[saml_partner.subject]]: its assertions would mean nobody");
+            return Err(self.refused(written.name.span(), why));
+        }
+        if written.audiences.get_ref().is_empty() {
+            let why = "audiences: an assertion that may be for anybody is refused, so this partner's would all be";
+            return Err(self.refused(written.audiences.span(), why));
+        }
+        let minute = 60_000;
+        let certificates = self.certificates(&written.certificates)?;
+        Ok(Partner {
+            name: Text::new(name.clone()).expect("64 octets at most"),
+            issuer: self.identifier("issuer", &written.issuer)?,
+            algorithms: self.algorithms(written.algorithms.as_ref())?,
+            certificates,
+            audiences: (written.audiences.get_ref().iter())
+                .map(|audience| self.identifier("audiences", audience))
+                .collect::<Result<_, _>>()?,
+            skew_ms: self.number("skew_s", written.skew_s.as_ref(), 60, 0..=300)? * 1000,
+            max_age_ms: self.number("max_age_min", written.max_age_min.as_ref(), 60, 1..=1440)? * minute,
+            max_session_ms: self.number("max_session_min", written.max_session_min.as_ref(), 480, 1..=10_080)? * minute,
+            once: matches!(written.replay, Some(ReplayName::Once)),
+            subjects: written.subject.iter().map(|rule| self.subject(rule)).collect::<Result<_, _>>()?,
+            attributes: written.attributes.iter().map(|rule| self.attribute(rule)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn number(
+        &self,
+        key: &str,
+        value: Option<&Spanned<u32>>,
+        default: u32,
+        range: RangeInclusive<u32>,
+    ) -> Result<i64, ConfigError> {
+        match value {
+            None => Ok(default.into()),
+            Some(value) if range.contains(value.get_ref()) => Ok((*value.get_ref()).into()),
+            Some(value) => {
+                let why = format!("{key} must be from {} to {}", range.start(), range.end());
+                Err(self.refused(value.span(), why))
+            }
+        }
+    }
+
+    /// The name of an issuer or an audience: compared octet for octet, so white space would only hide.
+    fn identifier(&self, key: &str, text: &Spanned<String>) -> Result<String, ConfigError> {
+        let value = text.get_ref();
+        if value.is_empty() || value.len() > 1024 || value.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(self.refused(text.span(), format!("{key}: 1 to 1024 octets without white space")));
+        }
+        Ok(value.clone())
+    }
+
+    fn certificates(&self, paths: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Certificate>, ConfigError> {
+        let count = paths.get_ref().len();
+        if count == 0 || count > MOST_CERTIFICATES {
+            return Err(self.refused(paths.span(), format!("certificates: 1 to {MOST_CERTIFICATES} PEM files")));
+        }
+        let read = |path: &Spanned<String>| {
+            let text = self.directory.text(path.get_ref()).map_err(|error| error.to_string());
+            text.and_then(|text| Certificate::from_pem(&text))
+                .map_err(|why| self.refused(path.span(), format!("certificate {}: {why}", path.get_ref())))
+        };
+        paths.get_ref().iter().map(read).collect()
+    }
+
+    fn algorithms(&self, names: Option<&Spanned<Vec<AlgorithmName>>>) -> Result<Vec<SignatureAlgorithm>, ConfigError> {
+        let Some(names) = names else { return Ok(AlgorithmName::ALL.map(AlgorithmName::algorithm).to_vec()) };
+        if names.get_ref().is_empty() {
+            return Err(self.refused(names.span(), "algorithms: nothing would be taken"));
+        }
+        Ok(names.get_ref().iter().map(|name| name.algorithm()).collect())
+    }
+
+    fn subject(&self, rule: &Spanned<SubjectFile>) -> Result<SubjectRule, ConfigError> {
+        let written = rule.get_ref();
+        let from = match (&written.from, &written.attribute) {
+            (Some(from), None) => match from.get_ref() {
+                FromName::NameId => NameOrigin::NameId,
+            },
+            (None, Some(attribute)) => NameOrigin::Attribute(self.identifier("attribute", attribute)?),
+            (Some(_), Some(attribute)) => {
+                return Err(self.refused(attribute.span(), "from and attribute exclude each other"));
+            }
+            (None, None) => return Err(self.refused(rule.span(), "a rule needs from or attribute")),
+        };
+        Ok(SubjectRule { from, naming: Naming::read(self.file, written.capture.as_ref(), written.case)? })
+    }
+    fn attribute(&self, written: &AttributeFile) -> Result<AttributeRule, ConfigError> {
+        Ok(AttributeRule {
+            from: self.identifier("from", &written.from)?,
+            to: written.to.get_ref().clone(),
+            naming: Naming::read(self.file, written.capture.as_ref(), written.case)?,
+        })
+    }
+}
+
+/// Are there all the attributes that partners say something of? They are declared in `users.toml`, so that one that
+/// is spelled wrong is not silently nobody's.
+pub(super) fn known<T>(file: &Loaded<T>, written: &[PartnerFile], vocabulary: &Vocabulary) -> Result<(), ConfigError> {
+    for rule in written.iter().flat_map(|partner| &partner.attributes) {
+        let to = rule.to.get_ref();
+        if !vocabulary.names().any(|name| name == to) {
+            let why = format!("to: attributes of users.toml does not name {to:?}");
+            return Err(file.error(rule.to.span(), why));
+        }
+    }
+    Ok(())
+}

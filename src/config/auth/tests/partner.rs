@@ -1,0 +1,135 @@
+//! Partners: whom their assertions mean, by which keys, and what of a table is refused.
+
+use super::super::partner::{NameOrigin, Partner};
+use super::Tree;
+use crate::wire::evidence::SignatureAlgorithm;
+
+/// A certificate for a new key, PEM, and another for the same key.
+fn certificates() -> [String; 2] {
+    let key = rcgen::KeyPair::generate().unwrap();
+    [1_u64, 2].map(|serial| {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.serial_number = Some(serial.into());
+        parameters.self_signed(&key).unwrap().pem()
+    })
+}
+
+const PARTNER: &str = r#"[[saml_partner]]
+name = "agency"
+issuer = "https://idp.example/"
+certificates = ["1.pem"]
+audiences = ["urn:us"]
+[[saml_partner.subject]]
+from = "name-id"
+capture = "(.*)"
+"#;
+const USERS: &str = "[users.sam]\nsaml_partner = \"agency\"\n";
+
+fn with(toml: &str, users: &str) -> Tree {
+    let [one, same] = certificates();
+    let [other, _] = certificates();
+    Tree::new()
+        .with("auth.toml", toml)
+        .with("users.toml", users)
+        .with("1.pem", &one)
+        .with("same.pem", &same)
+        .with("2.pem", &other)
+}
+
+fn partner(toml: &str) -> Partner {
+    with(toml, USERS).good().partners.pop().unwrap()
+}
+
+#[test]
+fn a_partner_says_whom_its_assertions_mean_and_an_account_which_partner_may_mean_it() {
+    let auth = with(PARTNER, USERS).good();
+    assert_eq!(auth.users.find("sam").unwrap().partner.as_deref(), Some("agency"));
+    let agency = partner(PARTNER);
+    assert_eq!((agency.skew_ms, agency.max_age_ms, agency.max_session_ms), (60_000, 3_600_000, 28_800_000));
+    assert_eq!((agency.algorithms.len(), agency.once), (10, false));
+    assert_eq!(agency.subjects[0].from, NameOrigin::NameId);
+    assert_eq!(agency.subjects[0].naming.name("x").as_deref(), Some("x"));
+    let more = PARTNER.replace("audiences", "replay = \"once\"\nalgorithms = [\"rsa-pss-sha256\"]\naudiences");
+    let agency = partner(&more.replace("from = \"name-id\"", "attribute = \"urn:x\""));
+    assert_eq!((agency.algorithms.as_slice(), agency.once), (&[SignatureAlgorithm::PssSha256][..], true));
+    assert_eq!(agency.subjects[0].from, NameOrigin::Attribute("urn:x".to_owned()));
+
+    for (from, to, place, word) in [
+        ("\"agency\"", "\"\"", "auth.toml:2:8", "1 to 64 ASCII letters"),
+        ("https://idp.example/", " https://idp.example/", "auth.toml:3:10", "without white space"),
+        ("\"https://idp.example/\"", "\"\"", "auth.toml:3:10", "1 to 1024 octets"),
+        ("[\"1.pem\"]", "[]", "auth.toml:4:16", "1 to 4 PEM files"),
+        ("\"1.pem\"", "\"none.pem\"", "auth.toml:4:17", "certificate none.pem"),
+        ("\"1.pem\"", "\"../1.pem\"", "auth.toml:4:17", "../1.pem"),
+        ("\"1.pem\"", "\"users.toml\"", "auth.toml:4:17", "certificate users.toml"),
+        ("[\"urn:us\"]", "[]", "auth.toml:5:13", "may be for anybody"),
+        ("\"urn:us\"", "\"urn: us\"", "auth.toml:5:14", "without white space"),
+        ("[[saml_partner.subject]]\nfrom = \"name-id\"\ncapture = \"(.*)\"\n", "", "auth.toml:2:8", "mean nobody"),
+        ("\"name-id\"", "\"subject\"", "auth.toml:7:8", "unknown variant"),
+        ("from = \"name-id\"", "attribute = \"\"", "auth.toml:7:13", "1 to 1024 octets"),
+        ("from = \"name-id\"", "from = \"name-id\"\nattribute = \"x\"", "auth.toml:8:13", "exclude each other"),
+        ("from = \"name-id\"\n", "", "auth.toml:6:1", "needs from or attribute"),
+        ("(.*)", "(.*", "auth.toml:8:11", "capture"),
+        ("audiences", "skew_s = 301\naudiences", "auth.toml:5:10", "skew_s must be from 0 to 300"),
+        ("audiences", "max_age_min = 0\naudiences", "auth.toml:5:15", "max_age_min must be from 1 to 1440"),
+        ("audiences", "max_session_min = 0\naudiences", "auth.toml:5:19", "max_session_min must be"),
+        ("audiences", "algorithms = []\naudiences", "auth.toml:5:14", "nothing would be taken"),
+        ("audiences", "algorithms = [\"rsa-sha1\"]\naudiences", "auth.toml:5:15", "unknown variant"),
+        ("audiences", "replay = \"never\"\naudiences", "auth.toml:5:10", "unknown variant"),
+        ("audiences", "keys = []\naudiences", "auth.toml:5:1", "unknown field"),
+    ] {
+        assert!(PARTNER.contains(from), "{from}");
+        with(&PARTNER.replace(from, to), USERS).refused(&[place, word]);
+    }
+}
+
+#[test]
+fn two_partners_share_neither_name_nor_issuer_nor_key() {
+    let second =
+        PARTNER.replace("agency", "bank").replace("https://idp.example/", "urn:bank").replace("1.pem", "2.pem");
+    let both = |second: &str| with(&format!("{PARTNER}{second}"), USERS);
+    both(&second).good();
+    both(&second.replace("bank\"", "agency\"").replace("urn:agency", "urn:bank")).refused(&["auth.toml:10:8", "twice"]);
+    both(&second.replace("urn:bank", "https://idp.example/")).refused(&["auth.toml:11:10", "agency calls itself so"]);
+    for same in ["1.pem", "same.pem"] {
+        both(&second.replace("2.pem", same)).refused(&["auth.toml:12:17", same, "its key is that of agency already"]);
+    }
+}
+
+#[test]
+fn a_key_that_signs_assertions_is_no_users_key() {
+    let users = format!("{USERS}[users.kim]\ncertificates = [\"same.pem\"]\n");
+    with(PARTNER, &users).refused(&["users.toml:4:17", "same.pem", "agency signs assertions with its key"]);
+    with(PARTNER, &users.replace("same.pem", "2.pem")).good();
+}
+
+#[test]
+fn an_account_names_a_partner_that_there_is() {
+    with(PARTNER, &USERS.replace("agency", "bank")).refused(&["users.toml:2:16", "no [[saml_partner]]", "\"bank\""]);
+}
+
+#[test]
+fn an_endpoint_for_assertions_needs_a_partner_and_a_store() {
+    let endpoint = "[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n";
+    let store = "[store]\ndirectory = \"../state\"\n";
+    with(&format!("{store}{endpoint}"), "").refused(&["auth.toml:5:15", "without a [[saml_partner]]"]);
+    with(&format!("{endpoint}{PARTNER}"), USERS).refused(&["auth.toml:3:15", "which assertions were used"]);
+    let auth = with(&format!("{store}{endpoint}{PARTNER}"), USERS).good();
+    assert!(auth.endpoints["/saml"].saml && !auth.endpoints["/saml"].password);
+}
+
+#[test]
+fn what_a_partner_says_of_an_account_is_declared_and_nobody_elses_word() {
+    let rule = "[[saml_partner.attribute]]\nfrom = \"urn:roles\"\nto = \"role\"\n";
+    let toml = format!("{PARTNER}{rule}");
+    let declared = format!("attributes = [\"role\"]\n{USERS}");
+    let auth = with(&toml, &declared).good();
+    assert_eq!(auth.partners[0].attributes[0].to, "role");
+    with(&toml, USERS).refused(&["auth.toml:11:6", "does not name \"role\""]);
+    with(&toml.replace("\"role\"", "\"groups\""), &declared).refused(&["auth.toml:11:6", "\"groups\""]);
+    with(&toml.replace("urn:roles", ""), &declared).refused(&["auth.toml:10:8", "from: 1 to 1024"]);
+    let own = format!("{USERS}attributes.role = [\"auditor\"]\n");
+    with(&toml, &own).refused(&["users.toml:3:12", "agency says what \"role\" of this account is"]);
+    // Of an account that it does not name it says nothing.
+    with(&toml, &format!("{USERS}[users.kim]\npassword = '{}'\nattributes.role = [\"a\"]\n", super::hash())).good();
+}

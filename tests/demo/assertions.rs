@@ -1,0 +1,248 @@
+//! Assertions as a credential, through the front door of the whole service: our own, got with a password, and those
+//! of a partner who was written here.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64ct::{Base64, Encoding};
+use chancery::audit::format::Public;
+use chancery::audit::reader::Entries;
+use chancery::wire::Millis;
+use chancery::wire::evidence::KeyReference;
+use chancery::wire::order::{Method, RequestIntegrity};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+
+use crate::asserted::{AUDIENCE, ISSUER, Words};
+use crate::interop::{append, only_endpoints, reconfigured};
+use crate::service::{self, Demo};
+use crate::signed::{Client, DS, Part, SOAP, TRUST, WSA, WSU};
+
+const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+const ADDRESS: &str = "https://sts.example.com/saml";
+const GENERIC: &str = "https://rp.example.com/";
+const SAML20: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
+const SAML11: &str = "urn:oasis:names:tc:SAML:1.0:assertion";
+const OURSELVES: &str = "https://sts.example.com/";
+
+/// How an operator lets in whom we ourselves or a partner vouch for: we are a relying party of our own then.
+pub(crate) fn let_in(config: &Path, agency: &str) {
+    let both = "confirmations = [\"bearer\", \"holder-of-key\"]";
+    let generic = |owner: &str| {
+        let parties = config.join(owner).join("relying-parties");
+        let text = std::fs::read_to_string(parties.join("generic.toml")).unwrap();
+        let text = match owner {
+            "auth.d" => format!("{both}\n{text}"),
+            _ => text.replace("confirmations = [\"bearer\"]", both),
+        };
+        std::fs::write(parties.join("generic.toml"), &text).unwrap();
+        std::fs::write(parties.join("ourselves.toml"), text.replace(GENERIC, OURSELVES)).unwrap();
+    };
+    ["auth.d", "issuer.d"].iter().for_each(|owner| generic(owner));
+    std::fs::copy(config.join("issuer.d/assertion-1.pem"), config.join("auth.d/own.pem")).unwrap();
+    std::fs::write(config.join("auth.d/agency.pem"), agency).unwrap();
+    for (name, issuer, audience, capture) in [
+        ("own", "http://sts.example.com/adfs/services/trust", OURSELVES, "([a-z]+)@example.com"),
+        ("agency", ISSUER, AUDIENCE, "([a-z]+)@agency.example"),
+    ] {
+        append(
+            config,
+            "auth.d/auth.toml",
+            &format!(
+                "[[saml_partner]]\nname = \"{name}\"\nissuer = \"{issuer}\"\ncertificates = [\"{name}.pem\"]\n\
+                 audiences = [\"{audience}\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\ncapture = \"{capture}\"\n"
+            ),
+        );
+    }
+    for (path, auths, workers) in [("/sts", "password", "username"), ("/saml", "saml", "saml")] {
+        let endpoint = format!("[[endpoint]]\npath = \"{path}\"\n");
+        let addresses = format!("addresses = [\"{ADDRESS}\"]\n");
+        append(config, "auth.d/auth.toml", &format!("{endpoint}credentials = [\"{auths}\"]\n{addresses}"));
+        append(config, "worker.d/worker.toml", &format!("{endpoint}credential = \"{workers}\" # kept\n"));
+    }
+    only_endpoints(config, &["# kept"]);
+    let users = config.join("auth.d/users.toml");
+    let text = std::fs::read_to_string(&users).unwrap();
+    let text = text.replace("[users.alice]\n", "[users.alice]\nsaml_partner = \"own\"\n");
+    let sam = "[users.sam]\nsaml_partner = \"agency\"\nattributes.mail = [\"sam@example.com\"]\n";
+    std::fs::write(&users, format!("{text}\n{sam}")).unwrap();
+}
+
+/// A request for a token of a kind for `party` that presents this.
+fn envelope(credential: &str, party: &str, kind: &str) -> String {
+    format!(
+        "<s:Envelope xmlns:s=\"{SOAP}\" xmlns:a=\"{WSA}\" xmlns:saml=\"urn:of:the:envelope\"><s:Header>\
+         <a:Action>{TRUST}/RST/Issue</a:Action><a:To>https://sts.example.com/saml</a:To>\
+         <o:Security xmlns:o=\"{WSSE}\" xmlns:u=\"{WSU}\" s:mustUnderstand=\"1\"><u:Timestamp><u:Created>{}</u:Created>\
+         </u:Timestamp>{credential}</o:Security></s:Header><s:Body><t:RequestSecurityToken xmlns:t=\"{TRUST}\">\
+         <t:RequestType>{TRUST}/Issue</t:RequestType><p:AppliesTo \
+         xmlns:p=\"http://schemas.xmlsoap.org/ws/2004/09/policy\"><a:EndpointReference><a:Address>{party}</a:Address>\
+         </a:EndpointReference></p:AppliesTo><t:TokenType>{kind}</t:TokenType></t:RequestSecurityToken></s:Body></s:Envelope>",
+        crate::asserted::at(0)
+    )
+}
+
+/// The body of the answer.
+fn post(demo: &Demo, config: &Path, path: &str, body: &str) -> String {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let tls = Arc::new(tls.with_root_certificates(roots).with_no_client_auth());
+    let stream = TcpStream::connect(demo.fact("address")).unwrap();
+    let client = rustls::ClientConnection::new(tls, ServerName::try_from("localhost").unwrap()).unwrap();
+    let mut stream = rustls::StreamOwned::new(client, stream);
+    let head = "Host: localhost\r\nConnection: close\r\nContent-Type: application/soap+xml";
+    write!(stream, "POST {path} HTTP/1.1\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    stream.flush().unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    text.split_once(from).unwrap_or_else(|| panic!("{from} in {text}")).1.split_once(to).unwrap().0
+}
+
+#[test]
+fn an_assertion_of_our_own_or_of_a_partner_gets_its_subject_a_token_and_no_other_does() {
+    if !service::possible("demo-assertions") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let agency = Client::rsa(false);
+    let demo = reconfigured(directory.path(), |config| let_in(config, &agency.certificate));
+    let config = directory.path().join("demo/etc");
+    let sent = |credential: &str| post(&demo, &config, "/saml", &envelope(credential, GENERIC, SAML20));
+    let password = std::fs::read_to_string(directory.path().join("demo/alice.password")).unwrap();
+    let alice = format!(
+        "<o:UsernameToken><o:Username>alice</o:Username><o:Password>{}</o:Password></o:UsernameToken>",
+        password.trim()
+    );
+    let own = |party: &str, kind: &str| {
+        let answer = post(&demo, &config, "/sts", &envelope(&alice, party, kind));
+        let token = between(&answer, "RequestedSecurityToken>", "RequestedSecurityToken>");
+        token.rsplit_once("</").unwrap().0.to_owned()
+    };
+    let mut accepted = 0;
+    for (kind, instant) in [(SAML20, "AuthnInstant=\""), (SAML11, "AuthenticationInstant=\"")] {
+        let token = own(OURSELVES, kind);
+        // The second of it has passed, and the new token still tells of the first proof.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let answer = sent(&token);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(">alice@example.com<"), "{answer}");
+        assert_eq!(between(&answer, "AuthnInstant=\"", "\""), between(&token, instant, "\""));
+        assert!(answer.contains("ac:classes:unspecified"), "{answer}");
+        accepted += 1;
+    }
+    for words in [Words::saml20("sam@agency.example"), Words::saml11("sam@agency.example")] {
+        let answer = sent(&words.xml(&agency));
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(">sam@example.com<"), "{answer}");
+        accepted += 1;
+    }
+    let (ours, theirs) = (own(OURSELVES, SAML20), Words::saml20("sam@agency.example").xml(&agency));
+    for (what, credential) in [
+        ("made for a relying party", own(GENERIC, SAML20)),
+        ("with another name", ours.replace("alice@", "mally@")),
+        ("with another audience", own(GENERIC, SAML20).replace(GENERIC, OURSELVES)),
+        ("about an account of ours", Words::saml20("alice@agency.example").xml(&agency)),
+        ("by a stranger", Words::saml20("sam@agency.example").xml(&Client::rsa(false))),
+        (
+            "by the other",
+            Words::saml20("sam@agency.example").but(ISSUER, "http://sts.example.com/adfs/services/trust").xml(&agency),
+        ),
+        ("with the signature of another", {
+            let signature =
+                format!("<ds:Signature{}</ds:Signature>", between(&theirs, "<ds:Signature", "</ds:Signature>"));
+            Words::saml20("sam@agency.example").octets.replace("</saml:Issuer>", &format!("</saml:Issuer>{signature}"))
+        }),
+        ("unsigned", Words::saml20("sam@agency.example").octets),
+        ("within one that is ours", ours.replace("</Issuer>", &format!("</Issuer><Advice>{theirs}</Advice>"))),
+    ] {
+        let answer = sent(&credential);
+        assert!(answer.starts_with("HTTP/1.1 500") && !answer.contains("Assertion"), "{what}: {answer}");
+    }
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(!log.contains("violation"), "{log}");
+    let record = Path::new(demo.fact("record")).to_owned();
+    assert_eq!(demo.stop().code(), Some(0));
+    let allowed = Entries::open(&record).filter_map(|entry| match entry.unwrap().leaf.public {
+        Public::Decision(decision) if decision.method == Method::Saml && decision.allowed => decision.authority,
+        _ => None,
+    });
+    let allowed: Vec<String> = allowed.map(|partner| partner.to_string()).collect();
+    assert_eq!(allowed, ["own", "own", "agency", "agency"]);
+    assert_eq!(accepted, allowed.len());
+}
+
+/// A request for a bound token that the holder of a key signed, beside an assertion: with one that confirms his key,
+/// named by the assertion, as clients of WS-Trust do.
+fn signed(assertion: &str, id: &str, holder: &Client) -> String {
+    let more = format!("<t:KeyType>{TRUST}/PublicKey</t:KeyType>");
+    let parts = [Part::timestamp(Millis::now(), None), Part::to(ADDRESS), Part::body(GENERIC, &more)];
+    let [stamp, to, body] = [0, 1, 2].map(|at: usize| parts[at].octets.as_str());
+    let info = holder.signed_info(&parts);
+    let value = Base64::encode_string(&holder.sign(info.as_bytes()));
+    let kind = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
+    format!(
+        "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header><a:Action xmlns:a=\"{WSA}\">{TRUST}/RST/Issue</a:Action>{to}\
+         <o:Security xmlns:o=\"{WSSE}\">{stamp}{assertion}<ds:Signature xmlns:ds=\"{DS}\">{info}\
+         <ds:SignatureValue>{value}</ds:SignatureValue><ds:KeyInfo><o:SecurityTokenReference>\
+         <o:KeyIdentifier ValueType=\"{kind}\">{id}</o:KeyIdentifier></o:SecurityTokenReference></ds:KeyInfo>\
+         </ds:Signature></o:Security></s:Header>{body}</s:Envelope>"
+    )
+}
+
+#[test]
+fn the_holder_of_a_key_that_an_assertion_confirms_gets_a_token_for_that_key_and_nobody_else_one() {
+    if !service::possible("demo-holders") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (agency, holder) = (Client::rsa(false), Client::new());
+    let demo = reconfigured(directory.path(), |config| let_in(config, &agency.certificate));
+    let config = directory.path().join("demo/etc");
+    let KeyReference::Certificate(der) = holder.reference() else { panic!("a certificate") };
+    let certificate = Base64::encode_string(&der);
+    let held = || {
+        Words::saml20("sam@agency.example")
+            .but(crate::asserted::BEARER, "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key")
+            .but(
+                "</saml:SubjectConfirmationData>",
+                &format!(
+                    "<ds:KeyInfo xmlns:ds=\"{DS}\"><ds:X509Data><ds:X509Certificate>{certificate}</ds:X509Certificate>\
+                 </ds:X509Data></ds:KeyInfo></saml:SubjectConfirmationData>"
+                ),
+            )
+    };
+    let sent = |body: &str| post(&demo, &config, "/saml", body);
+    let words = held();
+    let answer = sent(&signed(&words.xml(&agency), &words.id, &holder));
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(">sam@example.com<"), "{answer}");
+    let token = between(&answer, "RequestedSecurityToken>", "RequestedSecurityToken>");
+    assert!(token.contains("cm:holder-of-key") && token.contains(&certificate), "{token}");
+    let words = held();
+    for (what, body) in [
+        ("nobody signed", envelope(&words.xml(&agency), GENERIC, SAML20)),
+        ("a stranger signed", signed(&words.xml(&agency), &words.id, &Client::new())),
+        ("no partner issued", signed(&words.xml(&holder), &words.id, &holder)),
+        ("asks for something else", {
+            signed(&words.xml(&agency), &words.id, &holder)
+                .replace(&format!(">{GENERIC}<"), ">urn:federation:MicrosoftOnline<")
+        }),
+    ] {
+        let answer = sent(&body);
+        assert!(answer.starts_with("HTTP/1.1 500") && !answer.contains("Assertion"), "{what}: {answer}");
+    }
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(!log.contains("violation"), "{log}");
+    let record = Path::new(demo.fact("record")).to_owned();
+    assert_eq!(demo.stop().code(), Some(0));
+    let intents = Entries::open(&record).filter_map(|entry| match entry.unwrap().leaf.public {
+        Public::Intent(intent) if intent.method == Method::Saml => Some((intent.request, intent.holder.is_some())),
+        _ => None,
+    });
+    assert_eq!(intents.collect::<Vec<_>>(), [(RequestIntegrity::Signed, true)]);
+}

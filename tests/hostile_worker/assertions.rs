@@ -1,0 +1,82 @@
+//! What he makes of assertions that a partner issued: he has seen them, and not the partner's key, nor that of a holder.
+
+use chancery::wire::Text;
+use chancery::wire::evidence::{
+    Evidence, KeyReference, Refusal, SignedAssertion, SignedMessage, Submission, Timestamp,
+};
+use chancery::wire::{Millis, Secret};
+
+use super::asserted::{BEARER, Words};
+use super::evidence::refused;
+use super::signed::{Client, Part};
+use super::stack::{Stack, Verdict, must, vouched};
+use super::vouchers::redeemed;
+
+/// The endpoint that takes assertions.
+pub(super) const ASSERTED: &str = "/asserted";
+/// An account of the partner.
+pub(super) const USER: &str = "inspector";
+
+fn submission(stack: &Stack, signed: SignedAssertion) -> Submission {
+    let endpoint = Text::new(ASSERTED).unwrap();
+    Submission { endpoint, evidence: Evidence::Assertion(signed), ..stack.submission() }
+}
+
+fn words() -> Words {
+    Words::saml20(USER)
+}
+
+fn held() -> Words {
+    words().but(BEARER, "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key")
+}
+
+pub(super) fn an_honest_assertion_is_served(stack: &Stack) -> Verdict {
+    let mut auth = stack.auth();
+    let redemption = vouched(&mut auth, submission(stack, words().signed(&stack.agency)))?;
+    let release = redeemed(&mut stack.issuer(), redemption)?;
+    let token = String::from_utf8_lossy(&release.token).into_owned();
+    must(token.contains("inspector@example.com") && token.contains("ac:classes:unspecified"), token)
+}
+
+pub(super) fn an_assertion_that_no_partner_signed(stack: &Stack) -> Verdict {
+    let failed = |signed| refused(stack, submission(stack, signed), Refusal::FailedAuthentication);
+    failed(words().signed(&Client::new()))?;
+    failed(words().signed(&stack.client))?;
+    // Somebody else's name in what was signed, and a signature of the partner's over another assertion.
+    let good = words().signed(&stack.agency);
+    let other = words().but(USER, "alice");
+    failed(SignedAssertion { octets: Secret::new(other.octets.as_bytes()).unwrap(), ..good })?;
+    failed(SignedAssertion { value: words().signed(&stack.agency).value, ..words().signed(&stack.agency) })?;
+    failed(other.signed(&stack.agency))
+}
+
+/// Without the key of its holder it is no bearer's, and his own key makes him no holder.
+pub(super) fn an_assertion_of_a_holder(stack: &Stack) -> Verdict {
+    refused(stack, submission(stack, held().signed(&stack.agency)), Refusal::FailedAuthentication)?;
+    let now = Millis::now();
+    let parts = [Part::timestamp(now, None), Part::message_id()];
+    let message = SignedMessage { key: KeyReference::Assertion, ..Client::new().message(&parts) };
+    for words in [held(), words()] {
+        let (signed, message) = (words.signed(&stack.agency), copy(&message));
+        let sent = Submission {
+            timestamp: Some(Timestamp { created: now, expires: None }),
+            evidence: Evidence::Attested(signed, message),
+            ..submission(stack, words.signed(&stack.agency))
+        };
+        refused(stack, sent, Refusal::FailedAuthentication)?;
+    }
+    Ok(())
+}
+
+fn copy(message: &SignedMessage) -> SignedMessage {
+    borsh::from_slice(&borsh::to_vec(message).unwrap()).unwrap()
+}
+
+pub(super) fn an_assertion_that_is_good_once_twice(stack: &Stack) -> Verdict {
+    let words = words().but("</saml:Conditions>", "<saml:OneTimeUse></saml:OneTimeUse></saml:Conditions>");
+    let mut auth = stack.auth();
+    let redemption = vouched(&mut auth, submission(stack, words.signed(&stack.agency)))?;
+    refused(stack, submission(stack, words.signed(&stack.agency)), Refusal::InvalidSecurity)?;
+    redeemed(&mut stack.issuer(), redemption)?;
+    refused(stack, submission(stack, words.signed(&stack.agency)), Refusal::InvalidSecurity)
+}

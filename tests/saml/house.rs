@@ -1,0 +1,134 @@
+//! Two partners, auth that takes what they say of their own, and what the record knows of those it refuses.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use chancery::wire::Text;
+use chancery::wire::evidence::{Evidence, Refusal, SignedAssertion, Submission};
+use chancery::wire::links::{AuthToAudit, AuthToWorker};
+use chancery::wire::record::AuthEntry;
+
+use crate::support::asserted::{AUDIENCE, ISSUER, Words};
+use crate::support::office::{Office, hash, request};
+use crate::support::processes::eventually;
+use crate::support::signed::Client;
+
+const PARTY: &str = r#"
+applies_to = ["urn:office"]
+token_types = ["saml20"]
+confirmations = ["bearer", "holder-of-key"]
+policy = '''permit(principal, action, resource)
+when { context.method == "saml" && !principal.role.contains("visitor") };'''
+[[claim]]
+uri = "urn:role"
+from = "role"
+[[claim]]
+uri = "urn:floor"
+from = "floor"
+"#;
+pub(crate) const ADDRESS: &str = "https://sts.example.com/saml";
+const SUBJECTS: &str = r#"
+[[saml_partner.subject]]
+from = "name-id"
+capture = '([A-Za-z]+)@agency\.example'
+case = "lower"
+[[saml_partner.subject]]
+attribute = "http://schemas.xmlsoap.org/claims/UPN"
+capture = '([a-z]+)@upn\.agency\.example'
+"#;
+
+/// Two partners, and auth that takes what they say of their own.
+pub(crate) struct House {
+    pub(crate) agency: Client,
+    pub(crate) bank: Client,
+    pub(crate) office: Office,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more keys in the table of the agency.
+    pub(crate) fn with(more: &str) -> Self {
+        Self::of(Client::new(), more)
+    }
+
+    pub(crate) fn of(agency: Client, more: &str) -> Self {
+        let bank = Client::new();
+        let auth = format!(
+            "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n\
+             addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
+             [[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\n\
+             audiences = [\"{AUDIENCE}\", \"urn:sts\"]\n{more}\n{SUBJECTS}\
+             [[saml_partner]]\nname = \"bank\"\nissuer = \"urn:bank\"\ncertificates = [\"bank.pem\"]\n\
+             audiences = [\"{AUDIENCE}\"]\n{SUBJECTS}"
+        );
+        let of = |name: &str, partner: &str| format!("[users.{name}]\nsaml_partner = \"{partner}\"\n");
+        let users = "attributes = [\"role\"]\n".to_owned()
+            + &of("sam", "agency")
+            + "attributes.floor = [\"3\"]\n"
+            + &of("nina", "agency")
+            + &of("kim", "agency")
+            + "disabled = true\n"
+            + &of("otto", "bank")
+            + &format!("[users.bob]\npassword = '{}'\n", hash("wonderland"));
+        let files = [("agency.pem", agency.certificate.as_str()), ("bank.pem", bank.certificate.as_str())];
+        let office = Office::with(&auth, &users, PARTY, &files);
+        Self { agency, bank, office }
+    }
+
+    pub(crate) fn presented(&self, words: &Words) -> Submission {
+        submission(words.signed(&self.agency))
+    }
+}
+
+pub(crate) fn submission(signed: SignedAssertion) -> Submission {
+    let evidence = Evidence::Assertion(signed);
+    Submission { endpoint: Text::new("/saml").unwrap(), evidence, ..request("", "") }
+}
+
+pub(crate) fn sam() -> Words {
+    Words::saml20("sam@agency.example")
+}
+
+pub(crate) fn old_sam() -> Words {
+    Words::saml11("sam@agency.example")
+}
+
+/// What the record says of refused strangers, by their address.
+pub(crate) fn reasons(office: &Office) -> HashMap<IpAddr, String> {
+    let said = office.audit.said.lock().unwrap();
+    let refused = |message: &AuthToAudit| match message {
+        AuthToAudit::Append { entry: AuthEntry::Refusals { source, reason, .. }, .. } => {
+            Some((*source, reason.to_string()))
+        }
+        AuthToAudit::Append { .. } => None,
+    };
+    said.iter().filter_map(refused).collect()
+}
+
+/// Each is refused as any failed authentication is, and the record knows why.
+#[track_caller]
+pub(crate) fn all_refused(office: &Office, cases: Vec<(&str, Submission, &str)>) {
+    let mut worker = office.worker();
+    let mut expected = Vec::new();
+    for (number, (what, submission, reason)) in cases.into_iter().enumerate() {
+        let source = IpAddr::from([198, 51, 100, u8::try_from(number).unwrap()]);
+        match worker.ask(Submission { source, ..submission }) {
+            AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, Refusal::FailedAuthentication, "{what}"),
+            AuthToWorker::Vouched(_) => panic!("vouched: {what}"),
+        }
+        expected.push((source, what, reason));
+    }
+    let known = eventually("every refusal is in the record", || {
+        let known = reasons(office);
+        expected.iter().all(|(source, ..)| known.contains_key(source)).then_some(known)
+    });
+    let wrong: Vec<_> = (expected.iter())
+        .filter(|(source, _, reason)| known[source] != *reason)
+        .map(|(source, what, reason)| (what, reason, &known[source]))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(office.decisions().is_empty());
+}

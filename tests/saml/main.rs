@@ -1,0 +1,19 @@
+//! auth as it is shipped, before SAML assertions that a partner made, or that somebody would like to be one. The
+//! partners are made here; the test plays the worker.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../support"]
+mod support {
+    #[expect(dead_code, reason = "shared with tests/demo, which presents them whole")]
+    pub(crate) mod asserted;
+    #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
+    pub(crate) mod office;
+    pub(crate) mod processes;
+    #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
+    pub(crate) mod signed;
+}
+
+mod bearer;
+mod holder;
+mod house;

@@ -257,6 +257,8 @@ impl Desk {
             IssuerToAuth::Redeemed(id) => {
                 self.kept.remove(&id);
             }
+            // Nobody here has asked: no credential brings a session key yet.
+            IssuerToAuth::Unwrapped { .. } | IssuerToAuth::NotUnwrapped { .. } => {}
         }
         Vec::new()
     }

@@ -7,6 +7,7 @@ use super::evidence::{Refused, Submission, Vouched};
 use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
+use super::unwrap::{KeyTransport, NotUnwrapped, Sealed, SessionKey, Unwrap};
 
 /// worker → auth.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
@@ -126,6 +127,8 @@ pub enum AuthToIssuer {
         /// The handshake.
         handshake: SignedHandshake,
     },
+    /// Have a client's session key opened.
+    Unwrap(Unwrap),
 }
 
 /// A server handshake with its signature, as it stands in what a client signed.
@@ -162,6 +165,20 @@ pub enum IssuerToAuth {
         /// long ago.
         left_ms: Option<u32>,
     },
+    /// A session key.
+    Unwrapped {
+        /// auth's serial.
+        serial: u64,
+        /// The key.
+        key: SessionKey,
+    },
+    /// None.
+    NotUnwrapped {
+        /// auth's serial.
+        serial: u64,
+        /// Why.
+        why: NotUnwrapped,
+    },
 }
 
 /// issuer → signer.
@@ -184,6 +201,17 @@ pub enum IssuerToSigner {
         id: u64,
         /// How many, at most 64.
         length: u8,
+    },
+    /// Open this session key.
+    Unwrap {
+        /// Chosen by issuer, comes back in the answer.
+        id: u64,
+        /// The key it is sealed for.
+        key: KeyId,
+        /// How.
+        transport: KeyTransport,
+        /// What is sealed.
+        sealed: Sealed,
     },
 }
 
@@ -250,6 +278,20 @@ pub enum SignerToIssuer {
     Health {
         /// Can it sign now?
         usable: bool,
+    },
+    /// A session key.
+    Unwrapped {
+        /// Issuer's id.
+        id: u64,
+        /// The key.
+        session: SessionKey,
+    },
+    /// None. [`FailureClass::Request`] for whatever is wrong with what was sealed.
+    UnwrapFailed {
+        /// Issuer's id.
+        id: u64,
+        /// What sort of failure.
+        class: FailureClass,
     },
 }
 

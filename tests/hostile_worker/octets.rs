@@ -19,6 +19,7 @@ use chancery::wire::order::{
 };
 use chancery::wire::permit::{Link, PERMITS, Permit, State};
 use chancery::wire::record::{AuthEntry, IssuerEntry, Outcome, OutcomeResult};
+use chancery::wire::unwrap::{KeyTransport, NotUnwrapped, Recipient, SessionKey, Unwrap};
 use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Text, VoucherId};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
@@ -131,12 +132,26 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let handshake = SignedHandshake { certificate: stack.server(), transcript: hash(32), signature: signature() };
     add(to, Link::AuthToIssuer, &AuthToIssuer::Confirm { question: 1, worker, handshake });
     add(to, Link::IssuerToAuth, &IssuerToAuth::Confirmed { question: 1, left_ms: Some(1) });
+    let (transport, sealed) = (KeyTransport::OaepSha1, || Octets::new([7; 256]).unwrap());
+    let recipient = Recipient::Thumbprint([7; 20]);
+    add(
+        to,
+        Link::AuthToIssuer,
+        &AuthToIssuer::Unwrap(Unwrap { serial: 1, worker, recipient, transport, sealed: sealed() }),
+    );
+    let session = || SessionKey::new(vec![7; 32]).unwrap();
+    add(to, Link::IssuerToAuth, &IssuerToAuth::Unwrapped { serial: 1, key: session() });
+    add(to, Link::IssuerToAuth, &IssuerToAuth::NotUnwrapped { serial: 1, why: NotUnwrapped::Unopened });
     add(to, Link::IssuerToAuth, &IssuerToAuth::Lodged(voucher));
     add(to, Link::IssuerToAuth, &IssuerToAuth::Declined { voucher, failure });
     add(to, Link::IssuerToAuth, &IssuerToAuth::Redeemed(voucher));
     let digest = Octets::new([7; 32]).unwrap();
     let mechanism = Mechanism::RsaPkcs1Sha256;
+    let wanted = key.clone();
     add(to, Link::IssuerToSigner, &IssuerToSigner::Sign { id: 1, key, mechanism, digest });
+    add(to, Link::IssuerToSigner, &IssuerToSigner::Unwrap { id: 1, key: wanted, transport, sealed: sealed() });
+    add(to, Link::SignerToIssuer, &SignerToIssuer::Unwrapped { id: 1, session: session() });
+    add(to, Link::SignerToIssuer, &SignerToIssuer::UnwrapFailed { id: 1, class: FailureClass::Token });
     add(to, Link::IssuerToSigner, &IssuerToSigner::Draw { id: 1, length: 32 });
     add(to, Link::SignerToIssuer, &ready());
     add(to, Link::SignerToIssuer, &SignerToIssuer::Signed { id: 1, signature: signature() });

@@ -3,6 +3,7 @@
 //! word for who a client is, parses no XML but what a trusted key has signed, and has nothing signed but by
 //! voucher.
 
+pub mod cipher;
 mod claims;
 mod confirmed;
 mod dial;

@@ -37,6 +37,29 @@ impl KeyTransport {
     }
 }
 
+/// How a part of a message is sealed with a session key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
+pub enum PartCipher {
+    /// AES-128 in Galois/Counter Mode.
+    Aes128Gcm,
+    /// AES-192 in Galois/Counter Mode.
+    Aes192Gcm,
+    /// AES-256 in Galois/Counter Mode.
+    Aes256Gcm,
+}
+
+impl PartCipher {
+    /// Octets of its key.
+    #[must_use]
+    pub fn key_length(self) -> usize {
+        match self {
+            Self::Aes128Gcm => 16,
+            Self::Aes192Gcm => 24,
+            Self::Aes256Gcm => 32,
+        }
+    }
+}
+
 /// Whom a session key is sealed for. It picks one of our own certificates and proves nothing: the wrong key opens
 /// nothing.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

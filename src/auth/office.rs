@@ -3,12 +3,14 @@
 //! more than `reason` lets it.
 
 mod connection;
+mod open;
 mod proof;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::{error, info};
 
+use self::open::Unwraps;
 use self::proof::{Asked, Known};
 use super::confirmed::Confirmed;
 use super::excess::Excess;
@@ -42,6 +44,8 @@ pub(super) struct Office {
     pub(super) strangers: Strangers,
     /// Requests of accounts that ask too much.
     pub(super) excess: Excess,
+    /// Session keys by where they come from.
+    unwraps: Unwraps,
     /// The way into the record.
     pub(super) record: Record,
     /// The way to issuer.
@@ -82,7 +86,21 @@ impl Office {
         let config = RwLock::new(Arc::new(config));
         let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
         let (excess, certificates) = (Excess::default(), LogGate::new(LINES));
-        Self { config, passwords, store, strangers, excess, record, vouchers, gauges, comings, breaches, certificates }
+        let unwraps = Unwraps::default();
+        Self {
+            config,
+            passwords,
+            store,
+            strangers,
+            excess,
+            unwraps,
+            record,
+            vouchers,
+            gauges,
+            comings,
+            breaches,
+            certificates,
+        }
     }
 
     /// The configuration of this moment. A request keeps the one it began with.

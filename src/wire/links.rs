@@ -7,13 +7,15 @@ use super::evidence::{Refused, Submission, Vouched};
 use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
-use super::unwrap::{KeyTransport, NotUnwrapped, Sealed, SessionKey, Unwrap};
+use super::unwrap::{KeyTransport, NotUnwrapped, Open, Opened, Sealed, SessionKey, Unwrap};
 
 /// worker → auth.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub enum WorkerToAuth {
     /// Evidence and wish of one request.
     Submit(Submission),
+    /// Sealed parts of one request, before it can be read.
+    Open(Open),
 }
 
 /// auth → worker.
@@ -23,6 +25,8 @@ pub enum AuthToWorker {
     Vouched(Vouched),
     /// No.
     Refused(Refused),
+    /// What was in the sealed parts.
+    Opened(Opened),
 }
 
 /// worker → issuer.

@@ -4,11 +4,12 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::net::IpAddr;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::bounded::{Octets, Secret};
-use super::ids::Peer;
+use super::bounded::{List, Octets, Secret, Text};
+use super::ids::{Correlation, Peer};
 
 /// The octets of `xenc:CipherValue` in an `EncryptedKey`: a modulus of at most 4096 bits.
 pub type Sealed = Octets<512>;
@@ -73,6 +74,48 @@ pub enum Recipient {
     /// `X509SerialNumber`, big-endian without leading zeros. The issuer's name has too many spellings to be
     /// compared, and need not be.
     Serial(Octets<20>),
+}
+
+/// Octets of a sealed part, nonce and tag included, or of what was in it.
+pub const MOST_PART_OCTETS: usize = 48 * 1024;
+/// Parts of one message.
+pub const MOST_PARTS: usize = 8;
+
+/// A part of a message that is sealed with its session key.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct SealedPart {
+    /// How.
+    pub cipher: PartCipher,
+    /// The octets of its `CipherValue`.
+    pub octets: Octets<MOST_PART_OCTETS>,
+}
+
+/// What a worker asks to have opened: the sealed parts of one message, before it can be read.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Open {
+    /// Names the request from here on.
+    pub correlation: Correlation,
+    /// The path the client asked for.
+    pub endpoint: Text<128>,
+    /// The address the connection came from.
+    pub source: IpAddr,
+    /// For whom the session key is sealed.
+    pub recipient: Recipient,
+    /// How.
+    pub transport: KeyTransport,
+    /// The session key, sealed.
+    pub sealed: Sealed,
+    /// What it seals.
+    pub parts: List<SealedPart, MOST_PARTS>,
+}
+
+/// What was in the parts, in their order.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Opened {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// As many as were asked for.
+    pub parts: List<Secret<MOST_PART_OCTETS>, MOST_PARTS>,
 }
 
 /// One session key to be opened.

@@ -19,8 +19,10 @@ use chancery::wire::order::{
 };
 use chancery::wire::permit::{Link, PERMITS, Permit, State};
 use chancery::wire::record::{AuthEntry, IssuerEntry, Outcome, OutcomeResult};
-use chancery::wire::unwrap::{KeyTransport, NotUnwrapped, Recipient, SessionKey, Unwrap};
-use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Text, VoucherId};
+use chancery::wire::unwrap::{
+    KeyTransport, NotUnwrapped, Open, Opened, PartCipher, Recipient, SealedPart, SessionKey, Unwrap,
+};
+use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Secret, Text, VoucherId};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 
@@ -113,6 +115,19 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let mut all = Vec::new();
     let to = &mut all;
     add(to, Link::WorkerToAuth, &WorkerToAuth::Submit(stack.submission()));
+    let part = || SealedPart { cipher: PartCipher::Aes256Gcm, octets: Octets::new([7; 64]).unwrap() };
+    let open = Open {
+        correlation,
+        endpoint: Text::new("/sts").unwrap(),
+        source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        recipient: Recipient::Thumbprint([7; 20]),
+        transport: KeyTransport::OaepSha1,
+        sealed: Octets::new([7; 256]).unwrap(),
+        parts: List::new(vec![part()]).unwrap(),
+    };
+    add(to, Link::WorkerToAuth, &WorkerToAuth::Open(open));
+    let opened = Opened { correlation, parts: List::new(vec![Secret::new([7; 32]).unwrap()]).unwrap() };
+    add(to, Link::AuthToWorker, &AuthToWorker::Opened(opened));
     add(to, Link::AuthToWorker, &AuthToWorker::Vouched(Vouched { correlation, voucher }));
     let refusal = Refusal::BadRequest;
     add(to, Link::AuthToWorker, &AuthToWorker::Refused(Refused { correlation, refusal }));

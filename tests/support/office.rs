@@ -288,6 +288,7 @@ impl Worker {
                 let about = match &answer {
                     AuthToWorker::Vouched(vouched) => vouched.correlation,
                     AuthToWorker::Refused(refused) => refused.correlation,
+                    AuthToWorker::Opened(opened) => opened.correlation,
                 };
                 self.early.insert(about, answer);
             } else {
@@ -308,6 +309,7 @@ impl Worker {
         match self.ask(submission) {
             AuthToWorker::Vouched(vouched) => vouched.voucher,
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
+            AuthToWorker::Opened(_) => panic!("opened"),
         }
     }
 
@@ -316,6 +318,7 @@ impl Worker {
         match self.ask(submission) {
             AuthToWorker::Refused(refused) => refused.refusal,
             AuthToWorker::Vouched(_) => panic!("vouched"),
+            AuthToWorker::Opened(_) => panic!("opened"),
         }
     }
 }

@@ -223,7 +223,7 @@ impl Office {
     }
 
     /// Remembers a value that may be used once.
-    async fn first_seen(&self, kind: Kind, value: &[u8; 32], until: Millis) -> Result<(), Reason> {
+    pub(super) async fn first_seen(&self, kind: Kind, value: &[u8; 32], until: Millis) -> Result<(), Reason> {
         let store = self.store.as_ref().ok_or(Reason::NoStore)?;
         match store.first_seen(kind, value, until).await {
             Ok(true) => Ok(()),

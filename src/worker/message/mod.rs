@@ -12,6 +12,7 @@ mod media;
 mod rejection;
 mod reply;
 mod request;
+mod sealed;
 mod security;
 mod shape;
 mod signed;
@@ -21,6 +22,7 @@ mod tests;
 pub use crate::config::worker::Leniency;
 pub use fault::Fault;
 pub use rejection::Rejection;
+pub use sealed::{Question, Sealed, sealed};
 pub use shape::Shape;
 
 use crate::config::worker::{Credential, Endpoint};

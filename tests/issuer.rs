@@ -9,6 +9,8 @@ mod support;
 mod house;
 #[path = "issuer/remembered.rs"]
 mod remembered;
+#[path = "issuer/unwraps.rs"]
+mod unwraps;
 
 use std::fs::File;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! The vectors of others, file by file, in `vectors.md`: passed, or refused on purpose with the reason. None
 //! fails. libxml2's are compared octet for octet; of the others every reference is digested and every `ds:Signature`
-//! goes through our grammar. Vectors of encryption alone are not listed: nothing here decrypts yet.
+//! goes through our grammar. Vectors of encryption are in `encrypted.md`.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 

@@ -125,6 +125,8 @@ mod tests {
         address_per_minute: 1,
         account_burst: 3,
         account_per_minute: 60,
+        unwrap_burst: 1,
+        unwrap_per_minute: 1,
     };
 
     #[test]

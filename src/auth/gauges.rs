@@ -12,6 +12,8 @@ pub(super) struct Gauges {
     pub(super) authentications: IntCounterVec,
     /// `chancery_decisions_total{reason}`.
     pub(super) decisions: IntCounterVec,
+    /// `chancery_messages_opened_total`.
+    pub(super) opened: crate::metrics::IntCounter,
     /// `chancery_decision_seconds`: from submission to answer.
     pub(super) seconds: Histogram,
     /// `chancery_argon2_queue`.
@@ -64,6 +66,7 @@ impl Gauges {
                 &outcomes,
             ),
             decisions: metrics.counters("chancery_decisions_total", "Requests decided.", "reason", &words),
+            opened: metrics.counter("chancery_messages_opened_total", "Sealed messages that were opened for a worker."),
             seconds: metrics.seconds("chancery_decision_seconds", "From submission to answer."),
             queue: metrics.gauge("chancery_argon2_queue", "Passwords waiting to be verified."),
             password: Counters {

@@ -4,6 +4,7 @@
 //! voucher.
 
 mod assertion;
+pub mod cipher;
 mod claims;
 mod confirmed;
 mod dial;

@@ -4,12 +4,14 @@
 
 mod asserted;
 mod connection;
+mod open;
 mod proof;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::{error, info};
 
+use self::open::Unwraps;
 use self::proof::{Asked, Known};
 use super::confirmed::Confirmed;
 use super::excess::Excess;
@@ -43,6 +45,8 @@ pub(super) struct Office {
     pub(super) strangers: Strangers,
     /// Requests of accounts that ask too much.
     pub(super) excess: Excess,
+    /// Session keys by where they come from.
+    unwraps: Unwraps,
     /// The way into the record.
     pub(super) record: Record,
     /// The way to issuer.
@@ -85,12 +89,14 @@ impl Office {
         let config = RwLock::new(Arc::new(config));
         let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
         let (excess, vouchings, unrecorded) = (Excess::default(), LogGate::new(LINES), LogGate::new(LINES));
+        let unwraps = Unwraps::default();
         Self {
             config,
             passwords,
             store,
             strangers,
             excess,
+            unwraps,
             record,
             vouchers,
             gauges,

@@ -105,6 +105,14 @@ reasons! {
     Replayed = "replayed" => Refusal::InvalidSecurity,
     /// The store did not say in time whether it was.
     NoStore = "no-store" => BUSY,
+    /// The message is sealed and does not open: by no key of ours, or changed since (R-W051).
+    Unopened = "unopened" => Refusal::FailedCheck,
+    /// Its session key was here before.
+    ReplayedKey = "replayed-key" => Refusal::FailedCheck,
+    /// More session keys from this address than may be opened, or than this worker may have opened.
+    TooManyKeys = "too-many-keys" => BUSY,
+    /// No signer opened the session key in time.
+    NotUnwrapped = "not-unwrapped" => BUSY,
     /// More passwords wait to be verified than may.
     QueueFull = "queue-full" => BUSY,
     /// Nobody is at this address, or there is none and no default (R-T020, R-T021).

@@ -179,7 +179,7 @@ fn paces(rules: &ThrottleRules) -> (Pace, Pace) {
 
 /// What a guess was paid from, and is paid back to.
 #[derive(Debug, Clone, Copy)]
-enum Purse {
+pub(super) enum Purse {
     /// The key's own budget.
     Own(u64),
     /// The one of those there was no place for.
@@ -188,14 +188,14 @@ enum Purse {
 
 /// For each key the instant at which everything will be forgiven.
 #[derive(Debug, Default)]
-struct Budgets {
+pub(super) struct Budgets {
     debts: HashMap<u64, Instant>,
     rest: Option<Instant>,
     swept: Option<Instant>,
 }
 
 impl Budgets {
-    fn pay(&mut self, key: u64, pace: Pace, now: Instant) -> Option<Purse> {
+    pub(super) fn pay(&mut self, key: u64, pace: Pace, now: Instant) -> Option<Purse> {
         if self.debts.len() >= KEYS && self.swept.is_none_or(|at| now - at >= Duration::from_secs(1)) {
             self.debts.retain(|_, until| *until > now);
             self.swept = Some(now);
@@ -228,16 +228,18 @@ impl Budgets {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const RULES: ThrottleRules = ThrottleRules {
+    pub(in crate::auth) const RULES: ThrottleRules = ThrottleRules {
         user_burst: 3,
         user_per_minute: 6,
         address_burst: 5,
         address_per_minute: 60,
         account_burst: 1,
         account_per_minute: 1,
+        unwrap_burst: 1,
+        unwrap_per_minute: 1,
     };
     const HOME: (Peer, IpAddr) = (Peer(41), IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
     const AWAY: (Peer, IpAddr) = (Peer(41), IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1)));

@@ -2,7 +2,7 @@
 //! and is lodged again when issuer was restarted in between. Issuer says `Redeemed` before it does anything
 //! with a voucher, and what it said before it died is read before its death is noticed, so a voucher that was
 //! taken is never lodged again: single use survives a crash of issuer. Questions about handshakes go the same way; a new
-//! issuer remembers none, and says so.
+//! issuer remembers none, and says so. A session key is sent once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::reason::Reason;
 use crate::sys::gate::LogGate;
 use crate::wire::links::{AuthToIssuer, IssuerToAuth, SignedHandshake};
 use crate::wire::order::{Failure, Voucher};
+use crate::wire::unwrap::{NotUnwrapped, SessionKey, Unwrap};
 use crate::wire::{Peer, VoucherId};
 
 /// Calls on their way; with more than these, new ones are refused.
@@ -40,6 +41,7 @@ enum Call {
     Lodge { voucher: Box<Voucher>, channel: ChannelNumber, ttl: Duration, done: oneshot::Sender<Answer> },
     Gone(ChannelNumber),
     Confirm(Box<Question>),
+    Unwrap { unwrap: Box<Unwrap>, done: oneshot::Sender<Key> },
 }
 
 /// About a handshake, and who waits to hear of it.
@@ -55,6 +57,9 @@ impl Question {
         AuthToIssuer::Confirm { question, worker: self.worker, handshake: self.handshake.clone() }
     }
 }
+
+/// What became of a session key.
+type Key = Result<SessionKey, NotUnwrapped>;
 
 #[derive(Debug)]
 struct Kept {
@@ -77,7 +82,15 @@ impl Vouchers {
     pub(super) fn open(dial: Dial) -> Self {
         let (calls, queue) = mpsc::channel(CALLS);
         let up = Arc::new(AtomicBool::new(false));
-        let desk = Desk { kept: HashMap::new(), questions: HashMap::new(), asked: 0, queue, lines: LogGate::new(10) };
+        let desk = Desk {
+            kept: HashMap::new(),
+            questions: HashMap::new(),
+            asked: 0,
+            openings: HashMap::new(),
+            serial: 0,
+            queue,
+            lines: LogGate::new(10),
+        };
         tokio::spawn(desk.keep(dial, up.clone()));
         Self { calls, up }
     }
@@ -130,6 +143,20 @@ impl Vouchers {
         }
     }
 
+    /// Has a session key opened; `unwrap.serial` is set here.
+    ///
+    /// # Errors
+    /// [`NotUnwrapped`]; unavailable, too, when issuer did not answer before the deadline.
+    pub(super) async fn unwrap(&self, unwrap: Unwrap, deadline: Duration) -> Key {
+        let (done, outcome) = oneshot::channel();
+        let call = Call::Unwrap { unwrap: Box::new(unwrap), done };
+        self.calls.try_send(call).map_err(|_| NotUnwrapped::Unavailable)?;
+        match tokio::time::timeout(deadline, outcome).await {
+            Ok(Ok(key)) => key,
+            Ok(Err(_)) | Err(_) => Err(NotUnwrapped::Unavailable),
+        }
+    }
+
     /// The worker's channel is over: its vouchers are withdrawn. Waits for a place in the queue, for a
     /// voucher that outlives its worker must not be left lying.
     pub(super) async fn gone(&self, channel: ChannelNumber) {
@@ -143,6 +170,9 @@ struct Desk {
     kept: HashMap<VoucherId, Kept>,
     questions: HashMap<u64, Box<Question>>,
     asked: u64,
+    /// Session keys on their way, by serial.
+    openings: HashMap<u64, oneshot::Sender<Key>>,
+    serial: u64,
     queue: mpsc::Receiver<Call>,
     /// A worker that has all its vouchers declined does not fill the log.
     lines: LogGate,
@@ -160,6 +190,8 @@ impl Desk {
             up.store(true, Ordering::Relaxed);
             let line = self.converse(line).await;
             up.store(false, Ordering::Relaxed);
+            // Whoever waits is told by this.
+            self.openings.clear();
             dial.hang_up(line, None).await;
         }
     }
@@ -173,6 +205,7 @@ impl Desk {
                 Some(call) = self.queue.recv() => {
                     // Nobody to tell: what a new issuer is told is what is kept.
                     let _messages = self.take(call);
+                    self.openings.clear();
                     self.sweep();
                 }
             }
@@ -233,6 +266,11 @@ impl Desk {
                 self.questions.insert(self.asked, question);
                 vec![message]
             }
+            Call::Unwrap { unwrap, done } => {
+                self.serial += 1;
+                self.openings.insert(self.serial, done);
+                vec![AuthToIssuer::Unwrap(Unwrap { serial: self.serial, ..*unwrap })]
+            }
         }
     }
 
@@ -269,13 +307,22 @@ impl Desk {
             IssuerToAuth::Redeemed(id) => {
                 self.kept.remove(&id);
             }
+            IssuerToAuth::Unwrapped { serial, key } => self.opened(serial, Ok(key)),
+            IssuerToAuth::NotUnwrapped { serial, why } => self.opened(serial, Err(why)),
         }
         Vec::new()
+    }
+
+    fn opened(&mut self, serial: u64, key: Key) {
+        if let Some(done) = self.openings.remove(&serial) {
+            let _given_up = done.send(key);
+        }
     }
 
     /// Forgets what has run out, and withdraws what nobody waits for any more.
     fn sweep(&mut self) -> Vec<AuthToIssuer> {
         let now = Instant::now();
+        self.openings.retain(|_, done| !done.is_closed());
         self.kept.retain(|_, kept| !matches!(kept.standing, Standing::Lodged(until) if until <= now));
         self.questions.retain(|_, question| !question.done.is_closed());
         self.withdraw(|kept| matches!(&kept.standing, Standing::Asked(done) if done.is_closed()))

@@ -23,6 +23,8 @@ use crate::wire::permit::Link;
 /// The link in the log and in `chancery_violations_total`.
 pub(super) const LINK: &str = "worker-to-auth";
 
+const TWICE: Violation = Violation::Rule("two requests under way with one correlation id");
+
 /// Messages of one channel that wait to be begun: with what is under way they bound the memory that a worker
 /// can take up.
 const QUEUE: usize = 16;
@@ -54,9 +56,20 @@ pub(super) async fn serve(
         tokio::select! {
             message = incoming.recv(), if room => match message {
                 None => break,
+                Some(WorkerToAuth::Open(open)) => {
+                    if !under_way.insert(open.correlation) {
+                        broken = Some(TWICE);
+                        break;
+                    }
+                    let (office, begun) = (office.clone(), share.begin());
+                    work.spawn(async move {
+                        let _until_answered = begun;
+                        (open.correlation, Ok(office.open(peer, open).await))
+                    });
+                }
                 Some(WorkerToAuth::Submit(submission)) => {
                     if !under_way.insert(submission.correlation) {
-                        broken = Some(Violation::Rule("two requests under way with one correlation id"));
+                        broken = Some(TWICE);
                         break;
                     }
                     let (office, begun, confirmed) = (office.clone(), share.begin(), confirmed.clone());

@@ -103,6 +103,10 @@ pub struct ThrottleRules {
     pub account_burst: u32,
     /// Requests of one account with the right password in the long run, a minute.
     pub account_per_minute: u32,
+    /// Session keys from one address through one worker to be opened in a row.
+    pub unwrap_burst: u32,
+    /// Session keys from one address through one worker to be opened in the long run, a minute.
+    pub unwrap_per_minute: u32,
 }
 
 /// `[limits]`.
@@ -207,6 +211,8 @@ struct ThrottleFile {
     address_per_minute: Number,
     account_burst: Number,
     account_per_minute: Number,
+    unwrap_burst: Number,
+    unwrap_per_minute: Number,
 }
 
 #[derive(Deserialize, Default)]
@@ -328,6 +334,8 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
                 ACCOUNT,
                 1..=1_000_000,
             )?,
+            unwrap_burst: number("throttle.unwrap_burst", &throttle.unwrap_burst, 100, 1..=1_000_000)?,
+            unwrap_per_minute: number("throttle.unwrap_per_minute", &throttle.unwrap_per_minute, 600, 1..=1_000_000)?,
         },
         limits: Limits {
             in_flight_per_worker: number("limits.in_flight_per_worker", &limits.in_flight_per_worker, 512, 1..=8192)?

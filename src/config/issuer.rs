@@ -34,6 +34,8 @@ pub struct Issuer {
     pub signature_deadline: Duration,
     /// Handshake signatures one worker may ask for in a second, on average.
     pub handshakes_per_second: u32,
+    /// Session keys that messages of one worker may have opened in a second, on average.
+    pub unwraps_per_second: u32,
     /// The keys, in order.
     pub keys: Vec<Key>,
     /// Ceilings by the name of the relying party's file.
@@ -54,6 +56,8 @@ pub enum Purpose {
     Metadata,
     /// Opens auth's sealed secret.
     State,
+    /// Opens the session keys of messages.
+    Unwrap,
 }
 
 impl Purpose {
@@ -66,6 +70,7 @@ impl Purpose {
             Self::Handshake => "handshake",
             Self::Metadata => "metadata",
             Self::State => "state",
+            Self::Unwrap => "unwrap",
         }
     }
 }
@@ -78,7 +83,7 @@ pub enum KeyState {
     Next,
     /// In use.
     Active,
-    /// Verifies what it signed.
+    /// Verifies what it signed, opens what was sealed for it.
     Previous,
     /// Over.
     Retired,
@@ -113,6 +118,8 @@ struct File {
     signature_deadline_ms: Spanned<u32>,
     #[serde(default = "five_hundred")]
     handshakes_per_second: Spanned<u32>,
+    #[serde(default = "fifty")]
+    unwraps_per_second: Spanned<u32>,
     #[serde(default)]
     key: Vec<Spanned<KeyTable>>,
 }
@@ -138,6 +145,9 @@ fn two_thousand() -> Spanned<u32> {
 }
 fn five_hundred() -> Spanned<u32> {
     Spanned::new(0..0, 500)
+}
+fn fifty() -> Spanned<u32> {
+    Spanned::new(0..0, 50)
 }
 
 /// Reads and checks `issuer.d` below the configuration root.
@@ -174,6 +184,7 @@ fn own(file: &Loaded<File>) -> Result<Issuer, ConfigError> {
         record_deadline: milliseconds(file, &value.record_deadline_ms, "record_deadline_ms")?,
         signature_deadline: milliseconds(file, &value.signature_deadline_ms, "signature_deadline_ms")?,
         handshakes_per_second: within(file, &value.handshakes_per_second, "handshakes_per_second", 1, 100_000)?,
+        unwraps_per_second: within(file, &value.unwraps_per_second, "unwraps_per_second", 1, 10_000)?,
         keys: keys(file)?,
         ceilings: BTreeMap::new(),
     })
@@ -251,12 +262,26 @@ fn key(file: &Loaded<File>, table: &KeyTable) -> Result<Key, ConfigError> {
             let place = file.path.parent().unwrap_or(Path::new("")).join(path.get_ref());
             let certificate = Certificate::read(&place)
                 .map_err(|why| file.error(path.span(), format!("certificate {}: {why}", place.display())))?;
+            if table.purpose == Purpose::Unwrap {
+                opens(&certificate).map_err(|why| file.error(path.span(), format!("key {name:?}: {why}")))?;
+            }
             Some(certificate)
         }
         None if table.purpose == Purpose::State => None,
         None => return Err(file.error(table.name.span(), format!("key {name:?} has no certificate"))),
     };
     Ok(Key { name: name.clone(), purpose: table.purpose, id, certificate, state: *table.state.get_ref() })
+}
+
+/// Can clients seal session keys for it, and the key open them?
+fn opens(certificate: &Certificate) -> Result<(), &'static str> {
+    match certificate {
+        Certificate { kind: KeyKind::Rsa, enciphers: true, .. } => Ok(()),
+        Certificate { kind: KeyKind::Rsa, .. } => {
+            Err("the key usage of its certificate does not allow keyEncipherment")
+        }
+        _ => Err("a key for unwrap is RSA"),
+    }
 }
 
 fn hexadecimal(text: &str) -> Option<Vec<u8>> {

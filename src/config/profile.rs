@@ -36,6 +36,9 @@ pub struct Profile {
     /// What the token signs.
     #[serde(default)]
     pub sign: Sign,
+    /// What the token opens.
+    #[serde(default)]
+    pub unwrap: Unwrap,
     /// Making keys.
     #[serde(default)]
     pub keygen: Keygen,
@@ -123,6 +126,22 @@ pub struct Sign {
 impl Default for Sign {
     fn default() -> Self {
         Self { rsa_pkcs1: true, rsa_pss: true, ecdsa: true }
+    }
+}
+
+/// `[unwrap]`: `CKM_RSA_PKCS_OAEP` without a label, MGF1 of the same hash.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Unwrap {
+    /// With SHA-1.
+    pub oaep_sha1: bool,
+    /// With SHA-256.
+    pub oaep_sha256: bool,
+}
+
+impl Default for Unwrap {
+    fn default() -> Self {
+        Self { oaep_sha1: true, oaep_sha256: true }
     }
 }
 

@@ -64,11 +64,14 @@ pub enum Purpose {
     Metadata,
     /// Opens auth's sealed secret: decrypts, never signs.
     State,
+    /// Opens the session keys of messages: decrypts, never signs.
+    Unwrap,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 5] = [Self::Assertion, Self::Message, Self::Handshake, Self::Metadata, Self::State];
+    pub const ALL: [Self; 6] =
+        [Self::Assertion, Self::Message, Self::Handshake, Self::Metadata, Self::State, Self::Unwrap];
 
     /// The name in configuration, labels and logs.
     #[must_use]
@@ -79,7 +82,14 @@ impl Purpose {
             Self::Handshake => "handshake",
             Self::Metadata => "metadata",
             Self::State => "state",
+            Self::Unwrap => "unwrap",
         }
+    }
+
+    /// Does a key for this sign? Else it decrypts, and is RSA.
+    #[must_use]
+    pub fn signs(self) -> bool {
+        !matches!(self, Self::State | Self::Unwrap)
     }
 
     /// Reads the name back.
@@ -209,7 +219,7 @@ impl Signer {
                 return Err(loaded.error(key.id.span(), "a key has one purpose: this id stands here twice"));
             }
             if key.certificate.is_none() && key.purpose != Purpose::State {
-                return Err(loaded.error(key.id.span(), "a key that signs needs its certificate"));
+                return Err(loaded.error(key.id.span(), "a key that is not for state needs its certificate"));
             }
             let certificate = key.certificate.as_ref().map(|path| base.join(path));
             keys.push(Key { id, purpose: key.purpose, certificate });

@@ -119,6 +119,9 @@ pub struct Endpoint {
     /// Tolerated client bugs. Unset: all for `adfs`, none for `generic`.
     #[serde(default)]
     pub leniencies: Option<Vec<Leniency>>,
+    /// May a message be sealed for us? auth decides; without its word nothing is opened.
+    #[serde(default)]
+    pub encryption: bool,
 }
 
 impl Endpoint {

@@ -41,7 +41,7 @@ struct Common {
 struct Generate {
     #[command(flatten)]
     common: Common,
-    /// assertion, message, handshake, metadata or state; repeat for several keys
+    /// assertion, message, handshake, metadata, state or unwrap; repeat for several keys
     #[arg(long, required = true, value_parser = purpose)]
     purpose: Vec<Purpose>,
     /// rsa-2048, rsa-3072, rsa-4096, p-256 or p-384; once for all keys, or once a key
@@ -92,7 +92,7 @@ struct Certify {
 }
 
 fn purpose(text: &str) -> Result<Purpose, String> {
-    Purpose::from_name(text).ok_or_else(|| "assertion, message, handshake, metadata or state".to_owned())
+    Purpose::from_name(text).ok_or_else(|| "assertion, message, handshake, metadata, state or unwrap".to_owned())
 }
 
 /// Reads an algorithm from the command line.
@@ -175,7 +175,7 @@ fn generate(wish: &Generate) -> Result<(), String> {
         let subject = of(&wish.subject, index, count, "subject")?;
         let Some(out) = of(&wish.out, index, count, "out")? else { continue };
         if purpose == Purpose::State {
-            eprintln!("key {} decrypts and does not sign: it has no certificate", hex(&id));
+            eprintln!("key {} opens what only Chancery seals: it has no certificate", hex(&id));
             continue;
         }
         let san = if purpose == Purpose::Handshake { wish.san.as_slice() } else { &[] };

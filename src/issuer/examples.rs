@@ -36,6 +36,10 @@ fn key(name: &str, purpose: Purpose, at: usize) -> Key {
         certificate: Some(Certificate {
             base64: "Q0VSVA==".into(),
             sha256: sha256(&public_key),
+            thumbprint: [u8::try_from(at).unwrap(); 20],
+            key_identifier: None,
+            serial: vec![1],
+            enciphers: true,
             public_key,
             kind: KeyKind::P256,
             not_before: Millis(0),
@@ -64,6 +68,7 @@ pub(super) fn configuration() -> Issuer {
         record_deadline: Duration::from_millis(300),
         signature_deadline: Duration::from_millis(300),
         handshakes_per_second: 100,
+        unwraps_per_second: 100,
         keys: vec![key(ASSERTION, Purpose::Assertion, 0), key(HANDSHAKE, Purpose::Handshake, 1)],
         ceilings: BTreeMap::from([("office".to_owned(), ceiling)]),
     }

@@ -1,14 +1,16 @@
 //! The keys issuer may have used, each for its one purpose, and their public halves, with which every
-//! signature is checked before anybody sees it. No private key is anywhere near.
+//! signature is checked before anybody sees it. No private key is anywhere near. A key that opens session keys
+//! is used for as long as clients may still seal for it: its previous one, too.
 
 use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::signature::{self, ParsedPublicKey, VerificationAlgorithm};
 
 use crate::config::issuer::{Certificate, Issuer, Key, KeyKind, KeyState, Purpose};
 use crate::wire::links::{KeyReport, Mechanism};
+use crate::wire::unwrap::Recipient;
 use crate::wire::{KeyId, Millis};
 
-/// An active key with a public key.
+/// A key in use, with a public key.
 #[derive(Debug)]
 pub(super) struct ActiveKey {
     pub(super) name: String,
@@ -18,7 +20,7 @@ pub(super) struct ActiveKey {
     verifiers: Vec<(Mechanism, ParsedPublicKey)>,
 }
 
-/// The active keys.
+/// The keys in use.
 #[derive(Debug)]
 pub(super) struct Keys(Vec<ActiveKey>);
 
@@ -37,9 +39,9 @@ impl std::fmt::Display for BadKey {
 impl std::error::Error for BadKey {}
 
 impl Keys {
-    /// The active ones of the configuration that have a certificate.
+    /// Those of the configuration that are in use and have a certificate.
     pub(super) fn load(issuer: &Issuer) -> Result<Self, BadKey> {
-        let active = issuer.keys.iter().filter(|key| key.state == KeyState::Active);
+        let active = issuer.keys.iter().filter(|key| is_in_use(key));
         let keys = active.filter_map(|key| {
             let certificate = key.certificate.clone()?;
             let bad = |_| BadKey { name: key.name.clone() };
@@ -54,20 +56,35 @@ impl Keys {
         Ok(Self(keys.collect::<Result<_, _>>()?))
     }
 
-    /// Every active key.
+    /// Every key in use.
     pub(super) fn iter(&self) -> impl Iterator<Item = &ActiveKey> {
         self.0.iter()
     }
 
-    /// The active key of that id.
+    /// The key in use of that id.
     pub(super) fn find(&self, id: &KeyId) -> Option<&ActiveKey> {
         self.0.iter().find(|key| key.id == *id)
+    }
+
+    /// The key that a client has sealed a session key for.
+    pub(super) fn recipient(&self, recipient: &Recipient) -> Option<&ActiveKey> {
+        let is = |certificate: &Certificate| match recipient {
+            Recipient::Certificate(sha256) => certificate.sha256 == *sha256,
+            Recipient::Thumbprint(sha1) => certificate.thumbprint == *sha1,
+            Recipient::KeyIdentifier(octets) => certificate.key_identifier.as_deref() == Some(&**octets),
+            Recipient::Serial(octets) => certificate.serial == **octets,
+        };
+        self.0.iter().find(|key| key.purpose == Purpose::Unwrap && is(&key.certificate))
     }
 
     /// The handshake key whose certificate has that SHA-256.
     pub(super) fn handshake(&self, certificate: &[u8; 32]) -> Option<&ActiveKey> {
         self.0.iter().find(|key| key.purpose == Purpose::Handshake && key.certificate.sha256 == *certificate)
     }
+}
+
+fn is_in_use(key: &Key) -> bool {
+    key.state == KeyState::Active || (key.purpose == Purpose::Unwrap && key.state == KeyState::Previous)
 }
 
 impl ActiveKey {

@@ -11,6 +11,7 @@ pub(super) struct Measures {
     pub(super) refused: IntCounterVec,
     pub(super) above: IntCounterVec,
     pub(super) handshakes: IntCounterVec,
+    pub(super) unwraps: IntCounterVec,
     pub(super) violations: IntCounterVec,
     pub(super) wrong_signatures: IntCounter,
     pub(super) outcomes_lost: IntCounter,
@@ -57,6 +58,12 @@ impl Measures {
                 "TLS handshake signatures asked for, by result.",
                 "result",
                 &["signed", "rate", "unavailable", "failed"],
+            ),
+            unwraps: metrics.counters(
+                "chancery_unwraps_total",
+                "Session keys of messages that auth asked to have opened, by result.",
+                "result",
+                &["opened", "unopened", "rate", "unavailable"],
             ),
             violations: metrics.counters(
                 "chancery_violations_total",

@@ -4,6 +4,7 @@
 mod channels;
 mod issue;
 mod shake;
+mod unwrap;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use self::shake::Shake;
+use self::unwrap::Opening;
 use super::ceilings::Ceilings;
 use super::clock::{Behind, Clock};
 use super::journal::{self, Journal, Recorded};
@@ -19,7 +21,7 @@ use super::keys::Keys;
 use super::measures::{LINKS, Lines, Measures};
 use super::quota::Usage;
 use super::remembered::Remembered;
-use super::signers::{self, Job, Signers};
+use super::signers::{self, Answer, Job, Signers, Task};
 use super::vouchers::Vouchers;
 use crate::config::issuer::{Issuer, Purpose};
 use crate::sys::channel::{Channel, Closed, Duplex};
@@ -57,11 +59,12 @@ struct Asked {
     since: Instant,
 }
 
-/// What a digest is for.
+/// What a signer's work is for.
 #[derive(Debug)]
 pub(super) enum Work {
     Token(Box<Recorded>),
     Handshake(Box<Shake>),
+    Unwrap(Opening),
 }
 
 /// Everything issuer knows.
@@ -78,8 +81,10 @@ pub(super) struct Office {
     auths: BTreeMap<u64, AuthDuplex>,
     asked: HashMap<u64, Asked>,
     shakes: usize,
+    openings: usize,
     in_flight: HashMap<Peer, usize>,
     rates: Usage<Peer>,
+    unwrap_rates: Usage<Peer>,
     next: u64,
     measures: Measures,
     /// For what is ours to say, and what a worker cannot have said at will.
@@ -111,8 +116,10 @@ impl Office {
             auths: BTreeMap::new(),
             asked: HashMap::new(),
             shakes: 0,
+            openings: 0,
             in_flight: HashMap::new(),
             rates: Usage::new(MOST_WORKERS),
+            unwrap_rates: Usage::new(MOST_WORKERS),
             next: 1,
             measures,
             lines: Lines::new(now),
@@ -134,13 +141,14 @@ impl Office {
 
     /// Is there a deadline to look at soon?
     pub(super) fn is_pressed(&self) -> bool {
-        !self.asked.is_empty() || self.shakes > 0 || !self.journal.is_open()
+        !self.asked.is_empty() || self.shakes > 0 || self.openings > 0 || !self.journal.is_open()
     }
 
     /// Is nobody waiting for anything, answers on their way included?
     pub(super) fn is_idle(&self) -> bool {
         self.asked.is_empty()
             && self.shakes == 0
+            && self.openings == 0
             && self.journal.is_idle()
             && !self.workers.values().any(Duplex::wants_write)
     }
@@ -267,7 +275,8 @@ impl Office {
                     return;
                 }
                 let (key, mechanism, digest) = (prepared.key().clone(), prepared.mechanism(), prepared.digest());
-                self.signers.sign(Job { key, mechanism, digest, work: Work::Token(recorded) }, now);
+                let task = Task::Sign { mechanism, digest };
+                self.signers.perform(Job { key, task, work: Work::Token(recorded) }, now);
             }
             Event::NotRecorded(prepared) => self.fail(prepared.ticket(), "record", SOON, now),
             Event::Released(released) => self.hand_over(*released, now),
@@ -298,12 +307,13 @@ impl Office {
                 match work {
                     Work::Token(recorded) => {
                         self.measures.sign_seconds.observe(took.as_secs_f64());
-                        self.token_signed(recorded, result, now);
+                        self.token_signed(recorded, result.and_then(Answer::signature), now);
                     }
                     Work::Handshake(shake) => {
                         self.shakes = self.shakes.saturating_sub(1);
-                        self.handshake_signed(*shake, result, now);
+                        self.handshake_signed(*shake, result.and_then(Answer::signature), now);
                     }
+                    Work::Unwrap(opening) => self.opened(&opening, result, now),
                 }
                 if self.measures.wrong_signatures.get() != wrong
                     && let Some(signer) = by

@@ -1,6 +1,7 @@
 //! The signers and the digests on their way to them. A digest goes to the least loaded signer that has shown
 //! the right public key for it, once more to another when the first one's token fails, and not beyond its
-//! deadline. What comes back is octets; whether they are a signature is decided elsewhere.
+//! deadline. What comes back is octets; whether they are a signature is decided elsewhere. A session key that is
+//! to be opened goes the same way.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use crate::sys::failpoint::failpoint;
 use crate::wire::frame::Violation;
 use crate::wire::links::{FailureClass, IssuerToSigner, Mechanism, SignerReady, SignerToIssuer};
 use crate::wire::permit::Link;
+use crate::wire::unwrap::{KeyTransport, Sealed, SessionKey};
 use crate::wire::{KeyId, Octets, Peer};
 
 /// Signers at a time.
@@ -28,23 +30,52 @@ const MOST_WAITING: usize = 4096;
 /// The pause before a digest goes back to a signer that had no session free.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
-/// A digest to be signed, for `W`.
+/// What is to be done with a key, for `W`.
 #[derive(Debug)]
 pub(super) struct Job<W> {
     pub(super) key: KeyId,
-    pub(super) mechanism: Mechanism,
-    pub(super) digest: Vec<u8>,
+    pub(super) task: Task,
     pub(super) work: W,
 }
 
-/// Why there is no signature.
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// This digest signed.
+    Sign { mechanism: Mechanism, digest: Vec<u8> },
+    /// This session key opened.
+    Unwrap { transport: KeyTransport, sealed: Sealed },
+}
+
+/// What came of it; never of one task's kind for the other's.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Signature(Octets<512>),
+    SessionKey(SessionKey),
+}
+
+impl Answer {
+    fn is_of(&self, task: &Task) -> bool {
+        matches!((self, task), (Self::Signature(_), Task::Sign { .. }) | (Self::SessionKey(_), Task::Unwrap { .. }))
+    }
+
+    /// The signature; a session key is none.
+    pub(super) fn signature(self) -> Result<Octets<512>, NotSigned> {
+        match self {
+            Self::Signature(signature) => Ok(signature),
+            Self::SessionKey(_) => Err(NotSigned::Failed),
+        }
+    }
+}
+
+/// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotSigned {
     /// Signers said no, or died, twice.
     Failed,
     /// The request itself was refused.
     Refused,
-    /// Nobody signed in time.
+    /// Nobody did it in time.
     Late,
     /// Too many wait already.
     Full,
@@ -53,8 +84,8 @@ pub(super) enum NotSigned {
 /// What happened.
 #[derive(Debug)]
 pub(super) enum Event<W> {
-    /// The end of a job, and the signer that signed.
-    Finished { work: W, result: Result<Octets<512>, NotSigned>, by: Option<u64>, took: Duration },
+    /// The end of a job, and the signer that did it.
+    Finished { work: W, result: Result<Answer, NotSigned>, by: Option<u64>, took: Duration },
     /// A signer is ready, with the keys of ours it may not be used for and why.
     Ready { serial: String, sessions: u16, refused: Vec<(String, &'static str)> },
     /// A signer's token can sign, or cannot.
@@ -155,8 +186,8 @@ impl<W> Signers<W> {
         self.signers.values().any(|signer| signer.usable && signer.keys.contains(key))
     }
 
-    /// Takes a digest in; it ends as [`Event::Finished`].
-    pub(super) fn sign(&mut self, job: Job<W>, now: Instant) {
+    /// Takes a job in; it ends as [`Event::Finished`].
+    pub(super) fn perform(&mut self, job: Job<W>, now: Instant) {
         if self.waiting.len() >= MOST_WAITING {
             let result = Err(NotSigned::Full);
             self.events.push_back(Event::Finished { work: job.work, result, by: None, took: Duration::ZERO });
@@ -211,7 +242,7 @@ impl<W> Signers<W> {
         self.dispatch(now);
     }
 
-    fn finish(&mut self, waiting: Waiting<W>, result: Result<Octets<512>, NotSigned>, now: Instant) {
+    fn finish(&mut self, waiting: Waiting<W>, result: Result<Answer, NotSigned>, now: Instant) {
         let took = now.duration_since(waiting.since);
         self.events.push_back(Event::Finished { work: waiting.job.work, result, by: None, took });
     }
@@ -222,14 +253,9 @@ impl<W> Signers<W> {
                 self.welcome(from, &ready, keys);
                 Ok(())
             }
-            SignerToIssuer::Signed { id, signature } => {
-                if let Some(waiting) = self.answered(from, id)? {
-                    let (work, took) = (waiting.job.work, now.duration_since(waiting.since));
-                    self.events.push_back(Event::Finished { work, result: Ok(signature), by: Some(from), took });
-                }
-                Ok(())
-            }
-            SignerToIssuer::SignFailed { id, class, .. } => {
+            SignerToIssuer::Signed { id, signature } => self.done(from, id, Answer::Signature(signature), now),
+            SignerToIssuer::Unwrapped { id, session } => self.done(from, id, Answer::SessionKey(session), now),
+            SignerToIssuer::SignFailed { id, class, .. } | SignerToIssuer::UnwrapFailed { id, class } => {
                 if let Some(waiting) = self.answered(from, id)? {
                     self.failed(from, waiting, class, now);
                 }
@@ -245,6 +271,17 @@ impl<W> Signers<W> {
                 Ok(())
             }
         }
+    }
+
+    fn done(&mut self, from: u64, id: u64, answer: Answer, now: Instant) -> Result<(), Violation> {
+        let Some(waiting) = self.answered(from, id)? else { return Ok(()) };
+        if !answer.is_of(&waiting.job.task) {
+            self.finish(waiting, Err(NotSigned::Failed), now);
+            return Err(Violation::Rule("an answer to another question"));
+        }
+        let (work, took) = (waiting.job.work, now.duration_since(waiting.since));
+        self.events.push_back(Event::Finished { work, result: Ok(answer), by: Some(from), took });
+        Ok(())
     }
 
     /// Holds a signer's keys to the certificates: it is used for those alone whose public key is the same.
@@ -343,8 +380,16 @@ impl<W> Signers<W> {
         let id = self.next;
         self.next += 1;
         let job = &waiting.job;
-        let digest = Octets::new(job.digest.as_slice()).expect("a digest has at most 64 octets");
-        let message = IssuerToSigner::Sign { id, key: job.key.clone(), mechanism: job.mechanism, digest };
+        let key = job.key.clone();
+        let message = match &job.task {
+            Task::Sign { mechanism, digest } => {
+                let digest = Octets::new(digest.as_slice()).expect("a digest has at most 64 octets");
+                IssuerToSigner::Sign { id, key, mechanism: *mechanism, digest }
+            }
+            Task::Unwrap { transport, sealed } => {
+                IssuerToSigner::Unwrap { id, key, transport: *transport, sealed: sealed.clone() }
+            }
+        };
         let sent = signer.duplex.send(&message);
         signer.owed.insert(id);
         self.out.insert(id, (to, waiting));

@@ -10,6 +10,7 @@ use cryptoki::session::Session;
 
 use super::pkcs11::spki::{self, Kind};
 use super::pkcs11::{Fault, Module};
+use super::unwrap::Openings;
 use crate::config::signer::{Key as Configured, Purpose, hex};
 use crate::wire::KeyId;
 
@@ -35,6 +36,8 @@ pub(crate) struct Key {
     pub(crate) purpose: Purpose,
     /// `SubjectPublicKeyInfo`, DER.
     pub(crate) public_key: Vec<u8>,
+    /// For `unwrap`: how it may be sealed for.
+    pub(crate) openings: Option<Openings>,
 }
 
 impl Expected {
@@ -82,10 +85,14 @@ pub(crate) fn find(module: &Module, session: &Session, expected: &Expected) -> R
     if expected.public_key.as_ref().is_some_and(|certificate| *certificate != public_key) {
         return refuse("the certificate is another key's".to_owned());
     }
-    if expected.purpose == Purpose::State && !matches!(kind, Kind::Rsa { .. }) {
-        return refuse("a state key is RSA".to_owned());
+    if !expected.purpose.signs() && !matches!(kind, Kind::Rsa { .. }) {
+        return refuse(format!("a key for {} is RSA", expected.purpose.name()));
     }
-    Ok(Key { handle, kind, purpose: expected.purpose, public_key })
+    let openings = match expected.purpose {
+        Purpose::Unwrap => Some(Openings::find(module, session, &expected.id, handle, &public_key)?),
+        _ => None,
+    };
+    Ok(Key { handle, kind, purpose: expected.purpose, public_key, openings })
 }
 
 /// The one object of that id and class, else how many there are.
@@ -165,7 +172,7 @@ fn judge(flags: &Flags, purpose: Purpose) -> Result<(), String> {
     if flags.always_authenticate == Some(true) {
         return Err("it is CKA_ALWAYS_AUTHENTICATE: it asks for the PIN again and again".to_owned());
     }
-    let signs = purpose != Purpose::State;
+    let signs = purpose.signs();
     for (name, value, wanted) in [
         ("CKA_SIGN", flags.sign, signs),
         ("CKA_DECRYPT", flags.decrypt, !signs),
@@ -235,9 +242,20 @@ mod tests {
     }
 
     #[test]
-    fn a_state_key_decrypts_and_does_nothing_else() {
-        let state = Flags { sign: None, decrypt: Some(true), ..good() };
-        assert!(judge(&state, Purpose::State).is_ok());
-        assert!(judge(&Flags { sign: Some(true), ..state }, Purpose::State).is_err());
+    fn a_key_that_decrypts_does_nothing_else() {
+        let opens = Flags { sign: None, decrypt: Some(true), ..good() };
+        for purpose in [Purpose::State, Purpose::Unwrap] {
+            assert!(judge(&opens, purpose).is_ok());
+            for bad in [
+                good(),
+                Flags { sign: Some(true), ..opens.clone() },
+                Flags { unwrap: Some(true), ..opens.clone() },
+                Flags { decrypt: Some(false), unwrap: Some(true), ..opens.clone() },
+                Flags { extractable: Some(true), ..opens.clone() },
+            ] {
+                assert!(judge(&bad, purpose).is_err(), "{bad:?}");
+            }
+        }
+        assert!(judge(&opens, Purpose::Assertion).is_err());
     }
 }

@@ -9,6 +9,8 @@ use super::pkcs11::codes::Class;
 pub(crate) struct Meters {
     /// `C_SignInit` and `C_Sign` of one signature, as the caller feels them.
     pub(crate) sign: Histogram,
+    /// `C_DecryptInit` and `C_Decrypt` of one session key, opened or not.
+    pub(crate) unwrap: Histogram,
     /// Failed calls by what they asked for.
     pub(crate) faults: IntCounterVec,
     /// Can the token sign now?
@@ -23,6 +25,10 @@ impl Meters {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
             sign: metrics.seconds("chancery_signer_sign_seconds", "Time of one signature inside the PKCS#11 module."),
+            unwrap: metrics.seconds(
+                "chancery_signer_unwrap_seconds",
+                "Time of opening one session key inside the PKCS#11 module, whether it opened or not.",
+            ),
             faults: metrics.counters(
                 "chancery_signer_faults_total",
                 "Failed PKCS#11 calls by the rung of the recovery ladder they ask for.",

@@ -11,6 +11,7 @@ mod pkcs11;
 mod pool;
 mod recovery;
 mod serve;
+mod unwrap;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -9,6 +9,7 @@ use super::recovery::{Custody, GivenUp, Task};
 use super::serve::Outbox;
 use crate::wire::Octets;
 use crate::wire::links::{FailureClass, SignerToIssuer};
+use crate::wire::unwrap::SessionKey;
 
 struct Job {
     id: u64,
@@ -78,6 +79,12 @@ pub(crate) fn answer(id: u64, task: &Task, result: Result<Vec<u8>, GivenUp>) -> 
             let octets = result.ok().and_then(|octets| Octets::new(octets).ok()).unwrap_or_default();
             SignerToIssuer::Drawn { id, octets }
         }
+        (Task::Unwrap { .. }, Ok(opened)) => match SessionKey::new(opened) {
+            Ok(session) => SignerToIssuer::Unwrapped { id, session },
+            // Sealed well, but no key for AES: as good as not sealed for us.
+            Err(_) => SignerToIssuer::UnwrapFailed { id, class: FailureClass::Request },
+        },
+        (Task::Unwrap { .. }, Err(GivenUp { class, .. })) => SignerToIssuer::UnwrapFailed { id, class },
     }
 }
 

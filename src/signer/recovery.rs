@@ -14,10 +14,12 @@ use super::pin::Door;
 use super::pkcs11::codes::Class;
 use super::pkcs11::mechanism::question;
 use super::pkcs11::{Fault, Found, Module, Opened};
+use super::unwrap;
 use crate::config::signer::{Purpose, Token};
 use crate::sys::failpoint::failpoint;
 use crate::wire::KeyId;
 use crate::wire::links::{FailureClass, Mechanism};
+use crate::wire::unwrap::{KeyTransport, Sealed};
 
 /// What a session is asked to do.
 #[derive(Debug)]
@@ -35,6 +37,15 @@ pub(crate) enum Task {
     Draw {
         /// How many.
         length: u8,
+    },
+    /// The session key within.
+    Unwrap {
+        /// With which key.
+        key: KeyId,
+        /// How.
+        transport: KeyTransport,
+        /// Out of what.
+        sealed: Sealed,
     },
 }
 
@@ -68,6 +79,8 @@ pub(crate) struct Custody {
     /// One a thread, and the anchor last: it keeps the login when all others are closed (tpm2-pkcs11 #844).
     sessions: Vec<Mutex<Option<Opened>>>,
     last_rv: Mutex<u64>,
+    /// Something did not open: was it the token?
+    doubted: AtomicBool,
     broken: (Mutex<()>, Condvar),
     signs: Signs,
 }
@@ -120,6 +133,7 @@ impl Custody {
             epoch: RwLock::new(Epoch { number: 0, found: None, keys: HashMap::new() }),
             sessions: (0..=plan.sessions).map(|_| Mutex::new(None)).collect(),
             last_rv: Mutex::new(0),
+            doubted: AtomicBool::new(false),
             broken: (Mutex::new(()), Condvar::new()),
             signs,
         };
@@ -196,7 +210,7 @@ impl Custody {
             Task::Draw { length } => self.module.call(|_| session.generate_random_vec(u32::from(*length))),
             Task::Sign { key, mechanism, digest } => {
                 // Both are answered before the module is asked.
-                let key = epoch.keys.get(key).filter(|key| key.purpose != Purpose::State).ok_or_else(bad_request)?;
+                let key = epoch.keys.get(key).filter(|key| key.purpose.signs()).ok_or_else(bad_request)?;
                 let question =
                     question(*mechanism, key.kind, digest, &self.module.profile().sign).ok_or_else(bad_request)?;
                 failpoint("digest-sent");
@@ -208,6 +222,25 @@ impl Custody {
                     return Err(Fault::Module(format!("a signature of {} octets", signature.len())));
                 }
                 Ok(signature)
+            }
+            Task::Unwrap { key, transport, sealed } => {
+                let key = epoch.keys.get(key).filter(|key| key.purpose == Purpose::Unwrap).ok_or_else(bad_request)?;
+                let fit = key.openings.as_ref().is_some_and(|openings| openings.fit(*transport, sealed));
+                if !fit {
+                    return Err(bad_request());
+                }
+                failpoint("key-sent");
+                let began = Instant::now();
+                let opened = unwrap::open(&self.module, session, key.handle, *transport, sealed);
+                self.signs.meters.unwrap.observe(began.elapsed().as_secs_f64());
+                failpoint("opened");
+                opened.map_err(|fault| {
+                    if !unwrap::is_doubtful(&fault) {
+                        return fault;
+                    }
+                    self.doubted.store(true, Ordering::SeqCst);
+                    bad_request()
+                })
             }
         }
     }
@@ -319,13 +352,20 @@ impl Custody {
         }
     }
 
-    /// Is the anchor's session still one? Notices a removed token while nobody asks for signatures.
+    /// Is the anchor's session still one? Notices a removed token while nobody asks for signatures, and one that
+    /// opens nothing any more, when there is a doubt.
     fn glance(&self) -> Result<(), Fault> {
-        let _inside = self.epoch.read().unwrap_or_else(PoisonError::into_inner);
+        let inside = self.epoch.read().unwrap_or_else(PoisonError::into_inner);
         let Some(place) = self.sessions.last() else { return Ok(()) };
         let anchor = lock(place);
         let Some(session) = anchor.as_ref() else { return Err(Fault::Absent("no anchor session".to_owned())) };
-        self.module.call(|_| session.get_session_info()).map(drop)
+        self.module.call(|_| session.get_session_info())?;
+        if self.doubted.swap(false, Ordering::SeqCst) {
+            for key in inside.keys.values() {
+                key.openings.iter().try_for_each(|openings| openings.still(&self.module, session, key.handle))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -335,10 +375,7 @@ fn gone() -> Fault {
 
 fn bad_request() -> Fault {
     use super::pkcs11::codes::Code;
-    Fault::Call {
-        code: Code { rv: 0, name: "no such key or mechanism", class: Class::Request },
-        function: "sign".into(),
-    }
+    Fault::Call { code: Code { rv: 0, name: "not for this key", class: Class::Request }, function: "request".into() }
 }
 
 /// After a refusal only a person can help: the process ends so that it says so once and stays ended.

@@ -139,6 +139,7 @@ fn turn(fd: BorrowedFd<'_>, outbox: &Outbox, pool: &Pool, meters: &Meters) -> Re
                 return Err(Violation::Rule("a draw of none or more than 64 octets").into());
             }
             IssuerToSigner::Draw { id, length } => (id, Task::Draw { length }),
+            IssuerToSigner::Unwrap { id, key, transport, sealed } => (id, Task::Unwrap { key, transport, sealed }),
         };
         if let Err(task) = pool.submit(id, task) {
             meters.busy.inc();

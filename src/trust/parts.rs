@@ -4,6 +4,8 @@
 use super::identifiers::Trust;
 use super::{Kind, Wrong, request};
 use crate::wire::evidence::{SignatureAlgorithm, Wish};
+use crate::wire::unwrap::{KeyTransport, PartCipher};
+use crate::xml::encryption::{Cipher, Oaep};
 use crate::xml::signature::{Family, Hash, SignatureMethod};
 use crate::xml::{Element, names};
 
@@ -65,4 +67,25 @@ pub fn algorithm(method: SignatureMethod) -> Option<SignatureAlgorithm> {
         (Family::Ed25519, _) => To::Ed25519,
         (Family::RsaPkcs1 | Family::RsaPss | Family::Ecdsa, Hash::Sha1) | (Family::Hmac, _) => return None,
     })
+}
+
+/// How a session key is sealed, as the wire knows it; none where label and MGF1 have different hashes, or one that
+/// no token is asked for.
+#[must_use]
+pub fn transport(oaep: Oaep) -> Option<KeyTransport> {
+    match (oaep.hash, oaep.mask) {
+        (Hash::Sha1, Hash::Sha1) => Some(KeyTransport::OaepSha1),
+        (Hash::Sha256, Hash::Sha256) => Some(KeyTransport::OaepSha256),
+        _ => None,
+    }
+}
+
+/// How a part is sealed, as the wire knows it.
+#[must_use]
+pub fn cipher(cipher: Cipher) -> PartCipher {
+    match cipher {
+        Cipher::Aes128Gcm => PartCipher::Aes128Gcm,
+        Cipher::Aes192Gcm => PartCipher::Aes192Gcm,
+        Cipher::Aes256Gcm => PartCipher::Aes256Gcm,
+    }
 }

@@ -330,6 +330,8 @@ pub enum Refusal {
     UnsupportedSecurityToken,
     /// `wst:RequestFailed` with a time to come back, over a new connection: nobody remembers the handshake of this one.
     Reconnect,
+    /// `wsse:FailedCheck`: what was sealed does not open, or was here before, all alike (R-W051).
+    FailedCheck,
 }
 
 /// The answer when there is no voucher.

@@ -7,12 +7,15 @@ use super::evidence::{Refused, Submission, Vouched};
 use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
+use super::unwrap::{KeyTransport, NotUnwrapped, Open, Opened, Sealed, SessionKey, Unwrap};
 
 /// worker → auth.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub enum WorkerToAuth {
     /// Evidence and wish of one request.
     Submit(Submission),
+    /// Sealed parts of one request, before it can be read.
+    Open(Open),
 }
 
 /// auth → worker.
@@ -22,6 +25,8 @@ pub enum AuthToWorker {
     Vouched(Vouched),
     /// No.
     Refused(Refused),
+    /// What was in the sealed parts.
+    Opened(Opened),
 }
 
 /// worker → issuer.
@@ -126,6 +131,8 @@ pub enum AuthToIssuer {
         /// The handshake.
         handshake: SignedHandshake,
     },
+    /// Have a client's session key opened.
+    Unwrap(Unwrap),
 }
 
 /// A server handshake with its signature, as it stands in what a client signed.
@@ -162,6 +169,20 @@ pub enum IssuerToAuth {
         /// long ago.
         left_ms: Option<u32>,
     },
+    /// A session key.
+    Unwrapped {
+        /// auth's serial.
+        serial: u64,
+        /// The key.
+        key: SessionKey,
+    },
+    /// None.
+    NotUnwrapped {
+        /// auth's serial.
+        serial: u64,
+        /// Why.
+        why: NotUnwrapped,
+    },
 }
 
 /// issuer → signer.
@@ -184,6 +205,17 @@ pub enum IssuerToSigner {
         id: u64,
         /// How many, at most 64.
         length: u8,
+    },
+    /// Open this session key.
+    Unwrap {
+        /// Chosen by issuer, comes back in the answer.
+        id: u64,
+        /// The key it is sealed for.
+        key: KeyId,
+        /// How.
+        transport: KeyTransport,
+        /// What is sealed.
+        sealed: Sealed,
     },
 }
 
@@ -250,6 +282,20 @@ pub enum SignerToIssuer {
     Health {
         /// Can it sign now?
         usable: bool,
+    },
+    /// A session key.
+    Unwrapped {
+        /// Issuer's id.
+        id: u64,
+        /// The key.
+        session: SessionKey,
+    },
+    /// None. [`FailureClass::Request`] for whatever is wrong with what was sealed.
+    UnwrapFailed {
+        /// Issuer's id.
+        id: u64,
+        /// What sort of failure.
+        class: FailureClass,
     },
 }
 

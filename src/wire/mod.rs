@@ -14,6 +14,7 @@ pub mod order;
 pub mod permit;
 pub mod record;
 pub mod snapshot;
+pub mod unwrap;
 
 pub use bounded::{List, Octets, Secret, Text};
 pub use ids::{Correlation, KeyId, Millis, Peer, VoucherId};

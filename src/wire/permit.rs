@@ -103,6 +103,14 @@ pub const PERMITS: &[Permit] = &[
     row(Link::WorkerToIssuer, 2, "remembered-handshake", ANY, KIB),
     row(Link::AuthToIssuer, 2, "confirm", ANY, KIB),
     row(Link::IssuerToAuth, 3, "confirmed", ANY, KIB),
+    row(Link::AuthToIssuer, 3, "unwrap", ANY, KIB),
+    row(Link::IssuerToAuth, 4, "unwrapped", ANY, KIB),
+    row(Link::IssuerToAuth, 5, "not-unwrapped", ANY, KIB),
+    row(Link::WorkerToAuth, 1, "open", ANY, 400 * KIB),
+    row(Link::AuthToWorker, 2, "opened", ANY, 400 * KIB),
+    row(Link::IssuerToSigner, 2, "unwrap", ANY, KIB),
+    row(Link::SignerToIssuer, 5, "unwrapped", OPEN, KIB),
+    row(Link::SignerToIssuer, 6, "unwrap-failed", OPEN, KIB),
 ];
 
 impl Permit {

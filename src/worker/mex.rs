@@ -254,6 +254,7 @@ mod tests {
             trust: *trust,
             credential: Credential::Username,
             leniencies: None,
+            encryption: false,
         };
         Worker {
             public_url: "https://sts.example.com:8443".to_owned(),

@@ -14,6 +14,7 @@ use crate::wire::ids::{Correlation, VoucherId};
 use crate::wire::links::{AuthToWorker, Handshake, IssuerToWorker, WorkerToAuth, WorkerToIssuer};
 use crate::wire::order::{Failure, Redemption, Release};
 use crate::wire::permit::Link;
+use crate::wire::unwrap::{Open, Opened};
 
 /// What is said to auth.
 pub(super) struct ToAuth;
@@ -30,6 +31,7 @@ impl Speech for ToAuth {
         match answer {
             AuthToWorker::Vouched(vouched) => vouched.correlation,
             AuthToWorker::Refused(refused) => refused.correlation,
+            AuthToWorker::Opened(opened) => opened.correlation,
         }
     }
 
@@ -113,6 +115,18 @@ impl Auth {
         match self.0.ask(correlation, WorkerToAuth::Submit(submission), deadline).await {
             Ok(AuthToWorker::Vouched(vouched)) => Ok(vouched.voucher),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
+            // Not what was asked.
+            Ok(AuthToWorker::Opened(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
+        }
+    }
+
+    /// Sealed parts in, what was in them out.
+    pub(super) async fn open_parts(&self, open: Open, deadline: Instant) -> Result<Opened, NotVouched> {
+        match self.0.ask(open.correlation, WorkerToAuth::Open(open), deadline).await {
+            Ok(AuthToWorker::Opened(opened)) => Ok(opened),
+            Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
+            Ok(AuthToWorker::Vouched(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }

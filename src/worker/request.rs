@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::asking::Asking;
 use super::http::Front;
 use super::line::Unanswered;
-use super::message::{self, Fault, Leniency, Reply};
+use super::message::{self, Fault, Leniency, Rejection, Reply, Shape};
 use super::peers::{NotReleased, NotVouched};
 use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
 use crate::wire::evidence::{Refusal, Submission};
 use crate::wire::order::{Failure, Redemption};
-use crate::wire::{Millis, Text};
+use crate::wire::unwrap::Open;
+use crate::wire::{Correlation, Millis, Text};
 
 /// When a client should come back if a peer of ours is away.
 const RETRY_AFTER_S: u16 = 2;
@@ -44,50 +46,103 @@ pub(super) async fn obtain(
     asking: Asking<'_>,
     incoming: &message::Incoming<'_>,
 ) -> Ended {
-    let (ended, message_id) = match message::read_of(asking.client.map(|client| &client.handshake), endpoint, incoming)
-    {
+    let deadline = Instant::now() + Duration::from_secs(front.config.limits.request_timeout_s.into());
+    let opened = match opened(front, endpoint, &asking, incoming, deadline).await {
+        Ok(opened) => opened,
+        Err(ended) => return *ended,
+    };
+    let incoming = match &opened {
+        Some(body) => message::Incoming { body: body.as_bytes(), ..*incoming },
+        None => *incoming,
+    };
+    let handshake = asking.client.map(|client| &client.handshake);
+    let (ended, message_id) = match message::read_of(handshake, endpoint, &incoming) {
         Ok(request) => {
             let message_id = request.message_id().map(str::to_owned);
-            (redeemed(front, endpoint, asking, request).await, message_id)
+            (redeemed(front, endpoint, asking, request, deadline).await, message_id)
         }
-        Err(rejection) => {
-            tolerated(front, rejection.leniencies());
-            let reply = rejection.reply(asking.correlation, Millis::now());
-            let message_id = rejection.message_id().map(str::to_owned);
-            (Ended::without(reply, "unreadable", rejection.reason()), message_id)
-        }
+        Err(rejection) => return rejected(front, &asking, &rejection),
     };
     Ended { message_id, ..ended }
 }
 
-async fn redeemed(front: &Front, endpoint: &Endpoint, asking: Asking<'_>, request: message::Request) -> Ended {
+fn rejected(front: &Front, asking: &Asking<'_>, rejection: &Rejection) -> Ended {
+    tolerated(front, rejection.leniencies());
+    let reply = rejection.reply(asking.correlation, Millis::now());
+    let message_id = rejection.message_id().map(str::to_owned);
+    Ended { message_id, ..Ended::without(reply, "unreadable", rejection.reason()) }
+}
+
+/// The message with its sealed parts opened; none where nothing is sealed, or nothing may be here.
+async fn opened(
+    front: &Front,
+    endpoint: &Endpoint,
+    asking: &Asking<'_>,
+    incoming: &message::Incoming<'_>,
+    deadline: Instant,
+) -> Result<Option<Zeroizing<String>>, Box<Ended>> {
+    if !endpoint.encryption {
+        return Ok(None);
+    }
+    let refused = |rejection: Rejection| Box::new(rejected(front, asking, &rejection));
+    let Some(mut sealed) = message::sealed(endpoint, incoming).map_err(refused)? else { return Ok(None) };
+    let Some((recipient, transport, key, parts)) = sealed.question() else { return Ok(None) };
+    let (correlation, source) = (asking.correlation, asking.source);
+    let open = Open { correlation, endpoint: path(endpoint), source, recipient, transport, sealed: key, parts };
+    match front.auth.open_parts(open, deadline).await {
+        Ok(opened) => sealed.opened(&opened.parts).map(Some).map_err(refused),
+        Err(why) => {
+            let shape = sealed.into_shape();
+            let message_id = shape.logged_id().map(str::to_owned);
+            Err(Box::new(Ended { message_id, ..not_vouched(&shape, correlation, why) }))
+        }
+    }
+}
+
+fn path(endpoint: &Endpoint) -> Text<128> {
+    Text::new(endpoint.path.as_str()).expect("configuration takes no path above 128 octets")
+}
+
+fn not_vouched(shape: &Shape, correlation: Correlation, why: NotVouched) -> Ended {
+    let fault = |fault: Fault| shape.fault(fault, correlation, Millis::now());
+    match why {
+        NotVouched::Refused(refusal) => Ended::without(fault(refusal.into()), "refused", refusal_word(refusal)),
+        NotVouched::Unanswered(why) => unavailable(shape, correlation, why),
+    }
+}
+
+fn unavailable(shape: &Shape, correlation: Correlation, why: Unanswered) -> Ended {
+    let busy = Refusal::Busy { retry_after_s: RETRY_AFTER_S };
+    Ended::without(shape.fault(busy.into(), correlation, Millis::now()), "unavailable", why.reason())
+}
+
+async fn redeemed(
+    front: &Front,
+    endpoint: &Endpoint,
+    asking: Asking<'_>,
+    request: message::Request,
+    deadline: Instant,
+) -> Ended {
     let Asking { source, correlation, .. } = asking;
-    let deadline = Instant::now() + Duration::from_secs(front.config.limits.request_timeout_s.into());
     let (shape, evidence, timestamp, wish) = request.into_parts();
     tolerated(front, shape.leniencies());
-    let fault = |fault: Fault| shape.fault(fault, correlation, Millis::now());
-    let unavailable = |why: Unanswered| {
-        let busy = Refusal::Busy { retry_after_s: RETRY_AFTER_S };
-        Ended::without(fault(busy.into()), "unavailable", why.reason())
-    };
-    let path = Text::new(endpoint.path.as_str()).expect("configuration takes no path above 128 octets");
-    let submission = Submission { correlation, endpoint: path, source, timestamp, evidence, wish };
+    let submission = Submission { correlation, endpoint: path(endpoint), source, timestamp, evidence, wish };
     let voucher = match front.auth.submit(submission, deadline).await {
         Ok(voucher) => voucher,
-        Err(NotVouched::Refused(refusal)) => {
-            if let (Refusal::Reconnect, Some(client)) = (refusal, asking.client) {
+        Err(why) => {
+            if let (NotVouched::Refused(Refusal::Reconnect), Some(client)) = (&why, asking.client) {
                 client.spend();
             }
-            return Ended::without(fault(refusal.into()), "refused", refusal_word(refusal));
+            return not_vouched(&shape, correlation, why);
         }
-        Err(NotVouched::Unanswered(why)) => return unavailable(why),
     };
     let release = match front.issuer.redeem(Redemption { voucher, correlation }, deadline).await {
         Ok(release) => release,
         Err(NotReleased::Failed(failure)) => {
-            return Ended::without(fault(failure.into()), "unavailable", failure_word(failure));
+            let reply = shape.fault(failure.into(), correlation, Millis::now());
+            return Ended::without(reply, "unavailable", failure_word(failure));
         }
-        Err(NotReleased::Unanswered(why)) => return unavailable(why),
+        Err(NotReleased::Unanswered(why)) => return unavailable(&shape, correlation, why),
     };
     failpoint("released");
     Ended { reply: shape.released(&release, Millis::now()), outcome: "released", reason: None, message_id: None }
@@ -112,6 +167,7 @@ fn refusal_word(refusal: Refusal) -> &'static str {
         Refusal::Busy { .. } => "auth-busy",
         Refusal::UnsupportedSecurityToken => "unsupported-security-token",
         Refusal::Reconnect => "reconnect",
+        Refusal::FailedCheck => "failed-check",
     }
 }
 

@@ -15,6 +15,7 @@ use chancery::wire::links::{
 use chancery::wire::order::{Claim, Order, Redemption, Subject, TokenType, Voucher};
 use chancery::wire::permit::Link;
 use chancery::wire::record::{AuthEntry, Decision, DecisionPrivate, Intent, IntentPrivate, IssuerEntry};
+use chancery::wire::unwrap::SessionKey;
 use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Text, VoucherId};
 
 use super::octets::{self, above_caps, foreign, foreign_rows, malformed, order, ready, thrown};
@@ -28,15 +29,15 @@ pub(super) const CASES: &[Case] = &[
     ("no order above a ceiling is signed, whoever orders it", Leaves::Nothing, orders_above_ceilings),
     ("two orders of one name are a breach", Leaves::Violations(AUTH_TO_ISSUER, 1), lodged_twice),
     ("a signer with other keys is given no digest", Leaves::Client, other_keys),
-    ("a signer speaks when it is ready, and is ready once", Leaves::Violations(SIGNER_TO_ISSUER, 5), out_of_state),
-    ("a signer answers what it was asked", Leaves::Violations(SIGNER_TO_ISSUER, 3), answers_to_nobody),
+    ("a signer speaks when it is ready, and is ready once", Leaves::Violations(SIGNER_TO_ISSUER, 7), out_of_state),
+    ("a signer answers what it was asked", Leaves::Violations(SIGNER_TO_ISSUER, 5), answers_to_nobody),
     ("auth writes no intent into the record", Leaves::Violations(AUTH_TO_AUDIT, 1), an_intent_of_auths),
     ("auth leaves none of its entries out", Leaves::Violations(AUTH_TO_AUDIT, 2), auth_skips),
     ("issuer leaves none of its entries out", Leaves::Violations(ISSUER_TO_AUDIT, 2), issuer_skips),
-    ("messages of other links are no auth's", Leaves::Violations(AUTH_TO_ISSUER, foreign_rows(3)), |stack| {
+    ("messages of other links are no auth's", Leaves::Violations(AUTH_TO_ISSUER, foreign_rows(4)), |stack| {
         foreign(stack, Place::IssuerAuth)
     }),
-    ("messages of other links are no signer's", Leaves::Violations(SIGNER_TO_ISSUER, foreign_rows(5)), |stack| {
+    ("messages of other links are no signer's", Leaves::Violations(SIGNER_TO_ISSUER, foreign_rows(7)), |stack| {
         foreign(stack, Place::IssuerSigner)
     }),
     (
@@ -62,10 +63,10 @@ pub(super) const CASES: &[Case] = &[
         let good = AuthToAudit::Append { sequence: 1, entry: decision() };
         malformed(stack, Place::AuditAuth, encode(&good).remove(0), 64 * 1024)
     }),
-    ("no message of auth's is above its cap", Leaves::Violations(AUTH_TO_ISSUER, 3), |stack| {
+    ("no message of auth's is above its cap", Leaves::Violations(AUTH_TO_ISSUER, 4), |stack| {
         above_caps(stack, Place::IssuerAuth)
     }),
-    ("no message of a signer's is above its cap", Leaves::Violations(SIGNER_TO_ISSUER, 5), |stack| {
+    ("no message of a signer's is above its cap", Leaves::Violations(SIGNER_TO_ISSUER, 7), |stack| {
         above_caps(stack, Place::IssuerSigner)
     }),
     ("no entry of issuer's is above its cap", Leaves::Violations(ISSUER_TO_AUDIT, 1), |stack| {
@@ -153,11 +154,13 @@ fn other_keys(stack: &Stack) -> Verdict {
     must(matches!(heard, Ok(None)), format!("{heard:?}"))
 }
 
-fn answers() -> [SignerToIssuer; 3] {
+fn answers() -> [SignerToIssuer; 5] {
     [
         SignerToIssuer::Signed { id: 1, signature: Octets::new([7; 256]).unwrap() },
         SignerToIssuer::SignFailed { id: 1, class: FailureClass::Token, rv: 5 },
         SignerToIssuer::Drawn { id: 1, octets: Octets::new([7; 32]).unwrap() },
+        SignerToIssuer::Unwrapped { id: 1, session: SessionKey::new(vec![7; 32]).unwrap() },
+        SignerToIssuer::UnwrapFailed { id: 1, class: FailureClass::Request },
     ]
 }
 
@@ -167,7 +170,7 @@ fn out_of_state(stack: &Stack) -> Verdict {
         thrown(stack, Place::IssuerSigner, &encode(&early)).map_err(|why| format!("{early:?}: {why}"))?;
     }
     thrown(stack, Place::IssuerSigner, &[encode(&ready()), encode(&ready())].concat())?;
-    stack.says("message out of state", before + 5)
+    stack.says("message out of state", before + 7)
 }
 
 fn answers_to_nobody(stack: &Stack) -> Verdict {

@@ -19,7 +19,10 @@ use chancery::wire::order::{
 };
 use chancery::wire::permit::{Link, PERMITS, Permit, State};
 use chancery::wire::record::{AuthEntry, IssuerEntry, Outcome, OutcomeResult};
-use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Text, VoucherId};
+use chancery::wire::unwrap::{
+    KeyTransport, NotUnwrapped, Open, Opened, PartCipher, Recipient, SealedPart, SessionKey, Unwrap,
+};
+use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Secret, Text, VoucherId};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 
@@ -112,6 +115,19 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let mut all = Vec::new();
     let to = &mut all;
     add(to, Link::WorkerToAuth, &WorkerToAuth::Submit(stack.submission()));
+    let part = || SealedPart { cipher: PartCipher::Aes256Gcm, octets: Octets::new([7; 64]).unwrap() };
+    let open = Open {
+        correlation,
+        endpoint: Text::new("/sts").unwrap(),
+        source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        recipient: Recipient::Thumbprint([7; 20]),
+        transport: KeyTransport::OaepSha1,
+        sealed: Octets::new([7; 256]).unwrap(),
+        parts: List::new(vec![part()]).unwrap(),
+    };
+    add(to, Link::WorkerToAuth, &WorkerToAuth::Open(open));
+    let opened = Opened { correlation, parts: List::new(vec![Secret::new([7; 32]).unwrap()]).unwrap() };
+    add(to, Link::AuthToWorker, &AuthToWorker::Opened(opened));
     add(to, Link::AuthToWorker, &AuthToWorker::Vouched(Vouched { correlation, voucher }));
     let refusal = Refusal::BadRequest;
     add(to, Link::AuthToWorker, &AuthToWorker::Refused(Refused { correlation, refusal }));
@@ -131,12 +147,26 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let handshake = SignedHandshake { certificate: stack.server(), transcript: hash(32), signature: signature() };
     add(to, Link::AuthToIssuer, &AuthToIssuer::Confirm { question: 1, worker, handshake });
     add(to, Link::IssuerToAuth, &IssuerToAuth::Confirmed { question: 1, left_ms: Some(1) });
+    let (transport, sealed) = (KeyTransport::OaepSha1, || Octets::new([7; 256]).unwrap());
+    let recipient = Recipient::Thumbprint([7; 20]);
+    add(
+        to,
+        Link::AuthToIssuer,
+        &AuthToIssuer::Unwrap(Unwrap { serial: 1, worker, recipient, transport, sealed: sealed() }),
+    );
+    let session = || SessionKey::new(vec![7; 32]).unwrap();
+    add(to, Link::IssuerToAuth, &IssuerToAuth::Unwrapped { serial: 1, key: session() });
+    add(to, Link::IssuerToAuth, &IssuerToAuth::NotUnwrapped { serial: 1, why: NotUnwrapped::Unopened });
     add(to, Link::IssuerToAuth, &IssuerToAuth::Lodged(voucher));
     add(to, Link::IssuerToAuth, &IssuerToAuth::Declined { voucher, failure });
     add(to, Link::IssuerToAuth, &IssuerToAuth::Redeemed(voucher));
     let digest = Octets::new([7; 32]).unwrap();
     let mechanism = Mechanism::RsaPkcs1Sha256;
+    let wanted = key.clone();
     add(to, Link::IssuerToSigner, &IssuerToSigner::Sign { id: 1, key, mechanism, digest });
+    add(to, Link::IssuerToSigner, &IssuerToSigner::Unwrap { id: 1, key: wanted, transport, sealed: sealed() });
+    add(to, Link::SignerToIssuer, &SignerToIssuer::Unwrapped { id: 1, session: session() });
+    add(to, Link::SignerToIssuer, &SignerToIssuer::UnwrapFailed { id: 1, class: FailureClass::Token });
     add(to, Link::IssuerToSigner, &IssuerToSigner::Draw { id: 1, length: 32 });
     add(to, Link::SignerToIssuer, &ready());
     add(to, Link::SignerToIssuer, &SignerToIssuer::Signed { id: 1, signature: signature() });

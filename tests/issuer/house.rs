@@ -120,6 +120,8 @@ pub(crate) struct Key {
     pub(crate) pair: Pair,
     pub(crate) public_key: Vec<u8>,
     pub(crate) certificate_sha256: [u8; 32],
+    /// DER.
+    pub(crate) certificate: Vec<u8>,
 }
 
 pub(crate) struct House {
@@ -136,6 +138,7 @@ voucher_seconds = 1
 record_deadline_ms = 700
 signature_deadline_ms = 700
 handshakes_per_second = 20
+unwraps_per_second = 20
 "#;
 const OFFICE: &str = r#"audience = ["urn:federation:MicrosoftOnline"]
 token_types = ["saml11", "saml20"]
@@ -160,17 +163,20 @@ impl House {
         fs::write(directory.join("relying-parties/curved.toml"), CURVED).unwrap();
         let mut issuer = ISSUER.to_owned();
         let mut keys = HashMap::new();
-        let plan: [(&str, &str, &'static rcgen::SignatureAlgorithm); 4] = [
+        let plan: [(&str, &str, &'static rcgen::SignatureAlgorithm); 6] = [
             ("rsa", "assertion", &rcgen::PKCS_RSA_SHA256),
             ("p384", "assertion", &rcgen::PKCS_ECDSA_P384_SHA384),
             ("tls", "handshake", &rcgen::PKCS_ECDSA_P256_SHA256),
             ("reply", "message", &rcgen::PKCS_ECDSA_P256_SHA256),
+            ("sealed", "unwrap", &rcgen::PKCS_RSA_SHA256),
+            ("sealed-before", "unwrap", &rcgen::PKCS_RSA_SHA256),
         ];
         for (at, (name, purpose, algorithm)) in plan.into_iter().enumerate() {
             let key = key(&directory.join(format!("{name}.pem")), u8::try_from(at + 1).unwrap(), algorithm);
             issuer += &format!(
-                "[[key]]\nname = \"{name}\"\npurpose = \"{purpose}\"\nid = \"{:02x}\"\ncertificate = \"{name}.pem\"\nstate = \"active\"\n",
-                key.id[0]
+                "[[key]]\nname = \"{name}\"\npurpose = \"{purpose}\"\nid = \"{:02x}\"\ncertificate = \"{name}.pem\"\nstate = \"{}\"\n",
+                key.id[0],
+                if name == "sealed-before" { "previous" } else { "active" }
             );
             keys.insert(name, key);
         }
@@ -275,8 +281,10 @@ fn made(id: u8, algorithm: &'static rcgen::SignatureAlgorithm) -> rcgen::KeyPair
 fn key(path: &Path, id: u8, algorithm: &'static rcgen::SignatureAlgorithm) -> Key {
     use rcgen::PublicKeyData as _;
     let made = made(id, algorithm);
-    let certificate =
-        rcgen::CertificateParams::new(vec!["sts.example.com".into()]).unwrap().self_signed(&made).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["sts.example.com".into()]).unwrap();
+    // With a subject key identifier.
+    params.is_ca = rcgen::IsCa::ExplicitNoCa;
+    let certificate = params.self_signed(&made).unwrap();
     fs::write(path, certificate.pem()).unwrap();
     let pkcs8 = made.serialize_der();
     let ecdsa = |algorithm| EcdsaKeyPair::from_pkcs8(algorithm, &pkcs8).unwrap();
@@ -289,6 +297,7 @@ fn key(path: &Path, id: u8, algorithm: &'static rcgen::SignatureAlgorithm) -> Ke
     };
     let hash = aws_lc_rs::digest::digest(&SHA256, certificate.der());
     Key {
+        certificate: certificate.der().to_vec(),
         id: KeyId::new([id]).unwrap(),
         pair,
         public_key: made.subject_public_key_info(),

@@ -70,7 +70,7 @@ impl Office {
         let left = confirms.clone();
         let issuer = Desk::open(&run, Place::IssuerAuth, Link::AuthToIssuer, None, move |message| match message {
             AuthToIssuer::Lodge(voucher) => Some(IssuerToAuth::Lodged(voucher.id)),
-            AuthToIssuer::Withdraw(_) => None,
+            AuthToIssuer::Withdraw(_) | AuthToIssuer::Unwrap(_) => None,
             AuthToIssuer::Confirm { question, .. } => {
                 let left_ms = *left.lock().expect("not poisoned");
                 Some(IssuerToAuth::Confirmed { question: *question, left_ms })
@@ -139,7 +139,7 @@ impl Office {
             AuthToIssuer::Lodge(voucher) => {
                 Some(Voucher { id: voucher.id, worker: voucher.worker, order: voucher.order.clone() })
             }
-            AuthToIssuer::Withdraw(_) | AuthToIssuer::Confirm { .. } => None,
+            AuthToIssuer::Withdraw(_) | AuthToIssuer::Unwrap(_) | AuthToIssuer::Confirm { .. } => None,
         });
         voucher.expect("a voucher was lodged")
     }
@@ -149,7 +149,7 @@ impl Office {
         let said = self.issuer.said.lock().expect("not poisoned");
         said.iter().find_map(|message| match message {
             AuthToIssuer::Lodge(voucher) => (voucher.order.correlation == correlation).then_some(voucher.id),
-            AuthToIssuer::Withdraw(_) | AuthToIssuer::Confirm { .. } => None,
+            AuthToIssuer::Withdraw(_) | AuthToIssuer::Unwrap(_) | AuthToIssuer::Confirm { .. } => None,
         })
     }
 
@@ -288,6 +288,7 @@ impl Worker {
                 let about = match &answer {
                     AuthToWorker::Vouched(vouched) => vouched.correlation,
                     AuthToWorker::Refused(refused) => refused.correlation,
+                    AuthToWorker::Opened(opened) => opened.correlation,
                 };
                 self.early.insert(about, answer);
             } else {
@@ -308,6 +309,7 @@ impl Worker {
         match self.ask(submission) {
             AuthToWorker::Vouched(vouched) => vouched.voucher,
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
+            AuthToWorker::Opened(_) => panic!("opened"),
         }
     }
 
@@ -316,6 +318,7 @@ impl Worker {
         match self.ask(submission) {
             AuthToWorker::Refused(refused) => refused.refusal,
             AuthToWorker::Vouched(_) => panic!("vouched"),
+            AuthToWorker::Opened(_) => panic!("opened"),
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Endpoint {
     pub to_absent: bool,
     /// Is one whose references name the enveloped-signature transform, though none of them holds the signature?
     pub enveloped_transform: bool,
+    /// May a message be sealed for us?
+    pub encryption: bool,
 }
 
 /// Endpoints by path.
@@ -49,6 +51,7 @@ pub(super) struct EndpointFile {
     addresses: Vec<Spanned<String>>,
     #[serde(default)]
     leniencies: Vec<LeniencyName>,
+    encryption: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +150,11 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
                    themselves to";
         return Err(file.error(written.credentials.span(), why));
     }
+    let encryption = written.encryption.as_ref().filter(|on| *on.get_ref());
+    if let Some(on) = encryption.filter(|_| !has.store) {
+        let why = "encryption, and without [store] nothing would remember which session keys were used";
+        return Err(file.error(on.span(), why));
+    }
     for address in &written.addresses {
         let text = address.get_ref();
         if text.len() > 1024 || !text.contains(':') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -170,5 +178,6 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),
+        encryption: encryption.is_some(),
     })
 }

@@ -280,12 +280,14 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
             enveloped_transform: false,
+            encryption: false,
         }
     );
     let both = signed.replace("\"to-absent\"", "\"to-absent\", \"enveloped-transform\"");
     assert!(Tree::new().with("auth.toml", &both).good().endpoints["/signed"].enveloped_transform);
     for (from, to, place, word) in [
         ("\"/signed\"", "\"signed\"", "auth.toml:4:8", "beginning with /"),
+        ("token_type", "encryption = 1\ntoken_type", "auth.toml:7:14", "boolean"),
         ("[\"signature\"]", "[]", "auth.toml:5:15", "nothing would prove anybody"),
         ("[\"signature\"]", "[\"kerberos\"]", "auth.toml:5:16", "unknown variant"),
         ("addresses = [\"https://sts.example.com/signed\"]", "", "auth.toml:5:15", "addresses must say"),

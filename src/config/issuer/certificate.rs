@@ -1,10 +1,11 @@
 //! A certificate file, read once at start: the octets that go into tokens, the public key signatures are
-//! checked with, and the dates. It builds no path and trusts nothing; the certificate is our own.
+//! checked with, the dates, and the names clients have for it. It builds no path and trusts nothing; the certificate is our own.
 
 use std::path::Path;
 
 use aws_lc_rs::digest;
 use base64ct::{Base64, Encoding};
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
@@ -55,6 +56,14 @@ pub struct Certificate {
     pub base64: String,
     /// SHA-256 of the DER.
     pub sha256: [u8; 32],
+    /// `ThumbprintSHA1` of WS-Security: SHA-1 of the DER.
+    pub thumbprint: [u8; 20],
+    /// Its subject key identifier, when it has one.
+    pub key_identifier: Option<Vec<u8>>,
+    /// Its serial number, big-endian without leading zeros.
+    pub serial: Vec<u8>,
+    /// May its key be used to encrypt keys? Also when it says nothing of usage.
+    pub enciphers: bool,
     /// `SubjectPublicKeyInfo`, DER.
     pub public_key: Vec<u8>,
     /// Its kind.
@@ -105,12 +114,25 @@ impl Certificate {
             },
             _ => return Err("a public key that is neither RSA nor ECDSA".into()),
         };
-        let mut sha256 = [0; 32];
+        let (mut sha256, mut thumbprint) = ([0; 32], [0; 20]);
         sha256.copy_from_slice(digest::digest(&digest::SHA256, der).as_ref());
+        thumbprint.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, der).as_ref());
+        let (mut key_identifier, mut enciphers) = (None, true);
+        for extension in certificate.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::KeyUsage(usage) => enciphers = usage.key_encipherment(),
+                ParsedExtension::SubjectKeyIdentifier(identifier) => key_identifier = Some(identifier.0.to_vec()),
+                _ => {}
+            }
+        }
         let validity = certificate.validity();
         Ok(Self {
             base64: Base64::encode_string(der),
             sha256,
+            thumbprint,
+            key_identifier,
+            serial: certificate.serial.to_bytes_be(),
+            enciphers,
             public_key: spki.raw.to_vec(),
             kind,
             not_before: Millis(validity.not_before.timestamp().saturating_mul(1000)),

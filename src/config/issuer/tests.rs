@@ -112,6 +112,38 @@ fn a_broken_issuer_file_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_key_for_unwrap_is_one_that_clients_can_seal_for() {
+    let file = format!("{KEYS}[[key]]\nname = \"unwrap-1\"\npurpose = \"unwrap\"\nid = \"0a03\"\nstate = \"active\"\n");
+    let of = |key: &rcgen::KeyPair, usages: &[rcgen::KeyUsagePurpose]| {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("issuer.d");
+        fs::create_dir_all(&directory).unwrap();
+        for name in ["one.pem", "two.pem"] {
+            certificate(&directory.join(name), &rcgen::KeyPair::generate().unwrap());
+        }
+        let mut params = rcgen::CertificateParams::new(vec!["sts.example.com".into()]).unwrap();
+        params.key_usages = usages.to_vec();
+        fs::write(directory.join("three.pem"), params.self_signed(key).unwrap().pem()).unwrap();
+        fs::write(directory.join("issuer.toml"), format!("{file}certificate = \"three.pem\"\n")).unwrap();
+        check(root.path()).map_err(|error| error.to_string())
+    };
+    use rcgen::KeyUsagePurpose::{DigitalSignature, KeyEncipherment};
+    let rsa = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    for usages in [&[][..], &[KeyEncipherment], &[DigitalSignature, KeyEncipherment]] {
+        let issuer = of(&rsa, usages).unwrap();
+        assert_eq!((issuer.keys[2].purpose, issuer.unwraps_per_second), (Purpose::Unwrap, 50));
+    }
+    let error = of(&rsa, &[DigitalSignature]).unwrap_err();
+    assert!(error.contains("issuer.toml:19:15: key \"unwrap-1\": the key usage"), "{error}");
+    let error = of(&rcgen::KeyPair::generate().unwrap(), &[]).unwrap_err();
+    assert!(error.contains("issuer.toml:19:15: key \"unwrap-1\": a key for unwrap is RSA"), "{error}");
+    let error = with(&file, PARTY).unwrap_err();
+    assert!(error.contains("issuer.toml:15:8: key \"unwrap-1\" has no certificate"), "{error}");
+    let error = with(&format!("unwraps_per_second = 0\n{KEYS}"), PARTY).unwrap_err();
+    assert!(error.starts_with("issuer.toml:1:22: unwraps_per_second is from 1 to 10000"), "{error}");
+}
+
+#[test]
 fn a_broken_relying_party_is_refused_with_its_line() {
     let cases = [
         (PARTY.replace("[\"urn:federation:MicrosoftOnline\"]", "[]"), "office.toml:1:12: audience names"),

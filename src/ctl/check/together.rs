@@ -30,6 +30,8 @@ fn at(file: &Path, keys: &[&str], why: impl Display) -> ConfigError {
 
 fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let file = root.join("worker.d/worker.toml");
+    let mut keys = whole.issuer.keys.iter();
+    let opens = keys.any(|key| key.purpose == Purpose::Unwrap && key.state == KeyState::Active);
     for (index, endpoint) in whole.worker.endpoints.iter().enumerate() {
         let mut refuse = |key: &str, why: &str| {
             let keys = ["endpoint", &index.to_string(), key];
@@ -48,6 +50,12 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                 }
                 // With "any" the worker takes what it is brought, and auth says which of it counts.
                 let any = endpoint.credential == Credential::Any;
+                if endpoint.encryption && !auths.encryption {
+                    refuse("encryption", "takes sealed messages, and encryption is not on in auth.d/auth.toml");
+                }
+                if endpoint.encryption && !opens {
+                    refuse("encryption", "no active key of issuer.d/issuer.toml has purpose \"unwrap\"");
+                }
                 if endpoint.credential.takes_signature() && !auths.signature {
                     refuse("credential", "takes a signature, and credentials in auth.d/auth.toml has no \"signature\"");
                 }

@@ -27,6 +27,7 @@ impl Office {
                 Ok(Some(AuthToIssuer::Confirm { question, worker, handshake })) => {
                     self.confirm(id, question, (worker, &handshake), now)
                 }
+                Ok(Some(AuthToIssuer::Unwrap(unwrap))) => self.unwrap(id, unwrap, now),
                 Err(closed) => Err(closed),
             };
             if let Err(closed) = answered {

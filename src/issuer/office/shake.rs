@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 
 use super::super::handshake;
 use super::super::quota::Quota;
-use super::super::signers::{Job, NotSigned};
+use super::super::signers::{Job, NotSigned, Task};
 use super::{Office, Work};
 use crate::sys::channel::{Closed, Duplex};
 use crate::wire::links::{Handshake, IssuerToAuth, IssuerToWorker, Mechanism, SignedHandshake, Transcript};
@@ -83,7 +83,8 @@ impl Office {
         let digest = digest(hash, &shake.octets).as_ref().to_vec();
         self.shakes += 1;
         let (key, mechanism) = (shake.key.clone(), shake.mechanism);
-        self.signers.sign(Job { key, mechanism, digest, work: Work::Handshake(Box::new(shake)) }, now);
+        let task = Task::Sign { mechanism, digest };
+        self.signers.perform(Job { key, task, work: Work::Handshake(Box::new(shake)) }, now);
     }
 
     pub(super) fn handshake_signed(&mut self, mut shake: Shake, result: Result<Octets<512>, NotSigned>, now: Instant) {

@@ -41,8 +41,8 @@ impl Scene {
 
     fn sign(&mut self, work: u32) {
         let key = configuration().keys[0].id.clone();
-        let job = Job { key, mechanism: Mechanism::EcdsaP256Sha256, digest: vec![0; 32], work };
-        self.signers.sign(job, self.now);
+        let task = Task::Sign { mechanism: Mechanism::EcdsaP256Sha256, digest: vec![0; 32] };
+        self.signers.perform(Job { key, task, work }, self.now);
     }
 }
 

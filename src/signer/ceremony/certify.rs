@@ -1,5 +1,7 @@
 //! Self-signed certificates and certification requests, signed in the token: rcgen writes the octets, the
-//! digest is computed here, the key never moves.
+//! digest is computed here, the key never moves. A key that opens session keys may not sign, so its one signature
+//! is made by decrypting a block that is padded here (`CKM_RSA_X_509`): RSA does not know the difference. Only a
+//! ceremony asks for that.
 
 use cryptoki::mechanism::Mechanism as Asked;
 use cryptoki::object::ObjectClass;
@@ -26,6 +28,8 @@ struct InToken<'a> {
     session: &'a Session,
     handle: cryptoki::object::ObjectHandle,
     kind: Kind,
+    /// It decrypts and does not sign.
+    decrypts: bool,
     /// The key without its algorithm: the BIT STRING of the SubjectPublicKeyInfo.
     public: Vec<u8>,
 }
@@ -54,7 +58,10 @@ impl SigningKey for InToken<'_> {
         };
         let question = question(mechanism, self.kind, digest.as_ref(), &profile::Sign::default());
         let question = question.ok_or(rcgen::Error::RemoteKeyError)?;
-        let signature = self.module.call(|_| self.session.sign(&question.mechanism, self.handle, &question.data));
+        let signature = self.module.call(|_| match padded(&question.data, question.length) {
+            Some(block) if self.decrypts => self.session.decrypt(&Asked::RsaX509, self.handle, &block),
+            _ => self.session.sign(&question.mechanism, self.handle, &question.data),
+        });
         let signature = signature.map_err(|fault| {
             tracing::error!(event = "not-signed", fault = %fault);
             rcgen::Error::RemoteKeyError
@@ -67,6 +74,12 @@ impl SigningKey for InToken<'_> {
     }
 }
 
+/// A `DigestInfo` as PKCS#1 v1.5 pads it for a signature (RFC 8017 9.2).
+fn padded(info: &[u8], length: usize) -> Option<Vec<u8>> {
+    let filling = length.checked_sub(info.len() + 3).filter(|filling| *filling >= 8)?;
+    Some([&[0x00, 0x01][..], &vec![0xFF; filling], &[0x00], info].concat())
+}
+
 /// Makes what is asked for and says it.
 pub(super) fn certify(
     module: &Module,
@@ -77,17 +90,23 @@ pub(super) fn certify(
     let refuse = |why: String| Fault::Refused(format!("certificate for key {}: {why}", hex(&wish.id)));
     let handle = keys::one(module, session, &wish.id, ObjectClass::PRIVATE_KEY)?
         .map_err(|count| refuse(format!("the token holds {count} private keys of this id, one is needed")))?;
-    if keys::flags(module, session, handle)?.sign != Some(true) {
-        return Err(refuse("the key does not sign; a state key needs no certificate".to_owned()));
+    let flags = keys::flags(module, session, handle)?;
+    let decrypts = flags.decrypt == Some(true);
+    if flags.sign == Some(true) && decrypts {
+        return Err(refuse("the key both signs and decrypts".to_owned()));
+    }
+    if flags.sign != Some(true) && !decrypts {
+        return Err(refuse("the key neither signs nor decrypts".to_owned()));
     }
     let (kind, info) = keys::public_key(module, session, &wish.id)?
         .ok_or_else(|| refuse("no public key that is served".to_owned()))?;
     let public = x509_parser::x509::SubjectPublicKeyInfo::from_der(&info)
         .map(|(_, info)| info.subject_public_key.data.to_vec())
         .map_err(|error| refuse(error.to_string()))?;
-    let key = InToken { module, session, handle, kind, public };
+    let key = InToken { module, session, handle, kind, decrypts, public };
     voice.doing(if wish.request { "signing the request" } else { "signing the certificate" });
-    let params = params(module, session, wish)?;
+    let usage = if decrypts { KeyUsagePurpose::KeyEncipherment } else { KeyUsagePurpose::DigitalSignature };
+    let params = params(module, session, wish, usage)?;
     let pem = if wish.request {
         params.serialize_request(&key).and_then(|request| request.pem())
     } else {
@@ -98,13 +117,18 @@ pub(super) fn certify(
     Ok(())
 }
 
-fn params(module: &Module, session: &Session, wish: &NewCertificate) -> Result<CertificateParams, Fault> {
+fn params(
+    module: &Module,
+    session: &Session,
+    wish: &NewCertificate,
+    usage: KeyUsagePurpose,
+) -> Result<CertificateParams, Fault> {
     let refuse = |why: &dyn std::fmt::Display| Fault::Refused(format!("certificate: {why}"));
     let names: Vec<String> = wish.dns.iter().map(|name| name.as_str().to_owned()).collect();
     let mut params = CertificateParams::new(names).map_err(|error| refuse(&error))?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, wish.common_name.as_str());
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![usage];
     if !wish.dns.is_empty() {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     }

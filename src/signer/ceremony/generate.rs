@@ -50,7 +50,7 @@ fn rsa_bits(algorithm: Algorithm) -> Option<u32> {
 
 /// The private key's template: the one usage its purpose has, and every other said to be off.
 fn private_template(key: &NewKey, purpose: Purpose, refused: &[String]) -> Vec<Attribute> {
-    let signs = purpose != Purpose::State;
+    let signs = purpose.signs();
     let mut template = vec![
         Attribute::Token(true),
         Attribute::Private(true),
@@ -82,8 +82,8 @@ fn generate(module: &Module, voice: &mut Voice, session: &Session, key: &NewKey)
     let refuse = |why: String| Err(Fault::Refused(format!("key {}: {why}", hex(&key.id))));
     let Some(purpose) = Purpose::from_name(&key.purpose) else { return refuse("no such purpose".to_owned()) };
     let bits = rsa_bits(key.algorithm);
-    if bits.is_none() && purpose == Purpose::State {
-        return refuse("a state key is RSA".to_owned());
+    if bits.is_none() && !purpose.signs() {
+        return refuse(format!("a key for {} is RSA", key.purpose));
     }
     let keygen = &module.profile().keygen;
     if bits.is_some_and(|bits| bits > keygen.rsa_max_bits) {
@@ -98,7 +98,7 @@ fn generate(module: &Module, voice: &mut Voice, session: &Session, key: &NewKey)
         }
     }
     voice.doing(&format!("generating {} for {}", key.algorithm.name(), key.purpose));
-    let signs = purpose != Purpose::State;
+    let signs = purpose.signs();
     let mut public = vec![
         Attribute::Token(true),
         Attribute::Private(false),

@@ -34,6 +34,8 @@ pub enum Fault {
     InvalidSecurity,
     /// `wsse:FailedAuthentication`.
     FailedAuthentication,
+    /// `wsse:FailedCheck`.
+    FailedCheck,
     /// `wsu:MessageExpired`.
     MessageExpired,
     /// `wst:InvalidRequest`.
@@ -123,6 +125,7 @@ impl Fault {
             Self::FailedAuthentication => {
                 plain(Security, "FailedAuthentication", "The security token could not be authenticated or authorized")
             }
+            Self::FailedCheck => plain(Security, "FailedCheck", "The signature or decryption was invalid"),
             Self::MessageExpired => plain(Utility, "MessageExpired", "The message has expired"),
             Self::InvalidRequest => plain(Trust, "InvalidRequest", "The request was invalid or malformed"),
             Self::BadRequest => plain(Trust, "BadRequest", "The specified RequestSecurityToken is not understood"),
@@ -162,6 +165,7 @@ impl From<Refusal> for Fault {
             Refusal::Busy { retry_after_s } => Self::Busy { retry_after_s },
             Refusal::Reconnect => Self::Busy { retry_after_s: 1 },
             Refusal::UnsupportedSecurityToken => Self::UnsupportedSecurityToken,
+            Refusal::FailedCheck => Self::FailedCheck,
         }
     }
 }

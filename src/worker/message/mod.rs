@@ -13,6 +13,7 @@ mod media;
 mod rejection;
 mod reply;
 mod request;
+mod sealed;
 mod security;
 mod shape;
 mod signed;
@@ -22,6 +23,7 @@ mod tests;
 pub use crate::config::worker::Leniency;
 pub use fault::Fault;
 pub use rejection::Rejection;
+pub use sealed::{Question, Sealed, sealed};
 pub use shape::Shape;
 
 use crate::config::worker::{Credential, Endpoint};

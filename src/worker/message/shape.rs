@@ -118,7 +118,7 @@ impl Shape {
     }
 
     /// What the client called its message, cut for the log.
-    pub(super) fn logged_id(&self) -> Option<&str> {
+    pub(in crate::worker) fn logged_id(&self) -> Option<&str> {
         let id = self.message_id.as_deref().or(self.misspelt_id.as_deref())?;
         Some(&id[..id.floor_char_boundary(LOGGED)])
     }

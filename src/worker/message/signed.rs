@@ -18,11 +18,11 @@ use crate::xml::{Element, Ids, names};
 /// `EncodingType` of base64.
 pub(super) const BASE64: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
-const X509V3: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
+pub(super) const X509V3: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
 const PKI_PATH: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509PKIPathv1";
-const KEY_IDENTIFIER: &str =
+pub(super) const KEY_IDENTIFIER: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509SubjectKeyIdentifier";
-const THUMBPRINT: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
+pub(super) const THUMBPRINT: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
 /// Octets of a certificate, or of several in a path, at most.
 const LARGEST_CERTIFICATE: usize = 16 * 1024;
 /// Octets of `ds:SignedInfo`, at most.
@@ -148,7 +148,7 @@ fn of_assertion(identifier: Element<'_>) -> bool {
     identifier.attribute("", "ValueType").is_some_and(|kind| kinds.contains(&kind))
 }
 
-fn only_child(element: Element<'_>) -> Option<Element<'_>> {
+pub(super) fn only_child(element: Element<'_>) -> Option<Element<'_>> {
     let mut children = element.children();
     match (children.next(), children.next()) {
         (Some(child), None) if element.holds_only_elements() => Some(child),
@@ -189,7 +189,7 @@ fn from_data(data: Element<'_>) -> Result<KeyReference, Problem> {
 }
 
 /// The text of an element that says how its octets are written.
-fn encoded(element: Element<'_>) -> Result<&str, Problem> {
+pub(super) fn encoded(element: Element<'_>) -> Result<&str, Problem> {
     match element.attribute("", "EncodingType") {
         None | Some(BASE64) => element.text().map(trim).ok_or(invalid("signature: bad binary token")),
         Some(_) => Err(invalid("signature: unknown encoding")),

@@ -21,6 +21,7 @@ fn endpoints() -> [Endpoint; 2] {
         trust: Trust::Any,
         credential: Credential::Any,
         leniencies: Some(Vec::new()),
+        encryption: true,
     };
     let lenient = Endpoint { profile: Profile::Adfs, leniencies: Some(Leniency::ALL.to_vec()), ..strict.clone() };
     [strict, lenient]

@@ -226,7 +226,9 @@ mod tests {
         let keys: Vec<Key> = custody::keys(&layout);
         for key in &keys {
             let Some(path) = &key.certificate else { continue };
-            let pair = rcgen::KeyPair::generate().unwrap();
+            let algorithm =
+                if key.purpose == "unwrap" { &rcgen::PKCS_RSA_SHA256 } else { &rcgen::PKCS_ECDSA_P256_SHA256 };
+            let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
             let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
             fs::write(path, certificate.self_signed(&pair).unwrap().pem()).unwrap();
         }
@@ -269,6 +271,13 @@ mod tests {
             ("worker.d/worker.toml", "\"username\"", "\"saml\"", "worker.toml:12:14", "has no \"saml\""),
             ("worker.d/worker.toml", "\"tls.pem\"", "\"../issuer.d/message-1.pem\"", "worker.toml:5:15", "handshake"),
             ("worker.d/worker.toml", "[tls]", "colour = 1\n[tls]", "worker.toml:4:1", "colour"),
+            (
+                "worker.d/worker.toml",
+                "\ncredential",
+                "\nencryption = true\ncredential",
+                "worker.toml:12:14",
+                "encryption is not on",
+            ),
         ] {
             let (_root, config) = written();
             let path = config.join(file);

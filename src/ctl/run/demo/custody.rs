@@ -35,12 +35,13 @@ pub(super) struct Key {
 }
 
 /// One key a purpose. The algorithm of the first is only what it is unless asked otherwise.
-const KEYS: [(&str, &str, &str, &str, &str); 5] = [
+const KEYS: [(&str, &str, &str, &str, &str); 6] = [
     ("assertion-1", "assertion", "a501", "rsa-2048", "Chancery demo token signing"),
     ("handshake-1", "handshake", "a502", "p-256", "localhost"),
     ("message-1", "message", "a503", "p-256", "Chancery demo message signing"),
     ("metadata-1", "metadata", "a504", "rsa-2048", "Chancery demo metadata signing"),
     ("state-1", "state", "a505", "rsa-2048", "Chancery demo state"),
+    ("unwrap-1", "unwrap", "a506", "rsa-2048", "Chancery demo encryption"),
 ];
 
 /// The module, where it is installed.
@@ -75,7 +76,7 @@ pub(super) fn make(layout: &Layout, assertion: Algorithm) -> io::Result<Vec<Key>
     let ceremony = Ceremony { layout };
     ceremony.hold(&["token", "init", "--label", LABEL, "--so-pin-file", &officer.display().to_string()])?;
     let keys = keys(layout);
-    // One ceremony for all, so that nobody waits for five logins.
+    // One ceremony for all, so that nobody waits for six logins.
     let mut words: Vec<String> = vec!["key".into(), "generate".into(), "--san".into(), "localhost,127.0.0.1".into()];
     for (key, (name, _, _, algorithm, subject)) in keys.iter().zip(KEYS) {
         let out = layout.root.join(format!("{name}.pem"));
@@ -98,7 +99,7 @@ pub(super) fn make(layout: &Layout, assertion: Algorithm) -> io::Result<Vec<Key>
     Ok(keys)
 }
 
-/// The keys there are to be; nothing signs with `state`, so it has no certificate.
+/// The keys there are to be; nobody else seals for `state`, so it has no certificate.
 pub(super) fn keys(layout: &Layout) -> Vec<Key> {
     KEYS.map(|(name, purpose, id, ..)| {
         let certificate = (purpose != "state").then(|| layout.root.join(format!("{name}.pem")));

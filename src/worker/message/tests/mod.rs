@@ -7,6 +7,7 @@ mod envelopes;
 mod mutations;
 mod replies;
 mod requests;
+mod sealed;
 mod signed;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,14 @@ pub(super) const SOAP12: &str = "application/soap+xml; charset=utf-8";
 pub(super) const SOAP11: &str = "text/xml; charset=utf-8";
 
 pub(super) fn endpoint(profile: Profile, trust: Trust) -> Endpoint {
-    Endpoint { path: "/sts".to_owned(), profile, trust, credential: Credential::Username, leniencies: None }
+    Endpoint {
+        path: "/sts".to_owned(),
+        profile,
+        trust,
+        credential: Credential::Username,
+        leniencies: None,
+        encryption: false,
+    }
 }
 
 pub(super) fn adfs() -> Endpoint {

@@ -1,0 +1,165 @@
+//! Opening what a client has sealed, so that its worker can read it. The session key never leaves this process, and
+//! is gone when its parts are open. Whatever is wrong has one answer, and takes the same way to it: without a key
+//! a random one is tried, so that a padding that was wrong looks like a tag that was (R-W051, A-20).
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use zeroize::Zeroizing;
+
+use super::super::cipher;
+use super::super::reason::Reason;
+use super::super::store::Kind;
+use super::super::throttle::{Budgets, Pace, network};
+use super::super::timestamp;
+use super::Office;
+use crate::config::auth::{Auth, ThrottleRules};
+use crate::wire::evidence::Refused;
+use crate::wire::ids::Peer;
+use crate::wire::links::AuthToWorker;
+use crate::wire::unwrap::{MOST_PART_OCTETS, MOST_PARTS, NotUnwrapped, Open, Opened, SealedPart, Unwrap};
+use crate::wire::{List, Millis, Secret};
+
+/// How many session keys come from where. Anybody can seal one, so nothing is paid back.
+#[derive(Debug, Default)]
+pub(super) struct Unwraps {
+    hasher: RandomState,
+    budgets: Mutex<Budgets>,
+}
+
+impl Unwraps {
+    /// May one more be opened? An address is a worker's word, so its budget belongs to that worker.
+    fn admit(&self, rules: &ThrottleRules, from: (Peer, IpAddr), now: Instant) -> bool {
+        let key = self.hasher.hash_one((from.0, network(from.1)));
+        let pace = Pace::new(rules.unwrap_burst, rules.unwrap_per_minute);
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner).pay(key, pace, now).is_some()
+    }
+}
+
+type Parts = List<Secret<MOST_PART_OCTETS>, MOST_PARTS>;
+
+impl Office {
+    /// Opens the parts of one message.
+    pub(in crate::auth) async fn open(&self, worker: Peer, open: Open) -> AuthToWorker {
+        let (correlation, source) = (open.correlation, open.source);
+        match self.parts(&self.config(), worker, open).await {
+            Ok(parts) => {
+                self.gauges.opened.inc();
+                AuthToWorker::Opened(Opened { correlation, parts })
+            }
+            Err(reason) => {
+                self.strangers.note(source, reason, correlation);
+                self.gauges.decisions.with_label_values(&[reason.word()]).inc();
+                AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() })
+            }
+        }
+    }
+
+    async fn parts(&self, config: &Auth, worker: Peer, open: Open) -> Result<Parts, Reason> {
+        let Open { endpoint, source, recipient, transport, sealed, parts, .. } = open;
+        let rules = config.endpoints.get(endpoint.as_str()).ok_or(Reason::Endpoint)?;
+        if !rules.encryption {
+            return Err(Reason::Credential);
+        }
+        if !self.unwraps.admit(&config.throttle, (worker, source), Instant::now()) {
+            return Err(Reason::TooManyKeys);
+        }
+        let mut once = [0; 32];
+        once.copy_from_slice(digest(&SHA256, &sealed).as_ref());
+        let unwrap = Unwrap { serial: 0, worker, recipient, transport, sealed };
+        let key = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
+            Ok(key) => Some(key),
+            Err(NotUnwrapped::Unopened) => None,
+            Err(NotUnwrapped::Rate) => return Err(Reason::TooManyKeys),
+            Err(NotUnwrapped::Unavailable) => return Err(Reason::NotUnwrapped),
+        };
+        let opened = opened(&parts, key.as_ref().map(|key| key.expose()))?;
+        // Last, so that only what was sealed for us takes a place in the store, and no faster than keys are opened.
+        match self.first_seen(Kind::CipherValue, &once, timestamp::until(Millis::now())).await {
+            Ok(()) => Ok(opened),
+            Err(Reason::Replayed) => Err(Reason::ReplayedKey),
+            Err(reason) => Err(reason),
+        }
+    }
+}
+
+/// What is in every part, or nothing. All of them are tried whatever became of the first.
+fn opened(parts: &[SealedPart], key: Option<&[u8]>) -> Result<Parts, Reason> {
+    let mut other = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *other).map_err(|_| Reason::NotUnwrapped)?;
+    let mut within = Vec::new();
+    for SealedPart { cipher, octets } in parts {
+        let length = cipher.key_length();
+        let key = key.filter(|key| key.len() == length).unwrap_or(&other[..length]);
+        within.push(cipher::open(*cipher, key, octets));
+    }
+    if within.is_empty() {
+        return Err(Reason::Unopened);
+    }
+    let within = within.into_iter().map(|part| Secret::new(part?.as_slice()).ok()).collect::<Option<Vec<_>>>();
+    within.and_then(|within| List::new(within).ok()).ok_or(Reason::Unopened)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Octets;
+    use crate::wire::unwrap::PartCipher;
+    use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
+
+    fn sealed(algorithm: &'static Algorithm, cipher: PartCipher, key: &[u8], plain: &[u8]) -> SealedPart {
+        let key = LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap());
+        let mut octets = plain.to_vec();
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key([7; 12]), Aad::empty(), &mut octets).unwrap();
+        SealedPart { cipher, octets: Octets::new([&[7; 12][..], &octets].concat()).unwrap() }
+    }
+
+    #[test]
+    fn every_part_opens_or_none_is_given() {
+        let key = [5; 32];
+        let part = |plain: &[u8]| sealed(&AES_256_GCM, PartCipher::Aes256Gcm, &key, plain);
+        let both = opened(&[part(b"one"), part(b"")], Some(&key)).unwrap();
+        assert_eq!(both.iter().map(|part| part.expose().to_vec()).collect::<Vec<_>>(), [b"one".to_vec(), Vec::new()]);
+        let short = sealed(&AES_128_GCM, PartCipher::Aes128Gcm, &key[..16], b"one");
+        let spoilt = |at: usize| {
+            let mut octets = part(b"one").octets.into_vec();
+            octets[at] ^= 1;
+            SealedPart { cipher: PartCipher::Aes256Gcm, octets: Octets::new(octets).unwrap() }
+        };
+        let cut = |length: usize| {
+            let octets = Octets::new(&part(b"one").octets[..length]).unwrap();
+            SealedPart { cipher: PartCipher::Aes256Gcm, octets }
+        };
+        for bad in [
+            vec![],
+            vec![part(b"one"), short],
+            vec![part(b"one"), spoilt(0)],
+            vec![spoilt(12), part(b"one")],
+            vec![part(b"one"), spoilt(30)],
+            vec![cut(0)],
+            vec![cut(12)],
+            vec![cut(27)],
+            vec![cut(30)],
+        ] {
+            assert_eq!(opened(&bad, Some(&key)).unwrap_err(), Reason::Unopened, "{bad:?}");
+        }
+        for key in [None, Some(&[6; 32][..]), Some(&key[..16]), Some(&key[..24])] {
+            assert_eq!(opened(&[part(b"one")], key).unwrap_err(), Reason::Unopened);
+        }
+    }
+
+    #[test]
+    fn an_address_has_so_many_opened_through_one_worker() {
+        let mut rules = crate::auth::throttle::tests::RULES;
+        (rules.unwrap_burst, rules.unwrap_per_minute) = (3, 60);
+        let (unwraps, now) = (Unwraps::default(), Instant::now());
+        let at = |last: u8| IpAddr::from([192, 0, 2, last]);
+        assert!((0..3).all(|_| unwraps.admit(&rules, (Peer(1), at(1)), now)));
+        assert!(!unwraps.admit(&rules, (Peer(1), at(1)), now));
+        assert!(unwraps.admit(&rules, (Peer(1), at(2)), now) && unwraps.admit(&rules, (Peer(2), at(1)), now));
+        assert!(unwraps.admit(&rules, (Peer(1), at(1)), now + std::time::Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,86 @@
+//! One session key from question to answer. auth alone may ask, and it says for which worker, so that no worker
+//! has more opened than its share. Nothing of it is recorded here: what was opened shows in auth's entry for the
+//! request, and what was not is no token.
+
+use std::time::{Duration, Instant};
+
+use super::super::quota::Quota;
+use super::super::signers::{Answer, Job, NotSigned, Task};
+use super::{Office, Work};
+use crate::sys::channel::Closed;
+use crate::wire::Peer;
+use crate::wire::links::IssuerToAuth;
+use crate::wire::unwrap::{NotUnwrapped, Unwrap};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A session key on its way.
+#[derive(Debug)]
+pub(in crate::issuer) struct Opening {
+    /// auth's channel.
+    channel: u64,
+    worker: Peer,
+    serial: u64,
+}
+
+impl Office {
+    pub(super) fn unwrap(&mut self, channel: u64, unwrap: Unwrap, now: Instant) -> Result<(), Closed> {
+        let Unwrap { serial, worker, recipient, transport, sealed } = unwrap;
+        let opening = Opening { channel, worker, serial };
+        let key = self.keys.recipient(&recipient).map(|key| key.id.clone());
+        let quota = Quota::new(self.config.unwraps_per_second, SECOND);
+        let used = self.unwrap_rates.one_more(&worker, quota, now).filter(|_| self.has_room(worker));
+        let (key, used) = match (key, used) {
+            // A worker pays for what it has tried, whether or not there is such a key.
+            (None, Some(used)) => {
+                self.unwrap_rates.note(worker, used);
+                return self.not_opened(&opening, NotUnwrapped::Unopened, now);
+            }
+            (_, None) => return self.not_opened(&opening, NotUnwrapped::Rate, now),
+            (Some(key), Some(used)) => (key, used),
+        };
+        if !self.signers.is_available(&key, now) {
+            return self.not_opened(&opening, NotUnwrapped::Unavailable, now);
+        }
+        self.unwrap_rates.note(worker, used);
+        self.begin(worker);
+        self.openings += 1;
+        let task = Task::Unwrap { transport, sealed };
+        self.signers.perform(Job { key, task, work: Work::Unwrap(opening) }, now);
+        Ok(())
+    }
+
+    fn not_opened(&mut self, opening: &Opening, why: NotUnwrapped, now: Instant) -> Result<(), Closed> {
+        let result = match why {
+            NotUnwrapped::Unopened => "unopened",
+            NotUnwrapped::Rate => "rate",
+            NotUnwrapped::Unavailable => "unavailable",
+        };
+        self.measures.unwraps.with_label_values(&[result]).inc();
+        if let Some(left_out) = self.refusals.permit(now) {
+            tracing::info!(event = "not-unwrapped", reason = result, peer = opening.worker.0, left_out);
+        }
+        let answer = IssuerToAuth::NotUnwrapped { serial: opening.serial, why };
+        self.auths.get_mut(&opening.channel).map_or(Ok(()), |duplex| duplex.send(&answer))
+    }
+
+    /// The answer goes to the channel that asked or to nobody: a session key is not for another auth.
+    pub(super) fn opened(&mut self, opening: &Opening, result: Result<Answer, NotSigned>, now: Instant) {
+        self.openings = self.openings.saturating_sub(1);
+        self.end(opening.worker);
+        let sent = match result {
+            Ok(Answer::SessionKey(key)) => {
+                self.measures.unwraps.with_label_values(&["opened"]).inc();
+                let answer = IssuerToAuth::Unwrapped { serial: opening.serial, key };
+                self.auths.get_mut(&opening.channel).map_or(Ok(()), |duplex| duplex.send(&answer))
+            }
+            Err(NotSigned::Refused) => self.not_opened(opening, NotUnwrapped::Unopened, now),
+            Ok(Answer::Signature(_)) | Err(NotSigned::Failed | NotSigned::Late | NotSigned::Full) => {
+                self.not_opened(opening, NotUnwrapped::Unavailable, now)
+            }
+        };
+        if sent.is_err() {
+            self.auths.remove(&opening.channel);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! A message with sealed parts, before they are open: one `xenc:EncryptedKey` in the security header and the
+//! `xenc:EncryptedData` it is for, each at a place where something may be sealed. What auth gives for them is put
+//! where they were, the key is cut out, and the whole is read again as if it had come so: by the same parser with
+//! the same limits. It must be what it says, and only there: a content that ends the element around it, or is not
+//! the one element that was sealed, is refused (R-W050 to R-W053, A-24, A-25).
+
+use std::ops::Range;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use zeroize::Zeroizing;
+
+use super::envelope::{self, Envelope};
+use super::fault::Fault;
+use super::rejection::{Problem, Rejection};
+use super::shape::Shape;
+use super::signed::{self, encoded, only_child};
+use super::{Incoming, OCTETS, addressing, media};
+use crate::config::worker::Endpoint;
+use crate::trust::parts;
+use crate::wire::unwrap::{KeyTransport, MOST_PART_OCTETS, MOST_PARTS, Recipient, Sealed as SealedKey, SealedPart};
+use crate::wire::{List, Octets, Secret};
+use crate::xml::chars::trim;
+use crate::xml::encryption::{self, EncryptedData, EncryptedKey, Extent, Unreadable};
+use crate::xml::signature::base64;
+use crate::xml::{Element, Ids, Limits, Tree, names};
+
+fn invalid(reason: &'static str) -> Problem {
+    Problem::new(Fault::InvalidSecurity, reason)
+}
+
+fn unreadable(why: Unreadable) -> Problem {
+    match why {
+        Unreadable::Shape(_) => invalid("encryption: not of the grammar"),
+        Unreadable::Algorithm(_) => Problem::new(Fault::UnsupportedAlgorithm, "encryption: unknown algorithm"),
+    }
+}
+
+/// What auth is asked to open.
+pub type Question = (Recipient, KeyTransport, SealedKey, List<SealedPart, MOST_PARTS>);
+
+/// A message with sealed parts.
+#[derive(Debug)]
+pub struct Sealed {
+    shape: Shape,
+    source: Zeroizing<String>,
+    /// Where something is replaced, in order.
+    places: Vec<Place>,
+    question: Option<Question>,
+}
+
+/// A piece of the source that is replaced.
+#[derive(Debug)]
+struct Place {
+    span: Range<usize>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// The key and its list, which are not needed any more.
+    Cut,
+    /// The part of this number, in the order they are asked for, within the element around.
+    Part { number: usize, around: Range<usize>, one: bool },
+}
+
+/// Takes the message apart as far as it can be read.
+///
+/// # Errors
+/// [`Rejection`] for what cannot be read, or is sealed as nobody should.
+pub fn sealed(endpoint: &Endpoint, incoming: &Incoming<'_>) -> Result<Option<Sealed>, Rejection> {
+    let mut shape = Shape::new(endpoint, incoming.content_type);
+    match apart(endpoint, incoming, &mut shape) {
+        Ok(None) => Ok(None),
+        Ok(Some((source, places, question))) => Ok(Some(Sealed { shape, source, places, question: Some(question) })),
+        Err(problem) => Err(Rejection::new(shape, problem)),
+    }
+}
+
+type Apart = (Zeroizing<String>, Vec<Place>, Question);
+
+fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Result<Option<Apart>, Problem> {
+    let media = media::read(incoming.content_type)?;
+    let tree = parsed(incoming.body)?;
+    if !tree.elements().any(|element| element.is(names::XENC, "EncryptedKey")) {
+        return Ok(None);
+    }
+    // Whatever is wrong outside of what is sealed costs no key of ours.
+    let envelope = envelope::read(&tree, shape)?;
+    media.agrees_with(endpoint, shape)?;
+    let action = addressing::read(&envelope, endpoint, shape)?;
+    addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
+    let ids = Ids::of(&tree).map_err(|_| invalid("security: duplicate id"))?;
+    let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));
+    let (Some(security), None) = (ours.next(), ours.next()) else {
+        return Err(invalid("security: not one header"));
+    };
+    let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids };
+    let (places, question) = read.all()?;
+    Ok(Some((Zeroizing::new(tree.source().to_owned()), places, question)))
+}
+
+fn parsed(octets: &[u8]) -> Result<Tree, Problem> {
+    Tree::parse(octets, &Limits { octets: OCTETS, ..Limits::default() }).map_err(Problem::unreadable)
+}
+
+struct Read<'a, 't> {
+    tree: &'t Tree,
+    envelope: &'a Envelope<'t>,
+    security: Element<'t>,
+    ids: &'a Ids<'t>,
+}
+
+impl<'t> Read<'_, 't> {
+    fn all(&self) -> Result<(Vec<Place>, Question), Problem> {
+        let named = |local| self.tree.elements().filter(move |element| element.is(names::XENC, local));
+        let in_header = |element: Element<'t>| element.parent() == Some(self.security);
+        let (mut keys, mut lists) = (named("EncryptedKey"), named("ReferenceList"));
+        let (Some(found), None) = (keys.next(), keys.next()) else {
+            return Err(invalid("encryption: not one key"));
+        };
+        if !in_header(found) {
+            return Err(invalid("encryption: key at no place for one"));
+        }
+        let key = EncryptedKey::read(found).map_err(unreadable)?;
+        let mut places = vec![Place { span: found.span(), what: What::Cut }];
+        // The list is in the key, or beside it.
+        let listed = match (lists.next(), lists.next()) {
+            (Some(list), None) if list.parent() == Some(found) => key.references.clone(),
+            (Some(list), None) if in_header(list) => {
+                places.push(Place { span: list.span(), what: What::Cut });
+                encryption::references(list).map_err(unreadable)?
+            }
+            _ => return Err(invalid("encryption: not one list of what is sealed")),
+        };
+        let mut parts = Vec::new();
+        for element in named("EncryptedData") {
+            let data = EncryptedData::read(element).map_err(unreadable)?;
+            let meant = data.id.is_some_and(|id| listed.contains(&id) && self.ids.element(id) == Some(element));
+            // BSP R3208: what comes first can be read first.
+            if !meant || element.span().start < found.span().start {
+                return Err(invalid("encryption: sealed by no key before it"));
+            }
+            self.by(&key, &data)?;
+            places.push(Place { span: element.span(), what: self.part(element, data.extent, parts.len())? });
+            let octets = Octets::new(data.value).map_err(|_| invalid("encryption: too much is sealed"))?;
+            parts.push(SealedPart { cipher: parts::cipher(data.cipher), octets });
+        }
+        if parts.len() != listed.len() {
+            return Err(invalid("encryption: reference to nothing sealed here"));
+        }
+        let unoffered = Problem::new(Fault::UnsupportedAlgorithm, "encryption: key transport not offered");
+        let transport = parts::transport(key.oaep).ok_or(unoffered)?;
+        let recipient = self.recipient(key.key_info)?;
+        let sealed = SealedKey::new(key.value).map_err(|_| invalid("encryption: bad key"))?;
+        let parts = List::new(parts).map_err(|_| invalid("encryption: too many parts"))?;
+        places.sort_by_key(|place| place.span.start);
+        Ok((places, (recipient, transport, sealed, parts)))
+    }
+
+    /// What may be sealed: the one element in the body, whole or as the body's content, and children of the security
+    /// header.
+    fn part(&self, element: Element<'t>, extent: Option<Extent>, number: usize) -> Result<What, Problem> {
+        let around = element.parent().ok_or(invalid("encryption: sealed at no place for it"))?;
+        let in_body = element == self.envelope.body;
+        let one = match extent {
+            Some(Extent::Element) if in_body || around == self.security => true,
+            Some(Extent::Content) if in_body => false,
+            _ => return Err(invalid("encryption: sealed at no place for it")),
+        };
+        Ok(What::Part { number, around: around.span(), one })
+    }
+
+    /// Where the part names its key, it is this one.
+    fn by(&self, key: &EncryptedKey<'t>, data: &EncryptedData<'t>) -> Result<(), Problem> {
+        let other = invalid("encryption: sealed by another key");
+        let Some(info) = data.key_info else { return Ok(()) };
+        let reference = only_child(info).filter(|token| token.is(names::WSSE, "SecurityTokenReference"));
+        let reference = reference.and_then(only_child).filter(|child| child.is(names::WSSE, "Reference"));
+        let id = reference.and_then(|child| child.attribute("", "URI")).and_then(|uri| uri.strip_prefix('#'));
+        if id.is_some() && id == key.id { Ok(()) } else { Err(other) }
+    }
+
+    /// Whom the key is sealed for: one way of naming a certificate, and nothing that has to be fetched.
+    fn recipient(&self, info: Element<'t>) -> Result<Recipient, Problem> {
+        let bad = invalid("encryption: bad key information");
+        let unsupported = Problem::new(Fault::UnsupportedSecurityToken, "encryption: key not named by a certificate");
+        let named = only_child(info).ok_or(bad)?;
+        let reference = match (named.uri(), named.local()) {
+            (names::DS, "X509Data") => named,
+            (names::WSSE, "SecurityTokenReference") => only_child(named).ok_or(bad)?,
+            _ => return Err(unsupported),
+        };
+        match (reference.uri(), reference.local()) {
+            (names::WSSE, "Reference") => {
+                let id = reference.attribute("", "URI").and_then(|uri| uri.strip_prefix('#')).ok_or(bad)?;
+                let token = self.ids.element(id).filter(|token| {
+                    token.is(names::WSSE, "BinarySecurityToken") && token.parent() == Some(self.security)
+                });
+                let token = token.ok_or(Problem::new(Fault::SecurityTokenUnavailable, "encryption: no such token"))?;
+                match token.attribute("", "ValueType") {
+                    Some(signed::X509V3) => certificate(encoded(token)?).ok_or(bad),
+                    _ => Err(unsupported),
+                }
+            }
+            (names::WSSE, "KeyIdentifier") => {
+                let octets = base64(encoded(reference)?, 64).ok_or(bad)?;
+                match reference.attribute("", "ValueType") {
+                    Some(signed::THUMBPRINT) => Ok(Recipient::Thumbprint(octets.try_into().map_err(|_| bad)?)),
+                    Some(signed::KEY_IDENTIFIER) => Ok(Recipient::KeyIdentifier(Octets::new(octets).map_err(|_| bad)?)),
+                    _ => Err(unsupported),
+                }
+            }
+            (names::DS, "X509Data") => from_data(reference).ok_or(bad),
+            _ => Err(unsupported),
+        }
+    }
+}
+
+/// `ds:X509Data` that says one thing.
+fn from_data(data: Element<'_>) -> Option<Recipient> {
+    let said = only_child(data)?;
+    match (said.uri(), said.local()) {
+        (names::DS, "X509Certificate") => certificate(said.text()?),
+        (names::DS, "X509SKI") => Some(Recipient::KeyIdentifier(Octets::new(base64(said.text()?, 64)?).ok()?)),
+        (names::DS, "X509IssuerSerial") => {
+            let mut children = said.children();
+            let (name, number) = (children.next()?, children.next()?);
+            let fit = name.is(names::DS, "X509IssuerName") && number.is(names::DS, "X509SerialNumber");
+            if !fit || children.next().is_some() || !said.holds_only_elements() {
+                return None;
+            }
+            Some(Recipient::Serial(Octets::new(decimal(trim(number.text()?))?).ok()?))
+        }
+        _ => None,
+    }
+}
+
+fn certificate(text: &str) -> Option<Recipient> {
+    let der = base64(text, 16 * 1024)?;
+    Some(Recipient::Certificate(digest(&SHA256, &der).as_ref().try_into().ok()?))
+}
+
+/// A number of at most 160 bits, big-endian without leading zeros.
+fn decimal(text: &str) -> Option<Vec<u8>> {
+    if text.is_empty() || text.len() > 49 || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let mut octets: Vec<u8> = vec![0; 21];
+    for digit in text.bytes() {
+        let mut carry = u32::from(digit - b'0');
+        for octet in octets.iter_mut().rev() {
+            carry += u32::from(*octet) * 10;
+            *octet = u8::try_from(carry & 0xFF).ok()?;
+            carry >>= 8;
+        }
+    }
+    let first = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len());
+    Some(octets.split_off(first)).filter(|octets| octets.len() <= 20)
+}
+
+impl Sealed {
+    /// What auth is to open, once.
+    #[must_use]
+    pub fn question(&mut self) -> Option<Question> {
+        self.question.take()
+    }
+
+    /// The answer when it opens nothing.
+    #[must_use]
+    pub fn into_shape(self) -> Shape {
+        self.shape
+    }
+
+    /// The message with its parts in their places.
+    ///
+    /// # Errors
+    /// [`Rejection`] when a part is not what belongs there.
+    pub fn opened(self, within: &List<Secret<MOST_PART_OCTETS>, MOST_PARTS>) -> Result<Zeroizing<String>, Rejection> {
+        whole(&self.source, &self.places, within).map_err(|problem| Rejection::new(self.shape, problem))
+    }
+}
+
+/// Puts the parts in their places and looks that they have stayed there.
+fn whole(source: &str, places: &[Place], within: &[Secret<MOST_PART_OCTETS>]) -> Result<Zeroizing<String>, Problem> {
+    let bad = invalid("encryption: content that is not what was sealed there");
+    let mut message = Zeroizing::new(String::with_capacity(OCTETS));
+    let mut moved = Moved::default();
+    let mut done = 0;
+    let mut parts = Vec::new();
+    for Place { span, what } in places {
+        // Neither within the other: elements that are read are of the header or the body.
+        message.push_str(source.get(done..span.start).ok_or(bad)?);
+        let start = message.len();
+        if let What::Part { number, around, one } = what {
+            let text = std::str::from_utf8(within.get(*number).ok_or(bad)?.expose()).map_err(|_| bad)?;
+            if message.len() + text.len() > OCTETS {
+                return Err(invalid("encryption: too much is sealed"));
+            }
+            let text = trim(text);
+            message.push_str(text);
+            parts.push((start..message.len(), around.clone(), *one));
+        }
+        done = span.end;
+        moved.note(span.end, message.len());
+    }
+    message.push_str(source.get(done..).ok_or(bad)?);
+    let tree = parsed(message.as_bytes())?;
+    for (span, around, one) in parts {
+        let around = moved.to(around.start)..moved.to(around.end);
+        let around = tree.elements().find(|element| element.span() == around).ok_or(bad)?;
+        let mut there =
+            around.children().filter(|child| span.start <= child.span().start && child.span().start < span.end);
+        match (there.next(), there.next()) {
+            (Some(element), None) if !one || element.span() == span => may_be(element, around)?,
+            _ => return Err(bad),
+        }
+    }
+    Ok(message)
+}
+
+/// Nothing is sealed twice, and in the header only what proves a client.
+fn may_be(element: Element<'_>, around: Element<'_>) -> Result<(), Problem> {
+    let proof = element.is(names::WSSE, "UsernameToken") || element.is(names::DS, "Signature");
+    if around.is(names::WSSE, "Security") && !proof {
+        return Err(invalid("encryption: sealed what need not be"));
+    }
+    Ok(())
+}
+
+/// Where places of the source are in the whole message.
+#[derive(Debug, Default)]
+struct Moved(Vec<(usize, usize)>);
+
+impl Moved {
+    fn note(&mut self, from: usize, to: usize) {
+        self.0.push((from, to));
+    }
+
+    /// Of a place that is not within one that was replaced.
+    fn to(&self, place: usize) -> usize {
+        let (from, to) = self.0.iter().rev().find(|(from, _)| *from <= place).copied().unwrap_or_default();
+        place - from + to
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_number_is_read_in_decimal_and_bounded() {
+        assert_eq!(decimal("0"), Some(vec![]));
+        assert_eq!(decimal("255"), Some(vec![255]));
+        assert_eq!(decimal("0000256"), Some(vec![1, 0]));
+        // The one of W3C's vector for RSA-2048.
+        assert_eq!(decimal("3945509604227456005"), Some(3_945_509_604_227_456_005_u64.to_be_bytes().to_vec()));
+        let most = "1461501637330902918203684832716283019655932542975";
+        assert_eq!(decimal(most), Some(vec![0xFF; 20]));
+        for bad in ["", "-1", "+1", "0x10", "1 2", "1461501637330902918203684832716283019655932542976", &"9".repeat(50)]
+        {
+            assert_eq!(decimal(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Sealed messages taken apart and put together again. Nothing here is really sealed: auth's part is played by
+//! whoever says what was in the parts.
+
+use super::super::sealed::{Sealed, sealed};
+use super::*;
+use crate::wire::unwrap::Recipient;
+use crate::wire::{List, Secret};
+use crate::xml::names;
+
+const TOKEN: &str =
+    "<o:UsernameToken u:Id='ut'><o:Username>alice</o:Username><o:Password>p</o:Password></o:UsernameToken>";
+const KEY: &str = "<x:EncryptedKey Id='ek'><x:EncryptionMethod Algorithm='http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p'/>\
+<ds:KeyInfo><o:SecurityTokenReference><o:KeyIdentifier ValueType='http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1'>\
+AAAAAAAAAAAAAAAAAAAAAAAAAAA=</o:KeyIdentifier></o:SecurityTokenReference></ds:KeyInfo><x:CipherData><x:CipherValue>AAEC</x:CipherValue></x:CipherData>\
+<x:ReferenceList><x:DataReference URI='#ed'/></x:ReferenceList></x:EncryptedKey>";
+const DATA: &str = "<x:EncryptedData Id='ed' Type='http://www.w3.org/2001/04/xmlenc#Element'>\
+<x:EncryptionMethod Algorithm='http://www.w3.org/2009/xmlenc11#aes256-gcm'/><ds:KeyInfo><o:SecurityTokenReference><o:Reference URI='#ek'/>\
+</o:SecurityTokenReference></ds:KeyInfo><x:CipherData><x:CipherValue>AwQF</x:CipherValue></x:CipherData></x:EncryptedData>";
+const BODY: &str = "<t:RequestSecurityToken xmlns:t='http://docs.oasis-open.org/ws-sx/ws-trust/200512'>\
+<t:RequestType>http://docs.oasis-open.org/ws-sx/ws-trust/200512/Issue</t:RequestType></t:RequestSecurityToken>";
+const STAMP: &str = "<u:Timestamp u:Id='t'><u:Created>2026-01-02T03:04:05Z</u:Created></u:Timestamp>";
+
+fn message(key: &str, token: &str, body: &str) -> String {
+    format!(
+        "<s:Envelope xmlns:s='{}' xmlns:a='{}' xmlns:o='{}' xmlns:u='{}' xmlns:x='{}' xmlns:ds='{}'><s:Header>\
+         <a:Action>http://docs.oasis-open.org/ws-sx/ws-trust/200512/RST/Issue</a:Action><a:MessageID>urn:uuid:1</a:MessageID>\
+         <o:Security>{STAMP}{key}{token}</o:Security></s:Header><s:Body>{body}</s:Body></s:Envelope>",
+        names::SOAP12,
+        names::WSA,
+        names::WSSE,
+        names::WSU,
+        names::XENC,
+        names::DS
+    )
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint { encryption: true, ..generic() }
+}
+
+fn incoming(body: &str) -> Incoming<'_> {
+    Incoming { content_type: Some("application/soap+xml"), soap_action: None, body: body.as_bytes() }
+}
+
+fn apart(text: &str) -> Result<Option<Sealed>, &'static str> {
+    sealed(&endpoint(), &incoming(text)).map_err(|rejection| rejection.reason())
+}
+
+/// The message with these parts in their places.
+fn whole(text: &str, parts: &[&str]) -> Result<String, &'static str> {
+    let parts: Vec<_> = parts.iter().map(|part| Secret::new(part.as_bytes()).unwrap()).collect();
+    let sealed = apart(text)?.expect("something is sealed");
+    sealed.opened(&List::new(parts).unwrap()).map(|text| text.to_string()).map_err(|rejection| rejection.reason())
+}
+
+#[test]
+fn a_message_is_whole_again_when_its_parts_are_open() {
+    let text = message(KEY, DATA, BODY);
+    let mut sealed = apart(&text).unwrap().unwrap();
+    let (recipient, _, key, parts) = sealed.question().unwrap();
+    assert_eq!((recipient, &*key, parts.len()), (Recipient::Thumbprint([0; 20]), &[0, 1, 2][..], 1));
+    assert_eq!(*parts[0].octets, [3, 4, 5]);
+    assert_eq!(whole(&text, &[TOKEN]).unwrap(), message("", TOKEN, BODY));
+    // Space around an element is nothing, and a message in which nothing is sealed is left alone.
+    assert_eq!(whole(&text, &[&format!("\n {TOKEN}\n")]).unwrap(), message("", TOKEN, BODY));
+    assert!(apart(&message("", TOKEN, BODY)).unwrap().is_none());
+    let both = KEY.replace("<x:DataReference URI='#ed'/>", "<x:DataReference URI='#b'/><x:DataReference URI='#ed'/>");
+    for kind in ["Element", "Content"] {
+        let body = DATA.replace("'ed'", "'b'").replace("#Element", &format!("#{kind}"));
+        let text = message(&both, DATA, &body);
+        assert_eq!(whole(&text, &[TOKEN, BODY]).unwrap(), message("", TOKEN, BODY), "{kind}");
+    }
+    assert!(super::super::read(&endpoint(), &incoming(&message("", TOKEN, BODY))).is_ok());
+}
+
+#[test]
+fn what_is_sealed_stands_where_something_may_be() {
+    let twice = KEY.replace("'ek'", "'ek2'");
+    let other = DATA.replace("'ed'", "'ed2'");
+    let list = "<x:ReferenceList><x:DataReference URI='#ed'/></x:ReferenceList>";
+    for (what, text) in [
+        ("two keys", message(&format!("{KEY}{twice}"), DATA, BODY)),
+        ("a key in the body", message("", DATA, KEY)),
+        ("a key in another element", message(&format!("<o:a>{KEY}</o:a>"), DATA, BODY)),
+        ("two lists", message(&format!("{KEY}{list}"), DATA, BODY)),
+        ("no list", message(&KEY.replace(list, ""), DATA, BODY)),
+        ("a list in the body", message(&KEY.replace(list, ""), DATA, list)),
+        ("a part that is not listed", message(KEY, &format!("{DATA}{other}"), BODY)),
+        ("a list of something else", message(&KEY.replace("#ed", "#t"), DATA, BODY)),
+        ("a list of nothing", message(KEY, TOKEN, BODY)),
+        ("a part before its key", message(&format!("{DATA}{KEY}"), "", BODY)),
+        ("a part by another key", message(KEY, &DATA.replace("#ek", "#t"), BODY)),
+        ("a part within an element", message(KEY, &format!("<o:UsernameToken>{DATA}</o:UsernameToken>"), BODY)),
+        (
+            "a part within the request",
+            message(KEY, "", &BODY.replace("</t:RequestSecurityToken>", &format!("{DATA}</t:RequestSecurityToken>"))),
+        ),
+        ("content of the header", message(KEY, &DATA.replace("#Element", "#Content"), BODY)),
+        ("nobody says what", message(KEY, &DATA.replace(" Type='http://www.w3.org/2001/04/xmlenc#Element'", ""), BODY)),
+        ("an id twice", message(KEY, &format!("{DATA}{}", TOKEN.replace("'ut'", "'ed'")), BODY)),
+        (
+            "a key without a name",
+            message(
+                &KEY.replace("<o:KeyIdentifier", "<o:Embedded").replace("</o:KeyIdentifier>", "</o:Embedded>"),
+                DATA,
+                BODY,
+            ),
+        ),
+        (
+            "a token that is not there",
+            message(&KEY.replace("<o:KeyIdentifier", "<o:Reference URI='#t'/><o:KeyIdentifier"), DATA, BODY),
+        ),
+        ("two headers", message(KEY, &format!("{DATA}</o:Security><o:Security>"), BODY)),
+    ] {
+        assert!(apart(&text).is_err(), "{what}");
+    }
+}
+
+#[test]
+fn what_was_sealed_is_one_element_and_stays_in_its_place() {
+    let text = message(KEY, DATA, BODY);
+    for bad in [
+        "",
+        "alice",
+        &format!("{TOKEN}{TOKEN}"),
+        &format!("{TOKEN}text"),
+        &format!("<!-- -->{TOKEN}"),
+        &format!("{TOKEN}</o:Security><o:Security>"),
+        &format!("{TOKEN}</o:Security><o:Security>{TOKEN}"),
+        &format!("{TOKEN}</o:Security></s:Header><s:Header><o:Security>"),
+        &format!("{TOKEN}</o:Security></s:Header><s:Body>{BODY}</s:Body></s:Envelope>"),
+        &format!("{TOKEN}</o:Security><!--"),
+        "<o:UsernameToken>",
+        "</o:UsernameToken>",
+        STAMP,
+        KEY,
+        DATA,
+        "<o:BinarySecurityToken/>",
+        "<UsernameToken/>",
+        "<o:UsernameToken xmlns:o='urn:other'/>",
+        &format!("<![CDATA[{TOKEN}]]>"),
+        &format!("<?p?>{TOKEN}"),
+        &format!("<!DOCTYPE a>{TOKEN}"),
+        &TOKEN.replace("alice", "&alice;"),
+        &TOKEN.replace("o:", "q:"),
+    ] {
+        assert!(whole(&text, &[bad]).is_err(), "{bad}");
+    }
+    assert!(whole(&text, &[]).is_err(), "a part that did not come");
+    let body = message(KEY, TOKEN, &DATA.replace("#Element", "#Content"));
+    for bad in
+        ["", "text", &format!("{BODY}{BODY}"), &format!("{BODY}</s:Body><s:Body>{BODY}"), &format!("{BODY}</s:Body>")]
+    {
+        assert!(whole(&body, &[bad]).is_err(), "{bad}");
+    }
+    // What is read again is read by every rule: an id that is there already is found then.
+    let twice = whole(&text, &[&TOKEN.replace("'ut'", "'t'")]).unwrap();
+    assert!(super::super::read(&endpoint(), &incoming(&twice)).is_err());
+}
+
+#[test]
+fn a_part_that_is_no_utf8_or_makes_the_message_too_large_is_refused() {
+    let text = message(KEY, DATA, BODY);
+    let octets = List::new(vec![Secret::new([0xFF, 0xFE]).unwrap()]).unwrap();
+    assert!(apart(&text).unwrap().unwrap().opened(&octets).is_err());
+    let long = format!("<o:UsernameToken>{}</o:UsernameToken>", "<o:a/>".repeat(7_000));
+    assert!(whole(&text, &[&long]).is_ok(), "as large as a part may be");
+    let nodes = message(KEY, DATA, &"<a/>".repeat(19_990));
+    assert!(apart(&nodes).is_err() || whole(&nodes, &[&long]).is_err(), "more than a message may hold");
+}
+
+/// Each octet of what is sealed changed, left out or doubled: never a panic, and what is put together is what was
+/// there with the part in its place, or nothing.
+#[test]
+fn no_mutation_of_what_is_sealed_moves_it() {
+    let text = message(KEY, DATA, BODY);
+    let from = text.find("<x:EncryptedKey").unwrap();
+    let to = text.find("</o:Security>").unwrap();
+    for at in from..to {
+        let (before, octet, after) = (&text[..at], &text[at..=at], &text[at + 1..]);
+        for changed in ["", "<", "A", "<!---->"] {
+            for mutant in [[before, changed, after].concat(), [before, changed, octet, octet, after].concat()] {
+                if let Ok(Some(sealed)) = apart(&mutant) {
+                    let parts = List::new(vec![Secret::new(TOKEN.as_bytes()).unwrap()]).unwrap();
+                    if let Ok(whole) = sealed.opened(&parts) {
+                        let rest = |text: &str| text[text.find("</o:Security>").unwrap()..].to_owned();
+                        assert!(whole.contains(TOKEN) && !whole.contains("EncryptedKey"), "{mutant}");
+                        assert_eq!(rest(&whole), rest(&text), "{mutant}");
+                    }
+                }
+            }
+        }
+    }
+    for at in 0..TOKEN.len() {
+        for changed in ["", "<", "</o:Security>"] {
+            let part = [&TOKEN[..at], changed, &TOKEN[at + 1..]].concat();
+            if let Ok(whole) = whole(&text, &[&part]) {
+                assert!(whole.matches("<o:Security").count() == 1, "{part}");
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Session keys on their way from auth to a signer and back. A worker never gets one, whatever it does.
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use chancery::sys::channel::Channel;
+use chancery::wire::KeyId;
+use chancery::wire::unwrap::{KeyTransport, NotUnwrapped, Recipient, SessionKey, Unwrap};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::*;
+
+const TRANSPORT: KeyTransport = KeyTransport::OaepSha1;
+const OTHER: Peer = Peer(1);
+
+fn thumbprint(house: &House, key: &str) -> Recipient {
+    let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, &house.keys[key].certificate);
+    Recipient::Thumbprint(sha1.as_ref().try_into().unwrap())
+}
+
+fn unwrap(serial: u64, worker: Peer, recipient: Recipient) -> AuthToIssuer {
+    let sealed = Octets::new([9; 256]).unwrap();
+    AuthToIssuer::Unwrap(Unwrap { serial, worker, recipient, transport: TRANSPORT, sealed })
+}
+
+fn session() -> SessionKey {
+    SessionKey::new(vec![0x5A; 32]).unwrap()
+}
+
+impl Scene {
+    /// What the signer is given.
+    fn given(&mut self) -> (u64, KeyId) {
+        match self.signer.hear() {
+            IssuerToSigner::Unwrap { id, key, transport: TRANSPORT, sealed } if *sealed == [9; 256] => (id, key),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn not_unwrapped(&mut self) -> (u64, NotUnwrapped) {
+        match self.auth.hear() {
+            IssuerToAuth::NotUnwrapped { serial, why } => (serial, why),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Past what a scene's first token left in auth's channel.
+    fn with_auth_caught_up(mut self) -> Self {
+        while self.auth.heard().is_some() {}
+        self
+    }
+}
+
+fn caught_up(house: &House) -> Scene {
+    scene(house).with_auth_caught_up()
+}
+
+#[test]
+fn a_session_key_goes_to_the_auth_that_asked_by_whatever_name_its_key_has() {
+    let house = House::new();
+    let mut scene = caught_up(&house);
+    let key = &house.keys["sealed"];
+    let (_, certificate) = X509Certificate::from_der(&key.certificate).unwrap();
+    let identifier = certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        x509_parser::extensions::ParsedExtension::SubjectKeyIdentifier(identifier) => Some(identifier.0.to_vec()),
+        _ => None,
+    });
+    let names = [
+        (thumbprint(&house, "sealed"), "sealed"),
+        (Recipient::Certificate(key.certificate_sha256), "sealed"),
+        (Recipient::KeyIdentifier(Octets::new(identifier.unwrap()).unwrap()), "sealed"),
+        (Recipient::Serial(Octets::new(certificate.serial.to_bytes_be()).unwrap()), "sealed"),
+        // What was sealed before a roll-over still opens.
+        (thumbprint(&house, "sealed-before"), "sealed-before"),
+    ];
+    let mut bystander = house.auth();
+    for (serial, (recipient, name)) in (1..).zip(names) {
+        scene.auth.say(&unwrap(serial, me(), recipient));
+        let (id, asked) = scene.given();
+        assert_eq!(asked, house.keys[name].id);
+        scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
+        let IssuerToAuth::Unwrapped { serial: of, key } = scene.auth.hear() else { panic!("a session key") };
+        assert_eq!((of, key.expose()), (serial, session().expose()));
+    }
+    assert!(bystander.hears_nothing() && scene.worker.hears_nothing() && scene.audit.hears_nothing());
+}
+
+#[test]
+fn what_is_sealed_for_no_key_that_opens_is_answered_as_what_does_not_open() {
+    let house = House::new();
+    let mut scene = caught_up(&house);
+    let strangers = [
+        Recipient::Certificate([0; 32]),
+        Recipient::Thumbprint([0; 20]),
+        Recipient::KeyIdentifier(Octets::default()),
+        Recipient::Serial(Octets::default()),
+    ];
+    let others =
+        ["rsa", "p384", "tls", "reply"].map(|name| Recipient::Certificate(house.keys[name].certificate_sha256));
+    for (serial, recipient) in (1..).zip(strangers.into_iter().chain(others)) {
+        scene.auth.say(&unwrap(serial, me(), recipient));
+        assert_eq!(scene.not_unwrapped(), (serial, NotUnwrapped::Unopened));
+    }
+    assert!(scene.signer.hears_nothing());
+    scene.auth.say(&unwrap(9, me(), thumbprint(&house, "sealed")));
+    let (id, _) = scene.given();
+    scene.signer.say(&SignerToIssuer::UnwrapFailed { id, class: FailureClass::Request });
+    assert_eq!(scene.not_unwrapped(), (9, NotUnwrapped::Unopened));
+    assert!(scene.signer.hears_nothing(), "it was tried again");
+}
+
+#[test]
+fn a_worker_that_asks_for_a_session_key_is_hung_up_on() {
+    let house = House::new();
+    let mut scene = caught_up(&house);
+    // auth's own message, over a worker's channel.
+    let channel = Channel::connect(&house.root.path().join(Place::IssuerWorker.file())).unwrap();
+    let mut worker: Line<IssuerToWorker, AuthToIssuer> = Line::new(channel, Link::IssuerToWorker);
+    worker.say(&unwrap(1, me(), thumbprint(&house, "sealed")));
+    assert!(worker.is_hung_up());
+    scene.nothing_happened(&house);
+}
+
+#[test]
+fn a_worker_has_no_more_opened_than_its_share() {
+    let house = House::new();
+    let mut scene = caught_up(&house);
+    let mut refused = 0;
+    for serial in 0..40 {
+        // Also what is sealed for nobody counts.
+        let recipient = if serial % 2 == 0 { thumbprint(&house, "sealed") } else { Recipient::Thumbprint([0; 20]) };
+        scene.auth.say(&unwrap(serial, me(), recipient));
+        match scene.signer.heard() {
+            Some(IssuerToSigner::Unwrap { id, .. }) => {
+                scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
+                assert!(matches!(scene.auth.hear(), IssuerToAuth::Unwrapped { serial: of, .. } if of == serial));
+            }
+            None => match scene.not_unwrapped() {
+                (of, NotUnwrapped::Rate) if of == serial => refused += 1,
+                (of, NotUnwrapped::Unopened) => assert_eq!(of % 2, 1),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+    // Twenty at once, and twenty a second while this lasts.
+    assert!(refused >= 1, "{refused}");
+    // Its neighbour is served.
+    scene.auth.say(&unwrap(99, OTHER, thumbprint(&house, "sealed")));
+    let (id, _) = scene.given();
+    scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
+    assert!(matches!(scene.auth.hear(), IssuerToAuth::Unwrapped { serial: 99, .. }));
+}
+
+#[test]
+fn a_signer_that_fails_is_followed_by_another_once_and_then_it_is_unavailable() {
+    let house = House::new();
+    let mut scene = caught_up(&house);
+    scene.auth.say(&unwrap(1, me(), thumbprint(&house, "sealed")));
+    for _ in 0..2 {
+        let (id, _) = scene.given();
+        scene.signer.say(&SignerToIssuer::UnwrapFailed { id, class: FailureClass::Token });
+    }
+    assert_eq!(scene.not_unwrapped(), (1, NotUnwrapped::Unavailable));
+    // Nor does one that says nothing keep anybody waiting.
+    scene.auth.say(&unwrap(2, me(), thumbprint(&house, "sealed")));
+    scene.given();
+    assert_eq!(scene.not_unwrapped(), (2, NotUnwrapped::Unavailable));
+}
+
+#[test]
+fn a_signature_is_no_session_key_and_a_session_key_no_signature() {
+    let house = House::new();
+    let mut scene = caught_up(&house);
+    scene.auth.say(&unwrap(1, me(), thumbprint(&house, "sealed")));
+    let (id, _) = scene.given();
+    scene.signer.say(&SignerToIssuer::Signed { id, signature: Octets::new([7; 256]).unwrap() });
+    assert!(scene.signer.is_hung_up());
+    assert_eq!(scene.not_unwrapped(), (1, NotUnwrapped::Unavailable));
+    scene.signer = house.signer();
+    scene.redeem(order("office", TokenType::Saml20));
+    assert!(matches!(record(&mut scene.audit), IssuerEntry::Intent(..)));
+    let IssuerToSigner::Sign { id, .. } = scene.signer.hear() else { panic!("a digest") };
+    scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
+    assert!(scene.signer.is_hung_up());
+    let IssuerEntry::Outcome(outcome) = record(&mut scene.audit) else { panic!("an outcome") };
+    assert_eq!(outcome.result, OutcomeResult::NotSigned);
+    assert!(UNAVAILABLE(failure(&mut scene.worker)));
+}
+
+#[test]
+fn a_session_key_that_comes_when_its_auth_is_gone_goes_to_nobody() {
+    let house = House::new();
+    let mut scene = caught_up(&house);
+    scene.auth.say(&unwrap(1, me(), thumbprint(&house, "sealed")));
+    let (id, _) = scene.given();
+    scene.auth = house.auth();
+    scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
+    assert!(scene.auth.hears_nothing() && scene.worker.hears_nothing());
+    scene.issue(&house, order("office", TokenType::Saml20));
+}

@@ -24,6 +24,7 @@ mod share;
 mod signature;
 pub mod store;
 mod strangers;
+mod successes;
 mod throttle;
 mod timestamp;
 mod vouchers;

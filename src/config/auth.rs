@@ -5,6 +5,7 @@
 pub mod authority;
 pub mod certificate;
 pub mod claims;
+pub mod directory;
 pub mod endpoint;
 pub mod party;
 pub mod policy;
@@ -22,6 +23,7 @@ use toml::Spanned;
 
 use self::authority::{Authority, AuthorityFile};
 use self::certificate::Certificate;
+use self::directory::{Directory as DirectoryRules, DirectoryFile};
 use self::endpoint::{EndpointFile, Endpoints};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
@@ -48,6 +50,8 @@ pub struct Auth {
     pub authorities: Vec<Authority>,
     /// Of our own servers: those to which a client may have proved its certificate in a TLS handshake.
     pub servers: Vec<Certificate>,
+    /// Who else knows users.
+    pub directories: Vec<Arc<DirectoryRules>>,
     /// Accounts.
     pub users: Users,
     /// Relying parties by address.
@@ -166,6 +170,8 @@ struct File {
     authorities: Vec<AuthorityFile>,
     #[serde(default)]
     server_certificates: Vec<Spanned<String>>,
+    #[serde(rename = "directory", default)]
+    directories: Vec<DirectoryFile>,
 }
 
 type Number = Option<Spanned<u32>>;
@@ -231,13 +237,30 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let mut wrong = ConfigErrors::default();
     let file = wrong.keep(directory.file::<File>("auth.toml"));
     let rules = file.as_ref().and_then(|file| wrong.keep(rules(directory, file)));
-    let listed = wrong.keep(users::list(directory));
+    let elsewhere = file.iter().flat_map(|file| directory::vocabulary(&file.value.directories));
+    let listed = wrong.keep(users::list(directory, elsewhere.map(|name| name.get_ref().as_str())));
     let authorities = rules.as_ref().map(|rules| rules.authorities.as_slice());
     let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, authorities)));
+    if let Some((listed, rules)) = listed.as_ref().zip(rules.as_ref()) {
+        wrong.keep(listed.apart(&rules.directories));
+    }
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
-        let Rules { endpoints, timestamp, password, throttle, limits, store, authorities, servers } = rules;
-        Auth { endpoints, timestamp, password, throttle, limits, store, authorities, servers, users, parties }
+        let Rules { endpoints, timestamp, password, throttle, limits, store, authorities, servers, directories } =
+            rules;
+        Auth {
+            endpoints,
+            timestamp,
+            password,
+            throttle,
+            limits,
+            store,
+            authorities,
+            servers,
+            directories,
+            users,
+            parties,
+        }
     });
     wrong.unless(auth)
 }
@@ -252,6 +275,7 @@ struct Rules {
     store: Option<StoreRules>,
     authorities: Vec<Authority>,
     servers: Vec<Certificate>,
+    directories: Vec<Arc<DirectoryRules>>,
 }
 
 fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigError> {
@@ -326,6 +350,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         },
         authorities: authority::checked(directory, file, &file.value.authorities)?,
         servers: servers(directory, file)?,
+        directories: directory::checked(directory, file, &file.value.directories)?,
     })
 }
 

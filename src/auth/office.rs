@@ -11,6 +11,7 @@ use tracing::{error, info};
 
 use self::proof::{Asked, Known};
 use super::confirmed::Confirmed;
+use super::directory::Directories;
 use super::excess::Excess;
 use super::gauges::Gauges;
 use super::order::{self, Decided, Proven};
@@ -36,6 +37,7 @@ use crate::wire::{Millis, VoucherId};
 #[derive(Debug)]
 pub(super) struct Office {
     config: RwLock<Arc<Auth>>,
+    directories: RwLock<Arc<Directories>>,
     passwords: Passwords,
     store: Option<Store>,
     /// Refusals of people not known.
@@ -72,17 +74,30 @@ impl Office {
     /// Puts the parts together.
     #[must_use]
     pub(super) fn new(
-        config: Auth,
+        (config, directories): (Auth, Directories),
         passwords: Passwords,
         store: Option<Store>,
         record: Record,
         vouchers: Vouchers,
         gauges: Gauges,
     ) -> Self {
-        let config = RwLock::new(Arc::new(config));
+        let (config, directories) = (RwLock::new(Arc::new(config)), RwLock::new(Arc::new(directories)));
         let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
         let (excess, certificates) = (Excess::default(), LogGate::new(LINES));
-        Self { config, passwords, store, strangers, excess, record, vouchers, gauges, comings, breaches, certificates }
+        Self {
+            config,
+            directories,
+            passwords,
+            store,
+            strangers,
+            excess,
+            record,
+            vouchers,
+            gauges,
+            comings,
+            breaches,
+            certificates,
+        }
     }
 
     /// The configuration of this moment. A request keeps the one it began with.
@@ -91,13 +106,21 @@ impl Office {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Those who know users besides, at this moment.
+    #[must_use]
+    fn directories(&self) -> Arc<Directories> {
+        self.directories.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Can a request be answered with a voucher now, whatever it needs?
     pub(super) fn ready(&self) -> bool {
         self.store.as_ref().is_none_or(Store::up) && self.record.up() && self.vouchers.up()
     }
 
     /// Puts a new configuration in place.
-    pub(super) fn reconfigure(&self, config: Auth) {
+    pub(super) fn reconfigure(&self, (config, directories): (Auth, Directories)) {
+        // What the old ones remember goes with them.
+        *self.directories.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directories);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.passwords.forget();
     }
@@ -154,7 +177,7 @@ impl Office {
             endpoint: &endpoint,
             token_type: rules.token_type,
             source,
-            account,
+            account: &account,
             authentication: Authentication { method, instant },
             wish: &wish,
             request,

@@ -115,6 +115,11 @@ impl Passwords {
         lock(&self.state).throttle.refund(rules, charge, Instant::now());
     }
 
+    /// Counts a success that was remembered elsewhere.
+    pub(super) fn remembered(&self) {
+        self.counters.cache_hits.inc();
+    }
+
     fn charged(
         &self,
         state: &mut State,

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rustls_pki_types::CertificateDer;
 
-use super::proof::{Asked, Known};
+use super::proof::{Asked, Known, Who};
 use super::{Ended, Office};
 use crate::auth::confirmed::Name;
 use crate::auth::handshake::{self, Shown};
@@ -54,7 +54,7 @@ impl Office {
         }
         self.pace(config, account, asked)?;
         let (method, request) = (Method::TlsCertificate, RequestIntegrity::Transport);
-        Ok(Known { account, method, request, certificate: Some(certificate), authority })
+        Ok(Known { account: Who::Listed(account), method, request, certificate: Some(certificate), authority })
     }
 
     /// Did issuer complete it for this worker, lately? Asked once for each connection, as long as this process lives.

@@ -19,7 +19,7 @@ const PROGRAMS: [&str; 7] = ["worker", "auth", "issuer", "signer", "audit", "exp
 /// source's path (`quick-xml-0.42.0/src/…`). Who may have it.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("quick-xml-", &["worker", "auth", "chancery"]),
-    ("/rustls-0", &["worker", "chancery"]),
+    ("/rustls-0", &["worker", "auth", "chancery"]),
     ("/rustls-webpki-", &["worker", "auth", "chancery"]),
     ("/hyper-1", &["worker", "exporter", "chancery"]),
     ("/cryptoki-", &["signer"]),

@@ -214,6 +214,16 @@ const BROKEN: &[Break] = &[
         "3:8: pki has no [[certificate_authority.subject]]",
     ),
     (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[[directory]]\nname = \"corp\"\nnames = [\"@corp.example\"]\n\
+         servers = [{ host = \"dc1.corp.example\", address = \"dc1.corp.example\", tls = \"ldaps\" }]\n\
+         anchors = [\"tls.pem\"]\nbind_dn = \"cn=a\"\nbind_password_file = \"none\"\nbase_dn = \"dc=corp\"\n\
+         filter = \"(uid={user})\"\ndecoy_dn = \"cn=decoy\"\naccount = \"{uid}@corp.example\"\n[timestamp]",
+        "6:12: anchors: certificate tls.pem",
+    ),
+    ("auth.d/auth.toml", "[timestamp]", "[[directory]]\nname = \"corp\"\n[timestamp]", "2:1: missing field `names`"),
+    (
         "auth.d/users.toml",
         "password =",
         "certificate_authority = \"none\"\npassword =",

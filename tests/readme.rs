@@ -37,6 +37,7 @@ fn every_example_of_the_readme_is_taken() {
         std::fs::write(root.path().join(file), certificate.pem()).unwrap();
     }
     authority(root.path());
+    std::fs::write(root.path().join("auth.d/corp.password"), "search and find").unwrap();
     let auth = chancery::config::auth::check(root.path()).unwrap_or_else(|error| panic!("{error}"));
     let (worker, _) = chancery::config::worker::load(&root.path().join("worker.d")).unwrap();
     let endpoint = &auth.endpoints[&worker.endpoints[0].path];
@@ -45,7 +46,7 @@ fn every_example_of_the_readme_is_taken() {
     assert_eq!(auth.servers.len(), 1);
     assert!(auth.users.find("scanner").unwrap().digest_secret.is_some());
     assert_eq!(auth.users.count(), 5);
-    assert_eq!((auth.authorities.len(), auth.partners.len()), (1, 1));
+    assert_eq!((auth.authorities.len(), auth.partners.len(), auth.directories.len()), (1, 1, 1));
 }
 
 /// The files of the authority: what stands in them is not the point.

@@ -34,6 +34,12 @@ enum Line {
     Store {
         directory: PathBuf,
     },
+    /// Becomes an auth that may connect to one port, and tries something.
+    Directory {
+        attempt: String,
+        granted: u16,
+        port: u16,
+    },
 }
 
 type Test = (&'static str, fn());
@@ -48,6 +54,7 @@ const TESTS: &[Test] = &[
     ("a_hijacked_worker_reaches_no_other_socket_by_its_dialer_or_itself", a_hijacked_worker_reaches_no_other_socket),
     ("a_locked_down_signer_loads_softhsm_and_signs", a_locked_down_signer_loads_softhsm_and_signs),
     ("a_locked_down_auth_keeps_its_store", a_locked_down_auth_keeps_its_store),
+    ("an_auth_with_a_directory_reaches_its_port_and_no_other", an_auth_with_a_directory_reaches_its_port),
     ("the_debug_mode_names_the_refused_call_and_refuses_it", the_debug_mode_names_the_refused_call),
     ("a_role_is_not_granted_what_it_may_not_have", a_role_is_not_granted_what_it_may_not_have),
     ("a_process_with_threads_is_not_locked_down", a_process_with_threads_is_not_locked_down),
@@ -58,7 +65,7 @@ fn main() -> ExitCode {
         return code;
     }
     let first = std::env::args().nth(1);
-    let again = ["check-sandbox", "worker", "hijacked-dialing", "hijacked-connecting", "signer", "store"];
+    let again = ["check-sandbox", "worker", "hijacked-dialing", "hijacked-connecting", "signer", "store", "directory"];
     if first.is_some_and(|first| again.contains(&first.as_str())) {
         return match Line::parse() {
             Line::HijackedDialing { octets } => hijacked_dialing(&octets),
@@ -67,6 +74,7 @@ fn main() -> ExitCode {
             Line::Worker => worker(),
             Line::Signer => signer(),
             Line::Store { directory } => store(&directory),
+            Line::Directory { attempt, granted, port } => directory(&attempt, granted, port),
         };
     }
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -366,6 +374,68 @@ fn store(directory: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+fn an_auth_with_a_directory_reaches_its_port() {
+    use std::os::unix::process::ExitStatusExt;
+    let (its, other) = (outside(), outside());
+    let [its_port, other_port] = [&its, &other].map(|listener| listener.local_addr().unwrap().port());
+    for abi in ["7", "2", "0"] {
+        let attempt = |attempt: &str, granted: u16, port: u16| {
+            let output = std::process::Command::new("/proc/self/exe")
+                .args(["directory", attempt, &granted.to_string(), &port.to_string()])
+                .env("CHANCERY_SANDBOX_ABI", abi)
+                .env_remove("CHANCERY_SANDBOX")
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let landlock: u8 =
+                said.split_once(", landlock ").unwrap().1.split(';').next().unwrap().trim().parse().unwrap();
+            if landlock < 4 && granted != 0 {
+                assert!(said.contains("TCP to the outside is not held"), "{said}");
+            }
+            (landlock, output.status)
+        };
+        let (_, status) = attempt("connect", its_port, its_port);
+        assert!(status.success(), "{abi}: {status:?}");
+        let (landlock, status) = attempt("connect", its_port, other_port);
+        let refused = if landlock < 4 { 0 } else { libc::EACCES };
+        assert_eq!(status.code(), Some(refused), "landlock {landlock}");
+        // No other kind of socket comes with it, and nobody is let in by it; without it there is none of this kind.
+        for (name, granted) in [("datagram", its_port), ("listen", its_port), ("netlink", its_port), ("connect", 0)] {
+            let (_, status) = attempt(name, granted, its_port);
+            assert_eq!(status.signal(), Some(libc::SIGSYS), "{abi}: {name}");
+        }
+    }
+}
+
+fn outside() -> std::net::TcpListener {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+/// As the code that talks to a directory makes its sockets, and as a hijacker would make others.
+fn directory(attempt: &str, granted: u16, port: u16) -> ExitCode {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+    let tcp_connect = if granted == 0 { Vec::new() } else { vec![granted] };
+    let grants = Grants { read: vec!["/etc".into()], tcp_connect, ..Grants::default() };
+    eprintln!("{}", lock_down(Role::Auth, &grants).unwrap());
+    let outcome = match attempt {
+        "connect" => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+            runtime.block_on(async {
+                let stream =
+                    tokio::net::TcpStream::connect(("127.0.0.1".parse::<std::net::IpAddr>().unwrap(), port)).await?;
+                stream.set_nodelay(true)
+            })
+        }
+        "datagram" => std::net::UdpSocket::bind("127.0.0.1:0").map(drop),
+        "listen" => std::net::TcpListener::bind("127.0.0.1:0").map(drop),
+        _ => socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, None).map(drop).map_err(Into::into),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ExitCode::from(u8::try_from(error.raw_os_error().unwrap_or(255)).unwrap()),
+    }
+}
+
 fn the_debug_mode_names_the_refused_call() {
     let scene = tempfile::tempdir().unwrap();
     for name in ["readable", "writable", "forbidden"] {
@@ -389,7 +459,7 @@ fn a_role_is_not_granted_what_it_may_not_have() {
         (Role::Auth, Grants { write: vec!["/etc".into()], ..Grants::default() }),
         (Role::Worker, Grants { write_held: true, ..Grants::default() }),
         (Role::Audit, Grants { execute_map: vec!["/usr/lib".into()], ..Grants::default() }),
-        (Role::Signer, Grants { tcp_connect: true, ..Grants::default() }),
+        (Role::Signer, Grants { tcp_connect: vec![636], ..Grants::default() }),
     ];
     for (role, grants) in refused {
         match lock_down(role, &grants) {

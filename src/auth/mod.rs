@@ -9,6 +9,7 @@ mod claims;
 mod confirmed;
 mod dial;
 mod digest;
+mod directory;
 mod excess;
 mod gauges;
 mod handshake;
@@ -27,6 +28,7 @@ mod share;
 mod signature;
 pub mod store;
 mod strangers;
+mod successes;
 mod throttle;
 mod timestamp;
 mod vouchers;
@@ -48,6 +50,7 @@ use tracing::{error, info, warn};
 
 use self::confirmed::Confirmed;
 use self::dial::Dial;
+use self::directory::{Directories, Means};
 use self::gauges::Gauges;
 use self::office::Office;
 use self::password::Passwords;
@@ -58,7 +61,7 @@ use self::store::Store;
 use self::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
 use crate::config::beneath::Directory;
-use crate::config::load::{ConfigError, ConfigErrors};
+use crate::config::load::ConfigError;
 use crate::metrics::Metrics;
 use crate::sandbox::{self, Grants, Role};
 use crate::sys::channel::Listener;
@@ -102,25 +105,28 @@ fn run() -> Result<(), Box<dyn Error>> {
     let gauges = Gauges::new(&metrics);
     let notifier = Notifier::open();
     let store = config.store.as_ref().map(Store::open).transpose()?;
+    let means = Means::of(&config)?;
     let read = vec![directory.path().to_owned()];
-    let grants = Grants { read, write_held: store.is_some(), ..Grants::default() };
+    let mut grants = Grants { read, write_held: store.is_some(), ..Grants::default() };
+    means.grant(&mut grants);
     let report = sandbox::lock_down(Role::Auth, &grants)?;
     info!(event = "locked-down", "{report}");
     // Threads begin here: those begun earlier would escape.
     let pool = Pool::start(config.password.threads, config.password.queue, gauges.queue.clone())?;
     let store = store.map(|store| store.start(gauges.store.clone())).transpose()?;
-    let reloads = reader(directory)?;
+    let directories = means.directories(&config)?;
+    let reloads = reader(directory, means)?;
     let ready = Arc::new(AtomicBool::new(false));
     metrics.report(ready.clone());
     // One thread for all requests: they are short, wait for others most of the time, and are handed from task to task,
     // which between threads costs more than the work. Passwords and the store have threads of their own.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(serve(listener, config, (pool, store), gauges, reloads, &ready, &notifier))
+    runtime.block_on(serve(listener, (config, directories), (pool, store), gauges, reloads, &ready, &notifier))
 }
 
 fn describe(config: &Auth) {
     let (users, parties) = (config.users.count(), config.parties.addresses());
-    info!(event = "configured", users, addresses = parties);
+    info!(event = "configured", users, addresses = parties, directories = config.directories.len());
     let doubtful = |authority: &str, doubts: &[ConfigError]| {
         for doubt in doubts {
             let why = doubt.to_string();
@@ -137,16 +143,22 @@ fn describe(config: &Auth) {
     }
 }
 
-type Reloads = (std::sync::mpsc::SyncSender<()>, mpsc::Receiver<Result<Auth, ConfigErrors>>);
+/// A configuration, and the directories that it names.
+type Configured = (Auth, Directories);
+
+type Reloads = (std::sync::mpsc::SyncSender<()>, mpsc::Receiver<Result<Configured, String>>);
 
 /// A thread that reads the configuration when asked to: policies of many parties take a while to validate,
 /// and messages must not wait for them.
-fn reader(directory: Directory) -> std::io::Result<Reloads> {
+fn reader(directory: Directory, means: Means) -> std::io::Result<Reloads> {
     let (ask, asked) = sync_channel::<()>(1);
     let (give, given) = mpsc::channel(1);
     std::thread::Builder::new().name("configuration".to_owned()).spawn(move || {
         while asked.recv().is_ok() {
-            if give.blocking_send(crate::config::auth::read(&directory)).is_err() {
+            let read = crate::config::auth::read(&directory).map_err(|errors| errors.to_string());
+            let configured =
+                read.and_then(|config| means.directories(&config).map(|directories| (config, directories)));
+            if give.blocking_send(configured).is_err() {
                 return;
             }
         }
@@ -156,7 +168,7 @@ fn reader(directory: Directory) -> std::io::Result<Reloads> {
 
 async fn serve(
     listener: Listener,
-    config: Auth,
+    config: Configured,
     (pool, store): (Pool, Option<Store>),
     gauges: Gauges,
     (ask, mut reloaded): Reloads,
@@ -247,14 +259,14 @@ async fn serve(
     Ok(())
 }
 
-fn reconfigure(office: &Office, config: Result<Auth, ConfigErrors>) {
-    match config {
-        Ok(config) => {
+fn reconfigure(office: &Office, configured: Result<Configured, String>) {
+    match configured {
+        Ok((config, directories)) => {
             describe(&config);
             if config.store != office.config().store {
                 warn!(event = "store-unchanged", why = "[store] is read at start only");
             }
-            office.reconfigure(config);
+            office.reconfigure((config, directories));
             office.gauges.reloads.with_label_values(&["taken"]).inc();
             info!(event = "reloaded");
         }

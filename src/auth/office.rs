@@ -14,6 +14,7 @@ use tracing::{error, info};
 use self::open::Unwraps;
 use self::proof::{Asked, Known};
 use super::confirmed::Confirmed;
+use super::directory::Directories;
 use super::excess::Excess;
 use super::gauges::Gauges;
 use super::order::{self, Decided, Proven};
@@ -39,6 +40,7 @@ use crate::wire::{Millis, VoucherId};
 #[derive(Debug)]
 pub(super) struct Office {
     config: RwLock<Arc<Auth>>,
+    directories: RwLock<Arc<Directories>>,
     passwords: Passwords,
     store: Option<Store>,
     /// Refusals of people not known.
@@ -79,19 +81,20 @@ impl Office {
     /// Puts the parts together.
     #[must_use]
     pub(super) fn new(
-        config: Auth,
+        (config, directories): (Auth, Directories),
         passwords: Passwords,
         store: Option<Store>,
         record: Record,
         vouchers: Vouchers,
         gauges: Gauges,
     ) -> Self {
-        let config = RwLock::new(Arc::new(config));
+        let (config, directories) = (RwLock::new(Arc::new(config)), RwLock::new(Arc::new(directories)));
         let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
         let (excess, vouchings, unrecorded) = (Excess::default(), LogGate::new(LINES), LogGate::new(LINES));
         let unwraps = Unwraps::default();
         Self {
             config,
+            directories,
             passwords,
             store,
             strangers,
@@ -113,13 +116,21 @@ impl Office {
         self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Those who know users besides, at this moment.
+    #[must_use]
+    fn directories(&self) -> Arc<Directories> {
+        self.directories.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Can a request be answered with a voucher now, whatever it needs?
     pub(super) fn ready(&self) -> bool {
         self.store.as_ref().is_none_or(Store::up) && self.record.up() && self.vouchers.up()
     }
 
     /// Puts a new configuration in place.
-    pub(super) fn reconfigure(&self, config: Auth) {
+    pub(super) fn reconfigure(&self, (config, directories): (Auth, Directories)) {
+        // What the old ones remember goes with them.
+        *self.directories.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directories);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.passwords.forget();
     }

@@ -5,20 +5,18 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use aws_lc_rs::hmac;
 use tokio::sync::watch;
 
 use super::pool::{Full, Pool};
 use super::reason::Reason;
+use super::successes::{Key, Mac, Successes};
 use super::throttle::{Charge, Exhausted, Throttle};
 use crate::config::auth::users::{Account, Hash};
-use crate::config::auth::{Auth, PasswordRules, ThrottleRules};
+use crate::config::auth::{Auth, ThrottleRules};
 use crate::metrics::{IntCounter, IntCounterVec};
 use crate::wire::{Peer, Secret, Text};
-
-type Mac = [u8; 32];
 
 /// Counters of this part.
 #[derive(Debug, Clone)]
@@ -32,7 +30,7 @@ pub(super) struct Counters {
 /// Verifies passwords.
 #[derive(Debug)]
 pub(super) struct Passwords {
-    key: hmac::Key,
+    key: Key,
     pool: Pool,
     state: Arc<Mutex<State>>,
     counters: Counters,
@@ -41,8 +39,7 @@ pub(super) struct Passwords {
 #[derive(Debug, Default)]
 struct State {
     throttle: Throttle,
-    /// Successes, and until when they hold.
-    cache: HashMap<Mac, Instant>,
+    successes: Successes<()>,
     /// Guesses being tried.
     flights: HashMap<Mac, watch::Receiver<Option<bool>>>,
     /// Goes up when users change: what was begun before is not remembered after.
@@ -56,17 +53,13 @@ impl Passwords {
     /// When the kernel has no randomness to give.
     #[must_use]
     pub(super) fn new(pool: Pool, counters: Counters) -> Self {
-        let mut octets = [0; 32];
-        getrandom::fill(&mut octets).expect("the kernel's random number generator answers");
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &octets);
-        zeroize::Zeroize::zeroize(&mut octets);
-        Self { key, pool, state: Arc::default(), counters }
+        Self { key: Key::random(), pool, state: Arc::default(), counters }
     }
 
     /// Forgets every success. Call when the users have changed.
     pub(super) fn forget(&self) {
         let mut state = lock(&self.state);
-        state.cache.clear();
+        state.successes.clear();
         state.generation += 1;
     }
 
@@ -127,6 +120,11 @@ impl Passwords {
         lock(&self.state).throttle.refund(rules, charge, Instant::now());
     }
 
+    /// Counts a success that was remembered elsewhere.
+    pub(super) fn remembered(&self) {
+        self.counters.cache_hits.inc();
+    }
+
     fn charged(
         &self,
         state: &mut State,
@@ -164,7 +162,7 @@ impl Passwords {
         }
         // Before the memory is asked: else guesses at a user just seen would be free.
         let charge = self.charged(&mut state, &rules, username, (worker, source), now)?;
-        if state.remembers(&mac, now) {
+        if state.successes.recall(&mac, now).is_some() {
             state.throttle.right(&rules, charge, now);
             self.counters.cache_hits.inc();
             return Ok(Flight::Landed);
@@ -180,7 +178,7 @@ impl Passwords {
                 let now = Instant::now();
                 state.throttle.right(&rules, charge, now);
                 if state.generation == generation {
-                    state.remember(mac, &memory, now);
+                    state.successes.remember(mac, (), &memory, now);
                 }
             }
             drop(state);
@@ -197,14 +195,7 @@ impl Passwords {
     /// Names this guess at this hash without saying anything of it.
     fn mac(&self, username: &str, password: &Secret<1024>, hash: &Hash) -> Mac {
         let (salt, output) = hash.version();
-        let mut context = hmac::Context::with_key(&self.key);
-        for part in [username.as_bytes(), password.expose(), salt, output] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        let mut mac = [0; 32];
-        mac.copy_from_slice(context.sign().as_ref());
-        mac
+        self.key.mac(&[username.as_bytes(), password.expose(), salt, output])
     }
 }
 
@@ -213,56 +204,6 @@ enum Flight {
     Under(watch::Receiver<Option<bool>>),
 }
 
-impl State {
-    fn remembers(&self, mac: &Mac, now: Instant) -> bool {
-        self.cache.get(mac).is_some_and(|until| *until > now)
-    }
-
-    fn remember(&mut self, mac: Mac, memory: &PasswordRules, now: Instant) {
-        if memory.cache == Duration::ZERO {
-            return;
-        }
-        if self.cache.len() >= memory.cache_entries {
-            self.cache.retain(|_, until| *until > now);
-        }
-        if self.cache.len() < memory.cache_entries {
-            self.cache.insert(mac, now + memory.cache);
-        }
-    }
-}
-
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rules(cache_s: u64, cache_entries: usize) -> PasswordRules {
-        PasswordRules { threads: 1, queue: 1, cache: Duration::from_secs(cache_s), cache_entries }
-    }
-
-    #[test]
-    fn a_success_is_remembered_for_its_minute_and_no_longer() {
-        let (mut state, now) = (State::default(), Instant::now());
-        state.remember([1; 32], &rules(60, 8), now);
-        assert!(state.remembers(&[1; 32], now + Duration::from_millis(59_999)));
-        assert!(!state.remembers(&[1; 32], now + Duration::from_secs(60)));
-        assert!(!state.remembers(&[2; 32], now));
-    }
-
-    #[test]
-    fn no_memory_is_kept_where_none_is_wanted_or_there_is_no_room() {
-        let (mut state, now) = (State::default(), Instant::now());
-        state.remember([1; 32], &rules(0, 8), now);
-        assert!(!state.remembers(&[1; 32], now));
-        state.remember([1; 32], &rules(60, 1), now);
-        state.remember([2; 32], &rules(60, 1), now);
-        assert!(state.remembers(&[1; 32], now) && !state.remembers(&[2; 32], now));
-        // One that has run out makes room.
-        let later = now + Duration::from_secs(60);
-        state.remember([2; 32], &rules(60, 1), later);
-        assert!(state.remembers(&[2; 32], later) && state.cache.len() == 1);
-    }
 }

@@ -23,17 +23,24 @@ pub(super) struct Pool {
 
 /// How many jobs of each worker wait.
 #[derive(Debug, Clone)]
-struct Shares {
+pub(super) struct Shares {
     waiting: Arc<Mutex<HashMap<Peer, usize>>>,
     most: usize,
 }
 
 /// A job's place in its worker's share, until it is dropped.
 #[derive(Debug)]
-struct Ticket(Shares, Peer);
+#[must_use]
+pub(super) struct Ticket(Shares, Peer);
 
 impl Shares {
-    fn take(&self, of: Peer) -> Option<Ticket> {
+    /// Of a queue of so many.
+    pub(super) fn new(queue: usize) -> Self {
+        Self { waiting: Arc::default(), most: queue.div_ceil(2) }
+    }
+
+    /// A place, if that worker has one left.
+    pub(super) fn take(&self, of: Peer) -> Option<Ticket> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let count = waiting.get(&of).copied().unwrap_or_default();
         (count < self.most).then(|| {
@@ -68,8 +75,7 @@ impl Pool {
             let (receiver, waiting) = (receiver.clone(), waiting.clone());
             std::thread::Builder::new().name(format!("argon2-{number}")).spawn(move || work(&receiver, &waiting))?;
         }
-        let shares = Shares { waiting: Arc::default(), most: queue.div_ceil(2) };
-        Ok(Self { jobs, waiting, shares })
+        Ok(Self { jobs, waiting, shares: Shares::new(queue) })
     }
 
     /// Queues a job of that worker.

@@ -46,6 +46,13 @@ reasons! {
     WrongPassword = "wrong-password" => Refusal::FailedAuthentication,
     /// The account is disabled, whatever the password.
     Disabled = "disabled" => Refusal::FailedAuthentication,
+    /// The directory has two entries for this name.
+    AmbiguousUser = "ambiguous-user" => Refusal::FailedAuthentication,
+    /// The directory's entry gives no account: its name is missing, there twice or not the directory's to give, or one
+    /// of its values is not what the configuration says.
+    UnfitEntry = "unfit-entry" => Refusal::FailedAuthentication,
+    /// No server of the directory answered in time: no word about the password.
+    DirectoryDown = "directory-down" => BUSY,
     /// Too many wrong passwords and digests for this user or from this address; this one was not tried.
     Throttled = "throttled" => Refusal::FailedAuthentication,
     /// The right password, but the account asks more than it may.

@@ -5,6 +5,7 @@
 pub mod authority;
 pub mod certificate;
 pub mod claims;
+pub mod directory;
 pub mod endpoint;
 pub mod list;
 pub mod naming;
@@ -25,6 +26,7 @@ use toml::Spanned;
 
 use self::authority::{Authority, AuthorityFile};
 use self::certificate::Certificate;
+use self::directory::{Directory as DirectoryRules, DirectoryFile};
 use self::endpoint::{EndpointFile, Endpoints, Has};
 use self::partner::{Partner, PartnerFile};
 use self::party::{Party, PartyFile};
@@ -54,6 +56,8 @@ pub struct Auth {
     pub servers: Vec<Certificate>,
     /// Whose assertions are taken.
     pub partners: Vec<Partner>,
+    /// Who else knows users.
+    pub directories: Vec<Arc<DirectoryRules>>,
     /// Accounts.
     pub users: Users,
     /// Relying parties by address.
@@ -180,6 +184,8 @@ struct File {
     server_certificates: Vec<Spanned<String>>,
     #[serde(rename = "saml_partner", default)]
     partners: Vec<PartnerFile>,
+    #[serde(rename = "directory", default)]
+    directories: Vec<DirectoryFile>,
 }
 
 type Number = Option<Spanned<u32>>;
@@ -247,16 +253,20 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let mut wrong = ConfigErrors::default();
     let file = wrong.keep(directory.file::<File>("auth.toml"));
     let rules = file.as_ref().and_then(|file| wrong.keep(rules(directory, file)));
-    let listed = wrong.keep(users::list(directory));
+    let elsewhere = file.iter().flat_map(|file| directory::vocabulary(&file.value.directories));
+    let listed = wrong.keep(users::list(directory, elsewhere.map(|name| name.get_ref().as_str())));
     let vouching = rules.as_ref().map(|rules| (rules.authorities.as_slice(), rules.partners.as_slice()));
     let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, vouching)));
+    if let Some((listed, rules)) = listed.as_ref().zip(rules.as_ref()) {
+        wrong.keep(listed.apart(&rules.directories));
+    }
     if let (Some(file), Some(listed)) = (&file, &listed) {
         let _kept = wrong.keep(partner::known(file, &file.value.partners, &listed.vocabulary));
     }
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
         let Rules { endpoints, timestamp, password, throttle, limits, store, .. } = rules;
-        let Rules { authorities, servers, partners, doubts, .. } = rules;
+        let Rules { authorities, servers, partners, directories, doubts, .. } = rules;
         Auth {
             endpoints,
             timestamp,
@@ -267,6 +277,7 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
             authorities,
             servers,
             partners,
+            directories,
             users,
             parties,
             doubts,
@@ -286,6 +297,7 @@ struct Rules {
     authorities: Vec<Authority>,
     servers: Vec<Certificate>,
     partners: Vec<Partner>,
+    directories: Vec<Arc<DirectoryRules>>,
     doubts: Vec<ConfigError>,
 }
 
@@ -364,6 +376,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         authorities: authority::checked(directory, file, &file.value.authorities)?,
         servers: servers(directory, file)?,
         partners: partner::checked(directory, file, &file.value.partners)?,
+        directories: directory::checked(directory, file, &file.value.directories)?,
         doubts: Vec::new(),
     };
     rules.doubts.extend(small_store(file, &rules));

@@ -1,11 +1,11 @@
-//! Landlock: which files a process can still reach, and that it can neither bind nor connect TCP, signal
-//! or meet others outside. The second layer: where the kernel has none, the system-call filter stands alone.
+//! Landlock: which files a process can still reach, that it can neither bind nor connect TCP but to the ports it was
+//! granted, nor signal or meet others outside. The second layer: where the kernel has none, the system-call filter stands alone.
 
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort, PathBeneath, PathFd,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, Scope,
 };
 
 use super::{Grants, SandboxError};
@@ -23,10 +23,7 @@ pub(super) fn restrict(grants: &Grants, most: u8) -> Result<u8, SandboxError> {
     let files = AccessFs::from_all(abi);
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(files)?;
     // What an older ABI does not know is an empty set here, which the crate takes for a mistake.
-    let mut network = AccessNet::from_all(abi);
-    if grants.tcp_connect {
-        network.remove(AccessNet::ConnectTcp);
-    }
+    let network = AccessNet::from_all(abi);
     if !network.is_empty() {
         ruleset = ruleset.handle_access(network)?;
     }
@@ -45,6 +42,10 @@ pub(super) fn restrict(grants: &Grants, most: u8) -> Result<u8, SandboxError> {
         for path in paths {
             created = created.add_rule(beneath(path, access, abi)?)?;
         }
+    }
+    // An ABI that does not know networks knows no ports either.
+    for port in grants.tcp_connect.iter().filter(|_| !network.is_empty()) {
+        created = created.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
     let status = created.restrict_self()?;
     Ok(match status.landlock {

@@ -64,7 +64,7 @@ fn granted(call: &Call, grants: &Grants) -> bool {
         Need::Write => !grants.write.is_empty(),
         Need::Held => grants.write_held || !grants.write.is_empty(),
         Need::Map => !grants.execute_map.is_empty(),
-        Need::Tcp => grants.tcp_connect,
+        Need::Tcp => !grants.tcp_connect.is_empty(),
     }
 }
 

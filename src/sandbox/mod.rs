@@ -102,8 +102,9 @@ pub struct Grants {
     /// Directories (or files) from which shared objects may be mapped: the signer's module and what it
     /// links. They can be read, too.
     pub execute_map: Vec<PathBuf>,
-    /// TCP connections to the outside: auth's directory and database.
-    pub tcp_connect: bool,
+    /// Ports outside that TCP connections may be made to: those of auth's directories. Without any no socket of TCP can
+    /// be made.
+    pub tcp_connect: Vec<u16>,
     /// The signer's profile says that its module loads under PR_SET_MDWE. The other roles always have it.
     pub deny_write_execute: bool,
 }
@@ -220,6 +221,9 @@ pub fn lock_down(role: Role, grants: &Grants) -> Result<Report, SandboxError> {
     let landlock = files::restrict(grants, most)?;
     if landlock < 4 {
         left_open.push(format!("landlock {landlock}: seccomp alone refuses TCP and signals"));
+        if !grants.tcp_connect.is_empty() {
+            left_open.push("TCP to the outside is not held to the directories' ports".to_owned());
+        }
     }
     for program in &programs {
         seccompiler::apply_filter_all_threads(program).map_err(|error| SandboxError::Filter(error.to_string()))?;
@@ -245,7 +249,7 @@ fn grantable(role: Role, grants: &Grants) -> Result<(), SandboxError> {
     if role != Role::Signer && !grants.execute_map.is_empty() {
         return Err(SandboxError::Grant(role, "shared objects to map"));
     }
-    if role != Role::Auth && grants.tcp_connect {
+    if role != Role::Auth && !grants.tcp_connect.is_empty() {
         return Err(SandboxError::Grant(role, "TCP connections"));
     }
     Ok(())

@@ -91,7 +91,10 @@ impl Office {
     }
 
     pub(crate) fn write(&self, file: &str, text: &str) {
-        std::fs::write(self.root.path().join("etc/auth.d").join(file), text).expect("written");
+        let path = self.root.path().join("etc/auth.d").join(file);
+        // A name may lead out: to what the service manager hands to auth.
+        std::fs::create_dir_all(path.parent().expect("a file has one")).expect("made");
+        std::fs::write(path, text).expect("written");
     }
 
     pub(crate) fn run(&self) -> PathBuf {
@@ -102,6 +105,11 @@ impl Office {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-auth"));
         command.arg(self.root.path().join("etc"));
         command.env("CHANCERY_CLOCK_SHIFT_MS", self.clock_shift.to_string());
+        // As the service manager does where the unit has credentials.
+        let credentials = self.root.path().join("credentials");
+        if credentials.exists() {
+            command.env("CREDENTIALS_DIRECTORY", credentials);
+        }
         let started = Daemon::start(&mut command, &self.run(), &[("worker", &self.worker)]);
         self.auth = Some(started.expect("auth starts"));
     }

@@ -3,6 +3,7 @@
 //! where it is good once. A client hears that authentication failed, whatever was wrong with it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use tracing::warn;
 
@@ -10,7 +11,7 @@ use super::super::assertion::{self, Refused};
 use super::super::reason::Reason;
 use super::super::store::Kind;
 use super::super::{signature, timestamp};
-use super::proof::{Asked, Known};
+use super::proof::{Asked, Known, Who};
 use super::{Ended, Office};
 use crate::config::auth::Auth;
 use crate::config::auth::certificate::Certificate;
@@ -143,6 +144,10 @@ fn known<'a>(
     request: RequestIntegrity,
     now: Millis,
 ) -> Known<'a> {
+    let account = match account {
+        Cow::Borrowed(listed) => Who::Listed(listed),
+        Cow::Owned(described) => Who::Found(Arc::new(described)),
+    };
     Known {
         account,
         method: Method::Saml,

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rustls_pki_types::CertificateDer;
 
-use super::proof::{Asked, Known};
+use super::proof::{Asked, Known, Who};
 use super::{Ended, Office};
 use crate::auth::confirmed::Name;
 use crate::auth::handshake::{self, Shown};
@@ -55,7 +55,7 @@ impl Office {
         self.pace(config, account, asked)?;
         let (method, request) = (Method::TlsCertificate, RequestIntegrity::Transport);
         let vouched_by = authority.map(|authority| &authority.name);
-        let (account, certificate) = (Cow::Borrowed(account), Some(certificate));
+        let (account, certificate) = (Who::Listed(account), Some(certificate));
         Ok(Known { account, method, request, instant: None, until: None, certificate, vouched_by })
     }
 

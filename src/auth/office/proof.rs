@@ -4,11 +4,14 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::warn;
 
 use super::super::confirmed::Confirmed;
+use super::super::directory::Guess;
 use super::super::reason::Reason;
 use super::super::signature::{self, Verified};
 use super::super::store::{Down, Kind};
@@ -22,7 +25,7 @@ use crate::config::auth::users::Account;
 use crate::wire::evidence::{Evidence, PasswordDigest, SignedMessage, Timestamp, Wish};
 use crate::wire::ids::Peer;
 use crate::wire::order::{Method, RequestIntegrity};
-use crate::wire::{Correlation, Millis, Text};
+use crate::wire::{Correlation, Millis, Secret, Text};
 
 /// What there is to a request besides its evidence: the worker's word for all of it.
 #[derive(Debug)]
@@ -36,9 +39,28 @@ pub(super) struct Asked<'a> {
     pub(super) wish: &'a Wish,
 }
 
+/// An account, wherever it is kept.
+pub(super) enum Who<'a> {
+    /// In the configuration.
+    Listed(&'a Account),
+    /// As a directory or a partner described him a moment ago.
+    Found(Arc<Account>),
+}
+
+impl Deref for Who<'_> {
+    type Target = Account;
+
+    fn deref(&self) -> &Account {
+        match self {
+            Self::Listed(account) => account,
+            Self::Found(account) => account,
+        }
+    }
+}
+
 /// Who it is, and how that is known.
 pub(super) struct Known<'a> {
-    pub(super) account: Cow<'a, Account>,
+    pub(super) account: Who<'a>,
     pub(super) method: Method,
     pub(super) request: RequestIntegrity,
     /// When somebody else saw him prove himself, where that was not here and now.
@@ -61,8 +83,8 @@ struct Signer<'a, 'm> {
 
 impl<'a> Known<'a> {
     /// By what he said: the request around it is the worker's word.
-    fn by_word(account: &'a Account, method: Method) -> Self {
-        let (account, request) = (Cow::Borrowed(account), RequestIntegrity::Transport);
+    fn by_word(account: Who<'a>, method: Method) -> Self {
+        let request = RequestIntegrity::Transport;
         Self { account, method, request, instant: None, until: None, certificate: None, vouched_by: None }
     }
 }
@@ -79,10 +101,9 @@ impl Office {
         let (credential, known) = match evidence {
             Evidence::Password { .. } if !rules.password => return Err(Ended::Stranger(Reason::Credential)),
             Evidence::Password { username, password } => {
-                let from = (asked.worker, asked.source);
-                let account = self.passwords.verify(config, &username, password, from).await;
+                let account = self.passed(config, &username, password, (asked.worker, asked.source)).await;
                 let known = account.map_err(Ended::Stranger).and_then(|account| {
-                    self.pace(config, account, asked).map(|()| Known::by_word(account, Method::Password))
+                    self.pace(config, &account, asked).map(|()| Known::by_word(account, Method::Password))
                 });
                 ("password", known)
             }
@@ -102,6 +123,24 @@ impl Office {
             Err(Ended::Breach(_)) => {}
         }
         known
+    }
+
+    /// Whose password it is. A name that belongs to a directory is looked for there and nowhere else.
+    async fn passed<'a>(
+        &self,
+        config: &'a Auth,
+        username: &Text<256>,
+        password: Secret<1024>,
+        from: (Peer, IpAddr),
+    ) -> Result<Who<'a>, Reason> {
+        let directories = self.directories();
+        match directories.of(username) {
+            Some((directory, bare)) => {
+                let guess = Guess { username, password: &password, from };
+                directory.verify(config, &self.passwords, bare, guess).await.map(Who::Found)
+            }
+            None => self.passwords.verify(config, username, password, from).await.map(Who::Listed),
+        }
     }
 
     /// Whose message it is, when its signature holds, it was not seen before, it is fresh and for us. What the worker
@@ -124,7 +163,7 @@ impl Office {
         self.pace(config, account, asked)?;
         let request = self.as_signed(config, rules, &verified, asked, now)?;
         let vouched_by = authority.map(|authority| &authority.name);
-        let (account, certificate) = (Cow::Borrowed(account), Some(certificate));
+        let (account, certificate) = (Who::Listed(account), Some(certificate));
         Ok(Known { account, method: Method::X509, request, instant: None, until: None, certificate, vouched_by })
     }
 
@@ -241,7 +280,7 @@ impl Office {
             Err(_) => {}
         }
         match first {
-            Ok(()) => self.pace(config, account, asked).map(|()| Known::by_word(account, Method::Digest)),
+            Ok(()) => self.pace(config, account, asked).map(|()| Known::by_word(Who::Listed(account), Method::Digest)),
             Err(Reason::Excess) => Err(Ended::Known(Reason::Excess)),
             Err(reason) => Err(Ended::Stranger(reason)),
         }
@@ -266,6 +305,7 @@ impl Office {
                 Reason::QueueFull
                 | Reason::NoStore
                 | Reason::Excess
+                | Reason::DirectoryDown
                 | Reason::NotConfirmed
                 | Reason::UnconfirmedHandshake,
             ) => "busy",

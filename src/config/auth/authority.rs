@@ -265,24 +265,13 @@ impl<T> Reading<'_, T> {
         doubts: &mut Vec<ConfigError>,
     ) -> Result<Vec<(CertificateDer<'static>, Anchor)>, ConfigError> {
         let refused = |why: String| self.file.error(path.span(), format!("certificate {}: {why}", path.get_ref()));
-        let octets = self.directory.octets(path.get_ref()).map_err(|error| refused(error.to_string()))?;
-        let mut certificates = Vec::new();
-        for pem in Pem::iter_from_buffer(&octets) {
-            let pem = pem.map_err(|error| refused(format!("not PEM: {error}")))?;
-            if pem.label != "CERTIFICATE" {
-                return Err(refused(format!("holds a {:?}, not a certificate", pem.label)));
-            }
-            let anchor = anchor(&pem.contents).map_err(refused)?;
+        let certificates = certificates(self.directory, path.get_ref()).map_err(refused)?;
+        for (_, anchor) in &certificates {
             if anchor.dates.not_after < self.now {
                 doubts.push(refused("its notAfter is past: no path ends at it or leads over it".to_owned()));
             }
-            certificates.push((CertificateDer::from(pem.contents), anchor));
         }
-        if certificates.is_empty() {
-            Err(refused("holds no certificate in PEM form".to_owned()))
-        } else {
-            Ok(certificates)
-        }
+        Ok(certificates)
     }
 
     /// A list, DER or PEM.
@@ -324,6 +313,29 @@ fn usage(name: &str) -> Option<Usage> {
 #[must_use]
 pub fn may_issue(der: &[u8], now: Millis) -> bool {
     anchor(der).is_ok_and(|anchor| anchor.dates.hold(now))
+}
+
+/// Where paths end that lead to one of the certificates of this PEM file.
+///
+/// # Errors
+/// A clause for the operator.
+pub(super) fn anchors(directory: &Directory, path: &str) -> Result<Vec<TrustAnchor<'static>>, String> {
+    Ok(certificates(directory, path)?.into_iter().map(|(_, anchor)| anchor.trusted).collect())
+}
+
+/// The certificates of a PEM file, each that of an authority.
+fn certificates(directory: &Directory, path: &str) -> Result<Vec<(CertificateDer<'static>, Anchor)>, String> {
+    let octets = directory.octets(path).map_err(|error| error.to_string())?;
+    let mut certificates = Vec::new();
+    for pem in Pem::iter_from_buffer(&octets) {
+        let pem = pem.map_err(|error| format!("not PEM: {error}"))?;
+        if pem.label != "CERTIFICATE" {
+            return Err(format!("holds a {:?}, not a certificate", pem.label));
+        }
+        let anchor = anchor(&pem.contents)?;
+        certificates.push((CertificateDer::from(pem.contents), anchor));
+    }
+    if certificates.is_empty() { Err("holds no certificate in PEM form".to_owned()) } else { Ok(certificates) }
 }
 
 /// Reads the certificate of an authority, which may issue others.

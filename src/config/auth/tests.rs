@@ -1,6 +1,7 @@
 //! One broken configuration a test: each is refused with the file, the line and the reason.
 
 mod authority;
+mod directory;
 mod partner;
 
 use super::certificate::Certificate;

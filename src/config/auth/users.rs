@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::authority::Authority;
 use super::certificate::{Certificate, VerifyingKey};
+use super::directory::Directory as DirectoryRules;
 use super::partner::Partner;
 use super::policy::{self, Vocabulary};
 use crate::config::beneath::Directory;
@@ -69,6 +71,33 @@ pub struct Account {
     pub principal: EntityUid,
     /// The account and its groups, for the policy engine.
     pub entities: Entities,
+}
+
+impl Account {
+    /// An account that a directory knows, whose password was verified there. `username` is added to its attributes.
+    ///
+    /// # Errors
+    /// What Cedar has against it, in one clause.
+    pub fn found(
+        name: Text<256>,
+        mut attributes: BTreeMap<String, Vec<Text<4096>>>,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, String> {
+        let username = Text::new(name.as_str()).expect("fits 256, so fits 4096");
+        attributes.insert("username".to_owned(), vec![username]);
+        let (principal, entities) = policy::principal(vocabulary, &name, &attributes)?;
+        Ok(Self {
+            name,
+            hash: None,
+            digest_secret: None,
+            authority: None,
+            partner: None,
+            disabled: false,
+            attributes,
+            principal,
+            entities,
+        })
+    }
 }
 
 impl Users {
@@ -260,10 +289,10 @@ pub(super) struct Listed {
     pub(super) vocabulary: Vocabulary,
 }
 
-/// Reads `users.toml`.
-pub(super) fn list(directory: &Directory) -> Result<Listed, ConfigError> {
+/// Reads `users.toml`. Attributes of these names exist even if nobody there has one.
+pub(super) fn list<'a>(directory: &Directory, elsewhere: impl Iterator<Item = &'a str>) -> Result<Listed, ConfigError> {
     let file = directory.file::<File>("users.toml")?;
-    Ok(Listed { vocabulary: vocabulary(&file)?, file })
+    Ok(Listed { vocabulary: vocabulary(&file, elsewhere)?, file })
 }
 
 impl Listed {
@@ -320,6 +349,21 @@ impl Listed {
         let vocabulary = self.vocabulary.clone();
         let (dummy, dummy_secret) = (Hash::dummy(cost), dummy_secret(length));
         Ok(Users { accounts, certificates, vocabulary, dummy, dummy_secret, odd_costs })
+    }
+
+    /// Is nobody here called as somebody in one of the directories is?
+    pub(super) fn apart(&self, directories: &[Arc<DirectoryRules>]) -> Result<(), ConfigError> {
+        for name in self.file.value.users.keys() {
+            if let Some(owner) = directories.iter().find(|owner| owner.bare(name.get_ref()).is_some()) {
+                let why = format!(
+                    "{}: names like this belong to [[directory]] {}, and a name has one source",
+                    name.get_ref(),
+                    owner.name.as_str()
+                );
+                return Err(self.file.error(name.span(), why));
+            }
+        }
+        Ok(())
     }
 
     /// Whoever has the secret of two accounts is both of them.
@@ -380,22 +424,31 @@ fn dummy_secret(length: usize) -> DigestSecret {
     Secret::new(octets).expect("as long as a secret that was taken")
 }
 
-fn vocabulary(file: &Loaded<File>) -> Result<Vocabulary, ConfigError> {
-    let mut names = BTreeSet::new();
+fn vocabulary<'a>(file: &Loaded<File>, elsewhere: impl Iterator<Item = &'a str>) -> Result<Vocabulary, ConfigError> {
+    // Those that cannot be used are told of where they stand.
+    let mut names: BTreeSet<_> = elsewhere.filter(|name| attribute_name(name).is_ok()).map(ToOwned::to_owned).collect();
     let given = file.value.users.values().flat_map(|user| user.attributes.keys());
     for name in file.value.attributes.iter().chain(given) {
         let text = name.get_ref();
-        let plain = |c: u8| c.is_ascii_alphanumeric() || b"_-.".contains(&c);
-        if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
-            let why = "an attribute's name is 1 to 64 ASCII letters, digits, '_', '-' or '.'";
-            return Err(file.error(name.span(), why));
-        }
-        if RESERVED.contains(&text.as_str()) {
-            return Err(file.error(name.span(), format!("every account has {text:?} of itself")));
-        }
+        attribute_name(text).map_err(|why| file.error(name.span(), why))?;
         names.insert(text.clone());
     }
     Vocabulary::new(names).map_err(|why| file.error_at(&["attributes"], why))
+}
+
+/// May claims and policies speak of this?
+///
+/// # Errors
+/// A clause for the operator.
+pub(super) fn attribute_name(name: &str) -> Result<(), String> {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"_-.".contains(&c);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+        return Err("an attribute's name is 1 to 64 ASCII letters, digits, '_', '-' or '.'".to_owned());
+    }
+    if RESERVED.contains(&name) {
+        return Err(format!("every account has {name:?} of itself"));
+    }
+    Ok(())
 }
 
 fn account(

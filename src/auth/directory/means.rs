@@ -1,0 +1,73 @@
+//! What auth needs for its directories and can get before it locks itself down, no later: ports it may connect to, and
+//! the credentials the service manager hands it. A configuration that is read anew has to do with them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Directories;
+use crate::config::auth::Auth;
+use crate::config::auth::directory::{BindPassword, Directory as Rules, password};
+use crate::config::beneath::Directory;
+use crate::config::load::ConfigErrors;
+use crate::sandbox::Grants;
+use crate::wire::Secret;
+
+/// Ports and credentials. By default there are none.
+#[derive(Debug, Default)]
+pub(in super::super) struct Means {
+    ports: BTreeSet<u16>,
+    credentials: Option<Directory>,
+}
+
+impl Means {
+    /// What this configuration needs.
+    pub(in super::super) fn of(config: &Auth) -> Result<Self, ConfigErrors> {
+        let ports = config.directories.iter().flat_map(|rules| ports(rules)).collect();
+        let named = config.directories.iter().any(|rules| matches!(rules.bind_password, BindPassword::Credential(_)));
+        let place = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| named);
+        let credentials = place.map(|place| Directory::open(&PathBuf::from(place))).transpose()?;
+        Ok(Self { ports, credentials })
+    }
+
+    /// Adds them to what is granted.
+    pub(in super::super) fn grant(&self, grants: &mut Grants) {
+        grants.tcp_connect.extend(&self.ports);
+        grants.read.extend(self.credentials.iter().map(|place| place.path().to_owned()));
+    }
+
+    /// The directories of a configuration that can do with these.
+    ///
+    /// # Errors
+    /// A clause for the operator.
+    pub(in super::super) fn directories(&self, config: &Auth) -> Result<Directories, String> {
+        let mut directories = Vec::new();
+        for rules in &config.directories {
+            let refused = |why: String| format!("[[directory]] {}: {why}", rules.name.as_str());
+            if let Some(port) = ports(rules).find(|port| !self.ports.contains(port)) {
+                return Err(refused(format!(
+                    "auth was started without port {port}, and gains nothing while it runs: restart it"
+                )));
+            }
+            let password = self.password(&rules.bind_password).map_err(refused)?;
+            directories.push((Arc::clone(rules), password));
+        }
+        Ok(Directories::new(directories))
+    }
+
+    fn password(&self, given: &BindPassword) -> Result<Secret<1024>, String> {
+        match given {
+            BindPassword::Read(password) => Ok(password.clone()),
+            BindPassword::Credential(name) => {
+                let refused = |why: &dyn std::fmt::Display| format!("credential {name}: {why}");
+                let place = self.credentials.as_ref().ok_or_else(|| refused(&"CREDENTIALS_DIRECTORY was not set"))?;
+                let octets = zeroize::Zeroizing::new(place.octets(name).map_err(|error| refused(&error))?);
+                password(&octets).map_err(|why| refused(&why))
+            }
+        }
+    }
+}
+
+fn ports(rules: &Rules) -> impl Iterator<Item = u16> {
+    rules.servers.iter().map(|server| server.address.port())
+}

@@ -1,0 +1,351 @@
+//! Users that an LDAP directory knows. Whose name it is is looked up with our own rights, and the password is proved by
+//! binding as the entry that was found; an unknown name binds as an entry that is there to be tried in vain, so that
+//! a server has the same to do. What is left of the difference a clock hides: refusals are given at
+//! multiples of a time, whatever it took to find out. A directory that does not answer is no word about a
+//! password, costs nobody a guess, and is told to the client as such.
+
+mod ber;
+mod connection;
+mod entry;
+mod means;
+mod message;
+mod servers;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{Semaphore, watch};
+use tracing::warn;
+
+use self::entry::Unfit;
+pub(super) use self::means::Means;
+use self::message::{Entry, Scope, Search};
+use self::servers::Servers;
+use super::password::Passwords;
+use super::pool::Shares;
+use super::reason::Reason;
+use super::successes::{Key, Mac, Successes};
+use super::throttle::Charge;
+use crate::config::auth::Auth;
+use crate::config::auth::directory::{Directory as Rules, GroupForm, GroupsFrom};
+use crate::config::auth::users::Account;
+use crate::sys::gate::LogGate;
+use crate::wire::evidence::Refusal;
+use crate::wire::{Peer, Secret, Text};
+
+/// Every directory there is.
+#[derive(Debug, Default)]
+pub(super) struct Directories(Vec<Directory>);
+
+/// One directory.
+#[derive(Debug)]
+pub(super) struct Directory {
+    rules: Arc<Rules>,
+    servers: Servers,
+    key: Key,
+    state: Mutex<State>,
+    /// As many users are verified at one time.
+    places: Semaphore,
+    /// As many wait, of one worker half of them.
+    shares: Shares,
+    /// For lines on entries that give no account.
+    unfit: LogGate,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    successes: Successes<Arc<Account>>,
+    /// Guesses being tried.
+    flights: HashMap<Mac, watch::Receiver<Option<Landed>>>,
+}
+
+type Landed = Result<Arc<Account>, Reason>;
+
+/// A guess at the password of somebody in a directory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Guess<'a> {
+    /// The name as it was typed.
+    pub(super) username: &'a Text<256>,
+    /// The password.
+    pub(super) password: &'a Secret<1024>,
+    /// The worker it came through, and where from.
+    pub(super) from: (Peer, IpAddr),
+}
+
+impl Directories {
+    /// The directories of a configuration, with our password at each.
+    pub(super) fn new(directories: Vec<(Arc<Rules>, Secret<1024>)>) -> Self {
+        Self(directories.into_iter().map(|(rules, password)| Directory::new(rules, password)).collect())
+    }
+
+    /// The one that this name belongs to, if it belongs to one, and the user's own part of it.
+    pub(super) fn of<'a>(&self, username: &'a str) -> Option<(&Directory, &'a str)> {
+        self.0.iter().find_map(|directory| Some((directory, directory.rules.bare(username)?)))
+    }
+}
+
+impl Directory {
+    fn new(rules: Arc<Rules>, password: Secret<1024>) -> Self {
+        let limits = rules.limits;
+        Self {
+            servers: Servers::new(rules.clone(), password),
+            key: Key::random(),
+            state: Mutex::default(),
+            places: Semaphore::new(limits.connections),
+            shares: Shares::new(limits.queue),
+            unfit: LogGate::new(1),
+            rules,
+        }
+    }
+
+    /// Gives the account when the password is its own and it may be used. `bare` is the user's own part of the name.
+    ///
+    /// # Errors
+    /// [`Reason::UnknownUser`], [`Reason::AmbiguousUser`], [`Reason::WrongPassword`], [`Reason::Disabled`],
+    /// [`Reason::UnfitEntry`] and [`Reason::Throttled`], which a client cannot tell apart;
+    /// [`Reason::QueueFull`] and [`Reason::DirectoryDown`].
+    pub(super) async fn verify(
+        &self,
+        config: &Auth,
+        passwords: &Passwords,
+        bare: &str,
+        guess: Guess<'_>,
+    ) -> Result<Arc<Account>, Reason> {
+        let begun = tokio::time::Instant::now();
+        let landed = self.judge(config, passwords, bare, guess).await;
+        if landed.as_ref().is_err_and(|reason| reason.refusal() == Refusal::FailedAuthentication) {
+            let each = self.rules.limits.refusal;
+            let gone = begun.elapsed().as_nanos() / each.as_nanos();
+            tokio::time::sleep_until(begun + each * u32::try_from(gone + 1).unwrap_or(u32::MAX)).await;
+        }
+        landed
+    }
+
+    async fn judge(&self, config: &Auth, passwords: &Passwords, bare: &str, guess: Guess<'_>) -> Landed {
+        let (mut paid, flight) = match self.begin(config, passwords, bare, guess)? {
+            Begun::Known(account) => return Ok(account),
+            Begun::Under(mut way) => {
+                let landed = way.wait_for(Option::is_some).await;
+                // Where whoever tried it is gone before it came out, nothing came out.
+                return landed.ok().and_then(|landed| landed.clone()).unwrap_or(Err(Reason::DirectoryDown));
+            }
+            Begun::Paid(paid, flight) => (paid, flight),
+        };
+        let landed = self.try_once(config, &mut paid, bare, guess).await;
+        match &landed {
+            Ok(account) => {
+                paid.right();
+                let mut state = lock(&self.state);
+                state.successes.remember(flight.mac, account.clone(), &config.password, Instant::now());
+            }
+            Err(Reason::DirectoryDown | Reason::QueueFull) => paid.refund(),
+            Err(_) => {}
+        }
+        flight.landing.send_replace(Some(landed.clone()));
+        landed
+    }
+
+    fn begin<'a>(
+        &'a self,
+        config: &'a Auth,
+        passwords: &'a Passwords,
+        bare: &str,
+        guess: Guess<'_>,
+    ) -> Result<Begun<'a>, Reason> {
+        let mac = self.key.mac(&[guess.username.as_bytes(), guess.password.expose()]);
+        let mut state = lock(&self.state);
+        if let Some(way) = state.flights.get(&mac) {
+            return Ok(Begun::Under(way.clone()));
+        }
+        // Before the memory is asked: else guesses at a user just seen would be free.
+        let mut paid = Paid::new(config, passwords, guess.from, self.rules.key(bare))?;
+        if let Some(account) = state.successes.recall(&mac, Instant::now()).cloned() {
+            let own = self.rules.bare(&account.name).unwrap_or(bare);
+            paid.by(self.rules.key(own))?;
+            paid.right();
+            passwords.remembered();
+            return Ok(Begun::Known(account));
+        }
+        let (landing, way) = watch::channel(None);
+        state.flights.insert(mac, way);
+        Ok(Begun::Paid(paid, Flight { directory: self, mac, landing }))
+    }
+
+    async fn try_once(&self, config: &Auth, paid: &mut Paid<'_>, bare: &str, guess: Guess<'_>) -> Landed {
+        let ticket = self.shares.take(guess.from.0).ok_or(Reason::QueueFull)?;
+        let proving = async {
+            // It is never closed.
+            let _place = self.places.acquire().await.map_err(|_| Reason::DirectoryDown)?;
+            drop(ticket);
+            self.prove(config, paid, bare, guess).await
+        };
+        tokio::time::timeout(self.rules.limits.deadline, proving).await.unwrap_or(Err(Reason::DirectoryDown))
+    }
+
+    async fn prove(&self, config: &Auth, paid: &mut Paid<'_>, bare: &str, guess: Guess<'_>) -> Landed {
+        let search = Search {
+            base: &self.rules.base_dn,
+            scope: Scope::Subtree,
+            filter: Some((&self.rules.filter, bare.as_bytes())),
+            // Two are one too many.
+            most: 2,
+            attributes: &entry::asked_first(&self.rules),
+            page: None,
+        };
+        let found = self.servers.search(&search).await?;
+        let candidate = match &found[..] {
+            [] => Err(Reason::UnknownUser),
+            [entry] => {
+                entry::name(&self.rules, entry).map(|name| (entry, name)).map_err(|unfit| self.unfit(&entry.dn, &unfit))
+            }
+            _ => Err(Reason::AmbiguousUser),
+        };
+        if let Ok((_, name)) = &candidate {
+            // However it was spelled, it is a guess at this account.
+            let bare = self.rules.bare(name).unwrap_or(bare);
+            paid.by(self.rules.key(bare))?;
+        }
+        // A server may take an empty password for a question that needs none (RFC 4513, 5.1.2), and one that ends its
+        // texts at a nought may take others for empty.
+        let octets = guess.password.expose();
+        let usable = !octets.is_empty() && !octets.contains(&0) && std::str::from_utf8(octets).is_ok();
+        let (dn, octets) = match &candidate {
+            Ok((entry, _)) if usable => (entry.dn.as_str(), octets),
+            _ => (self.rules.decoy_dn.as_str(), if usable { octets } else { &b"none"[..] }),
+        };
+        let right = self.servers.bind(dn, octets).await? && usable;
+        let (entry, name) = candidate?;
+        if entry::is_disabled(&self.rules, entry) {
+            return Err(Reason::Disabled);
+        }
+        if !right {
+            return Err(Reason::WrongPassword);
+        }
+        self.account(config, &entry.dn, name).await
+    }
+
+    /// The account of an entry whose owner has proved himself.
+    async fn account(&self, config: &Auth, dn: &str, name: Text<256>) -> Landed {
+        let attribute = match self.rules.groups.as_ref().map(|groups| &groups.from) {
+            Some(GroupsFrom::Attribute(attribute)) => Some(attribute.as_str()),
+            _ => None,
+        };
+        let mut attributes: Vec<&str> = self.rules.attributes.iter().map(|rule| rule.from.as_str()).collect();
+        attributes.extend(attribute);
+        if attributes.is_empty() {
+            // RFC 4511, 4.5.1.8: an empty list would ask for all of them.
+            attributes.push("1.1");
+        }
+        let search =
+            Search { base: dn, scope: Scope::Base, filter: None, most: 1, attributes: &attributes, page: None };
+        let found = self.servers.search(&search).await?;
+        let [entry] = &found[..] else { return Err(self.unfit(dn, &Unfit("it is not there any more".to_owned()))) };
+        let groups = self.groups(dn, entry).await?;
+        let account = entry::account(&self.rules, name, entry, groups, &config.users.vocabulary);
+        account.map(Arc::new).map_err(|unfit| self.unfit(dn, &unfit))
+    }
+
+    async fn groups(&self, dn: &str, entry: &Entry) -> Result<Vec<Text<4096>>, Reason> {
+        let Some(rules) = &self.rules.groups else { return Ok(Vec::new()) };
+        let named = match &rules.from {
+            GroupsFrom::Attribute(attribute) => entry::named_groups(&rules.form, attribute, entry),
+            GroupsFrom::Search { base_dn, filter, page } => {
+                let attribute = match &rules.form {
+                    GroupForm::Attribute(attribute) => attribute.as_str(),
+                    _ => "1.1",
+                };
+                let search = Search {
+                    base: base_dn,
+                    scope: Scope::Subtree,
+                    filter: Some((filter, dn.as_bytes())),
+                    most: u32::try_from(rules.most).unwrap_or(u32::MAX),
+                    attributes: &[attribute],
+                    page: Some(*page),
+                };
+                let found = self.servers.search(&search).await?;
+                found.iter().map(|group| entry::group(&rules.form, group)).collect()
+            }
+        };
+        let groups: Vec<_> = named.map_err(|unfit| self.unfit(dn, &unfit))?;
+        if groups.len() > rules.most {
+            return Err(self.unfit(dn, &Unfit(format!("it is in more than {} groups", rules.most))));
+        }
+        Ok(groups)
+    }
+
+    fn unfit(&self, dn: &str, unfit: &Unfit) -> Reason {
+        if let Some(left_out) = self.unfit.pass() {
+            let directory = self.rules.name.as_str();
+            let (dn, why) = (&dn[..dn.floor_char_boundary(256)], &unfit.0[..unfit.0.floor_char_boundary(256)]);
+            warn!(event = "directory-entry-unfit", directory, dn = ?dn, why, left_out);
+        }
+        Reason::UnfitEntry
+    }
+}
+
+/// What becomes of a guess at first.
+enum Begun<'a> {
+    /// It was right a moment ago.
+    Known(Arc<Account>),
+    /// It is being tried.
+    Under(watch::Receiver<Option<Landed>>),
+    /// It is to be tried.
+    Paid(Paid<'a>, Flight<'a>),
+}
+
+/// A guess being tried. When it is given up, those who wait for it are told so.
+struct Flight<'a> {
+    directory: &'a Directory,
+    mac: Mac,
+    landing: watch::Sender<Option<Landed>>,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        lock(&self.directory.state).flights.remove(&self.mac);
+    }
+}
+
+/// A guess paid for by a name, which turns out to be a spelling of another.
+struct Paid<'a> {
+    config: &'a Auth,
+    passwords: &'a Passwords,
+    from: (Peer, IpAddr),
+    name: String,
+    charge: Option<Charge>,
+}
+
+impl<'a> Paid<'a> {
+    fn new(config: &'a Auth, passwords: &'a Passwords, from: (Peer, IpAddr), name: String) -> Result<Self, Reason> {
+        let charge = Some(passwords.charge(&config.throttle, &name, from)?);
+        Ok(Self { config, passwords, from, name, charge })
+    }
+
+    /// Has the guess paid by this name instead.
+    fn by(&mut self, name: String) -> Result<(), Reason> {
+        if name != self.name {
+            self.refund();
+            self.charge = Some(self.passwords.charge(&self.config.throttle, &name, self.from)?);
+            self.name = name;
+        }
+        Ok(())
+    }
+
+    fn refund(&mut self) {
+        if let Some(charge) = self.charge.take() {
+            self.passwords.refund(&self.config.throttle, charge);
+        }
+    }
+
+    fn right(&mut self) {
+        if let Some(charge) = self.charge.take() {
+            self.passwords.right(&self.config.throttle, charge);
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

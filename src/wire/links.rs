@@ -11,6 +11,7 @@ use super::unwrap::{KeyTransport, NotUnwrapped, Open, Opened, Sealed, SessionKey
 
 /// worker → auth.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly every message is the larger one")]
 pub enum WorkerToAuth {
     /// Evidence and wish of one request.
     Submit(Submission),

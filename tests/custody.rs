@@ -681,7 +681,8 @@ fn a_careless_tool() {
     let id = Attribute::Id(vec![0xb1]);
     let params = Attribute::EcParams(vec![0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]);
     let public = [Attribute::Token(true), id.clone(), params];
-    let private =
-        [Attribute::Token(true), id, Attribute::Sensitive(true), Attribute::Extractable(true), Attribute::Sign(true)];
+    let (signs, decrypts) = (Attribute::Sign(true), Attribute::Decrypt(false));
+    let (sensitive, extractable) = (Attribute::Sensitive(true), Attribute::Extractable(true));
+    let private = [Attribute::Token(true), id, sensitive, extractable, signs, decrypts];
     session.generate_key_pair(&Asked::EccKeyPairGen, &public, &private).unwrap();
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::wire::links::SignedHandshake;
 
-/// Handshakes at a time. Beyond these issuer is asked each time.
+/// Handshakes at a time. Beyond these the one that ends soonest is forgotten: issuer is asked about it again.
 const MOST: usize = 8192;
 
 /// The handshakes, each until when it may prove a client. Clones are one.
@@ -43,9 +43,12 @@ impl Confirmed {
         if known.len() >= MOST {
             known.retain(|_, until| now < *until);
         }
-        if known.len() < MOST {
-            known.insert(name, until);
+        if known.len() >= MOST
+            && let Some(soonest) = known.iter().min_by_key(|(_, until)| **until).map(|(name, _)| *name)
+        {
+            known.remove(&soonest);
         }
+        known.insert(name, until);
     }
 }
 
@@ -67,7 +70,7 @@ mod tests {
         confirmed.note(name(0), now + second, now);
         assert!(confirmed.knows(name(0), now) && !confirmed.knows(name(1), now));
         assert!(!confirmed.knows(name(0), now + second));
-        for number in 0..2 * MOST {
+        for number in 0..MOST + 100 {
             confirmed.note(name(number), now + second, now);
         }
         assert_eq!(confirmed.0.lock().unwrap().len(), MOST);

@@ -38,6 +38,7 @@ const MESSAGE_HASH: u8 = 254;
 // `ExtensionType`.
 const PRE_SHARED_KEY: u16 = 41;
 const SUPPORTED_VERSIONS: u16 = 43;
+const RENEGOTIATION_INFO: u16 = 0xFF01;
 
 /// `ServerHello.random` of a HelloRetryRequest (RFC 8446 4.1.3).
 const RETRY: [u8; 32] = [
@@ -160,7 +161,7 @@ fn v12<'m>(handshake: &'m ClientHandshake, messages: &mut Messages<'m>) -> Optio
     hello.u16()?;
     let client_random = hello.array()?;
     let hello = ServerHello::read(messages.take(SERVER_HELLO)?)?;
-    if hello.version.is_some() || hello.resumes {
+    if hello.version.is_some() || hello.resumes || hello.renegotiates {
         return None;
     }
     let server = *certificates12(messages.take(CERTIFICATE)?)?.first()?;
@@ -198,6 +199,8 @@ struct ServerHello<'m> {
     version: Option<&'m [u8; 2]>,
     /// Is there a pre-shared key? Then nobody showed a certificate.
     resumes: bool,
+    /// Is it within a connection that was made before (RFC 5746 3.2)? Its client may have made that with somebody else.
+    renegotiates: bool,
 }
 
 impl<'m> ServerHello<'m> {
@@ -213,7 +216,7 @@ impl<'m> ServerHello<'m> {
         }
         let mut extensions = Reader::of(hello.long()?);
         hello.end()?;
-        let (mut version, mut resumes) = (None, false);
+        let (mut version, mut resumes, mut renegotiates) = (None, false, false);
         while !extensions.is_empty() {
             let kind = extensions.u16()?;
             let value = extensions.long()?;
@@ -221,10 +224,11 @@ impl<'m> ServerHello<'m> {
                 SUPPORTED_VERSIONS if version.is_none() => version = Some(value.try_into().ok()?),
                 SUPPORTED_VERSIONS => return None,
                 PRE_SHARED_KEY => resumes = true,
+                RENEGOTIATION_INFO => renegotiates |= value != [0],
                 _ => {}
             }
         }
-        Some(Self { random, suite, version, resumes })
+        Some(Self { random, suite, version, resumes, renegotiates })
     }
 }
 

@@ -13,10 +13,13 @@ use crate::wire::{KeyId, Peer};
 
 /// How long a handshake proves who its client is. Workers end such connections before.
 const LIFE: Duration = Duration::from_secs(3600);
-/// Handshakes at a time, of all workers and of one. Beyond these a worker's oldest is forgotten, and its client has
-/// to connect again.
+/// Handshakes at a time, of all workers and of one. Beyond these the oldest of that worker is forgotten, or of the one
+/// that has most, and its client has to connect again.
 const MOST: usize = 65_536;
 const MOST_OF_ONE: usize = 8192;
+
+/// When a key that signs the same octets in the same way is tried again.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// SHA-256 of a handshake.
 type Name = [u8; 32];
@@ -28,6 +31,8 @@ pub(super) struct Remembered {
     count: usize,
     /// Keys that have been seen to sign the same octets in two ways.
     random: HashSet<KeyId>,
+    /// Keys that have been seen to sign them in the same way, and when.
+    alike: HashMap<KeyId, Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -48,12 +53,21 @@ impl Remembered {
     /// Remembers a handshake that was signed now.
     pub(super) fn note(&mut self, worker: Peer, handshake: &SignedHandshake, now: Instant) {
         self.expire(now);
-        let one = self.of.entry(worker).or_default();
-        if one.signed.len() >= MOST_OF_ONE || self.count >= MOST {
-            let Some(oldest) = one.by_age.pop_front() else { return };
+        let full = self.of.get(&worker).is_some_and(|one| one.signed.len() >= MOST_OF_ONE);
+        let loser = if full {
+            self.of.get_mut(&worker)
+        } else if self.count >= MOST {
+            self.of.values_mut().max_by_key(|one| one.signed.len())
+        } else {
+            None
+        };
+        if let Some(one) = loser
+            && let Some(oldest) = one.by_age.pop_front()
+        {
             one.signed.remove(&oldest);
             self.count -= 1;
         }
+        let one = self.of.entry(worker).or_default();
         let name = name(handshake);
         if one.signed.insert(name, now).is_none() {
             one.by_age.push_back(name);
@@ -96,6 +110,16 @@ impl Remembered {
     /// It has not.
     pub(super) fn note_random(&mut self, key: KeyId) {
         self.random.insert(key);
+    }
+
+    /// Was it seen lately that it does? Then it is not worth two signatures to see it again.
+    pub(super) fn knows_alike(&self, key: &KeyId, now: Instant) -> bool {
+        self.alike.get(key).is_some_and(|seen| now.saturating_duration_since(*seen) < AGAIN)
+    }
+
+    /// It does.
+    pub(super) fn note_alike(&mut self, key: KeyId, now: Instant) {
+        self.alike.insert(key, now);
     }
 }
 
@@ -140,6 +164,32 @@ mod tests {
         for other in [resigned, shown] {
             assert_eq!(remembered.left(ONE, &other, now), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn when_all_places_are_taken_the_worker_with_most_gives_one_to_another() {
+        let (mut remembered, now) = (Remembered::default(), Instant::now());
+        let workers = i32::try_from(MOST / MOST_OF_ONE).unwrap();
+        for worker in 0..workers {
+            for number in 0..MOST_OF_ONE as u32 {
+                remembered.note(Peer(100 + worker), &handshake(number), now);
+            }
+        }
+        assert_eq!(remembered.count, MOST);
+        for number in 0..3 {
+            remembered.note(ONE, &handshake(number), now);
+            assert!(remembered.left(ONE, &handshake(number), now).is_some());
+        }
+        assert_eq!(remembered.count, MOST);
+    }
+
+    #[test]
+    fn a_key_that_signs_alike_is_tried_again_in_a_minute() {
+        let (mut remembered, now) = (Remembered::default(), Instant::now());
+        let key = KeyId::default();
+        assert!(!remembered.knows_alike(&key, now));
+        remembered.note_alike(key.clone(), now);
+        assert!(remembered.knows_alike(&key, now) && !remembered.knows_alike(&key, now + AGAIN));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::limits::{LogGate, Sources};
 use super::message::{self, Reply};
 use super::peers::{Auth, Issuer};
 use super::{body, mex, request};
-use crate::config::worker::{Endpoint, Worker};
+use crate::config::worker::{Credential, Endpoint, Worker};
 use crate::sys::failpoint::failpoint;
 
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -118,6 +118,10 @@ impl Front {
             Ok(head) => head,
             Err(why) => return self.turn_away(why, asking, body).await,
         };
+        // A browser shows its user's certificate for whatever page asks, and says so here.
+        if endpoint.credential == Credential::TlsCertificate && headers.contains_key(header::ORIGIN) {
+            return self.turn_away(TurnedAway::PAGE, asking, body).await;
+        }
         let octets = match body::read(&mut body, &self.config.limits).await {
             Ok(octets) => octets,
             Err(refused) => return self.turn_away(refused.into(), asking, body).await,
@@ -196,6 +200,7 @@ impl TurnedAway {
     const UNKNOWN_PATH: Self = Self::new(StatusCode::NOT_FOUND, "unknown-path", "there is nothing here\n");
     const OVERLOAD: Self =
         Self { discard: false, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overload", "too many requests\n") };
+    const PAGE: Self = Self::new(StatusCode::FORBIDDEN, "origin", "not for web pages\n");
     const DUPLICATE: Self = Self::new(StatusCode::BAD_REQUEST, "duplicate-header", "a header is there twice\n");
     const HEADER: Self = Self::new(StatusCode::BAD_REQUEST, "header", "a header is not text\n");
     const HEADERS: Self =

@@ -13,7 +13,7 @@ use super::message::{self, Fault, Leniency, Rejection, Reply, Shape};
 use super::peers::{NotReleased, NotVouched};
 use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
-use crate::wire::evidence::{Refusal, Submission};
+use crate::wire::evidence::{Evidence, Refusal, Submission};
 use crate::wire::order::{Failure, Redemption};
 use crate::wire::unwrap::Open;
 use crate::wire::{Correlation, Millis, Text};
@@ -126,11 +126,18 @@ async fn redeemed(
     let Asking { source, correlation, .. } = asking;
     let (shape, evidence, timestamp, wish) = request.into_parts();
     tolerated(front, shape.leniencies());
+    let by_connection = matches!(evidence, Evidence::TlsCertificate(_));
     let submission = Submission { correlation, endpoint: path(endpoint), source, timestamp, evidence, wish };
     let voucher = match front.auth.submit(submission, deadline).await {
         Ok(voucher) => voucher,
         Err(why) => {
-            if let (NotVouched::Refused(Refusal::Reconnect), Some(client)) = (&why, asking.client) {
+            // It will prove no more the next time, and each time takes auth as long: another try is another handshake.
+            let proves_nothing = match why {
+                NotVouched::Refused(Refusal::Reconnect) => true,
+                NotVouched::Refused(Refusal::FailedAuthentication) => by_connection,
+                _ => false,
+            };
+            if proves_nothing && let Some(client) = asking.client {
                 client.spend();
             }
             return not_vouched(&shape, correlation, why);

@@ -1,7 +1,7 @@
 //! Handshakes of a real client and server, as they are and with something wrong in them.
 
 use super::*;
-use crate::wire::evidence::TlsVersion;
+use crate::wire::evidence::{MOST_HANDSHAKE_OCTETS, TlsVersion};
 use made::{Identity, Signed, client, known, server, shake};
 
 #[path = "../../../tests/support/handshakes.rs"]
@@ -185,6 +185,33 @@ fn messages_come_in_their_order_each_once_and_all_of_them() {
         none[at] = empty;
         unread(none, "no certificate", at);
     }
+}
+
+/// With another extension in its ServerHello.
+fn extended(messages: &[Vec<u8>], extension: &[u8]) -> Octets<MOST_HANDSHAKE_OCTETS> {
+    let mut messages = messages.to_vec();
+    let hello = &mut messages[1];
+    let at = 4 + 2 + 32 + 1 + usize::from(hello[4 + 2 + 32]) + 2 + 1;
+    hello.extend_from_slice(extension);
+    let extensions = u16::try_from(hello.len() - at - 2).unwrap();
+    hello[at..at + 2].copy_from_slice(&extensions.to_be_bytes());
+    let length = u16::try_from(hello.len() - 4).unwrap();
+    hello[2..4].copy_from_slice(&length.to_be_bytes());
+    Octets::new(messages.concat()).unwrap()
+}
+
+#[test]
+fn a_handshake_within_a_connection_is_not_read() {
+    let (kind, version) = (&rcgen::PKCS_ECDSA_P256_SHA256, TlsVersion::V12);
+    let scene = Scene::of(version, kind, kind);
+    let whole = messages(&scene.handshake.messages);
+    let read = |extension: &[u8]| {
+        let messages = extended(&whole, extension);
+        read(&ClientHandshake { messages, ..scene.handshake.clone() }).is_some()
+    };
+    assert!(read(&[0xFF, 1, 0, 1, 0]));
+    assert!(!read(&[0xFF, 1, 0, 3, 2, 7, 7]));
+    assert!(!read(&[0xFF, 1, 0, 0]));
 }
 
 #[test]

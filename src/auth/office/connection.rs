@@ -38,7 +38,8 @@ impl Office {
         let now = Millis::now();
         let (registered, certificate) = proven(config, &shown, now).map_err(Ended::Stranger)?;
         let completed = completed(config, &shown).map_err(Ended::Stranger)?;
-        self.confirmed(config, completed, asked).await.map_err(Ended::Stranger)?;
+        let name = Name::of(&completed);
+        let newly = self.confirmed(config, name, completed, asked).await.map_err(Ended::Stranger)?;
         let (account, authority) = match registered {
             Some(account) => (account, None),
             None => {
@@ -52,6 +53,10 @@ impl Office {
         if account.disabled {
             return Err(Ended::Stranger(Reason::Disabled));
         }
+        // Of strangers nothing is kept.
+        if let Some(until) = newly {
+            asked.confirmed.note(name, until, Instant::now());
+        }
         self.pace(config, account, asked)?;
         let (method, request) = (Method::TlsCertificate, RequestIntegrity::Transport);
         let vouched_by = authority.map(|authority| &authority.name);
@@ -59,15 +64,21 @@ impl Office {
         Ok(Known { account, method, request, instant: None, until: None, certificate, vouched_by })
     }
 
-    /// Did issuer complete it for this worker, lately? Asked once for each connection, as long as this process lives.
-    async fn confirmed(&self, config: &Auth, handshake: SignedHandshake, asked: &Asked<'_>) -> Result<(), Reason> {
-        let (name, now) = (Name::of(&handshake), Instant::now());
+    /// Did issuer complete it for this worker, lately? Asked once for each connection of somebody known, as long as
+    /// this process lives. Until when it has just said so.
+    async fn confirmed(
+        &self,
+        config: &Auth,
+        name: Name,
+        handshake: SignedHandshake,
+        asked: &Asked<'_>,
+    ) -> Result<Option<Instant>, Reason> {
+        let now = Instant::now();
         if asked.confirmed.knows(name, now) {
-            return Ok(());
+            return Ok(None);
         }
         let left = self.vouchers.confirm(asked.worker, handshake, config.limits.issuer_deadline).await?;
-        asked.confirmed.note(name, now + left.ok_or(Reason::UnconfirmedHandshake)?, now);
-        Ok(())
+        Ok(Some(now + left.ok_or(Reason::UnconfirmedHandshake)?))
     }
 }
 

@@ -53,6 +53,7 @@ impl Office {
         let refused = match used {
             None => Some("rate"),
             Some(_) if !self.signers.is_available(&key, now) => Some("unavailable"),
+            Some(_) if remembered && self.remembered.knows_alike(&key, now) => Some("key"),
             Some(used) => {
                 self.rates.note(peer, used);
                 None
@@ -113,6 +114,7 @@ impl Office {
                         let why = "it signs the same octets alike twice: no client can prove a certificate by it";
                         tracing::error!(event = "handshake-key", why, left_out);
                     }
+                    self.remembered.note_alike(shake.key.clone(), now);
                     verified = None;
                 }
                 Some(_) => self.remembered.note_random(shake.key.clone()),

@@ -50,8 +50,8 @@ fn link_to(place: Place) -> Link {
     }
 }
 
-/// Every row but `submit`.
-pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 1;
+/// Every row but `submit` and `open`.
+pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 2;
 /// Every row but `redeem` and the two of handshakes; and `vouched`, whose octets are those of a redemption.
 pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 4;
 /// What [`malformed`] sends.

@@ -138,6 +138,7 @@ impl Office {
     /// Nothing more comes of that worker, unless it dials again.
     pub(super) fn gone(&self, worker: Peer) {
         self.passwords.gone(worker);
+        self.unwraps.gone(worker);
     }
 
     /// Decides one submission, from the channel `number` of the worker `peer`.

@@ -3,15 +3,17 @@
 //! withdrawn, but what was begun for it is finished: hanging up keeps no guess out of the record.
 
 use std::collections::HashSet;
+use std::io::{self, Write};
 use std::sync::Arc;
 
+use borsh::BorshSerialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::confirmed::Confirmed;
 use super::office::Office;
-use super::share::Share;
+use super::share::{Share, UnderWay};
 use super::vouchers::ChannelNumber;
 use crate::sys::channel::{Channel, Closed, Duplex};
 use crate::sys::channel_async::carry;
@@ -29,6 +31,19 @@ const TWICE: Violation = Violation::Rule("two requests under way with one correl
 /// can take up.
 const QUEUE: usize = 16;
 
+/// An answer on its way. It keeps its place among what the worker has under way until the channel takes it: a worker
+/// that does not read what was opened for it has nothing more opened.
+struct Answer {
+    answer: AuthToWorker,
+    _place: UnderWay,
+}
+
+impl BorshSerialize for Answer {
+    fn serialize<W: Write>(&self, writer: &mut W) -> io::Result<()> {
+        self.answer.serialize(writer)
+    }
+}
+
 /// Serves one channel until it is over or `stopping` says so; then what is under way is still answered.
 pub(super) async fn serve(
     office: Arc<Office>,
@@ -37,7 +52,7 @@ pub(super) async fn serve(
     (share, confirmed): (Share, Confirmed),
     mut stopping: watch::Receiver<bool>,
 ) {
-    let duplex = Duplex::<WorkerToAuth, AuthToWorker>::new(channel, Link::WorkerToAuth);
+    let duplex = Duplex::<WorkerToAuth, Answer>::new(channel, Link::WorkerToAuth);
     let peer = duplex.peer();
     let (arrived, mut incoming) = mpsc::channel(QUEUE);
     let (outgoing, leaving) = mpsc::channel(16 * 1024);
@@ -45,7 +60,7 @@ pub(super) async fn serve(
     if let Some(left_out) = office.comings.pass() {
         info!(event = "worker-connected", peer = peer.0, left_out);
     }
-    let mut work: JoinSet<(Correlation, Result<AuthToWorker, Violation>)> = JoinSet::new();
+    let mut work: JoinSet<(Correlation, Result<AuthToWorker, Violation>, UnderWay)> = JoinSet::new();
     let mut under_way: HashSet<Correlation> = HashSet::new();
     let mut of_worker = share.watch();
     let mut broken = None;
@@ -62,10 +77,7 @@ pub(super) async fn serve(
                         break;
                     }
                     let (office, begun) = (office.clone(), share.begin());
-                    work.spawn(async move {
-                        let _until_answered = begun;
-                        (open.correlation, Ok(office.open(peer, open).await))
-                    });
+                    work.spawn(async move { (open.correlation, Ok(office.open(peer, open).await), begun) });
                 }
                 Some(WorkerToAuth::Submit(submission)) => {
                     if !under_way.insert(submission.correlation) {
@@ -74,16 +86,16 @@ pub(super) async fn serve(
                     }
                     let (office, begun, confirmed) = (office.clone(), share.begin(), confirmed.clone());
                     work.spawn(async move {
-                        let _until_answered = begun;
-                        (submission.correlation, office.answer(peer, number, &confirmed, submission).await)
+                        let correlation = submission.correlation;
+                        (correlation, office.answer(peer, number, &confirmed, submission).await, begun)
                     });
                 }
             },
             Some(done) = work.join_next(), if !work.is_empty() => {
                 // A task ends in an answer: panics abort the process and nothing else cancels it.
-                let Ok((correlation, answer)) = done else { continue };
+                let Ok((correlation, answer, place)) = done else { continue };
                 under_way.remove(&correlation);
-                let sent = answer.map(|answer| outgoing.try_send(answer));
+                let sent = answer.map(|answer| outgoing.try_send(Answer { answer, _place: place }));
                 broken = sent.as_ref().err().copied();
                 if !matches!(sent, Ok(Ok(()))) {
                     break;
@@ -92,8 +104,8 @@ pub(super) async fn serve(
             // Another channel of the same worker made room: look again.
             Ok(()) = of_worker.changed(), if !room => {}
             () = stopped(&mut stopping) => {
-                while let Some(Ok((_, answer))) = work.join_next().await {
-                    let _gone = answer.map(|answer| outgoing.try_send(answer));
+                while let Some(Ok((_, answer, place))) = work.join_next().await {
+                    let _gone = answer.map(|answer| outgoing.try_send(Answer { answer, _place: place }));
                 }
                 break;
             }

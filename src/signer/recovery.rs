@@ -360,7 +360,15 @@ impl Custody {
         self.module.call(|_| session.get_session_info())?;
         if self.doubted.swap(false, Ordering::SeqCst) {
             for key in inside.keys.values() {
-                key.openings.iter().try_for_each(|openings| openings.still(&self.module, session, key.handle))?;
+                let still =
+                    key.openings.iter().try_for_each(|openings| openings.still(&self.module, session, key.handle));
+                match still {
+                    // A token that is busy with what strangers send is not lost: it is asked again.
+                    Err(fault) if fault.class() == Class::Busy => {
+                        self.doubted.store(true, Ordering::SeqCst);
+                    }
+                    other => other?,
+                }
             }
         }
         Ok(())

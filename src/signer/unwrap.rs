@@ -11,6 +11,9 @@ use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
 use cryptoki::mechanism::{Mechanism as Asked, MechanismType};
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::pkcs11::{Fault, Module};
 use crate::config::profile::Unwrap as Allowed;
@@ -26,9 +29,12 @@ pub(crate) struct Probe {
     within: [u8; 32],
 }
 
-/// The ways to seal for a key that its token has shown to open, at least one.
+/// The ways to seal for a key that its token has shown to open, at least one, and its modulus.
 #[derive(Debug, Clone)]
-pub(crate) struct Openings(Vec<Probe>);
+pub(crate) struct Openings {
+    probes: Vec<Probe>,
+    modulus: Vec<u8>,
+}
 
 fn asked(transport: KeyTransport) -> Asked<'static> {
     let (hash, mgf) = match transport {
@@ -97,18 +103,29 @@ impl Openings {
                 }
             }
         }
-        if good.is_empty() { Err(last) } else { Ok(Self(good)) }
+        if good.is_empty() { Err(last) } else { Ok(Self { probes: good, modulus: modulus(public_key)? }) }
     }
 
-    /// May this be put to the token: sealed so, and as long as what is sealed for this key?
+    /// May this be put to the token: sealed so, as long as what is sealed for this key, and a smaller number than its
+    /// modulus (RFC 8017 5.1.2)? A token that took a greater one would open the same session key twice.
     pub(crate) fn fit(&self, transport: KeyTransport, sealed: &[u8]) -> bool {
-        self.0.iter().any(|probe| probe.transport == transport && probe.sealed.len() == sealed.len())
+        sealed < self.modulus.as_slice()
+            && self.probes.iter().any(|probe| probe.transport == transport && probe.sealed.len() == sealed.len())
     }
 
     /// Does the token still open what it opened at first?
     pub(crate) fn still(&self, module: &Module, session: &Session, handle: ObjectHandle) -> Result<(), Fault> {
-        self.0.iter().try_for_each(|probe| probe.try_it(module, session, handle))
+        self.probes.iter().try_for_each(|probe| probe.try_it(module, session, handle))
     }
+}
+
+/// Of a `SubjectPublicKeyInfo`, without leading zeros: as long as what is sealed.
+fn modulus(public_key: &[u8]) -> Result<Vec<u8>, Fault> {
+    let bad = || Fault::Refused("its public key is not one of RSA".to_owned());
+    let (_, key) = SubjectPublicKeyInfo::from_der(public_key).map_err(|_| bad())?;
+    let Ok(PublicKey::RSA(key)) = key.parsed() else { return Err(bad()) };
+    let zeros = key.modulus.iter().take_while(|octet| **octet == 0).count();
+    Ok(key.modulus[zeros..].to_vec())
 }
 
 fn allows(profile: &Allowed, transport: KeyTransport) -> bool {
@@ -121,4 +138,23 @@ fn allows(profile: &Allowed, transport: KeyTransport) -> bool {
 /// Is this what `C_Decrypt` itself said? What went wrong before it was not about the octets.
 pub(crate) fn is_doubtful(fault: &Fault) -> bool {
     matches!(fault, Fault::Call { function, .. } if function == "C_Decrypt")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_number_below_the_modulus_is_put_to_the_token() {
+        let modulus = [&[0xC0; 4][..], &[7; 252]].concat();
+        let probe = Probe { transport: KeyTransport::OaepSha1, sealed: vec![1; 256], within: [0; 32] };
+        let openings = Openings { probes: vec![probe], modulus: modulus.clone() };
+        let fit = |sealed: &[u8]| openings.fit(KeyTransport::OaepSha1, sealed);
+        let (mut below, mut above) = (modulus.clone(), modulus.clone());
+        (below[255], above[255]) = (6, 8);
+        assert!(fit(&below) && fit(&[0; 256]));
+        assert!(!fit(&modulus) && !fit(&above) && !fit(&[0xFF; 256]));
+        assert!(!fit(&below[..255]) && !fit(&[&[0][..], &below].concat()));
+        assert!(!openings.fit(KeyTransport::OaepSha256, &below));
+    }
 }

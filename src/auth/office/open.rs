@@ -1,7 +1,8 @@
 //! Opening what a client has sealed, so that its worker can read it. The session key never leaves this process, and
-//! is gone when its parts are open. Whatever is wrong has one answer, and takes the same way to it: without a key
-//! a random one is tried, so that a padding that was wrong looks like a tag that was (R-W051, A-20).
+//! is gone when its parts are open. Whatever is wrong has one answer: without a key a random one is tried, so that a
+//! padding that was wrong looks like a tag that was (R-W051, A-20).
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -27,15 +28,22 @@ use crate::wire::{List, Millis, Secret};
 #[derive(Debug, Default)]
 pub(super) struct Unwraps {
     hasher: RandomState,
-    budgets: Mutex<Budgets>,
+    /// Each worker has a table of its own: one that invents addresses fills no other's.
+    budgets: Mutex<HashMap<Peer, Budgets>>,
 }
 
 impl Unwraps {
     /// May one more be opened? An address is a worker's word, so its budget belongs to that worker.
     fn admit(&self, rules: &ThrottleRules, from: (Peer, IpAddr), now: Instant) -> bool {
-        let key = self.hasher.hash_one((from.0, network(from.1)));
+        let key = self.hasher.hash_one(network(from.1));
         let pace = Pace::new(rules.unwrap_burst, rules.unwrap_per_minute);
-        self.budgets.lock().unwrap_or_else(PoisonError::into_inner).pay(key, pace, now).is_some()
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.entry(from.0).or_default().pay(key, pace, now).is_some()
+    }
+
+    /// The worker's last channel is over. What issuer lets its process have opened does not begin anew.
+    pub(super) fn gone(&self, worker: Peer) {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
     }
 }
 
@@ -161,5 +169,7 @@ mod tests {
         assert!(!unwraps.admit(&rules, (Peer(1), at(1)), now));
         assert!(unwraps.admit(&rules, (Peer(1), at(2)), now) && unwraps.admit(&rules, (Peer(2), at(1)), now));
         assert!(unwraps.admit(&rules, (Peer(1), at(1)), now + std::time::Duration::from_secs(1)));
+        unwraps.gone(Peer(1));
+        assert_eq!(unwraps.budgets.lock().unwrap().len(), 1);
     }
 }

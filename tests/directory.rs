@@ -410,7 +410,7 @@ fn overheard(answer: &[u8]) -> Vec<u8> {
     let port = listener.local_addr().unwrap().port();
     let authority = Authority::new();
     let entry = format!("{{ host = 'ldap1.corp.test', address = '127.0.0.1:{port}', tls = 'starttls' }}");
-    let office = office(&authority, &auth(&[entry], "connect_timeout_ms = 5000\n", ""));
+    let office = office(&authority, &auth(&[entry], "connect_timeout_ms = 5000\ndeadline_ms = 10000\n", ""));
     let heard = std::thread::scope(|scope| {
         let listening = scope.spawn(|| {
             let (mut stream, _) = listener.accept().unwrap();
@@ -526,7 +526,7 @@ fn many_at_once_are_served_and_more_than_may_wait_are_told_to_come_back() {
     }
     let house = House::open(
         "ldaps",
-        "connections = 2\nqueue = 8\nconnect_timeout_ms = 10000\noperation_timeout_ms = 10000\ndeadline_ms = 20000\n",
+        "connections = 2\nqueue = 8\nconnect_timeout_ms = 10000\noperation_timeout_ms = 10000\ndeadline_ms = 30000\n",
         PATIENT,
     );
     let mut worker = house.office.worker();

@@ -65,13 +65,13 @@ pub(super) fn name(rules: &Directory, entry: &Entry) -> Result<Text<256>, Unfit>
     })
 }
 
-/// May nobody use this entry?
+/// May nobody use this entry? Nobody where the directory does not give all values that a rule asks for.
 pub(super) fn is_disabled(rules: &Directory, entry: &Entry) -> bool {
     rules.disabled.iter().any(|rule| match rule {
-        Disabled::Present(attribute) => entry.values(attribute).is_ok_and(|values| !values.is_empty()),
+        Disabled::Present(attribute) => entry.values(attribute).map_or(true, |values| !values.is_empty()),
         Disabled::Value(attribute, value) => entry
             .values(attribute)
-            .is_ok_and(|values| values.iter().any(|its| its.eq_ignore_ascii_case(value.as_bytes()))),
+            .map_or(true, |values| values.iter().any(|its| its.eq_ignore_ascii_case(value.as_bytes()))),
         // Active Directory writes the bits as a number that may be negative.
         Disabled::Mask(attribute, mask) => {
             let bits = entry.one(attribute).ok().and_then(|text| text.parse::<i32>().ok());

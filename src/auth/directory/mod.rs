@@ -323,11 +323,12 @@ impl<'a> Paid<'a> {
         Ok(Self { config, passwords, from, name, charge })
     }
 
-    /// Has the guess paid by this name instead.
+    /// Has the guess paid by this name instead. Where that has nothing left, what was paid stays paid: it cost a search.
     fn by(&mut self, name: String) -> Result<(), Reason> {
         if name != self.name {
+            let charge = self.passwords.charge(&self.config.throttle, &name, self.from)?;
             self.refund();
-            self.charge = Some(self.passwords.charge(&self.config.throttle, &name, self.from)?);
+            self.charge = Some(charge);
             self.name = name;
         }
         Ok(())

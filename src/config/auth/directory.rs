@@ -506,11 +506,13 @@ impl<T> Reading<'_, T> {
             life: s("connection_life_s", &written.connection_life_s, 300, 1..=86_400)?,
             refusal: ms("refusal_ms", &written.refusal_ms, 250, 10..=5000)?,
         };
-        if let Some(deadline) = &written.deadline_ms
-            && limits.deadline < limits.connect.max(limits.operation)
+        // Or the time is over before a server that hangs is known to, and the next one is never asked.
+        let (deadline, connect) = (written.deadline_ms.as_ref(), written.connect_timeout_ms.as_ref());
+        if limits.deadline < limits.connect + 2 * limits.operation
+            && let Some(at) = deadline.or(connect).or(written.operation_timeout_ms.as_ref())
         {
-            let why = "deadline_ms is shorter than connect_timeout_ms or operation_timeout_ms";
-            return Err(self.refused(deadline.span(), why));
+            let why = "deadline_ms is shorter than connect_timeout_ms and twice operation_timeout_ms";
+            return Err(self.refused(at.span(), why));
         }
         Ok(limits)
     }

@@ -17,7 +17,7 @@ base_dn = "dc=corp,dc=example"
 filter = "(&(objectClass=user)(sAMAccountName={user}))"
 decoy_dn = "cn=decoy,dc=corp,dc=example"
 account = "{sAMAccountName}@corp.example"
-deadline_ms = 4000
+deadline_ms = 5500
 [[directory.disabled]]
 attribute = "userAccountControl"
 mask = 2
@@ -97,8 +97,8 @@ fn what_is_wrong_with_a_directory_is_refused_where_it_stands() {
         ("decoy_dn = \"cn=decoy,dc=corp,dc=example\"\n", "", "1:1", "missing field `decoy_dn`"),
         ("{sAMAccountName}@corp.example", "{sAMAccountName}@other.example", "14:11", "not be one of the names"),
         ("{sAMAccountName}@corp.example", "alice@corp.example", "14:11", "names no {attribute}"),
-        ("4000", "99", "15:15", "from 100 to 30000"),
-        ("4000", "1500", "15:15", "shorter than"),
+        ("5500", "99", "15:15", "from 100 to 30000"),
+        ("5500", "1500", "15:15", "shorter than"),
         ("mask = 2", "mask = 0", "18:8", "no bit"),
         ("mask = 2", "mask = 2\nvalue = \"x\"", "18:8", "exclude each other"),
         ("\"userAccountControl\"", "\"user control\"", "17:13", "not the name of an attribute"),

@@ -69,14 +69,18 @@ fn signature(partner: &Partner, signed: &SignedAssertion, now: Millis) -> Result
     if !partner.algorithms.contains(&signed.algorithm) {
         return Err((Reason::SignatureAlgorithm, "an algorithm that is not among this partner's"));
     }
-    let mut closest = (Reason::SignatureAlgorithm, "no key of this partner signs so");
+    let (mut closest, mut past) = ((Reason::SignatureAlgorithm, "no key of this partner signs so"), false);
     for certificate in &partner.certificates {
         match proves(&certificate.key, signed.algorithm, &signed.signed_info, &signed.value) {
             Ok(()) if certificate.holds(now) => return Ok(()),
-            Ok(()) => return Err((Reason::CertificateDates, "the certificate whose key signed it does not hold now")),
+            // A key may have another certificate that does.
+            Ok(()) => past = true,
             Err(Reason::SignatureAlgorithm) => {}
             Err(reason) => closest = (reason, "no key of this partner signed it"),
         }
+    }
+    if past {
+        return Err((Reason::CertificateDates, "the certificate whose key signed it does not hold now"));
     }
     Err(closest)
 }

@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::{
@@ -216,11 +215,8 @@ fn named_by<'a>(config: &'a Auth, authority: &Authority, certificate: &Certifica
 fn name(authority: &Authority, certificate: &X509Certificate<'_>) -> Result<String, String> {
     for rule in &authority.subjects {
         let values = values(certificate, rule.from).ok_or("a name in it is not plain text")?;
-        let mut names = values.iter().filter_map(|value| rule.naming.name(value)).collect::<BTreeSet<_>>();
-        match (names.pop_first(), names.pop_first()) {
-            (None, _) => {}
-            (Some(name), None) => return Ok(name),
-            (Some(one), Some(other)) => return Err(format!("it names both {one:?} and {other:?}")),
+        if let Some(name) = rule.naming.one(&values)? {
+            return Ok(name);
         }
     }
     Err("no rule finds a name in it".to_owned())

@@ -2,7 +2,7 @@
 //! partner may name it. What the partner says of it besides stands where its table says, and nowhere else.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Verified;
 use super::read::Assertion;
@@ -73,11 +73,8 @@ fn name(partner: &Partner, assertion: &Assertion) -> Result<String, String> {
         if values.iter().any(|value| value.contains(char::is_control)) {
             return Err("a name in it is not plain text".to_owned());
         }
-        let mut names = values.iter().filter_map(|value| rule.naming.name(value)).collect::<BTreeSet<_>>();
-        match (names.pop_first(), names.pop_first()) {
-            (None, _) => {}
-            (Some(name), None) => return Ok(name),
-            (Some(one), Some(other)) => return Err(format!("it names both {one:?} and {other:?}")),
+        if let Some(name) = rule.naming.one(values)? {
+            return Ok(name);
         }
     }
     Err("no rule finds a name in it".to_owned())

@@ -1,6 +1,8 @@
 //! How a value that somebody else vouches for, a field of a certificate or an attribute of an assertion, gives the
 //! name of an account: a pattern that it fits as a whole, and the case of its letters.
 
+use std::collections::BTreeSet;
+
 use regex::Regex;
 use toml::Spanned;
 
@@ -25,6 +27,18 @@ impl Naming {
     ) -> Result<Self, ConfigError> {
         let capture = capture.map(|capture| pattern(file, "capture", capture, Some(1))).transpose()?;
         Ok(Self { capture, case })
+    }
+
+    /// The one name that values give, if they give any.
+    ///
+    /// # Errors
+    /// They give two: for the operator.
+    pub fn one(&self, values: &[String]) -> Result<Option<String>, String> {
+        let mut names = values.iter().filter_map(|value| self.name(value)).collect::<BTreeSet<_>>();
+        match (names.pop_first(), names.pop_first()) {
+            (Some(one), Some(other)) => Err(format!("it names both {one:?} and {other:?}")),
+            (name, _) => Ok(name),
+        }
     }
 
     /// The name that a value gives, if it gives one.

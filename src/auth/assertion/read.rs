@@ -10,6 +10,12 @@ use crate::xml::chars::trim;
 use crate::xml::signature::base64;
 use crate::xml::{Element, names};
 
+/// Confirmations of a subject, and keys of one, at most.
+pub(super) const MOST_CONFIRMATIONS: usize = 8;
+
+/// There are more.
+pub(super) const MANY: &str = "more confirmations than are read";
+
 /// The largest certificate that is read, octets.
 const LARGEST_CERTIFICATE: usize = 8 * 1024;
 
@@ -98,6 +104,9 @@ impl Confirmation {
 
 /// The certificate of each `ds:KeyInfo`; none where one of them names its key in another way, or is something else.
 pub(super) fn keys(elements: &[Element<'_>]) -> Option<Vec<Vec<u8>>> {
+    if elements.len() > MOST_CONFIRMATIONS {
+        return None;
+    }
     elements.iter().map(|element| key(*element)).collect()
 }
 
@@ -116,13 +125,55 @@ fn key(key_info: Element<'_>) -> Option<Vec<u8>> {
 }
 
 /// Its attributes, none of them without a namespace but these. What stands in a namespace of somebody's own may say
-/// more and narrows nothing.
+/// more and narrows nothing; that it is of another type than its name says may narrow it.
 pub(super) fn only(element: Element<'_>, known: &[&str]) -> Read<()> {
+    if element.attribute(names::XSI, "type").is_some() { Err("of a type of its own") } else { typed(element, known) }
+}
+
+/// The same, where a type is read by itself.
+pub(super) fn typed(element: Element<'_>, known: &[&str]) -> Read<()> {
     let mut attributes = element.attributes();
     if attributes.any(|attribute| attribute.uri.is_empty() && !known.contains(&attribute.local)) {
         return Err("an attribute that is not known");
     }
     Ok(())
+}
+
+/// A condition, of those that are known.
+pub(super) enum Condition {
+    /// It is made for one of these.
+    Audiences,
+    /// It is good once.
+    Once,
+}
+
+/// The conditions of a version, by its namespace, and whether they say that it is good once. `kind` says what a
+/// condition is; one that it does not know is refused.
+pub(super) fn conditions(
+    version: &str,
+    element: Element<'_>,
+    kind: impl Fn(Element<'_>) -> Read<Condition>,
+) -> Read<(Conditions, bool)> {
+    if !element.is(version, "Conditions") {
+        return Err("no conditions");
+    }
+    only(element, &["NotBefore", "NotOnOrAfter"])?;
+    let (mut audiences, mut one_time) = (Vec::new(), false);
+    let audience = |audience: Element<'_>| {
+        if audience.is(version, "Audience") { uri(audience) } else { Err("something else than audiences") }
+    };
+    for condition in children(element)? {
+        let kind = kind(condition)?;
+        only(condition, &[])?;
+        match kind {
+            Condition::Audiences => {
+                audiences.push(children(condition)?.into_iter().map(audience).collect::<Read<_>>()?);
+            }
+            Condition::Once => one_time = true,
+        }
+    }
+    let not_on_or_after = moment(element, "NotOnOrAfter")?.ok_or("no end of its conditions")?;
+    Ok((Conditions { not_before: moment(element, "NotBefore")?, not_on_or_after, audiences }, one_time))
 }
 
 /// Its child elements, with nothing but white space between them.

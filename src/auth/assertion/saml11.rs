@@ -2,8 +2,8 @@
 //! must all be the same one.
 
 use super::read::{
-    Assertion, Attributes, Conditions, Confirmation, ConfirmationMethod, Read, Subject, add, children, keys, moment,
-    only, qualifiers, required, text, uri,
+    self, Assertion, Attributes, Condition, Confirmation, ConfirmationMethod, MANY, MOST_CONFIRMATIONS, Read, Subject,
+    add, children, keys, moment, only, qualifiers, required, text, uri,
 };
 use crate::wire::Millis;
 use crate::xml::{Element, names};
@@ -26,7 +26,7 @@ pub(super) fn read(root: Element<'_>) -> Read<Assertion> {
     }
     let children = children(root)?;
     let [conditions, rest @ ..] = &children[..] else { return Err("not conditions first") };
-    let (conditions, one_time) = read_conditions(*conditions)?;
+    let (conditions, one_time) = read::conditions(names::SAML11, *conditions, condition)?;
     // What stands in an advice may be passed over, and is (R-S035).
     let statements = match rest {
         [advice, statements @ ..] if is(*advice, "Advice") => statements,
@@ -64,34 +64,22 @@ pub(super) fn read(root: Element<'_>) -> Read<Assertion> {
     })
 }
 
-/// The conditions, and whether they say that it is good once.
-fn read_conditions(element: Element<'_>) -> Read<(Conditions, bool)> {
-    if !is(element, "Conditions") {
-        return Err("no conditions");
+/// What a condition is.
+fn condition(element: Element<'_>) -> Read<Condition> {
+    if is(element, "AudienceRestrictionCondition") {
+        Ok(Condition::Audiences)
+    } else if is(element, "DoNotCacheCondition") {
+        Ok(Condition::Once)
+    } else {
+        Err("a condition that is not known")
     }
-    only(element, &["NotBefore", "NotOnOrAfter"])?;
-    let (mut audiences, mut one_time) = (Vec::new(), false);
-    for condition in children(element)? {
-        if is(condition, "AudienceRestrictionCondition") {
-            only(condition, &[])?;
-            let audience = |audience: Element<'_>| {
-                if is(audience, "Audience") { uri(audience) } else { Err("something else than audiences") }
-            };
-            audiences.push(children(condition)?.into_iter().map(audience).collect::<Read<_>>()?);
-        } else if is(condition, "DoNotCacheCondition") {
-            one_time = true;
-        } else {
-            return Err("a condition that is not known");
-        }
-    }
-    let not_on_or_after = moment(element, "NotOnOrAfter")?.ok_or("no end of its conditions")?;
-    Ok((Conditions { not_before: moment(element, "NotBefore")?, not_on_or_after, audiences }, one_time))
 }
 
 fn read_subject(element: Element<'_>) -> Read<Subject> {
     if !is(element, "Subject") {
         return Err("no subject");
     }
+    only(element, &[])?;
     let inside = children(element)?;
     let (name, confirmation) = match inside[..] {
         [name, confirmation] if is(name, "NameIdentifier") => (Some(name), confirmation),
@@ -104,16 +92,21 @@ fn read_subject(element: Element<'_>) -> Read<Subject> {
     if let Some(name) = name {
         only(name, &["Format", "NameQualifier"])?;
     }
+    only(confirmation, &[])?;
     let inside = children(confirmation)?;
     let methods = inside.iter().take_while(|child| is(**child, "ConfirmationMethod")).count();
     let (methods, more) = inside.split_at(methods);
+    if methods.len() > MOST_CONFIRMATIONS {
+        return Err(MANY);
+    }
+    let keys = keys(more);
     let confirmation = |method: &Element<'_>| {
         let method = match uri(*method)?.as_str() {
             BEARER => ConfirmationMethod::Bearer,
             HOLDER_OF_KEY => ConfirmationMethod::HolderOfKey,
             _ => ConfirmationMethod::Other,
         };
-        Ok(Confirmation::unbound(method, keys(more)))
+        Ok(Confirmation::unbound(method, keys.clone()))
     };
     Ok(Subject {
         name: name.map(text).transpose()?,

@@ -2,8 +2,8 @@
 //! every condition that we do not know to keep (R-S035).
 
 use super::read::{
-    Assertion, Attributes, Conditions, Confirmation, ConfirmationMethod, Read, Subject, add, children, keys, moment,
-    only, qualifiers, required, text, uri,
+    self, Assertion, Attributes, Condition, Confirmation, ConfirmationMethod, MANY, MOST_CONFIRMATIONS, Read, Subject,
+    add, children, keys, moment, only, qualifiers, required, text, typed,
 };
 use crate::wire::Millis;
 use crate::xml::chars::trim;
@@ -30,7 +30,7 @@ pub(super) fn read(root: Element<'_>) -> Read<Assertion> {
     let [issuer, subject, conditions, rest @ ..] = &children[..] else {
         return Err("not issuer, subject and conditions first");
     };
-    let (conditions, one_time) = read_conditions(*conditions)?;
+    let (conditions, one_time) = read::conditions(names::SAML20, *conditions, condition)?;
     // What stands in an advice may be passed over, and is (R-S035).
     let statements = match rest {
         [advice, statements @ ..] if is(*advice, "Advice") => statements,
@@ -83,6 +83,9 @@ fn read_subject(element: Element<'_>) -> Read<Subject> {
     if let Some(name) = name {
         only(name, &["Format", "NameQualifier", "SPNameQualifier", "SPProvidedID"])?;
     }
+    if confirmations.len() > MOST_CONFIRMATIONS {
+        return Err(MANY);
+    }
     Ok(Subject {
         name: name.map(text).transpose()?,
         qualifiers: qualifiers(name),
@@ -111,7 +114,7 @@ fn read_confirmation(element: Element<'_>) -> Read<Confirmation> {
         _ => return Err("a confirmation by somebody else"),
     };
     let Some(data) = data else { return Ok(Confirmation::unbound(method, Some(Vec::new()))) };
-    only(data, &["NotBefore", "NotOnOrAfter", "Recipient", "InResponseTo", "Address"])?;
+    typed(data, &["NotBefore", "NotOnOrAfter", "Recipient", "InResponseTo", "Address"])?;
     let keys = children(data).ok().filter(|_| is_key_info(data)).and_then(|inside| keys(&inside));
     Ok(Confirmation {
         not_before: moment(data, "NotBefore")?,
@@ -131,31 +134,18 @@ fn is_key_info(data: Element<'_>) -> bool {
     local == "KeyInfoConfirmationDataType" && data.resolve(prefix) == Some(names::SAML20)
 }
 
-/// The conditions, and whether they say that it is good once.
-fn read_conditions(element: Element<'_>) -> Read<(Conditions, bool)> {
-    if !is(element, "Conditions") {
-        return Err("no conditions");
+/// What a condition is.
+fn condition(element: Element<'_>) -> Read<Condition> {
+    if is(element, "AudienceRestriction") {
+        Ok(Condition::Audiences)
+    } else if is(element, "OneTimeUse") {
+        Ok(Condition::Once)
+    } else if is(element, "ProxyRestriction") {
+        // What we would issue for it is what it restricts (R-S008).
+        Err("a restriction on what may be issued for it")
+    } else {
+        Err("a condition that is not known")
     }
-    only(element, &["NotBefore", "NotOnOrAfter"])?;
-    let (mut audiences, mut one_time) = (Vec::new(), false);
-    for condition in children(element)? {
-        if is(condition, "AudienceRestriction") {
-            only(condition, &[])?;
-            let audience = |audience: Element<'_>| {
-                if is(audience, "Audience") { uri(audience) } else { Err("something else than audiences") }
-            };
-            audiences.push(children(condition)?.into_iter().map(audience).collect::<Read<_>>()?);
-        } else if is(condition, "OneTimeUse") {
-            one_time = true;
-        } else if is(condition, "ProxyRestriction") {
-            // What we would issue for it is what it restricts (R-S008).
-            return Err("a restriction on what may be issued for it");
-        } else {
-            return Err("a condition that is not known");
-        }
-    }
-    let not_on_or_after = moment(element, "NotOnOrAfter")?.ok_or("no end of its conditions")?;
-    Ok((Conditions { not_before: moment(element, "NotBefore")?, not_on_or_after, audiences }, one_time))
 }
 
 /// When its subject authenticated, and until when that counts.

@@ -1,5 +1,6 @@
 //! What a partner may have signed and is not read, each for its own reason: it may mean less than it seems to.
 
+use super::read::{MANY, MOST_CONFIRMATIONS};
 use super::*;
 use crate::wire::{Octets, Secret, Text};
 use crate::xml::{Limits, Tree};
@@ -158,6 +159,40 @@ fn nor_is_it_in_an_old_one() {
     let statement = &OLD[first..OLD.find("<AttributeStatement>").unwrap()];
     refused(OLD, statement, "", "no authentication");
     refused(OLD, statement, &statement.repeat(2), "two authentications");
+}
+
+#[test]
+fn an_element_of_a_type_of_its_own_may_say_less_than_its_name() {
+    let typed =
+        |element: &str| format!("<{element} xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"t\"");
+    for (base, elements) in [
+        (NEW, &["Conditions", "AudienceRestriction", "Audience", "Subject", "SubjectConfirmation", "NameID"][..]),
+        (OLD, &["Conditions", "AudienceRestrictionCondition", "Audience", "SubjectConfirmation", "NameIdentifier"]),
+    ] {
+        for element in elements {
+            let ends = if base.contains(&format!("<{element} ")) { " " } else { ">" };
+            refused(base, &format!("<{element}{ends}"), &format!("{}{ends}", typed(element)), TYPE);
+        }
+    }
+    let once = |base: &str, after: &str, element: &str| {
+        refused(base, after, &format!("{after}{}/>", typed(element)), TYPE);
+    };
+    once(NEW, "</AudienceRestriction>", "OneTimeUse");
+    once(OLD, "</AudienceRestrictionCondition>", "DoNotCacheCondition");
+}
+
+const TYPE: &str = "of a type of its own";
+
+#[test]
+fn so_many_confirmations_are_read_and_no_more() {
+    let start = OLD.find("<ConfirmationMethod>").unwrap();
+    let method = &OLD[start..OLD.find("</ConfirmationMethod>").unwrap() + "</ConfirmationMethod>".len()];
+    assert!(read_as(&OLD.replace(method, &method.repeat(MOST_CONFIRMATIONS)), "_a").is_ok());
+    refused(OLD, method, &method.repeat(MOST_CONFIRMATIONS + 1), MANY);
+    let start = NEW.find("<SubjectConfirmation ").unwrap();
+    let whole = &NEW[start..NEW.find("</SubjectConfirmation>").unwrap() + "</SubjectConfirmation>".len()];
+    assert!(read_as(&NEW.replace(whole, &whole.repeat(MOST_CONFIRMATIONS)), "_a").is_ok());
+    refused(NEW, whole, &whole.repeat(MOST_CONFIRMATIONS + 1), MANY);
 }
 
 const MORE: &str = "more in an authentication than where it was";

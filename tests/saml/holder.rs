@@ -222,6 +222,28 @@ fn a_message_of_a_holder_is_fresh_for_us_and_good_once() {
 }
 
 #[test]
+fn a_key_that_is_registered_for_one_account_presents_no_assertion_of_anothers() {
+    let house = House::new();
+    let now = |client: &Client| now(&house, &held_by(client), client);
+    let nina = Words::saml20("nina@agency.example");
+    let nina = nina
+        .but(BEARER, HOLDER)
+        .but("</saml:SubjectConfirmationData>", &format!("{}</saml:SubjectConfirmationData>", key_info(&house.sam)));
+    let body = Part::body("urn:office", "");
+    let created = Millis::now();
+    let parts = [Part::timestamp(created, None), Part::to(ADDRESS), body, Part::message_id()];
+    let of_sam = beside(nina.signed(&house.agency), house.sam.message(&parts), created);
+    all_refused(
+        &house.office,
+        vec![
+            ("sam's message beside nina's assertion", of_sam, "no-account"),
+            ("with the key of somebody who is disabled", now(&house.eve), "no-account"),
+        ],
+    );
+    house.office.worker().vouched(now(&house.sam));
+}
+
+#[test]
 fn a_worker_that_says_something_else_than_a_holder_signed_loses_its_channel() {
     let (house, holder) = (House::new(), Client::new());
     let mut sent = now(&house, &held_by(&holder), &holder);

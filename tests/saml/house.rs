@@ -41,6 +41,10 @@ capture = '([a-z]+)@upn\.agency\.example'
 pub(crate) struct House {
     pub(crate) agency: Client,
     pub(crate) bank: Client,
+    /// Whose key is registered for sam.
+    pub(crate) sam: Client,
+    /// Whose key is registered for eve, who is disabled.
+    pub(crate) eve: Client,
     pub(crate) office: Office,
 }
 
@@ -55,7 +59,7 @@ impl House {
     }
 
     pub(crate) fn of(agency: Client, more: &str) -> Self {
-        let bank = Client::new();
+        let [bank, sam, eve] = std::array::from_fn(|_| Client::new());
         let auth = format!(
             "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n\
              addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
@@ -67,15 +71,17 @@ impl House {
         let of = |name: &str, partner: &str| format!("[users.{name}]\nsaml_partner = \"{partner}\"\n");
         let users = "attributes = [\"role\"]\n".to_owned()
             + &of("sam", "agency")
-            + "attributes.floor = [\"3\"]\n"
+            + "attributes.floor = [\"3\"]\ncertificates = [\"sam.pem\"]\n"
+            + "[users.eve]\ncertificates = [\"eve.pem\"]\ndisabled = true\n"
             + &of("nina", "agency")
             + &of("kim", "agency")
             + "disabled = true\n"
             + &of("otto", "bank")
             + &format!("[users.bob]\npassword = '{}'\n", hash("wonderland"));
-        let files = [("agency.pem", agency.certificate.as_str()), ("bank.pem", bank.certificate.as_str())];
+        let files = [("agency.pem", &agency), ("bank.pem", &bank), ("sam.pem", &sam), ("eve.pem", &eve)];
+        let files = files.map(|(file, client)| (file, client.certificate.as_str()));
         let office = Office::with(&auth, &users, PARTY, &files);
-        Self { agency, bank, office }
+        Self { agency, bank, sam, eve, office }
     }
 
     pub(crate) fn presented(&self, words: &Words) -> Submission {

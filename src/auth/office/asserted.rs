@@ -1,6 +1,6 @@
 //! An assertion that is presented: whose it is and whether it holds; then whether whoever presents it may, because he
 //! holds it or because he has signed the message with a key that it confirms; then that neither was here before,
-//! where it is good once. A client hears that authentication failed, whatever was wrong with it.
+//! where it is good once. Whatever is wrong with an assertion, a client hears that authentication failed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -66,8 +66,15 @@ impl Office {
         }
         let now = Millis::now();
         let held = meant(config, signed, now).and_then(|(account, verified)| {
-            let holder = holder(&verified, rules, message, asked, now);
-            holder.map(|(certificate, covered)| (account, verified, certificate, covered))
+            let (certificate, signed) = holder(&verified, rules, message, asked, now)?;
+            // Who has the key is known already, and may be disabled: nothing that he signed is parsed for another.
+            if let Some(owner) = config.users.owner(&certificate.key).filter(|owner| *owner != account.name.as_str()) {
+                let why = format!("the key it confirms is registered for {owner:?}");
+                return Err(verified.refused(Reason::NoAccount, why));
+            }
+            let covered = signed.covers(rules);
+            let covered = covered.map_err(|reason| verified.refused(reason, "a message that is not as signed"))?;
+            Ok((account, verified, certificate, covered))
         });
         let (account, verified, certificate, covered) =
             held.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
@@ -115,22 +122,18 @@ fn meant<'a>(
     Ok((account, verified))
 }
 
-/// The certificate it confirms by whose key this message is signed, and the message, whose parts are what was signed.
+/// The certificate it confirms by whose key this message is signed, and the message, of which nothing is read yet.
 fn holder<'a, 'm>(
     verified: &assertion::Verified<'a>,
     rules: &Endpoint,
     message: &'m SignedMessage,
     asked: &Asked<'_>,
     now: Millis,
-) -> Result<(Certificate, signature::Verified<'m>), Refused<'a>> {
+) -> Result<(Certificate, signature::Signed<'m>), Refused<'a>> {
     let mut closest = verified.refused(Reason::Confirmation, "no key by which somebody may present it here and now");
     for certificate in verified.holders(rules, asked.source, now) {
         match signature::verify(&certificate, message, now) {
-            Ok(signed) => {
-                let covered = signed.covers(rules);
-                let covered = covered.map_err(|reason| verified.refused(reason, "a message that is not as signed"))?;
-                return Ok((certificate, covered));
-            }
+            Ok(signed) => return Ok((certificate, signed)),
             Err(reason) => closest = verified.refused(reason, "no key that it confirms has signed the message"),
         }
     }

@@ -261,7 +261,8 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
         wrong.keep(listed.apart(&rules.directories));
     }
     if let (Some(file), Some(listed)) = (&file, &listed) {
-        let _kept = wrong.keep(partner::known(file, &file.value.partners, &listed.vocabulary));
+        let of_directories = directory::vocabulary(&file.value.directories).map(|name| name.get_ref().as_str());
+        wrong.keep(partner::known(file, &file.value.partners, listed, &of_directories.collect::<Vec<_>>()));
     }
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {

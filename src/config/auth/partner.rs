@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::certificate::Certificate;
 use super::claims::Case;
 use super::naming::Naming;
-use super::policy::Vocabulary;
+use super::users::Listed;
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
@@ -104,6 +104,8 @@ pub(super) struct PartnerFile {
 struct AttributeFile {
     from: Spanned<String>,
     to: Spanned<String>,
+    #[serde(default)]
+    shared: bool,
     capture: Option<Spanned<String>>,
     case: Option<Case>,
 }
@@ -323,6 +325,7 @@ impl<T> Reading<'_, T> {
         };
         Ok(SubjectRule { from, naming: Naming::read(self.file, written.capture.as_ref(), written.case)? })
     }
+
     fn attribute(&self, written: &AttributeFile) -> Result<AttributeRule, ConfigError> {
         Ok(AttributeRule {
             from: self.identifier("from", &written.from)?,
@@ -333,13 +336,35 @@ impl<T> Reading<'_, T> {
 }
 
 /// Are there all the attributes that partners say something of? They are declared in `users.toml`, so that one that
-/// is spelled wrong is not silently nobody's.
-pub(super) fn known<T>(file: &Loaded<T>, written: &[PartnerFile], vocabulary: &Vocabulary) -> Result<(), ConfigError> {
-    for rule in written.iter().flat_map(|partner| &partner.attributes) {
-        let to = rule.to.get_ref();
-        if !vocabulary.names().any(|name| name == to) {
-            let why = format!("to: attributes of users.toml does not name {to:?}");
-            return Err(file.error(rule.to.span(), why));
+/// is spelled wrong is not silently nobody's. And is each one partner's word? Claims and policies go by the name of
+/// an attribute: where others have one of that name too, a partner could say of its subject what is theirs to say
+/// (A-60), so somebody has to write that this is meant. `of_directories` are the attributes that directories give.
+pub(super) fn known<T>(
+    file: &Loaded<T>,
+    written: &[PartnerFile],
+    listed: &Listed,
+    of_directories: &[&str],
+) -> Result<(), ConfigError> {
+    for partner in written {
+        for rule in &partner.attributes {
+            let to = rule.to.get_ref();
+            if !listed.vocabulary.names().any(|name| name == to) {
+                let why = format!("to: attributes of users.toml does not name {to:?}");
+                return Err(file.error(rule.to.span(), why));
+            }
+            let says = |other: &&PartnerFile| {
+                other.name != partner.name && other.attributes.iter().any(|rule| rule.to.get_ref() == to)
+            };
+            let other = listed.owner_of(to).map(|name| format!("account {name}"));
+            let other = other.or_else(|| of_directories.contains(&to.as_str()).then(|| "a directory".to_owned()));
+            let other = other.or_else(|| written.iter().find(says).map(|other| other.name.get_ref().clone()));
+            if let Some(other) = other.filter(|_| !rule.shared) {
+                let why = format!(
+                    "to: {other} has {to:?} too, and claims and policies cannot tell whose word it is; \
+                     shared = true says that it need not matter"
+                );
+                return Err(file.error(rule.to.span(), why));
+            }
         }
     }
     Ok(())

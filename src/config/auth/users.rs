@@ -366,6 +366,13 @@ impl Listed {
         Ok(())
     }
 
+    /// An account that has this attribute of its own.
+    pub(super) fn owner_of(&self, attribute: &str) -> Option<&str> {
+        let mut users = self.file.value.users.iter();
+        let has = |user: &UserFile| user.attributes.keys().any(|name| name.get_ref() == attribute);
+        users.find_map(|(name, user)| has(user).then_some(name.get_ref().as_str()))
+    }
+
     /// Whoever has the secret of two accounts is both of them.
     fn secrets_apart(&self) -> Result<(), ConfigError> {
         let with = self.file.value.users.iter().filter_map(|(name, user)| Some((name, user.digest_secret.as_ref()?)));

@@ -3,7 +3,7 @@
 use super::Tree;
 use crate::config::auth::directory::{BindPassword, Disabled, Form, GroupForm, GroupsFrom, Tls, password};
 
-const DIRECTORY: &str = r#"[[directory]]
+pub(super) const DIRECTORY: &str = r#"[[directory]]
 name = "corp"
 names = ["@corp.example", "CORP\\"]
 servers = [
@@ -41,8 +41,13 @@ fn authority() -> String {
 }
 
 fn tree(toml: &str) -> Tree {
+    files(Tree::new().with("auth.toml", toml))
+}
+
+/// The files that a directory names.
+pub(super) fn files(tree: Tree) -> Tree {
     let leaf = rcgen::generate_simple_self_signed(["dc1.corp.example".to_owned()]).unwrap().cert.pem();
-    let tree = Tree::new().with("auth.toml", toml).with("corp.pem", &authority()).with("leaf.pem", &leaf);
+    let tree = tree.with("corp.pem", &authority()).with("leaf.pem", &leaf);
     tree.with("corp.password", "search and find\n").with("empty.password", "\n").with("two.password", "a\nb\n")
 }
 

@@ -1,7 +1,7 @@
 //! Partners: whom their assertions mean, by which keys, and what of a table is refused.
 
 use super::super::partner::{NameOrigin, Partner};
-use super::Tree;
+use super::{Tree, directory};
 use crate::wire::evidence::SignatureAlgorithm;
 
 /// A certificate for a new key, PEM, and another for the same key.
@@ -130,6 +130,24 @@ fn what_a_partner_says_of_an_account_is_declared_and_nobody_elses_word() {
     with(&toml.replace("urn:roles", ""), &declared).refused(&["auth.toml:10:8", "from: 1 to 1024"]);
     let own = format!("{USERS}attributes.role = [\"auditor\"]\n");
     with(&toml, &own).refused(&["users.toml:3:12", "agency says what \"role\" of this account is"]);
-    // Of an account that it does not name it says nothing.
-    with(&toml, &format!("{USERS}[users.kim]\npassword = '{}'\nattributes.role = [\"a\"]\n", super::hash())).good();
+}
+
+#[test]
+fn an_attribute_that_others_have_too_is_shared_only_where_somebody_says_so() {
+    let rule = "[[saml_partner.attribute]]\nfrom = \"urn:roles\"\nto = \"role\"\n";
+    let toml = format!("{PARTNER}{rule}");
+    let shared = |toml: &str| toml.replace("to = \"role\"", "to = \"role\"\nshared = true");
+    let declared = format!("attributes = [\"role\"]\n{USERS}");
+    let kim = format!("{USERS}[users.kim]\npassword = '{}'\nattributes.role = [\"a\"]\n", super::hash());
+    with(&toml, &kim).refused(&["auth.toml:11:6", "account kim has \"role\" too", "shared = true"]);
+    with(&shared(&toml), &kim).good();
+    let bank = toml.replace("agency", "bank").replace("https://idp.example/", "urn:bank").replace("1.pem", "2.pem");
+    let both = format!("{toml}{bank}");
+    with(&both, &declared).refused(&["auth.toml:11:6", "bank has \"role\" too"]);
+    with(&format!("{}{bank}", shared(&toml)), &declared).refused(&["auth.toml:23:6", "agency has \"role\" too"]);
+    with(&shared(&both), &declared).good();
+    let corp = directory::DIRECTORY.replace("name = \"guid\"", "name = \"role\"");
+    let with_directory = |toml: &str| directory::files(with(&format!("{toml}{corp}"), &declared));
+    with_directory(&toml).refused(&["auth.toml:11:6", "a directory has \"role\" too"]);
+    with_directory(&shared(&toml)).good();
 }

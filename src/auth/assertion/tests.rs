@@ -210,6 +210,32 @@ fn an_assertion_is_known_by_the_id_that_was_signed() {
 }
 
 #[test]
+fn a_use_is_remembered_as_long_as_any_configuration_would_take_the_assertion() {
+    let partner = Partner {
+        name: Text::new("agency").unwrap(),
+        issuer: "urn:agency".to_owned(),
+        certificates: Vec::new(),
+        algorithms: Vec::new(),
+        audiences: vec!["urn:us".to_owned()],
+        skew_ms: 0,
+        max_age_ms: 60_000,
+        max_session_ms: 3_600_000,
+        once: true,
+        subjects: Vec::new(),
+        attributes: Vec::new(),
+    };
+    let remembered = |end: &str| {
+        let assertion = read_as(&NEW.replace("2026-01-01T01:00:00Z", end), "_a").unwrap();
+        let issued = assertion.issued.0;
+        Verified { partner: &partner, assertion }.until().0 - issued
+    };
+    // Its own end, the largest difference of clocks, and a minute; after a day no configuration takes it.
+    let (minute, hour) = (60_000, 3_600_000);
+    assert_eq!(remembered("2026-01-01T01:00:00Z"), hour + 6 * minute);
+    assert_eq!(remembered("2027-01-01T00:00:00Z"), 24 * hour + 6 * minute);
+}
+
+#[test]
 fn the_values_of_an_attribute_are_all_text_or_none() {
     let values = |from: &str, to: &str| read_as(&NEW.replace(from, to), "_a").unwrap().attributes["a"].clone();
     assert_eq!(values("a", "a"), Some(vec!["1".to_owned(), "2".to_owned()]));

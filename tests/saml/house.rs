@@ -63,8 +63,8 @@ impl House {
         let auth = format!(
             "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n\
              addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
-             [[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\n\
-             audiences = [\"{AUDIENCE}\", \"urn:sts\"]\n{more}\n{SUBJECTS}\
+             [[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\n\
+             certificates = [\"old.pem\", \"agency.pem\"]\naudiences = [\"{AUDIENCE}\", \"urn:sts\"]\n{more}\n{SUBJECTS}\
              [[saml_partner]]\nname = \"bank\"\nissuer = \"urn:bank\"\ncertificates = [\"bank.pem\"]\n\
              audiences = [\"{AUDIENCE}\"]\n{SUBJECTS}"
         );
@@ -78,9 +78,11 @@ impl House {
             + "disabled = true\n"
             + &of("otto", "bank")
             + &format!("[users.bob]\npassword = '{}'\n", hash("wonderland"));
+        // Its key had another certificate before.
+        let past = agency.past();
         let files = [("agency.pem", &agency), ("bank.pem", &bank), ("sam.pem", &sam), ("eve.pem", &eve)];
         let files = files.map(|(file, client)| (file, client.certificate.as_str()));
-        let office = Office::with(&auth, &users, PARTY, &files);
+        let office = Office::with(&auth, &users, PARTY, &[&files[..], &[("old.pem", &past)]].concat());
         Self { agency, bank, sam, eve, office }
     }
 

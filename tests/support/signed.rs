@@ -61,6 +61,11 @@ impl Client {
         Self::p256(pair, |pair| own(pair, |parameters| parameters.serial_number = Some(2.into())))
     }
 
+    /// A certificate for the same key, PEM, that is past.
+    pub(crate) fn past(&self) -> String {
+        own(&self.pair, |parameters| parameters.not_after = rcgen::date_time_ymd(2020, 1, 1)).pem()
+    }
+
     pub(crate) fn rsa(pss: bool) -> Self {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
         let key = RsaKeyPair::from_pkcs8(pair.serialized_der()).expect("a key");

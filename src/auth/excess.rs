@@ -27,7 +27,7 @@ pub(super) struct Excess {
     lines: LogGate,
 }
 
-// As many names as the configuration has accounts, at most.
+// As many names as were lately proven, at most.
 #[derive(Debug, Default)]
 struct Accounts {
     /// For each the instant at which all of its burst will be there again.

@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 
 pub use self::file::OpenError;
-use self::rows::{Key, Verdict};
+use self::rows::{Asked, Key, Verdict};
 use self::sqlite::Sqlite;
 use crate::config::auth::StoreRules;
 use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
@@ -40,6 +40,12 @@ impl Kind {
             Self::Ticket => "ticket",
             Self::TokenId => "token-id",
         }
+    }
+
+    /// May it take the last places? Anybody can seal a key for us, and of assertions a partner's user has as many as
+    /// his partner makes: neither keeps out those who sign a message or make a digest.
+    fn may_fill(self) -> bool {
+        !matches!(self, Self::CipherValue | Self::TokenId)
     }
 
     /// What is stored for that SHA-256: the kind is hashed in. A word has no zero octet, so no two pairs of
@@ -143,7 +149,9 @@ impl Store {
     pub async fn first_seen(&self, kind: Kind, value: &[u8; 32], expires: Millis) -> Result<bool, Down> {
         let timer = self.measures.seconds.start_timer();
         let verdict = match &self.place {
-            Place::Sqlite(sqlite) => sqlite.ask(kind.key(value), expires).await,
+            Place::Sqlite(sqlite) => {
+                sqlite.ask(Asked { key: kind.key(value), expires, may_fill: kind.may_fill() }).await
+            }
         };
         let word = match verdict {
             Ok(Verdict::New) => "new",

@@ -9,6 +9,15 @@ use crate::wire::Millis;
 /// What is stored of a value.
 pub(super) type Key = [u8; 32];
 
+/// A question.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) key: Key,
+    pub(super) expires: Millis,
+    /// May it take one of the last places?
+    pub(super) may_fill: bool,
+}
+
 /// What became of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -23,6 +32,8 @@ pub(super) enum Verdict {
 /// A row outlives its expiry by this much, milliseconds, unless its room is needed: a clock that is set back
 /// by less finds it still there.
 const KEPT_MS: i64 = 60_000;
+/// One of so many places is kept free of what may not fill the store.
+const KEPT_FREE: u64 = 4;
 /// Rows removed in a transaction besides twice those that come.
 const SWEPT: usize = 16;
 /// Rows removed in a transaction when nobody asks.
@@ -67,10 +78,10 @@ impl<'c> Rows<'c> {
     ///
     /// # Errors
     /// What SQLite says. Nothing was decided; of what was asked, some may be remembered after a crash.
-    pub(super) fn decide(&mut self, asked: &[(Key, Millis)], now: Millis) -> Result<Vec<Verdict>> {
+    pub(super) fn decide(&mut self, asked: &[Asked], now: Millis) -> Result<Vec<Verdict>> {
         self.transaction(|rows| {
             rows.remove(now.plus(-KEPT_MS), SWEPT + 2 * asked.len())?;
-            asked.iter().map(|(key, expires)| rows.one(key, *expires, now)).collect()
+            asked.iter().map(|asked| rows.one(asked, now)).collect()
         })
     }
 
@@ -109,17 +120,19 @@ impl<'c> Rows<'c> {
         outcome
     }
 
-    fn one(&mut self, key: &Key, expires: Millis, now: Millis) -> Result<Verdict> {
+    fn one(&mut self, asked: &Asked, now: Millis) -> Result<Verdict> {
+        let Asked { key, expires, may_fill } = asked;
+        let most = if *may_fill { self.most } else { self.most - self.most / KEPT_FREE };
         match self.find.query_row([key], |row| row.get::<_, i64>(0)).optional()? {
             Some(until) if until > now.0 => return Ok(Verdict::Seen),
             Some(_) => {
                 self.renew.execute((key, expires.0))?;
             }
             None => {
-                if self.count >= self.most {
+                if self.count >= most {
                     self.remove(now, SWEPT)?;
                 }
-                if self.count >= self.most {
+                if self.count >= most {
                     return Ok(Verdict::Full);
                 }
                 self.insert.execute((key, expires.0))?;
@@ -153,8 +166,31 @@ mod tests {
         [number; 32]
     }
 
+    fn asked(key: Key, expires: i64) -> Asked {
+        Asked { key, expires: Millis(expires), may_fill: true }
+    }
+
     fn ask(rows: &mut Rows<'_>, number: u8, expires: i64, now: i64) -> Verdict {
-        rows.decide(&[(key(number), Millis(expires))], Millis(now)).unwrap()[0]
+        rows.decide(&[asked(key(number), expires)], Millis(now)).unwrap()[0]
+    }
+
+    #[test]
+    fn the_last_quarter_is_for_what_may_fill_the_store() {
+        with(8, |mut rows| {
+            let others = |numbers: std::ops::Range<u8>, expires| -> Vec<Asked> {
+                numbers.map(|number| Asked { may_fill: false, ..asked(key(number), expires) }).collect()
+            };
+            assert_eq!(rows.decide(&others(0..6, 100), Millis(0)).unwrap(), [New; 6]);
+            assert_eq!(rows.decide(&others(6..8, 100), Millis(0)).unwrap(), [Full; 2]);
+            assert_eq!(
+                (ask(&mut rows, 6, 200, 0), ask(&mut rows, 7, 200, 0), ask(&mut rows, 8, 200, 0)),
+                (New, New, Full)
+            );
+            // What was seen is seen all the same, and what is past makes room for both.
+            assert_eq!(rows.decide(&others(0..1, 100), Millis(99)).unwrap(), [Seen]);
+            assert_eq!(rows.decide(&others(8..12, 300), Millis(100)).unwrap(), [New; 4]);
+            assert_eq!(rows.decide(&others(12..13, 300), Millis(100)).unwrap(), [Full]);
+        });
     }
 
     #[test]
@@ -171,7 +207,7 @@ mod tests {
     #[test]
     fn the_same_key_twice_in_one_batch_has_one_winner() {
         with(10, |mut rows| {
-            let asked = [(key(1), Millis(9)), (key(2), Millis(9)), (key(1), Millis(9))];
+            let asked = [asked(key(1), 9), asked(key(2), 9), asked(key(1), 9)];
             assert_eq!(rows.decide(&asked, Millis(0)).unwrap(), [New, New, Seen]);
         });
     }
@@ -179,7 +215,7 @@ mod tests {
     #[test]
     fn a_full_store_takes_nothing_new_and_forgets_nothing_valid() {
         with(2, |mut rows| {
-            let asked = [(key(1), Millis(100)), (key(2), Millis(200)), (key(3), Millis(200))];
+            let asked = [asked(key(1), 100), asked(key(2), 200), asked(key(3), 200)];
             assert_eq!(rows.decide(&asked, Millis(0)).unwrap(), [New, New, Full]);
             assert_eq!(ask(&mut rows, 1, 100, 99), Seen);
             // What is expired makes room, and no more than is needed goes before its time.
@@ -202,18 +238,18 @@ mod tests {
     #[test]
     fn expired_rows_go_a_bounded_number_at_a_time() {
         with(10_000, |mut rows| {
-            let asked: Vec<(Key, Millis)> = (0..3000_u16)
+            let asked: Vec<Asked> = (0..3000_u16)
                 .map(|number| {
                     let mut key = [0; 32];
                     key[..2].copy_from_slice(&number.to_be_bytes());
-                    (key, Millis(1))
+                    asked(key, 1)
                 })
                 .collect();
             rows.decide(&asked, Millis(0)).unwrap();
             let late = Millis(2 + KEPT_MS);
             rows.tidy(late).unwrap();
             assert_eq!(rows.count(), 3000 - SWEPT_IDLE as u64);
-            rows.decide(&[([255; 32], late.plus(1))], late).unwrap();
+            rows.decide(&[self::asked([255; 32], late.0 + 1)], late).unwrap();
             assert_eq!(rows.count(), 3000 - (SWEPT_IDLE + SWEPT + 2) as u64 + 1);
         });
     }
@@ -222,7 +258,7 @@ mod tests {
     fn what_failed_leaves_nothing_behind() {
         with(10, |mut rows| {
             let failed: Result<()> = rows.transaction(|rows| {
-                rows.one(&key(1), Millis(100), Millis(0))?;
+                rows.one(&asked(key(1), 100), Millis(0))?;
                 Err(rusqlite::Error::InvalidQuery)
             });
             assert!(failed.is_err() && rows.count() == 0);

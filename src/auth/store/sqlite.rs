@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::file::File;
-use super::rows::{Key, Rows, Verdict};
+use super::rows::{Asked, Rows, Verdict};
 use super::{Down, Measures};
 use crate::sys::gate::LogGate;
 use crate::wire::Millis;
@@ -37,8 +37,7 @@ pub(super) struct Sqlite {
 
 #[derive(Debug)]
 struct Question {
-    key: Key,
-    expires: Millis,
+    asked: Asked,
     answer: oneshot::Sender<Result<Verdict, Down>>,
 }
 
@@ -58,10 +57,10 @@ impl Sqlite {
     }
 
     /// Asks, and waits until the answer is durable.
-    pub(super) async fn ask(&self, key: Key, expires: Millis) -> Result<Verdict, Down> {
+    pub(super) async fn ask(&self, asked: Asked) -> Result<Verdict, Down> {
         let (answer, answered) = oneshot::channel();
         let questions = self.questions.as_ref().ok_or(Down)?;
-        questions.try_send(Question { key, expires, answer }).map_err(|_| Down)?;
+        questions.try_send(Question { asked, answer }).map_err(|_| Down)?;
         match tokio::time::timeout(DEADLINE, answered).await {
             Ok(Ok(verdict)) => verdict,
             _ => Err(Down),
@@ -121,7 +120,7 @@ impl Writer {
     }
 
     fn decide(&self, rows: &mut Rows<'_>, batch: &mut Vec<Question>) {
-        let asked: Vec<(Key, Millis)> = batch.iter().map(|question| (question.key, question.expires)).collect();
+        let asked: Vec<Asked> = batch.iter().map(|question| question.asked).collect();
         let outcome = rows.decide(&asked, Millis::now());
         self.note(outcome.as_ref().map(drop));
         match outcome {

@@ -398,6 +398,58 @@ fn an_endpoint_for_tls_certificates_can_be_reached_and_proven_or_is_refused() {
     }
 }
 
+/// A configuration with an endpoint for sealed messages, and a key to open them.
+fn with_encryption() -> Tree {
+    let tree = Tree::new();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let pem = rcgen::CertificateParams::new(["unwrap".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    for owner in ["issuer.d", "signer.d"] {
+        fs::write(tree.path(owner).join("unwrap.pem"), &pem).unwrap();
+    }
+    let key = "[[key]]\nid = \"0a03\"\npurpose = \"unwrap\"\ncertificate = \"unwrap.pem\"\n";
+    tree.replace("signer.d/signer.toml", "[[key]]", &format!("{key}[[key]]"));
+    let key = format!("{key}name = \"unwrap-1\"\nstate = \"active\"\n");
+    tree.replace("issuer.d/issuer.toml", "[[key]]", &format!("unwraps_per_second = 50\n{key}[[key]]"));
+    tree.replace("worker.d/worker.toml", "\"username\"\n[[metadata]]", "\"username\"\nencryption = true\n[[metadata]]");
+    let endpoints = "[store]\ndirectory = \"../state\"\nmost_rows = 1000000\n[[endpoint]]\n\
+                     path = \"/adfs/services/trust/13/usernamemixed\"\n[[endpoint]]\npath = \"/sts\"\n\
+                     encryption = true\n[timestamp]";
+    tree.replace("auth.d/auth.toml", "[timestamp]", endpoints);
+    tree
+}
+
+#[test]
+fn an_endpoint_for_sealed_messages_has_a_key_a_store_and_auths_consent_or_is_refused() {
+    let output = with_encryption().check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (file, from, to, place) in [
+        ("auth.d/auth.toml", "encryption = true", "", "worker.d/worker.toml:15:14: endpoint /sts: takes sealed"),
+        ("issuer.d/issuer.toml", "\"active\"", "\"retired\"", "worker.d/worker.toml:15:14: endpoint /sts: no active"),
+        (
+            "auth.d/auth.toml",
+            "[store]\ndirectory = \"../state\"\nmost_rows = 1000000\n",
+            "",
+            "auth.d/auth.toml:6:14: encryption, and without [store]",
+        ),
+    ] {
+        let tree = with_encryption();
+        tree.replace(file, from, to);
+        let said = tree.refused();
+        assert!(said.lines().any(|line| line.starts_with(place)), "{place} is missing in\n{said}");
+    }
+}
+
+#[test]
+fn a_store_that_session_keys_fill_passes_with_a_warning() {
+    let tree = with_encryption();
+    tree.replace("issuer.d/issuer.toml", "unwraps_per_second = 50", "unwraps_per_second = 1000");
+    let output = tree.check();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let expected = format!("warning: {}:2:22: by unwraps_per_second", tree.path("issuer.d/issuer.toml").display());
+    assert!(said.starts_with(&expected) && said.contains("960000") && said.contains("750000"), "{said}");
+}
+
 #[test]
 fn a_listener_that_asks_in_vain_passes_with_a_warning() {
     let tree = Tree::new();

@@ -28,7 +28,7 @@ use self::authority::{Authority, AuthorityFile};
 use self::certificate::Certificate;
 use self::directory::{Directory as DirectoryRules, DirectoryFile};
 use self::endpoint::{EndpointFile, Endpoints, Has};
-use self::partner::{Partner, PartnerFile};
+use self::partner::{MOST_SKEW_MS, Partner, PartnerFile};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
 use self::users::Users;
@@ -381,6 +381,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         doubts: Vec::new(),
     };
     rules.doubts.extend(small_store(file, &rules));
+    rules.doubts.extend(crowded_store(file, &rules));
     Ok(rules)
 }
 
@@ -404,6 +405,25 @@ fn small_store(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
          throttle.account_per_minute in the {KEPT} minutes a row stays: more than a quarter"
     );
     Some(file.error(at.span(), why))
+}
+
+/// Nor should it fill the places that assertions may have, which are three of four.
+fn crowded_store(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
+    let most_rows = rules.store.as_ref()?.most_rows;
+    let places = most_rows - most_rows / 4;
+    let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
+    let (partner, written) = rules.partners.iter().zip(&file.value.partners).max_by_key(|(one, _)| one.max_age_ms)?;
+    let minutes = u64::try_from((partner.max_age_ms + MOST_SKEW_MS) / 60_000).unwrap_or_default() + 1;
+    let rows = u64::from(account_burst) + minutes * u64::from(account_per_minute);
+    if rows <= places {
+        return None;
+    }
+    let why = format!(
+        "{}: one account may use {rows} assertions that are good once by throttle.account_burst and \
+         throttle.account_per_minute in max_age_min, and store.most_rows = {most_rows} has {places} places for them",
+        partner.name.as_str()
+    );
+    Some(file.error(written.place(), why))
 }
 
 /// Certificates of our own servers, at most: each name, and each while it is renewed.

@@ -106,6 +106,13 @@ pub(super) struct PartnerFile {
     attributes: Vec<AttributeFile>,
 }
 
+impl PartnerFile {
+    /// Where it says how old an assertion may be, or stands.
+    pub(super) fn place(&self) -> Range<usize> {
+        self.max_age_min.as_ref().map_or(self.name.span(), Spanned::span)
+    }
+}
+
 /// `[[saml_partner.attribute]]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

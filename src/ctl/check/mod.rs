@@ -57,6 +57,7 @@ pub(crate) fn check(root: &Path) -> (Vec<ConfigError>, Vec<ConfigError>) {
     doubts.extend(authorities.flat_map(|authority| std::mem::take(&mut authority.doubts)));
     doubts.extend(worker.iter().flat_map(|(worker, _)| together::doubts(root, worker)));
     let issuer = wrong.keep(issuer::check(root));
+    doubts.extend(auth.as_ref().zip(issuer.as_ref()).and_then(|(auth, issuer)| together::crowding(root, auth, issuer)));
     let signer = wrong.keep(signer::Signer::load(root));
     wrong.keep(audit::Audit::load(root));
     let mut wrong: Vec<ConfigError> = wrong.into_iter().collect();

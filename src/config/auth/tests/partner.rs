@@ -119,6 +119,20 @@ fn an_endpoint_for_assertions_needs_a_partner_and_a_store() {
 }
 
 #[test]
+fn a_store_whose_places_for_assertions_one_account_fills_is_doubted() {
+    let doubts = |toml: &str| {
+        let toml = format!("[store]\ndirectory = \"../state\"\n{toml}");
+        with(&toml, USERS).good().doubts.iter().map(ToString::to_string).collect::<String>()
+    };
+    assert_eq!(doubts(PARTNER), "");
+    // 6 000 at once and 6 000 in each of so many minutes, five of clocks and one of margin among them.
+    let aged = |minutes: u32| PARTNER.replace("audiences", &format!("max_age_min = {minutes}\naudiences"));
+    assert_eq!(doubts(&aged(118)), "");
+    let said = doubts(&aged(119));
+    assert!(said.contains("auth.toml:7:15") && said.contains("756000") && said.contains("750000"), "{said}");
+}
+
+#[test]
 fn what_a_partner_says_of_an_account_is_declared_and_nobody_elses_word() {
     let rule = "[[saml_partner.attribute]]\nfrom = \"urn:roles\"\nto = \"role\"\n";
     let toml = format!("{PARTNER}{rule}");

@@ -4,14 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::path::{Path, PathBuf};
-
 use base64ct::{Base64, Encoding};
 use chancery::xml::{Element, Limits, Method, PrefixList, Tree, Uncanonical, names};
 
+#[path = "support/data.rs"]
+mod others;
 #[path = "support/references.rs"]
 mod references;
 
+use others::{data, documents};
 use references::{CHANGED, holds};
 
 const MOST: usize = 1024 * 1024;
@@ -167,38 +168,10 @@ fn a_long_namespace_name_used_everywhere_ends_at_the_limit() {
     assert_eq!(small.root().canonical(&Method::exclusive(), None, 11), Err(Uncanonical::TooLarge));
 }
 
-/// Third-party data beside the project, where there is some.
-fn data() -> Option<PathBuf> {
-    let configured = std::env::var_os("CHANCERY_DATA").map(PathBuf::from);
-    let beside = || {
-        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|above| above.join("shared/data"));
-        above.into_iter().find(|path| path.is_dir())
-    };
-    let found = configured.or_else(beside);
-    if found.is_none() {
-        println!("SKIPPED canonical-vectors: no vectors of others here");
-    }
-    found
-}
-
-fn documents(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            documents(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "xml" || extension == "base64") {
-            found.push(path);
-        }
-    }
-}
-
 #[test]
 fn every_reference_that_others_made_has_our_digest() {
-    let Some(data) = data() else { return };
-    let mut found = Vec::new();
-    documents(&data.join("vectors"), &mut found);
-    documents(&data.join("clients"), &mut found);
-    found.sort();
+    let Some(data) = data("canonical-vectors") else { return };
+    let found = ["clients", "vectors"].map(|folder| documents(&data.join(folder), &["xml", "base64"])).concat();
     let (mut right, mut refused, mut unread, mut wrong) = (0, 0, 0, Vec::new());
     for path in found {
         let name = path.strip_prefix(&data).unwrap().to_str().unwrap().to_owned();

@@ -6,13 +6,13 @@
 
 #[path = "support"]
 mod support {
+    #[expect(dead_code, reason = "shared with tests/vectors.rs, which uses all of it")]
+    pub(crate) mod data;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod processes;
 }
-
-use std::path::{Path, PathBuf};
 
 use chancery::config::worker::{Credential, Endpoint, Profile, Trust};
 use chancery::wire::evidence::{Evidence, Refusal, Submission, Timestamp, Wish};
@@ -21,6 +21,7 @@ use chancery::wire::order::{Confirmation, Method, RequestIntegrity, TokenType};
 use chancery::wire::{Correlation, Millis, Text};
 use chancery::worker::message::{Incoming, Leniency, read};
 
+use support::data::data;
 use support::office::{HOME, Office};
 
 const PARTY: &str = r#"
@@ -43,19 +44,6 @@ leniencies = ["to-absent"]
 "#;
 /// Those of the captured requests that ask for what is offered: a token for whoever signed.
 const CAPTURES: [&str; 2] = ["govmomi/wire/hok.xml", "pyvmomi/hok.xml"];
-
-fn data() -> Option<PathBuf> {
-    let configured = std::env::var_os("CHANCERY_DATA").map(PathBuf::from);
-    let beside = || {
-        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|above| above.join("shared/data"));
-        above.into_iter().find(|path| path.is_dir())
-    };
-    let found = configured.or_else(beside);
-    if found.is_none() {
-        println!("SKIPPED captured-requests: no messages of clients here");
-    }
-    found
-}
 
 /// What the worker makes of a message.
 fn reading(octets: &[u8]) -> Option<(Evidence, Option<Timestamp>, Wish)> {
@@ -90,7 +78,7 @@ fn said(read: &(Evidence, Option<Timestamp>, Wish)) -> Vec<u8> {
 
 #[test]
 fn what_a_client_signed_is_good_when_it_signed_it_and_with_no_octet_another_one() {
-    let Some(data) = data() else { return };
+    let Some(data) = data("captured-requests") else { return };
     let certificate = std::fs::read_to_string(data.join("clients/test-client-cert.pem")).unwrap();
     for capture in CAPTURES {
         let octets = std::fs::read(data.join("clients").join(capture)).unwrap();
@@ -136,7 +124,7 @@ fn what_a_client_signed_is_good_when_it_signed_it_and_with_no_octet_another_one(
 
 #[test]
 fn the_same_messages_are_too_old_an_hour_later() {
-    let Some(data) = data() else { return };
+    let Some(data) = data("captured-requests") else { return };
     let certificate = std::fs::read_to_string(data.join("clients/test-client-cert.pem")).unwrap();
     for capture in CAPTURES {
         let read = reading(&std::fs::read(data.join("clients").join(capture)).unwrap()).unwrap();

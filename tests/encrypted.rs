@@ -5,13 +5,18 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64ct::{Base64, Encoding};
 use chancery::auth::cipher;
 use chancery::trust::parts;
 use chancery::xml::encryption::{EncryptedData, EncryptedKey};
 use chancery::xml::{Limits, Tree, names};
+
+#[path = "support/data.rs"]
+mod others;
+
+use others::{data, documents};
 
 const TABLE: &str = include_str!("encrypted.md");
 
@@ -20,27 +25,6 @@ enum Verdict {
     Pass(String),
     Refused(String),
     Fail(String),
-}
-
-/// Third-party data beside the project, where there is some.
-fn data() -> Option<PathBuf> {
-    let configured = std::env::var_os("CHANCERY_DATA").map(PathBuf::from);
-    let beside = || {
-        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|above| above.join("shared/data"));
-        above.into_iter().find(|path| path.is_dir())
-    };
-    configured.or_else(beside)
-}
-
-fn documents(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            documents(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "xml") {
-            found.push(path);
-        }
-    }
 }
 
 fn decoded(text: &str) -> Vec<u8> {
@@ -120,18 +104,12 @@ fn judged(path: &Path, keys: &HashMap<String, Vec<u8>>) -> Option<Verdict> {
 
 #[test]
 fn every_encrypted_vector_of_others_opens_or_is_refused_for_a_reason() {
-    let Some(data) = data() else {
-        println!("SKIPPED encrypted-vectors: no vectors of others here");
-        return;
-    };
+    let Some(data) = data("encrypted-vectors") else { return };
     let vectors = data.join("vectors");
     let keys = keys(&vectors.join("xmlsec"));
-    let mut found = Vec::new();
-    documents(&vectors, &mut found);
-    found.sort();
     let mut rows = String::new();
     let (mut passed, mut refused, mut failed) = (0, 0, 0);
-    for path in found {
+    for path in documents(&vectors, &["xml"]) {
         let Some(verdict) = judged(&path, &keys) else { continue };
         let (word, what, count) = match &verdict {
             Verdict::Pass(what) => ("pass", what, &mut passed),

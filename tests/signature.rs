@@ -3,13 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::path::{Path, PathBuf};
-
 use aws_lc_rs::{digest, signature};
 use base64ct::{Base64, Encoding};
 use chancery::xml::signature::{Family, Hash, Signature, SignatureMethod, SignedInfo, Unreadable};
 use chancery::xml::{Element, Ids, Limits, Tree, names};
 use x509_parser::prelude::FromDer;
+
+#[path = "support/data.rs"]
+#[expect(dead_code, reason = "shared with tests/vectors.rs, which uses all of it")]
+mod others;
+
+use others::data;
 
 const MOST: usize = 1024 * 1024;
 const DIGEST: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
@@ -209,15 +213,7 @@ fn a_reference_to_nothing_here_has_no_target() {
 
 /// The messages of govmomi and pyvmomi that their own test certificate signed.
 fn messages() -> Vec<(String, String)> {
-    let configured = std::env::var_os("CHANCERY_DATA").map(PathBuf::from);
-    let beside = || {
-        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|above| above.join("shared/data"));
-        above.into_iter().find(|path| path.is_dir())
-    };
-    let Some(data) = configured.or_else(beside) else {
-        println!("SKIPPED signed-messages: no messages of clients here");
-        return Vec::new();
-    };
+    let Some(data) = data("signed-messages") else { return Vec::new() };
     ["govmomi/wire/hok", "govmomi/wire/hok_actas", "govmomi/wire/renew", "pyvmomi/hok", "pyvmomi/hok_actas"]
         .map(|name| (name.to_owned(), std::fs::read_to_string(data.join(format!("clients/{name}.xml"))).unwrap()))
         .into()

@@ -8,6 +8,7 @@ mod support {
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
     pub(crate) mod processes;
+    #[expect(dead_code, reason = "shared with tests/saml, which uses more of it")]
     pub(crate) mod signed;
 }
 

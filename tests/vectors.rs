@@ -5,15 +5,18 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect")]
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64ct::{Base64, Encoding};
 use chancery::xml::signature::Signature;
 use chancery::xml::{Element, Ids, Limits, Method, PrefixList, Tree, names};
 
+#[path = "support/data.rs"]
+mod others;
 #[path = "support/references.rs"]
 mod references;
 
+use others::{data, documents};
 use references::CHANGED;
 
 const TABLE: &str = include_str!("vectors.md");
@@ -29,27 +32,6 @@ enum Verdict {
 
 fn refused(why: impl std::fmt::Display) -> Verdict {
     Verdict::Refused(why.to_string())
-}
-
-/// Third-party data beside the project, where there is some.
-fn data() -> Option<PathBuf> {
-    let configured = std::env::var_os("CHANCERY_DATA").map(PathBuf::from);
-    let beside = || {
-        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|above| above.join("shared/data"));
-        above.into_iter().find(|path| path.is_dir())
-    };
-    configured.or_else(beside)
-}
-
-fn documents(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            documents(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "xml" || extension == "base64") {
-            found.push(path);
-        }
-    }
 }
 
 fn octets(path: &Path) -> Vec<u8> {
@@ -148,16 +130,10 @@ fn signed(path: &Path, changed: bool) -> Option<Verdict> {
 
 #[test]
 fn every_vector_of_others_passes_or_is_refused_for_a_reason() {
-    let Some(data) = data() else {
-        println!("SKIPPED vectors: no vectors of others here");
-        return;
-    };
+    let Some(data) = data("vectors") else { return };
     let vectors = data.join("vectors");
-    let mut found = Vec::new();
-    documents(&vectors, &mut found);
-    found.sort();
     let mut verdicts = Vec::new();
-    for path in found {
+    for path in documents(&vectors, &["xml", "base64"]) {
         let name = path.strip_prefix(&vectors).unwrap().to_str().unwrap().to_owned();
         let changed = CHANGED.iter().any(|changed| changed.strip_prefix("vectors/") == Some(name.as_str()));
         let verdict = if name.starts_with("libxml2-c14n/") { Some(canonical(&path)) } else { signed(&path, changed) };

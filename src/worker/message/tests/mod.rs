@@ -10,11 +10,15 @@ mod requests;
 mod sealed;
 mod signed;
 
-use std::path::{Path, PathBuf};
-
 use super::*;
 use crate::config::worker::{Credential, Profile, Trust};
 use crate::xml::names;
+
+#[path = "../../../../tests/support/data.rs"]
+#[expect(dead_code, reason = "shared with tests/vectors.rs, which uses all of it")]
+mod others;
+
+pub(super) use others::data;
 
 pub(super) const SOAP12: &str = "application/soap+xml; charset=utf-8";
 pub(super) const SOAP11: &str = "text/xml; charset=utf-8";
@@ -155,19 +159,4 @@ impl Message {
     pub(super) fn refused(&self, endpoint: &Endpoint) -> Fault {
         self.read(endpoint).map(|_| panic!("accepted: {}", self.xml())).unwrap_err().fault()
     }
-}
-
-/// Messages of real clients, where they are at hand: `CHANCERY_DATA`, or `shared/data` beside a directory
-/// above this one. They are not ours to ship; `test` is the name under which it is said that they are missing.
-pub(super) fn data(test: &str) -> Option<PathBuf> {
-    let configured = std::env::var_os("CHANCERY_DATA").map(PathBuf::from);
-    let beside = || {
-        let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|above| above.join("shared/data"));
-        above.into_iter().find(|path| path.is_dir())
-    };
-    let found = configured.or_else(beside);
-    if found.is_none() {
-        println!("SKIPPED {test}: no messages of real clients here; CHANCERY_DATA names them");
-    }
-    found
 }

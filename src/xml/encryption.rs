@@ -4,8 +4,8 @@
 //! is claimed; it holds no key and opens nothing.
 
 use super::signature::{Hash, base64};
-use super::{Element, Node, names};
-use crate::xml::chars::{is_ncname, is_space};
+use super::{Element, grammar, names};
+use crate::xml::chars::is_ncname;
 
 const OAEP_MGF1P: &str = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p";
 const OAEP: &str = "http://www.w3.org/2009/xmlenc11#rsa-oaep";
@@ -250,8 +250,6 @@ fn algorithm(element: Element<'_>, bad: Unreadable) -> Read<&str> {
     element.attribute("", "Algorithm").ok_or(bad)
 }
 
-/// The child elements of an element that must have this name, these attributes at the most, and nothing but white
-/// space between its children.
 fn children<'t>(
     element: Element<'t>,
     uri: &str,
@@ -259,19 +257,7 @@ fn children<'t>(
     attributes: &[&str],
     bad: Unreadable,
 ) -> Read<Vec<Element<'t>>> {
-    let known = element.attributes().all(|found| found.uri.is_empty() && attributes.contains(&found.local));
-    if !element.is(uri, local) || !known {
-        return Err(bad);
-    }
-    let mut children = Vec::new();
-    for node in element.nodes() {
-        match node {
-            Node::Element(child) => children.push(child),
-            Node::Text(text) if text.chars().all(is_space) => {}
-            Node::Text(_) | Node::Comment => return Err(bad),
-        }
-    }
-    Ok(children)
+    grammar::elements(element, uri, local, attributes).ok_or(bad)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ pub mod chars;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod encryption;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
+mod grammar;
+#[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod ids;
 pub mod names;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]

@@ -6,7 +6,7 @@
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
-use super::{Element, Ids, Method, Node, NodeId, PrefixList, Uncanonical, names};
+use super::{Element, Ids, Method, NodeId, PrefixList, Uncanonical, grammar, names};
 use crate::xml::chars::{is_ncname, is_space};
 
 const EC: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
@@ -333,8 +333,6 @@ fn children<'t>(element: Element<'t>, local: &str, attributes: &[&str], bad: Unr
     elements(element, names::DS, local, attributes, bad)
 }
 
-/// The child elements of an element that must have this name, these attributes at the most, and nothing but
-/// white space between its children.
 fn elements<'t>(
     element: Element<'t>,
     uri: &str,
@@ -342,28 +340,13 @@ fn elements<'t>(
     attributes: &[&str],
     bad: Unreadable,
 ) -> Read<Vec<Element<'t>>> {
-    let known =
-        |attribute: super::tree::Attribute<'_>| attribute.uri.is_empty() && attributes.contains(&attribute.local);
-    if !element.is(uri, local) || !element.attributes().all(known) {
-        return Err(bad);
-    }
-    let mut children = Vec::new();
-    for node in element.nodes() {
-        match node {
-            Node::Element(child) => children.push(child),
-            Node::Text(text) if text.chars().all(is_space) => {}
-            Node::Text(_) | Node::Comment => return Err(bad),
-        }
-    }
-    Ok(children)
+    grammar::elements(element, uri, local, attributes).ok_or(bad)
 }
 
 /// The octets that an element with this name and these attributes at the most holds in base64.
 fn octets(element: Element<'_>, local: &'static str, attributes: &[&str], most: usize) -> Read<Vec<u8>> {
     let bad = Unreadable::Shape(local);
-    let known =
-        |attribute: super::tree::Attribute<'_>| attribute.uri.is_empty() && attributes.contains(&attribute.local);
-    if !element.is(names::DS, local) || !element.attributes().all(known) {
+    if !element.is(names::DS, local) || !grammar::has_only(element, attributes) {
         return Err(bad);
     }
     base64(element.text().ok_or(bad)?, most).ok_or(bad)

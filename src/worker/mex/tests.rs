@@ -1,0 +1,301 @@
+//! The document as its readers look at it: by prefix, by place and by the words they know.
+
+use super::*;
+use crate::config::worker::{ClientCertificates, Limits as Ceilings, Listener, Tls, TlsVersion};
+use crate::xml::{Element, Limits, Tree};
+
+fn config(endpoints: &[(&str, Profile, Trust)]) -> Worker {
+    let endpoint = |(path, profile, trust): &(&str, Profile, Trust)| Endpoint {
+        path: (*path).to_owned(),
+        profile: *profile,
+        trust: *trust,
+        credential: Credential::Username,
+        leniencies: None,
+        encryption: false,
+    };
+    Worker {
+        public_url: "https://sts.example.com:8443".to_owned(),
+        tls: Tls { certificate: "tls.pem".into(), minimum: TlsVersion::V13 },
+        limits: Ceilings::default(),
+        listeners: Vec::new(),
+        endpoints: endpoints.iter().map(endpoint).collect(),
+        metadata: Vec::new(),
+    }
+}
+
+fn published(endpoints: &[(&str, Profile, Trust)]) -> String {
+    let metadata = Metadata { path: "/adfs/services/trust/mex".to_owned(), kind: MetadataKind::Mex };
+    String::from_utf8(document(&config(endpoints), &metadata)).unwrap()
+}
+
+const V13_PATH: &str = "/adfs/services/trust/13/usernamemixed";
+const V2005_PATH: &str = "/adfs/services/trust/2005/usernamemixed";
+
+fn both() -> String {
+    published(&[(V13_PATH, Profile::Adfs, Trust::V13), (V2005_PATH, Profile::Adfs, Trust::V2005)])
+}
+
+fn tree(text: &str) -> Tree {
+    Tree::parse(text.as_bytes(), &Limits::default()).unwrap()
+}
+
+fn child<'t>(element: Element<'t>, uri: &str, local: &str) -> Option<Element<'t>> {
+    element.children().find(|child| child.is(uri, local))
+}
+
+fn path<'t>(element: Element<'t>, steps: &[(&str, &str)]) -> Option<Element<'t>> {
+    steps.iter().try_fold(element, |element, (uri, local)| child(element, uri, local))
+}
+
+/// Policies, bindings and ports as MSAL for Python finds them: (address, action) of each username port.
+fn as_msal_reads_it(text: &str) -> Vec<(String, String)> {
+    let tree = tree(text);
+    let root = tree.root();
+    fn username(policy: Element<'_>) -> Option<&str> {
+        let all = [(names::WSP04, "ExactlyOne"), (names::WSP04, "All")];
+        let all = path(policy, &all)?;
+        [(names::SP12, "SignedEncryptedSupportingTokens"), (names::SP11, "SignedSupportingTokens")]
+            .into_iter()
+            .find_map(|(sp, supporting)| {
+                let steps = [
+                    (sp, supporting),
+                    (names::WSP04, "Policy"),
+                    (sp, "UsernameToken"),
+                    (names::WSP04, "Policy"),
+                    (sp, "WssUsernameToken10"),
+                ];
+                path(all, &steps).and(child(all, sp, "TransportBinding"))
+            })
+            .and(policy.attribute(names::WSU, "Id"))
+    }
+    let policies: Vec<&str> =
+        root.children().filter(|element| element.is(names::WSP04, "Policy")).filter_map(username).collect();
+    let mut bindings = Vec::new();
+    for binding in root.children().filter(|element| element.is(names::WSDL, "binding")) {
+        // A binding without these makes the client stop with an exception.
+        let transport = child(binding, names::WSDL_SOAP12, "binding").unwrap().attribute("", "transport");
+        let operation = child(binding, names::WSDL, "operation").unwrap();
+        let action = child(operation, names::WSDL_SOAP12, "operation").unwrap().attribute("", "soapAction").unwrap();
+        let reference = child(binding, names::WSP04, "PolicyReference").unwrap().attribute("", "URI").unwrap();
+        assert_eq!(transport, Some("http://schemas.xmlsoap.org/soap/http"));
+        if policies.contains(&&reference[1..]) {
+            bindings.push((binding.attribute("", "name").unwrap(), action));
+        }
+    }
+    let service = child(root, names::WSDL, "service").unwrap();
+    let mut ports = Vec::new();
+    for port in service.children() {
+        let (_, name) = port.attribute("", "binding").unwrap().split_once(':').unwrap();
+        let address =
+            path(port, &[(names::WSA, "EndpointReference"), (names::WSA, "Address")]).unwrap().text().unwrap();
+        if let Some((_, action)) = bindings.iter().find(|(binding, _)| *binding == name) {
+            ports.push((address.to_owned(), (*action).to_owned()));
+        }
+    }
+    ports
+}
+
+#[test]
+fn msal_finds_both_endpoints_r_p010() {
+    let expected =
+        |path: &str, trust: &str| (format!("https://sts.example.com:8443{path}"), format!("{trust}/RST/Issue"));
+    assert_eq!(as_msal_reads_it(&both()), [expected(V2005_PATH, names::WST05), expected(V13_PATH, names::WST13)]);
+}
+
+#[test]
+fn the_reader_used_here_also_reads_ad_fs() {
+    let Some(data) = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|above| above.join("shared/data/clients/msal-python/microsoft.mex.xml"))
+        .find(|path| path.is_file())
+    else {
+        println!("SKIPPED mex-of-ad-fs: no documents of real servers here");
+        return;
+    };
+    let ports = as_msal_reads_it(&std::fs::read_to_string(data).unwrap());
+    assert!(ports.iter().any(|(address, _)| address.ends_with(V13_PATH)));
+    assert!(ports.iter().any(|(address, _)| address.ends_with(V2005_PATH)));
+}
+
+/// Two endpoints of each version, so that what holds for every policy is seen to.
+fn four() -> String {
+    let adfs = |path, trust| (path, Profile::Adfs, trust);
+    published(&[adfs("/a", Trust::Any), adfs("/b", Trust::V13), adfs("/c", Trust::V2005)])
+}
+
+fn policies(tree: &Tree) -> Vec<Element<'_>> {
+    tree.root().children().filter(|element| element.local() == "Policy").collect()
+}
+
+#[test]
+fn the_document_is_one_wsdl_without_a_wrapper() {
+    let text = both();
+    assert!(text.starts_with("<wsdl:definitions "), "{text}");
+    assert!(tree(&text).root().is("http://schemas.xmlsoap.org/wsdl/", "definitions"));
+}
+
+#[test]
+fn sp_is_declared_on_the_transport_binding_itself() {
+    let text = four();
+    let declared = |sp| text.matches(&format!("<sp:TransportBinding xmlns:sp=\"{sp}\">")).count();
+    assert_eq!((declared(names::SP11), declared(names::SP12)), (2, 2));
+    let root = text.split_once("><").unwrap().0;
+    assert!(!root.contains("xmlns:sp="), "{root}");
+}
+
+#[test]
+fn the_policy_of_a_1_3_binding_is_200702_and_that_of_a_2005_binding_2005_07() {
+    let text = four();
+    let tree = tree(&text);
+    let mut seen = Vec::new();
+    for binding in tree.root().children().filter(|element| element.is(names::WSDL, "binding")) {
+        let operation = child(binding, names::WSDL, "operation").unwrap();
+        let action = child(operation, names::WSDL_SOAP12, "operation").unwrap().attribute("", "soapAction").unwrap();
+        let reference = child(binding, names::WSP04, "PolicyReference").unwrap().attribute("", "URI").unwrap();
+        let policy = *policies(&tree)
+            .iter()
+            .find(|policy| policy.attribute(names::WSU, "Id") == reference.strip_prefix('#'))
+            .unwrap();
+        let (sp, supporting) = match action {
+            "http://docs.oasis-open.org/ws-sx/ws-trust/200512/RST/Issue" => {
+                ("http://docs.oasis-open.org/ws-sx/ws-securitypolicy/200702", "SignedEncryptedSupportingTokens")
+            }
+            "http://schemas.xmlsoap.org/ws/2005/02/trust/RST/Issue" => {
+                ("http://schemas.xmlsoap.org/ws/2005/07/securitypolicy", "SignedSupportingTokens")
+            }
+            other => panic!("{other}"),
+        };
+        let all = path(policy, &[(names::WSP04, "ExactlyOne"), (names::WSP04, "All")]).unwrap();
+        assert!(child(all, sp, supporting).is_some() && child(all, sp, "TransportBinding").is_some(), "{action}");
+        let within = |element: &Element<'_>| {
+            std::iter::successors(Some(*element), |element| element.parent()).any(|above| above == policy)
+        };
+        let spaces = tree.elements().filter(|element| element.prefix() == "sp").filter(within);
+        assert!(spaces.into_iter().all(|element| element.uri() == sp), "{action}");
+        seen.push(sp);
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 2);
+}
+
+#[test]
+fn the_policy_id_is_the_literal_attribute_wsu_id() {
+    let text = four();
+    let tree = tree(&text);
+    let policies = policies(&tree);
+    assert_eq!(policies.len(), 4);
+    for policy in policies {
+        assert_eq!(policy.uri(), "http://schemas.xmlsoap.org/ws/2004/09/policy");
+        let id = policy.attribute(names::WSU, "Id").unwrap();
+        assert_eq!(text.matches(&format!("<wsp:Policy wsu:Id=\"{id}\">")).count(), 1, "{id}");
+    }
+}
+
+#[test]
+fn ports_and_bindings_have_the_names_of_ad_fs() {
+    let text = both();
+    for name in ["UserNameWSTrustBinding_IWSTrust13Async", "UserNameWSTrustBinding_IWSTrustFeb2005Async"] {
+        assert!(text.contains(&format!("<wsdl:port binding=\"tns:{name}\" name=\"{name}\">")), "{text}");
+        assert!(text.contains(&format!("<wsdl:binding name=\"{name}\" ")));
+    }
+}
+
+#[test]
+fn every_binding_has_one_operation_and_it_issues() {
+    let text = both();
+    let tree = tree(&text);
+    for binding in tree.root().children().filter(|element| element.is(names::WSDL, "binding")) {
+        assert_eq!(binding.children().filter(|element| element.local() == "operation").count(), 1);
+    }
+    assert_eq!(text.matches("soapAction=").count(), text.matches("/RST/Issue\" style=").count());
+}
+
+#[test]
+fn an_address_has_no_white_space_around_it_and_comes_from_the_configuration() {
+    let text = both();
+    assert!(text.contains(&format!("<wsa10:Address>https://sts.example.com:8443{V13_PATH}</wsa10:Address>")));
+}
+
+#[test]
+fn what_is_referred_to_is_there() {
+    let text = both();
+    let tree = tree(&text);
+    let mut named = std::collections::HashSet::new();
+    for element in tree.elements().filter(|element| element.uri() == names::WSDL) {
+        if let Some(name) = element.attribute("", "name") {
+            named.insert((element.local(), name));
+        }
+    }
+    for element in tree.elements() {
+        for (attribute, kind) in [("binding", "binding"), ("type", "portType"), ("message", "message")] {
+            if let Some(name) = element.attribute("", attribute) {
+                assert!(named.contains(&(kind, name.strip_prefix("tns:").unwrap())), "{kind} {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn endpoints_of_other_profiles_are_not_published_and_none_leaves_no_ports() {
+    let text = published(&[("/sts", Profile::Generic, Trust::Any)]);
+    assert!(as_msal_reads_it(&text).is_empty() && !text.contains("/sts\""));
+}
+
+/// The demo's endpoints, and two where a TLS certificate proves the client.
+fn with_certificates() -> String {
+    let mut config = config(&[
+        (V13_PATH, Profile::Adfs, Trust::V13),
+        (V2005_PATH, Profile::Adfs, Trust::V2005),
+        ("/adfs/services/trust/13/certificatetransport", Profile::Adfs, Trust::V13),
+        ("/adfs/services/trust/2005/certificatetransport", Profile::Adfs, Trust::V2005),
+    ]);
+    config.endpoints[2..].iter_mut().for_each(|endpoint| endpoint.credential = Credential::TlsCertificate);
+    config.listeners = vec![Listener {
+        name: "certificates".to_owned(),
+        client_certificates: ClientCertificates::Asked,
+        public_url: Some("https://sts.example.com:49443".to_owned()),
+    }];
+    let metadata = Metadata { path: "/adfs/services/trust/mex".to_owned(), kind: MetadataKind::Mex };
+    String::from_utf8(document(&config, &metadata)).unwrap()
+}
+
+#[test]
+fn endpoints_for_tls_certificates_are_published_where_clients_are_asked_and_msal_passes_them_over() {
+    let text = with_certificates();
+    assert_eq!(as_msal_reads_it(&text), as_msal_reads_it(&both()));
+    for (version, port_type, sp) in
+        [("13", "IWSTrust13Async", names::SP12), ("2005", "IWSTrustFeb2005Async", names::SP11)]
+    {
+        let name = format!("CertificateWSTrustBinding_{port_type}1");
+        assert!(text.contains(&format!("<wsdl:binding name=\"{name}\" ")), "{text}");
+        let address = format!("https://sts.example.com:49443/adfs/services/trust/{version}/certificatetransport");
+        assert!(text.contains(&format!("<wsa10:Address>{address}</wsa10:Address>")), "{text}");
+        let tree = tree(&text);
+        let id = format!("{name}_policy");
+        let policies = policies(&tree);
+        let policy = *policies.iter().find(|policy| policy.attribute(names::WSU, "Id") == Some(&id)).unwrap();
+        let steps = [
+            (names::WSP04, "ExactlyOne"),
+            (names::WSP04, "All"),
+            (sp, "TransportBinding"),
+            (names::WSP04, "Policy"),
+            (sp, "TransportToken"),
+            (names::WSP04, "Policy"),
+            (sp, "HttpsToken"),
+        ];
+        let token = path(policy, &steps).unwrap();
+        let nested = path(token, &[(names::WSP04, "Policy"), (sp, "RequireClientCertificate")]).is_some();
+        let asked =
+            if sp == names::SP11 { token.attribute("", "RequireClientCertificate") == Some("true") } else { nested };
+        assert!(asked, "{text}");
+        assert_eq!(path(policy, &steps[..2]).unwrap().children().count(), 2, "{text}");
+    }
+    assert_eq!(text.matches("RequireClientCertificate=\"false\"").count(), 1);
+}
+
+#[test]
+fn one_endpoint_for_both_versions_has_two_ports_and_a_second_one_a_number() {
+    let text = published(&[("/a", Profile::Adfs, Trust::Any), ("/b", Profile::Adfs, Trust::V13)]);
+    assert_eq!(as_msal_reads_it(&text).len(), 3);
+    assert!(text.contains("name=\"UserNameWSTrustBinding_IWSTrust13Async1\""));
+}

@@ -12,6 +12,7 @@ pub mod naming;
 pub mod partner;
 pub mod party;
 pub mod policy;
+mod store;
 pub mod users;
 
 use std::collections::HashMap;
@@ -28,9 +29,10 @@ use self::authority::{Authority, AuthorityFile};
 use self::certificate::Certificate;
 use self::directory::{Directory as DirectoryRules, DirectoryFile};
 use self::endpoint::{EndpointFile, Endpoints, Has};
-use self::partner::{MOST_SKEW_MS, Partner, PartnerFile};
+use self::partner::{Partner, PartnerFile};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
+pub use self::store::StoreRules;
 use self::users::Users;
 use super::beneath::Directory;
 use super::load::{ConfigError, ConfigErrors, Loaded};
@@ -124,15 +126,6 @@ pub struct Limits {
     pub issuer_deadline: Duration,
     /// How long a voucher lodged at one issuer is offered to the next.
     pub voucher_ttl: Duration,
-}
-
-/// `[store]`. It holds from start to end of the process; a reload does not change it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreRules {
-    /// The directory of `auth.sqlite`; it must exist.
-    pub directory: PathBuf,
-    /// Values remembered at one time; beyond these, requests that bring a new one are refused.
-    pub most_rows: u64,
 }
 
 /// The relying parties.
@@ -380,50 +373,8 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         directories: directory::checked(directory, file, &file.value.directories)?,
         doubts: Vec::new(),
     };
-    rules.doubts.extend(small_store(file, &rules));
-    rules.doubts.extend(crowded_store(file, &rules));
+    rules.doubts.extend(store::doubts(file, &rules));
     Ok(rules)
-}
-
-/// Minutes that a value which may be used once stays in the store, at most.
-const KEPT: u64 = 16;
-
-/// One account at its pace should not fill much of the store: a full one refuses everybody.
-fn small_store(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
-    let most_rows = rules.store.as_ref()?.most_rows;
-    let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
-    let rows = u64::from(account_burst) + KEPT * u64::from(account_per_minute);
-    if rows * 4 <= most_rows {
-        return None;
-    }
-    let File { throttle, store, .. } = &file.value;
-    let written = store.as_ref()?.most_rows.as_ref();
-    // One of them is written: by the defaults there is room.
-    let at = written.or(throttle.account_per_minute.as_ref()).or(throttle.account_burst.as_ref())?;
-    let why = format!(
-        "one account may have {rows} rows of store.most_rows = {most_rows} by throttle.account_burst and \
-         throttle.account_per_minute in the {KEPT} minutes a row stays: more than a quarter"
-    );
-    Some(file.error(at.span(), why))
-}
-
-/// Nor should it fill the places that assertions may have, which are three of four.
-fn crowded_store(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
-    let most_rows = rules.store.as_ref()?.most_rows;
-    let places = most_rows - most_rows / 4;
-    let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
-    let (partner, written) = rules.partners.iter().zip(&file.value.partners).max_by_key(|(one, _)| one.max_age_ms)?;
-    let minutes = u64::try_from((partner.max_age_ms + MOST_SKEW_MS) / 60_000).unwrap_or_default() + 1;
-    let rows = u64::from(account_burst) + minutes * u64::from(account_per_minute);
-    if rows <= places {
-        return None;
-    }
-    let why = format!(
-        "{}: one account may use {rows} assertions that are good once by throttle.account_burst and \
-         throttle.account_per_minute in max_age_min, and store.most_rows = {most_rows} has {places} places for them",
-        partner.name.as_str()
-    );
-    Some(file.error(written.place(), why))
 }
 
 /// Certificates of our own servers, at most: each name, and each while it is renewed.

@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Statement};
 
 use super::file;
+use crate::config::auth::StoreRules;
 use crate::wire::Millis;
 
 /// What is stored of a value.
@@ -32,8 +33,6 @@ pub(super) enum Verdict {
 /// A row outlives its expiry by this much, milliseconds, unless its room is needed: a clock that is set back
 /// by less finds it still there.
 const KEPT_MS: i64 = 60_000;
-/// One of so many places is kept free of what may not fill the store.
-const KEPT_FREE: u64 = 4;
 /// Rows removed in a transaction besides twice those that come.
 const SWEPT: usize = 16;
 /// Rows removed in a transaction when nobody asks.
@@ -122,7 +121,7 @@ impl<'c> Rows<'c> {
 
     fn one(&mut self, asked: &Asked, now: Millis) -> Result<Verdict> {
         let Asked { key, expires, may_fill } = asked;
-        let most = if *may_fill { self.most } else { self.most - self.most / KEPT_FREE };
+        let most = if *may_fill { self.most } else { StoreRules::places(self.most) };
         match self.find.query_row([key], |row| row.get::<_, i64>(0)).optional()? {
             Some(until) if until > now.0 => return Ok(Verdict::Seen),
             Some(_) => {

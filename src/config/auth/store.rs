@@ -1,0 +1,72 @@
+//! `[store]`, where values that may be used once are remembered, and whether it has room for what the rest of the file
+//! lets in: a store that is full refuses everybody who needs it.
+
+use std::path::PathBuf;
+
+use super::partner::MOST_SKEW_MS;
+use super::{File, Rules, ThrottleRules};
+use crate::config::load::{ConfigError, Loaded};
+
+/// `[store]`. It holds from start to end of the process; a reload does not change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreRules {
+    /// The directory of `auth.sqlite`; it must exist.
+    pub directory: PathBuf,
+    /// Values remembered at one time; beyond these, requests that bring a new one are refused.
+    pub most_rows: u64,
+}
+
+impl StoreRules {
+    /// Rows there may be for what anybody, or a partner, can make as many of as he likes: three of four, so that the
+    /// rest are there for messages and digests.
+    #[must_use]
+    pub fn places(most_rows: u64) -> u64 {
+        most_rows - most_rows / 4
+    }
+}
+
+/// What is allowed and lets one account keep others out.
+pub(super) fn doubts(file: &Loaded<File>, rules: &Rules) -> Vec<ConfigError> {
+    [small(file, rules), crowded(file, rules)].into_iter().flatten().collect()
+}
+
+/// Minutes that a value which may be used once stays in the store, at most.
+const KEPT: u64 = 16;
+
+/// One account at its pace should not fill much of the store: a full one refuses everybody.
+fn small(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
+    let most_rows = rules.store.as_ref()?.most_rows;
+    let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
+    let rows = u64::from(account_burst) + KEPT * u64::from(account_per_minute);
+    if rows * 4 <= most_rows {
+        return None;
+    }
+    let File { throttle, store, .. } = &file.value;
+    let written = store.as_ref()?.most_rows.as_ref();
+    // One of them is written: by the defaults there is room.
+    let at = written.or(throttle.account_per_minute.as_ref()).or(throttle.account_burst.as_ref())?;
+    let why = format!(
+        "one account may have {rows} rows of store.most_rows = {most_rows} by throttle.account_burst and \
+         throttle.account_per_minute in the {KEPT} minutes a row stays: more than a quarter"
+    );
+    Some(file.error(at.span(), why))
+}
+
+/// Nor should it fill the places that assertions may have, which are three of four.
+fn crowded(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
+    let most_rows = rules.store.as_ref()?.most_rows;
+    let places = StoreRules::places(most_rows);
+    let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
+    let (partner, written) = rules.partners.iter().zip(&file.value.partners).max_by_key(|(one, _)| one.max_age_ms)?;
+    let minutes = u64::try_from((partner.max_age_ms + MOST_SKEW_MS) / 60_000).unwrap_or_default() + 1;
+    let rows = u64::from(account_burst) + minutes * u64::from(account_per_minute);
+    if rows <= places {
+        return None;
+    }
+    let why = format!(
+        "{}: one account may use {rows} assertions that are good once by throttle.account_burst and \
+         throttle.account_per_minute in max_age_min, and store.most_rows = {most_rows} has {places} places for them",
+        partner.name.as_str()
+    );
+    Some(file.error(written.place(), why))
+}

@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod claims;
 pub mod directory;
 pub mod endpoint;
+pub mod hash;
 pub mod list;
 pub mod naming;
 pub mod partner;

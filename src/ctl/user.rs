@@ -112,7 +112,7 @@ impl Drop for Silence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::auth::users::Hash;
+    use crate::config::auth::hash::Hash;
 
     #[test]
     fn the_hash_is_one_auth_takes_and_fits_the_password_alone() {

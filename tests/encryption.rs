@@ -10,7 +10,9 @@ mod demo;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -21,6 +23,8 @@ use aws_lc_rs::rsa::{
 use base64ct::{Base64, Encoding};
 use chancery::xml::names;
 use demo::Demo;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -48,11 +52,17 @@ fn change(path: &Path, how: impl FnOnce(String) -> String) {
 
 impl House {
     fn open() -> Self {
+        Self::opening(60)
+    }
+
+    /// One address has so many session keys opened in a row.
+    fn opening(burst: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Demo::start(directory.path()).stop().code(), Some(0));
         let config = directory.path().join("demo/etc");
         let endpoints = "[[endpoint]]\npath = \"/sealed\"\nencryption = true\n[[endpoint]]\npath = \"/sts\"\n";
-        change(&config.join("auth.d/auth.toml"), |text| format!("{text}\n[throttle]\nunwrap_burst = 60\n{endpoints}"));
+        let throttle = format!("[throttle]\naccount_burst = 10000\nunwrap_burst = {burst}\n");
+        change(&config.join("auth.d/auth.toml"), |text| format!("{text}\n{throttle}{endpoints}"));
         change(&config.join("worker.d/worker.toml"), |text| {
             let kept: Vec<&str> = text.split("[[endpoint]]").filter(|part| !part.contains("usernamemixed\"")).collect();
             let sealed = "[[endpoint]]\npath = \"/sealed\"\ncredential = \"username\"\nencryption = true\n";
@@ -504,4 +514,55 @@ fn limited(house: &House) {
         answer.to_ascii_lowercase().contains("retry-after").then_some(answer)
     });
     assert!(busy.is_some_and(|answer| answer.contains(":RequestFailed<")), "{}", house.log());
+}
+
+/// Tells clients to stop when dropped: also when a test fails, which would wait for them for ever.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_planned_restart_of_any_process_fails_no_sealed_request() {
+    if !demo::possible("encryption-planned") {
+        return;
+    }
+    let house = House::opening(100_000);
+    let (stop, tokens, failed) = (AtomicBool::new(false), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        let _stop = Stop(&stop);
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let (status, answer) = house.post("/sealed", &house.sealer(32).token().text());
+                    if status == 200 && answer.contains("alice@example.com") {
+                        tokens.fetch_add(1, Ordering::Relaxed);
+                    } else {
+                        failed.lock().unwrap().push(answer);
+                    }
+                }
+            });
+        }
+        let more = |count: usize| {
+            let (before, began) = (tokens.load(Ordering::Relaxed), Instant::now());
+            while tokens.load(Ordering::Relaxed) < before + count {
+                assert!(began.elapsed() < Duration::from_secs(30), "{}", house.log());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        // Signers go with their issuer, so it comes last.
+        for name in ["signer@1", "auth", "worker@1", "issuer"] {
+            more(20);
+            kill(Pid::from_raw(house.demo.pid(name)), Signal::SIGTERM).unwrap();
+            more(40);
+            let failed = failed.lock().unwrap();
+            println!("{name} is restarted: {} of {} failed", failed.len(), tokens.load(Ordering::Relaxed));
+            assert!(failed.is_empty(), "{name}: {failed:#?}\n{}", house.log());
+        }
+    });
+    let log = house.log();
+    assert!(!log.contains("violation") && !log.contains("panicked"), "{log}");
 }

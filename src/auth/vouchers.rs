@@ -2,7 +2,8 @@
 //! and is lodged again when issuer was restarted in between. Issuer says `Redeemed` before it does anything
 //! with a voucher, and what it said before it died is read before its death is noticed, so a voucher that was
 //! taken is never lodged again: single use survives a crash of issuer. Questions about handshakes go the same way; a new
-//! issuer remembers none, and says so. A session key is sent once.
+//! issuer remembers none, and says so. So do session keys: opening one has no effect, so whether the issuer that is gone
+//! had opened it does not matter. An answer belongs to the channel it comes over, and so to the issuer that was asked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ enum Call {
     Lodge { voucher: Box<Voucher>, channel: ChannelNumber, ttl: Duration, done: oneshot::Sender<Answer> },
     Gone(ChannelNumber),
     Confirm(Box<Question>),
-    Unwrap { unwrap: Box<Unwrap>, done: oneshot::Sender<Key> },
+    Unwrap(Box<Opening>),
 }
 
 /// About a handshake, and who waits to hear of it.
@@ -60,6 +61,21 @@ impl Question {
 
 /// What became of a session key.
 type Key = Result<SessionKey, NotUnwrapped>;
+
+/// A session key on its way, and who waits for it.
+#[derive(Debug)]
+struct Opening {
+    unwrap: Unwrap,
+    done: oneshot::Sender<Key>,
+}
+
+impl Opening {
+    fn ask(&self) -> AuthToIssuer {
+        let Unwrap { serial, worker, transport, .. } = self.unwrap;
+        let (recipient, sealed) = (self.unwrap.recipient.clone(), self.unwrap.sealed.clone());
+        AuthToIssuer::Unwrap(Unwrap { serial, worker, recipient, transport, sealed })
+    }
+}
 
 #[derive(Debug)]
 struct Kept {
@@ -149,7 +165,7 @@ impl Vouchers {
     /// [`NotUnwrapped`]; unavailable, too, when issuer did not answer before the deadline.
     pub(super) async fn unwrap(&self, unwrap: Unwrap, deadline: Duration) -> Key {
         let (done, outcome) = oneshot::channel();
-        let call = Call::Unwrap { unwrap: Box::new(unwrap), done };
+        let call = Call::Unwrap(Box::new(Opening { unwrap, done }));
         self.calls.try_send(call).map_err(|_| NotUnwrapped::Unavailable)?;
         match tokio::time::timeout(deadline, outcome).await {
             Ok(Ok(key)) => key,
@@ -171,7 +187,7 @@ struct Desk {
     questions: HashMap<u64, Box<Question>>,
     asked: u64,
     /// Session keys on their way, by serial.
-    openings: HashMap<u64, oneshot::Sender<Key>>,
+    openings: HashMap<u64, Box<Opening>>,
     serial: u64,
     queue: mpsc::Receiver<Call>,
     /// A worker that has all its vouchers declined does not fill the log.
@@ -190,8 +206,6 @@ impl Desk {
             up.store(true, Ordering::Relaxed);
             let line = self.converse(line).await;
             up.store(false, Ordering::Relaxed);
-            // Whoever waits is told by this.
-            self.openings.clear();
             dial.hang_up(line, None).await;
         }
     }
@@ -205,7 +219,6 @@ impl Desk {
                 Some(call) = self.queue.recv() => {
                     // Nobody to tell: what a new issuer is told is what is kept.
                     let _messages = self.take(call);
-                    self.openings.clear();
                     self.sweep();
                 }
             }
@@ -214,7 +227,8 @@ impl Desk {
 
     async fn converse(&mut self, mut line: ToIssuer) -> ToIssuer {
         self.sweep();
-        let asked = self.questions.iter().all(|(number, question)| line.send(question.ask(*number)));
+        let asked = self.questions.iter().all(|(number, question)| line.send(question.ask(*number)))
+            && self.openings.values().all(|opening| line.send(opening.ask()));
         if !asked || !self.kept.values().all(|kept| line.send(again(&kept.voucher))) {
             return self.part(line).await;
         }
@@ -266,10 +280,12 @@ impl Desk {
                 self.questions.insert(self.asked, question);
                 vec![message]
             }
-            Call::Unwrap { unwrap, done } => {
+            Call::Unwrap(mut opening) => {
                 self.serial += 1;
-                self.openings.insert(self.serial, done);
-                vec![AuthToIssuer::Unwrap(Unwrap { serial: self.serial, ..*unwrap })]
+                opening.unwrap.serial = self.serial;
+                let message = opening.ask();
+                self.openings.insert(self.serial, opening);
+                vec![message]
             }
         }
     }
@@ -314,15 +330,15 @@ impl Desk {
     }
 
     fn opened(&mut self, serial: u64, key: Key) {
-        if let Some(done) = self.openings.remove(&serial) {
-            let _given_up = done.send(key);
+        if let Some(opening) = self.openings.remove(&serial) {
+            let _given_up = opening.done.send(key);
         }
     }
 
     /// Forgets what has run out, and withdraws what nobody waits for any more.
     fn sweep(&mut self) -> Vec<AuthToIssuer> {
         let now = Instant::now();
-        self.openings.retain(|_, done| !done.is_closed());
+        self.openings.retain(|_, opening| !opening.done.is_closed());
         self.kept.retain(|_, kept| !matches!(kept.standing, Standing::Lodged(until) if until <= now));
         self.questions.retain(|_, question| !question.done.is_closed());
         self.withdraw(|kept| matches!(&kept.standing, Standing::Asked(done) if done.is_closed()))

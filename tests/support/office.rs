@@ -19,6 +19,7 @@ use chancery::wire::links::{AuthToAudit, AuthToIssuer, AuthToWorker, FromAudit, 
 use chancery::wire::order::Voucher;
 use chancery::wire::permit::Link;
 use chancery::wire::record::AuthEntry;
+use chancery::wire::unwrap::{NotUnwrapped, SessionKey, Unwrap};
 use chancery::wire::{Correlation, List, Secret, Text, VoucherId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -45,6 +46,7 @@ pub(crate) struct Office {
     pub(crate) issuer: Desk<AuthToIssuer, IssuerToAuth>,
     pub(crate) audit: Desk<AuthToAudit, FromAudit>,
     confirms: Arc<Mutex<Option<u32>>>,
+    opens: Arc<Mutex<Option<SessionKey>>>,
 }
 
 impl Office {
@@ -68,9 +70,17 @@ impl Office {
         let worker = listener(&run.join(Place::AuthWorker.file()));
         let confirms = Arc::new(Mutex::new(Some(3_600_000)));
         let left = confirms.clone();
+        let opens = Arc::new(Mutex::new(None));
+        let session = opens.clone();
         let issuer = Desk::open(&run, Place::IssuerAuth, Link::AuthToIssuer, None, move |message| match message {
             AuthToIssuer::Lodge(voucher) => Some(IssuerToAuth::Lodged(voucher.id)),
-            AuthToIssuer::Withdraw(_) | AuthToIssuer::Unwrap(_) => None,
+            AuthToIssuer::Withdraw(_) => None,
+            AuthToIssuer::Unwrap(Unwrap { serial, .. }) => {
+                let key: Option<SessionKey> = session.lock().expect("not poisoned").clone();
+                let why = NotUnwrapped::Unavailable;
+                let not = IssuerToAuth::NotUnwrapped { serial: *serial, why };
+                Some(key.map_or(not, |key| IssuerToAuth::Unwrapped { serial: *serial, key }))
+            }
             AuthToIssuer::Confirm { question, .. } => {
                 let left_ms = *left.lock().expect("not poisoned");
                 Some(IssuerToAuth::Confirmed { question: *question, left_ms })
@@ -81,7 +91,7 @@ impl Office {
             let AuthToAudit::Append { sequence, .. } = message;
             Some(FromAudit::Durable { sequence: *sequence })
         });
-        let mut office = Self { root, worker, auth: None, clock_shift, issuer, audit, confirms };
+        let mut office = Self { root, worker, auth: None, clock_shift, issuer, audit, confirms, opens };
         office.write("auth.toml", auth);
         office.write("users.toml", users);
         office.write("relying-parties/office.toml", party);
@@ -128,6 +138,11 @@ impl Office {
         *self.confirms.lock().expect("not poisoned") = left_ms;
     }
 
+    /// What issuer says from now on is in every session key; without it no signer is there.
+    pub(crate) fn opens(&self, session: Option<SessionKey>) {
+        *self.opens.lock().expect("not poisoned") = session;
+    }
+
     /// Decisions in the record so far, and whether each was allowed, with its reason.
     pub(crate) fn decisions(&self) -> Vec<(bool, String)> {
         let said = self.audit.said.lock().expect("not poisoned");
@@ -172,8 +187,9 @@ impl Office {
     }
 }
 
-// One test needs this, and each test is a crate of its own.
+// One test needs each, and each test is a crate of its own.
 const _: fn(&Office, Option<u32>) = Office::confirms;
+const _: fn(&Office, Option<SessionKey>) = Office::opens;
 
 /// A peer that auth connects to: hears everything, answers by rule, can be away.
 pub(crate) struct Desk<In, Out> {

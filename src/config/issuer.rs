@@ -230,6 +230,13 @@ fn keys(file: &Loaded<File>) -> Result<Vec<Key>, ConfigError> {
                 format!("key {:?} and key {:?} are both active for the same tokens; one is", other.name, key.name);
             return Err(file.error(table.state.span(), why));
         }
+        if let Some((other, what)) = keys.iter().find_map(|other| Some((other, mistakable(other, &key)?))) {
+            let why = format!(
+                "the certificates of key {:?} and key {:?} have the same {what}: what is sealed for one would be tried with the other",
+                other.name, key.name
+            );
+            return Err(file.error(table.certificate.as_ref().map_or(table.state.span(), Spanned::span), why));
+        }
         keys.push(key);
     }
     if !keys.iter().any(|key| key.purpose == Purpose::Assertion && key.state == KeyState::Active) {
@@ -248,6 +255,22 @@ fn ambiguous(one: &Key, other: &Key) -> bool {
         _ => None,
     };
     kind(one).is_some() && kind(one) == kind(other)
+}
+
+/// By which name could a client mean either key when it says whom it has sealed for? One that is next will be in use
+/// beside the other, and clients may know it already.
+fn mistakable(one: &Key, other: &Key) -> Option<&'static str> {
+    let named = |key: &Key| key.purpose == Purpose::Unwrap && key.state != KeyState::Retired;
+    let (ours, theirs) = one.certificate.as_ref().zip(other.certificate.as_ref())?;
+    if !named(one) || !named(other) {
+        None
+    } else if ours.serial == theirs.serial {
+        Some("serial number")
+    } else if ours.key_identifier.is_some() && ours.key_identifier == theirs.key_identifier {
+        Some("subject key identifier")
+    } else {
+        None
+    }
 }
 
 fn key(file: &Loaded<File>, table: &KeyTable) -> Result<Key, ConfigError> {

@@ -144,6 +144,47 @@ fn a_key_for_unwrap_is_one_that_clients_can_seal_for() {
 }
 
 #[test]
+fn two_keys_for_unwrap_that_clients_could_not_tell_apart_are_refused() {
+    let pairs = [(); 2].map(|()| rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap());
+    let of = |serials: [u64; 2], identifiers: [Option<u8>; 2], purpose: &str, state: &str| {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("issuer.d");
+        fs::create_dir_all(&directory).unwrap();
+        for name in ["one.pem", "two.pem"] {
+            certificate(&directory.join(name), &rcgen::KeyPair::generate().unwrap());
+        }
+        let mut file = KEYS.to_owned();
+        for (at, (name, purpose, state)) in
+            [("three", "unwrap", "active"), ("four", purpose, state)].into_iter().enumerate()
+        {
+            let mut params = rcgen::CertificateParams::new(vec!["sts.example.com".into()]).unwrap();
+            params.serial_number = Some(serials[at].into());
+            if let Some(octet) = identifiers[at] {
+                params.is_ca = rcgen::IsCa::ExplicitNoCa;
+                params.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![octet; 20]);
+            }
+            fs::write(directory.join(format!("{name}.pem")), params.self_signed(&pairs[at]).unwrap().pem()).unwrap();
+            file += &format!(
+                "[[key]]\nname = \"{name}\"\npurpose = \"{purpose}\"\nid = \"1{at}\"\ncertificate = \"{name}.pem\"\nstate = \"{state}\"\n"
+            );
+        }
+        fs::write(directory.join("issuer.toml"), file).unwrap();
+        check(root.path()).map_err(|error| error.to_string())
+    };
+    for state in ["active", "previous", "next"] {
+        let error = of([7, 7], [None, None], "unwrap", state).unwrap_err();
+        let wanted = "issuer.toml:24:15: the certificates of key \"three\" and key \"four\" have the same ";
+        assert!(error.contains(&format!("{wanted}serial number")), "{error}");
+        let error = of([7, 8], [Some(1), Some(1)], "unwrap", state).unwrap_err();
+        assert!(error.contains(&format!("{wanted}subject key identifier")), "{error}");
+        of([7, 8], [None, None], "unwrap", state).unwrap();
+        of([7, 8], [Some(1), Some(2)], "unwrap", state).unwrap();
+    }
+    of([7, 7], [Some(1), Some(1)], "unwrap", "retired").unwrap();
+    of([7, 7], [Some(1), Some(1)], "message", "active").unwrap();
+}
+
+#[test]
 fn a_broken_relying_party_is_refused_with_its_line() {
     let cases = [
         (PARTY.replace("[\"urn:federation:MicrosoftOnline\"]", "[]"), "office.toml:1:12: audience names"),

@@ -126,3 +126,28 @@ fn nobody_waits_longer_than_the_deadline_for_an_issuer_that_does_not_come() {
     is_opened(&worker.answer(next));
     assert!(asked(&office).iter().all(|(_, sealed)| *sealed == 2), "{:?}", asked(&office));
 }
+
+#[test]
+fn a_new_issuer_that_does_not_know_the_worker_yet_is_asked_again_for_a_while() {
+    let office = office("issuer_deadline_ms = 10000");
+    let mut worker = office.worker();
+    let session = SessionKey::new(KEY.to_vec()).unwrap();
+    office.issuer.away(true);
+    office.opens(None);
+    office.issuer.away(false);
+    let first = send(&mut worker, message(1, vec![part(PLAIN)]));
+    eventually("issuer is asked again", || (asked(&office).len() > 1).then_some(()));
+    office.opens(Some(session.clone()));
+    is_opened(&worker.answer(first));
+    // Not for ever, and not at full speed.
+    office.opens(None);
+    let never = send(&mut worker, message(2, vec![part(PLAIN)]));
+    let refusal = worker.answer(never);
+    assert!(matches!(refusal, AuthToWorker::Refused(refused) if matches!(refused.refusal, Refusal::Busy { .. })));
+    assert!((2..=60).contains(&asked(&office).len()), "{:?}", asked(&office));
+    // One that has been there for long is believed at once.
+    let before = asked(&office).len();
+    let late = send(&mut worker, message(3, vec![part(PLAIN)]));
+    assert!(matches!(worker.answer(late), AuthToWorker::Refused(_)));
+    assert_eq!(asked(&office).len(), before + 1);
+}

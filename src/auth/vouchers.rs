@@ -3,7 +3,8 @@
 //! with a voucher, and what it said before it died is read before its death is noticed, so a voucher that was
 //! taken is never lodged again: single use survives a crash of issuer. Questions about handshakes go the same way; a new
 //! issuer remembers none, and says so. So do session keys: opening one has no effect, so whether the issuer that is gone
-//! had opened it does not matter. An answer belongs to the channel it comes over, and so to the issuer that was asked.
+//! had opened it does not matter, and one that is new is asked again when it does not know the worker yet. An answer
+//! belongs to the channel it comes over, and so to the issuer that was asked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use super::dial::{Dial, Line};
 use super::reason::Reason;
@@ -20,6 +22,10 @@ use crate::wire::order::{Failure, Voucher};
 use crate::wire::unwrap::{NotUnwrapped, SessionKey, Unwrap};
 use crate::wire::{Peer, VoucherId};
 
+/// How long an issuer is new: its workers connect again on their own.
+const NEW: Duration = Duration::from_secs(2);
+/// Pause before a new one is asked for session keys again.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Calls on their way; with more than these, new ones are refused.
 const CALLS: usize = 4096;
 
@@ -104,6 +110,8 @@ impl Vouchers {
             asked: 0,
             openings: HashMap::new(),
             serial: 0,
+            new_until: Instant::now(),
+            again: Vec::new(),
             queue,
             lines: LogGate::new(10),
         };
@@ -189,6 +197,9 @@ struct Desk {
     /// Session keys on their way, by serial.
     openings: HashMap<u64, Box<Opening>>,
     serial: u64,
+    new_until: Instant,
+    /// Serials of those that a new issuer is asked for again.
+    again: Vec<u64>,
     queue: mpsc::Receiver<Call>,
     /// A worker that has all its vouchers declined does not fill the log.
     lines: LogGate,
@@ -227,12 +238,16 @@ impl Desk {
 
     async fn converse(&mut self, mut line: ToIssuer) -> ToIssuer {
         self.sweep();
+        self.new_until = Instant::now() + NEW;
+        self.again.clear();
         let asked = self.questions.iter().all(|(number, question)| line.send(question.ask(*number)))
             && self.openings.values().all(|opening| line.send(opening.ask()));
         if !asked || !self.kept.values().all(|kept| line.send(again(&kept.voucher))) {
             return self.part(line).await;
         }
         let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut pause = tokio::time::interval(AGAIN);
+        pause.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let messages = tokio::select! {
                 message = line.incoming.recv() => match message {
@@ -241,6 +256,7 @@ impl Desk {
                 },
                 Some(call) = self.queue.recv() => self.take(call),
                 _ = second.tick() => self.sweep(),
+                _ = pause.tick(), if !self.again.is_empty() => self.ask_again(),
             };
             if !messages.into_iter().all(|message| line.send(message)) {
                 return self.part(line).await;
@@ -324,9 +340,21 @@ impl Desk {
                 self.kept.remove(&id);
             }
             IssuerToAuth::Unwrapped { serial, key } => self.opened(serial, Ok(key)),
+            IssuerToAuth::NotUnwrapped { serial, why: NotUnwrapped::Unavailable }
+                if Instant::now() < self.new_until && self.openings.contains_key(&serial) =>
+            {
+                self.again.push(serial);
+            }
             IssuerToAuth::NotUnwrapped { serial, why } => self.opened(serial, Err(why)),
         }
         Vec::new()
+    }
+
+    fn ask_again(&mut self) -> Vec<AuthToIssuer> {
+        let waiting = |serial| self.openings.get(serial).filter(|opening| !opening.done.is_closed());
+        let messages = self.again.iter().filter_map(waiting).map(|opening| opening.ask()).collect();
+        self.again.clear();
+        messages
     }
 
     fn opened(&mut self, serial: u64, key: Key) {

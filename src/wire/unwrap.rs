@@ -189,7 +189,7 @@ pub enum NotUnwrapped {
     Unopened,
     /// This worker has had as many opened as it may.
     Rate,
-    /// No signer did it in time.
+    /// No signer did it in time, or the worker is not connected to issuer.
     Unavailable,
 }
 

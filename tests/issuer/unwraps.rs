@@ -1,5 +1,8 @@
 //! Session keys on their way from auth to a signer and back. A worker never gets one, whatever it does.
 
+use std::io::{BufRead, BufReader, Lines, Read};
+use std::process::{Child, ChildStdout, Stdio};
+
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use chancery::sys::channel::Channel;
 use chancery::wire::KeyId;
@@ -9,8 +12,6 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::*;
 
 const TRANSPORT: KeyTransport = KeyTransport::OaepSha1;
-const OTHER: Peer = Peer(1);
-
 fn thumbprint(house: &House, key: &str) -> Recipient {
     let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, &house.keys[key].certificate);
     Recipient::Thumbprint(sha1.as_ref().try_into().unwrap())
@@ -118,6 +119,75 @@ fn a_worker_that_asks_for_a_session_key_is_hung_up_on() {
     scene.nothing_happened(&house);
 }
 
+/// Another worker's process, connected to issuer for as long as this lives.
+struct Neighbour {
+    child: Child,
+    _said: Lines<BufReader<ChildStdout>>,
+}
+
+impl Neighbour {
+    fn of(house: &House) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "unwraps::the_neighbour", "--ignored", "--nocapture"])
+            .env("CHANCERY_TEST_NEIGHBOUR", house.root.path().join(Place::IssuerWorker.file()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(said.by_ref().map_while(Result::ok).any(|line| line.contains("the neighbour is connected")));
+        Self { child, _said: said }
+    }
+
+    fn peer(&self) -> Peer {
+        Peer(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+#[ignore = "not a test: the other worker of some, in a process of its own"]
+fn the_neighbour() {
+    let place = std::env::var("CHANCERY_TEST_NEIGHBOUR").unwrap();
+    let _connected = Channel::connect(place.as_ref()).unwrap();
+    println!("the neighbour is connected");
+    // Until the test is over.
+    let _end = std::io::stdin().read(&mut [0]);
+}
+
+#[test]
+fn nothing_is_opened_for_a_worker_that_is_not_connected_r_w051() {
+    let house = House::new();
+    let mut scene = caught_up(&house);
+    // An auth that invents workers has none of their shares.
+    for serial in 1..=300 {
+        let invented = Peer(me().0 + 1 + i32::try_from(serial).unwrap());
+        scene.auth.say(&unwrap(serial, invented, thumbprint(&house, "sealed")));
+        assert_eq!(scene.not_unwrapped(), (serial, NotUnwrapped::Unavailable));
+    }
+    assert!(scene.signer.hears_nothing());
+    // Nor do they take those that are there their place.
+    let neighbour = Neighbour::of(&house);
+    for (serial, worker) in [(301, me()), (302, neighbour.peer())] {
+        scene.auth.say(&unwrap(serial, worker, thumbprint(&house, "sealed")));
+        let (id, _) = scene.given();
+        scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
+        assert!(matches!(scene.auth.hear(), IssuerToAuth::Unwrapped { serial: of, .. } if of == serial));
+    }
+    // One that has gone is as good as none.
+    let gone = neighbour.peer();
+    drop(neighbour);
+    scene.auth.say(&unwrap(303, gone, thumbprint(&house, "sealed")));
+    assert_eq!(scene.not_unwrapped(), (303, NotUnwrapped::Unavailable));
+    assert!(scene.signer.hears_nothing());
+}
+
 #[test]
 fn a_worker_has_no_more_opened_than_its_share() {
     let house = House::new();
@@ -143,7 +213,8 @@ fn a_worker_has_no_more_opened_than_its_share() {
     // Twenty at once, and twenty a second while this lasts.
     assert!(refused >= 1, "{refused}");
     // Its neighbour is served.
-    scene.auth.say(&unwrap(99, OTHER, thumbprint(&house, "sealed")));
+    let neighbour = Neighbour::of(&house);
+    scene.auth.say(&unwrap(99, neighbour.peer(), thumbprint(&house, "sealed")));
     let (id, _) = scene.given();
     scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
     assert!(matches!(scene.auth.hear(), IssuerToAuth::Unwrapped { serial: 99, .. }));

@@ -1,5 +1,6 @@
 //! One session key from question to answer. auth alone may ask, and it says for which worker, so that no worker
-//! has more opened than its share. Nothing of it is recorded here: what was opened shows in auth's entry for the
+//! has more opened than its share. That worker must be connected here: an auth that invents workers has no shares of
+//! theirs. Nothing of it is recorded here: what was opened shows in auth's entry for the
 //! request, and what was not is no token.
 
 use std::time::{Duration, Instant};
@@ -27,6 +28,9 @@ impl Office {
     pub(super) fn unwrap(&mut self, channel: u64, unwrap: Unwrap, now: Instant) -> Result<(), Closed> {
         let Unwrap { serial, worker, recipient, transport, sealed } = unwrap;
         let opening = Opening { channel, worker, serial };
+        if !self.workers.values().any(|duplex| duplex.peer() == worker) {
+            return self.not_opened(&opening, NotUnwrapped::Unavailable, now);
+        }
         let key = self.keys.recipient(&recipient).map(|key| key.id.clone());
         let quota = Quota::new(self.config.unwraps_per_second, SECOND);
         let used = self.unwrap_rates.one_more(&worker, quota, now).filter(|_| self.has_room(worker));

@@ -310,15 +310,21 @@ fn opened(house: &House) {
         let message = Message { key: format!("{before}{key}"), ..sealer.token() };
         house.gets_a_token(&info, &message.text());
     }
-    // A certificate that is not needed any more is a token like any other: not one of a message with a password.
+    // A certificate stands beside a signature, not in a message with a password. That is seen before the key is opened:
+    // it is still good afterwards.
     let sealer = house.sealer(32);
     let info = "<o:SecurityTokenReference><o:Reference URI='#bst'/></o:SecurityTokenReference>";
-    let key = sealer.key_of(&sealer.oaep(&OAEP_SHA1_MGF1SHA1, None), info, OAEP, &["ed"]);
-    house.is_refused(
-        "a token",
-        &Message { key: format!("{token}{key}"), ..sealer.token() }.text(),
-        "UnsupportedSecurityToken",
-    );
+    let sealed = sealer.oaep(&OAEP_SHA1_MGF1SHA1, None);
+    for info in [info, &sealer.thumbprint()] {
+        let key = sealer.key_of(&sealed, info, OAEP, &["ed"]);
+        house.is_refused(
+            "a token",
+            &Message { key: format!("{token}{key}"), ..sealer.token() }.text(),
+            "UnsupportedSecurityToken",
+        );
+    }
+    let key = sealer.key_of(&sealed, &sealer.thumbprint(), OAEP, &["ed"]);
+    house.gets_a_token("no token", &Message { key, ..sealer.token() }.text());
     // The list beside the key, and both the token and the body sealed, the body whole or by its content.
     let sealer = house.sealer(32);
     let list = sealer.key(&["ed"]);

@@ -15,7 +15,7 @@ use super::rejection::{Problem, Rejection};
 use super::shape::Shape;
 use super::signed::{self, encoded, only_child};
 use super::{Incoming, OCTETS, addressing, media};
-use crate::config::worker::Endpoint;
+use crate::config::worker::{Credential, Endpoint};
 use crate::trust::parts;
 use crate::wire::unwrap::{KeyTransport, MOST_PART_OCTETS, MOST_PARTS, Recipient, Sealed as SealedKey, SealedPart};
 use crate::wire::{List, Octets, Secret};
@@ -94,9 +94,23 @@ fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Res
     let (Some(security), None) = (ours.next(), ours.next()) else {
         return Err(invalid("security: not one header"));
     };
+    tokens_fit(endpoint.credential, *security)?;
     let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids };
     let (places, question) = read.all()?;
     Ok(Some((Zeroizing::new(tree.source().to_owned()), places, question)))
+}
+
+/// Could the message be taken with the certificates that it brings? They stand beside a signature, which may be sealed,
+/// and beside nothing else: a key would be spent on what is refused whatever was sealed.
+fn tokens_fit(credential: Credential, security: Element<'_>) -> Result<(), Problem> {
+    let brings = |uri, local| security.children().any(|child| child.is(uri, local));
+    let signed = brings(names::DS, "Signature") || brings(names::XENC, "EncryptedData");
+    let asserted = brings(names::SAML11, "Assertion") || brings(names::SAML20, "Assertion");
+    let taken = if asserted { credential.takes_assertion() } else { credential.takes_signature() };
+    if brings(names::WSSE, "BinarySecurityToken") && (!signed || !taken || brings(names::WSSE, "UsernameToken")) {
+        return Err(Problem::new(Fault::UnsupportedSecurityToken, "encryption: certificate beside no signature"));
+    }
+    Ok(())
 }
 
 fn parsed(octets: &[u8]) -> Result<Tree, Problem> {

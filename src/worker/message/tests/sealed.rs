@@ -117,6 +117,66 @@ fn what_is_sealed_stands_where_something_may_be() {
 }
 
 #[test]
+fn a_certificate_that_is_brought_for_the_key_stands_beside_a_signature_and_nothing_else() {
+    let token = "<o:BinarySecurityToken u:Id='bst' \
+                 ValueType='http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3'>\
+                 AAEC</o:BinarySecurityToken>";
+    let from = KEY.find("<o:KeyIdentifier").unwrap();
+    let to = KEY.find("</o:SecurityTokenReference>").unwrap();
+    let by_token = [&KEY[..from], "<o:Reference URI='#bst'/>", &KEY[to..]].concat();
+    // The list is of the body's content where the header has nothing sealed.
+    let body = DATA.replace("#Element", "#Content");
+    let assertion = format!("<m:Assertion xmlns:m='{}'/>", names::SAML20);
+    let signature = "<ds:Signature/>";
+    let both = format!("{assertion}{signature}");
+    let sealed_signature = message(&format!("{token}{by_token}"), DATA, BODY);
+    let of = |beside: &str| message(&format!("{token}{by_token}"), beside, &body);
+    let read = |credential, text: &str| {
+        let endpoint = Endpoint { credential, ..endpoint() };
+        sealed(&endpoint, &incoming(text)).map_err(|rejection| rejection.reason())
+    };
+    use Credential::{Any, Saml, Signature, Username};
+    for (credential, text) in [
+        (Signature, &sealed_signature),
+        (Any, &sealed_signature),
+        (Signature, &of(signature)),
+        (Any, &of(signature)),
+        (Saml, &of(&both)),
+        (Any, &of(&both)),
+        (Saml, &message(&format!("{assertion}{token}{by_token}"), DATA, BODY)),
+    ] {
+        let mut sealed = read(credential, text).unwrap().unwrap();
+        let (recipient, ..) = sealed.question().unwrap();
+        assert!(matches!(recipient, Recipient::Certificate(_)), "{credential:?}: {text}");
+    }
+    for (credential, text) in [
+        (Username, &sealed_signature),
+        (Username, &of(TOKEN)),
+        (Username, &of(signature)),
+        (Saml, &sealed_signature),
+        (Saml, &of(signature)),
+        (Saml, &of(&assertion)),
+        (Signature, &of(&both)),
+        (Any, &of(&assertion)),
+        (Any, &of(TOKEN)),
+        (Any, &of(&format!("{TOKEN}{signature}"))),
+        (Any, &of("")),
+        // Also one that the key does not name.
+        (Username, &message(&format!("{token}{KEY}"), DATA, BODY)),
+    ] {
+        let reason = read(credential, text).unwrap_err();
+        assert_eq!(reason, "encryption: certificate beside no signature", "{credential:?}: {text}");
+        // Nor would it be taken whole, whatever was sealed.
+        for inside in [TOKEN, signature] {
+            let whole = text.replace(&by_token, "").replace(KEY, "").replace(DATA, inside).replace(&body, BODY);
+            let endpoint = Endpoint { credential, ..endpoint() };
+            let reason = super::super::read(&endpoint, &incoming(&whole)).map(drop).unwrap_err().reason();
+            assert_eq!(reason, "security: credential not offered here", "{credential:?}: {whole}");
+        }
+    }
+}
+
+#[test]
 fn what_was_sealed_is_one_element_and_stays_in_its_place() {
     let text = message(KEY, DATA, BODY);
     for bad in [

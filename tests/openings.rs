@@ -1,5 +1,5 @@
 //! auth as it is shipped, before workers that have session keys opened: its peers are played, the store is real. A new
-//! issuer is asked again while somebody waits.
+//! issuer is asked again while somebody waits, and a worker that does not read what was opened has no more opened.
 
 #![cfg(feature = "worker")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
@@ -17,7 +17,9 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use chancery::wire::evidence::Refusal;
 use chancery::wire::links::{AuthToIssuer, AuthToWorker, WorkerToAuth};
-use chancery::wire::unwrap::{KeyTransport, Open, PartCipher, Recipient, SealedPart, SessionKey, Unwrap};
+use chancery::wire::unwrap::{
+    KeyTransport, MOST_PART_OCTETS, MOST_PARTS, Open, PartCipher, Recipient, SealedPart, SessionKey, Unwrap,
+};
 use chancery::wire::{Correlation, List, Octets, Text};
 
 use support::office::{HOME, Office, Worker};
@@ -150,4 +152,42 @@ fn a_new_issuer_that_does_not_know_the_worker_yet_is_asked_again_for_a_while() {
     let late = send(&mut worker, message(3, vec![part(PLAIN)]));
     assert!(matches!(worker.answer(late), AuthToWorker::Refused(_)));
     assert_eq!(asked(&office).len(), before + 1);
+}
+
+#[test]
+fn a_worker_that_does_not_read_what_was_opened_has_no_more_opened() {
+    const LIMIT: usize = 3;
+    const MESSAGES: u8 = 100;
+    let office = office(&format!("in_flight_per_worker = {LIMIT}\nissuer_deadline_ms = 30000"));
+    let mut worker = office.worker();
+    // As large as any: what is opened of one fills the channel.
+    let plain = vec![0x55; MOST_PART_OCTETS - 28];
+    let mut waiting = Vec::new();
+    for number in 0..MESSAGES {
+        let parts = (0..MOST_PARTS).map(|_| part(&plain)).collect();
+        waiting.push(send(&mut worker, message(number, parts)));
+    }
+    // It goes on sending, and reads nothing.
+    let mut last = (0, Instant::now());
+    while last.1.elapsed() < Duration::from_millis(700) {
+        worker.duplex.flush().unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+        let now = asked(&office).len();
+        if now != last.0 {
+            last = (now, Instant::now());
+        }
+    }
+    // As many as may be under way, the one that the channel is sending, and what the kernel has room for: less than one,
+    // and where an operator has given sockets more, a few.
+    assert!(last.0 <= LIMIT + 4, "{:?}", asked(&office));
+    for correlation in waiting {
+        match worker.answer(correlation) {
+            AuthToWorker::Opened(opened) => {
+                assert!(opened.parts.len() == MOST_PARTS && opened.parts.iter().all(|part| part.expose() == plain));
+            }
+            AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
+            AuthToWorker::Vouched(_) => panic!("vouched"),
+        }
+    }
+    assert_eq!(asked(&office).len(), usize::from(MESSAGES));
 }

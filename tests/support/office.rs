@@ -307,6 +307,8 @@ impl Worker {
             if let Some(answer) = self.early.remove(&correlation) {
                 return answer;
             }
+            // What the kernel has not taken yet; that auth is gone shows when what it said is read.
+            let _gone = self.duplex.flush();
             // One at a time: auth may hang up right behind the answer.
             if let Some(answer) = self.duplex.receive().expect("auth does not hang up") {
                 let about = match &answer {

@@ -238,6 +238,26 @@ fn a_token_that_opens_nothing_any_more_is_found_out_and_comes_back() {
 }
 
 #[test]
+fn a_token_that_is_busy_when_it_is_doubted_is_not_lost_and_doubted_until_it_has_shown_what_it_opens() {
+    let mut scene = serving("", &[KEY]);
+    let sealed = scene.sealed("a1", SHA1, &PLAIN, None);
+    // What a stranger sends does not open, and then the token has no room for whoever looks after it.
+    scene.hsm.instruct("fail C_Decrypt 0x5 1\n");
+    assert!(is_unopened(&scene.ask("a1", KeyTransport::OaepSha1, &sealed)));
+    scene.hsm.instruct("fail C_DecryptInit 0x31 1000000\n");
+    let before = scene.hsm.calls("C_DecryptInit");
+    within(Duration::from_secs(5), || (scene.hsm.calls("C_DecryptInit") >= before + 2).then_some(()));
+    // Had it been given up, that would have been said before this answer.
+    assert!(matches!(scene.ask("ff", KeyTransport::OaepSha1, &sealed), SignerToIssuer::UnwrapFailed { .. }));
+    // The doubt is still there: a token that opens nothing is found out though nobody asks it again.
+    scene.hsm.instruct("fail C_Decrypt 0x5 1000000\n");
+    assert!(matches!(next(&mut scene.signer), SignerToIssuer::Health { usable: false }));
+    scene.hsm.instruct("");
+    assert!(matches!(next(&mut scene.signer), SignerToIssuer::Health { usable: true }));
+    scene.opens("a1");
+}
+
+#[test]
 fn a_call_that_hangs_ends_the_signer_within_its_deadline() {
     let mut scene = serving("call_deadline_ms = 400", &[KEY]);
     let sealed = scene.sealed("a1", SHA1, &PLAIN, None);

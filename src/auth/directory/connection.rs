@@ -40,12 +40,21 @@ impl From<Malformed> for Trouble {
 }
 
 /// A question.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) enum Question<'a> {
     /// Is this the password of that entry?
     Bind(&'a str, &'a [u8]),
     /// What is there?
     Search(&'a Search<'a>),
+}
+
+impl std::fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Bind(..) => "Bind",
+            Self::Search(_) => "Search",
+        })
+    }
 }
 
 /// A secured connection.
@@ -179,6 +188,12 @@ mod tests {
         let mut rest = octets;
         let heard = runtime.block_on(hear(&mut rest, most));
         (heard, rest.len())
+    }
+
+    #[test]
+    fn a_question_does_not_print_the_password() {
+        let printed = format!("{:?}", Question::Bind("cn=alice", b"AAAA"));
+        assert!(!printed.contains("65") && !printed.contains("AAAA"), "{printed}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::ber::{self, Malformed, SEQUENCE};
-use super::message::{self, Answer, Code, Entry, Search};
+use super::message::{self, Answer, Code, Entry, Search, Untaken};
 use crate::config::auth::directory::{Server, Tls};
 
 /// Octets of a message, at most.
@@ -17,6 +17,8 @@ const LARGEST: usize = 4 << 20;
 const LARGEST_IN_CLEAR: usize = 4096;
 /// Octets of all answers to one search, at most.
 const LARGEST_SEARCH: usize = 16 << 20;
+/// Attributes and values in all answers to one search, at most: ten of each of as many groups as there may be.
+const VALUES: usize = 100_000;
 
 /// Why a question was not answered.
 #[derive(Debug)]
@@ -36,6 +38,16 @@ impl From<std::io::Error> for Trouble {
 impl From<Malformed> for Trouble {
     fn from(_: Malformed) -> Self {
         Self::Server("does not speak LDAP as we know it".to_owned())
+    }
+}
+
+impl From<Untaken> for Trouble {
+    fn from(untaken: Untaken) -> Self {
+        match untaken {
+            Untaken::Malformed => Malformed.into(),
+            // Another server has the same entry.
+            Untaken::TooMany => Self::Question("an entry has more values than can be held"),
+        }
     }
 }
 
@@ -107,6 +119,7 @@ impl Connection {
     async fn search(&mut self, search: &Search<'_>) -> Result<(Code, Vec<Entry>), Trouble> {
         let most = search.most as usize;
         let (mut entries, mut cookie, mut octets) = (Vec::new(), Vec::new(), 0);
+        let mut values = 0;
         loop {
             let id = self.next();
             say(&mut self.stream, &message::search(id, search, &cookie)).await?;
@@ -117,7 +130,13 @@ impl Connection {
                     return Err(Trouble::Question("more was found than can be held"));
                 }
                 match message::read(&heard, id)? {
-                    Answer::Entry(entry) if entries.len() <= most => entries.push(entry),
+                    Answer::Entry(entry) if entries.len() <= most => {
+                        values += entry.count();
+                        if values > VALUES {
+                            return Err(Trouble::Question("more values were found than can be held"));
+                        }
+                        entries.push(entry);
+                    }
                     Answer::Entry(_) | Answer::Reference => {}
                     Answer::Done(code, next) => {
                         cookie = next;

@@ -31,6 +31,8 @@ const VALUES: usize = 10_000;
 pub(super) enum Untaken {
     /// It is not of the grammar, or answers something else.
     Malformed,
+    /// It answers nothing: it is the notice that the server hangs up (RFC 4511, 4.4.1).
+    Farewell,
     /// An entry has more attributes and values than can be held.
     TooMany,
 }
@@ -206,14 +208,17 @@ fn written(filter: &Filter, later: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Reads what is in a message, which answers `id`. What answers something else, or nothing, as the notice that the
-/// server is about to hang up, is not taken.
+/// Reads what is in a message, which answers `id`. What answers something else, or nothing, is not taken.
 pub(super) fn read(octets: &[u8], id: u32) -> Result<Answer, Untaken> {
     let mut message = Reader::new(octets);
-    if message.number(INTEGER)? != id {
+    let answers = message.number(INTEGER)?;
+    let (tag, operation) = message.any()?;
+    if (answers, tag) == (0, EXTENDED_ANSWER) {
+        return Err(Untaken::Farewell);
+    }
+    if answers != id {
         return Err(Untaken::Malformed);
     }
-    let (tag, operation) = message.any()?;
     let controls = message.optional(CONTROLS)?;
     if !message.is_empty() {
         return Err(Untaken::Malformed);
@@ -352,7 +357,7 @@ mod tests {
         assert_eq!(read(&octets, 8), Err(Untaken::Malformed));
         // The notice of disconnection, as Active Directory writes it too.
         let notice = message(0, &result(EXTENDED_ANSWER, 52), &ber::value(0x8a, &[b"1.3.6.1.4.1.1466.20036"]));
-        assert_eq!(read(&inside(&notice), 7), Err(Untaken::Malformed));
+        assert_eq!(read(&inside(&notice), 7), Err(Untaken::Farewell));
         for end in 0..octets.len() {
             assert_eq!(read(&octets[..end], 7), Err(Untaken::Malformed));
         }

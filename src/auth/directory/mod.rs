@@ -10,6 +10,9 @@ mod entry;
 mod means;
 mod message;
 mod servers;
+#[cfg(test)]
+mod tests;
+mod visit;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,6 +26,7 @@ use self::entry::Unfit;
 pub(super) use self::means::Means;
 use self::message::{Entry, Scope, Search};
 use self::servers::Servers;
+use self::visit::Visit;
 use super::password::Passwords;
 use super::pool::Shares;
 use super::reason::Reason;
@@ -175,16 +179,24 @@ impl Directory {
 
     async fn try_once(&self, config: &Auth, paid: &mut Paid<'_>, bare: &str, guess: Guess<'_>) -> Landed {
         let ticket = self.shares.take(guess.from.0).ok_or(Reason::QueueFull)?;
+        let mut visit = Visit::to(&self.servers);
         let proving = async {
             // It is never closed.
             let _place = self.places.acquire().await.map_err(|_| Reason::DirectoryDown)?;
             drop(ticket);
-            self.prove(config, paid, bare, guess).await
+            self.prove(&mut visit, config, paid, bare, guess).await
         };
         tokio::time::timeout(self.rules.limits.deadline, proving).await.unwrap_or(Err(Reason::DirectoryDown))
     }
 
-    async fn prove(&self, config: &Auth, paid: &mut Paid<'_>, bare: &str, guess: Guess<'_>) -> Landed {
+    async fn prove(
+        &self,
+        visit: &mut Visit<'_>,
+        config: &Auth,
+        paid: &mut Paid<'_>,
+        bare: &str,
+        guess: Guess<'_>,
+    ) -> Landed {
         let search = Search {
             base: &self.rules.base_dn,
             scope: Scope::Subtree,
@@ -194,7 +206,7 @@ impl Directory {
             attributes: &entry::asked_first(&self.rules),
             page: None,
         };
-        let found = self.servers.search(&search).await?;
+        let found = visit.search(&search).await?;
         let candidate = match &found[..] {
             [] => Err(Reason::UnknownUser),
             [entry] => {
@@ -215,7 +227,7 @@ impl Directory {
             Ok((entry, _)) if usable => (entry.dn.as_str(), octets),
             _ => (self.rules.decoy_dn.as_str(), if usable { octets } else { &b"none"[..] }),
         };
-        let right = self.servers.bind(dn, octets).await? && usable;
+        let right = visit.bind(dn, octets).await? && usable;
         let (entry, name) = candidate?;
         if entry::is_disabled(&self.rules, entry) {
             return Err(Reason::Disabled);
@@ -223,11 +235,11 @@ impl Directory {
         if !right {
             return Err(Reason::WrongPassword);
         }
-        self.account(config, &entry.dn, name).await
+        self.account(visit, config, &entry.dn, name).await
     }
 
     /// The account of an entry whose owner has proved himself.
-    async fn account(&self, config: &Auth, dn: &str, name: Text<256>) -> Landed {
+    async fn account(&self, visit: &mut Visit<'_>, config: &Auth, dn: &str, name: Text<256>) -> Landed {
         let attribute = match self.rules.groups.as_ref().map(|groups| &groups.from) {
             Some(GroupsFrom::Attribute(attribute)) => Some(attribute.as_str()),
             _ => None,
@@ -240,14 +252,14 @@ impl Directory {
         }
         let search =
             Search { base: dn, scope: Scope::Base, filter: None, most: 1, attributes: &attributes, page: None };
-        let found = self.servers.search(&search).await?;
+        let found = visit.search(&search).await?;
         let [entry] = &found[..] else { return Err(self.unfit(dn, &Unfit("it is not there any more".to_owned()))) };
-        let groups = self.groups(dn, entry).await?;
+        let groups = self.groups(visit, dn, entry).await?;
         let account = entry::account(&self.rules, name, entry, groups, &config.users.vocabulary);
         account.map(Arc::new).map_err(|unfit| self.unfit(dn, &unfit))
     }
 
-    async fn groups(&self, dn: &str, entry: &Entry) -> Result<Vec<Text<4096>>, Reason> {
+    async fn groups(&self, visit: &mut Visit<'_>, dn: &str, entry: &Entry) -> Result<Vec<Text<4096>>, Reason> {
         let Some(rules) = &self.rules.groups else { return Ok(Vec::new()) };
         let named = match &rules.from {
             GroupsFrom::Attribute(attribute) => entry::named_groups(&rules.form, attribute, entry),
@@ -264,7 +276,7 @@ impl Directory {
                     attributes: &[attribute],
                     page: Some(*page),
                 };
-                let found = self.servers.search(&search).await?;
+                let found = visit.search(&search).await?;
                 found.iter().map(|group| entry::group(&rules.form, group)).collect()
             }
         };

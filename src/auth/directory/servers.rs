@@ -46,6 +46,8 @@ struct Server {
     strikes: u32,
     /// Until when it is left alone.
     until: Option<Instant>,
+    /// Until when it is left alone because it refused our own password. Nothing ends that but time.
+    refused: Option<Instant>,
     /// Connections on which nobody asks now, and since when they are.
     searching: Vec<(Connection, Instant)>,
     binding: Vec<(Connection, Instant)>,
@@ -85,7 +87,7 @@ impl Servers {
     ) -> Option<(usize, Option<(Connection, Instant)>)> {
         let now = Instant::now();
         let mut servers = lock(&self.state);
-        let well = |(server, tried): (&Server, &bool)| !tried && server.until.is_none_or(|until| until <= now);
+        let well = |(server, tried): (&Server, &bool)| !tried && server.is_well(now);
         let index = servers.iter().zip(tried).position(well)?;
         let server = &mut servers[index];
         if server.failures > 0 {
@@ -98,27 +100,25 @@ impl Servers {
         Some((index, pile.pop()))
     }
 
-    /// Connects, and says who we are where we are to search. An error says for how long to leave the server alone, if
-    /// it is longer than usual.
-    pub(super) async fn open(
-        &self,
-        index: usize,
-        question: &Question<'_>,
-    ) -> Result<Connection, (String, Option<Duration>)> {
+    /// Connects, and says who we are where we are to search.
+    pub(super) async fn open(&self, index: usize, question: &Question<'_>) -> Result<Connection, String> {
         let limits = self.rules.limits;
         let why = |trouble| match trouble {
-            Trouble::Closed(why) | Trouble::Server(why) => (why, None),
-            Trouble::Question(why) => (why.to_owned(), None),
+            Trouble::Closed(why) | Trouble::Server(why) => why,
+            Trouble::Question(why) => why.to_owned(),
         };
         let opening = Connection::open(&self.rules.servers[index], &self.tls.0, limits.operation);
-        let late = |_| ("does not answer in time".to_owned(), None);
+        let late = |_| "does not answer in time".to_owned();
         let mut connection = timeout(limits.connect, opening).await.map_err(late)?.map_err(why)?;
         if matches!(question, Question::Search(_)) {
             let own = Question::Bind(&self.rules.bind_dn, self.password.expose());
             match connection.ask(own).await.map_err(why)?.0 {
                 Code::SUCCESS => {}
-                code if code.refuses() => return Err(("refuses bind_dn and its password".to_owned(), Some(REFUSED))),
-                code => return Err((format!("result {} to bind_dn", code.0), None)),
+                code if code.refuses() => {
+                    lock(&self.state)[index].refused = Some(Instant::now() + REFUSED);
+                    return Err("refuses bind_dn and its password".to_owned());
+                }
+                code => return Err(format!("result {} to bind_dn", code.0)),
             }
         }
         Ok(connection)
@@ -128,6 +128,11 @@ impl Servers {
     pub(super) fn give_back(&self, index: usize, question: &Question<'_>, connection: Connection, since: Instant) {
         let mut servers = lock(&self.state);
         let server = &mut servers[index];
+        if server.refused.is_some_and(|until| Instant::now() < until) {
+            // That it answers others is no word about that.
+            tokio::spawn(connection.close());
+            return;
+        }
         server.strikes = 0;
         if std::mem::take(&mut server.failures) > 0 {
             server.until = None;
@@ -153,22 +158,22 @@ impl Servers {
         let failed = server.strikes >= STRIKES || server.failures > 0;
         drop(servers);
         if failed {
-            self.failed(index, why, None);
+            self.failed(index, why);
         } else if let Some(left_out) = self.answers.pass() {
             let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
             warn!(event = "directory-no-answer", directory, server, why = clause(why), left_out);
         }
     }
 
-    /// It is not there, or not well: it is left alone for `alone`, or for a while.
-    pub(super) fn failed(&self, index: usize, why: &str, alone: Option<Duration>) {
+    /// It is not there, or not well: it is left alone for a while.
+    pub(super) fn failed(&self, index: usize, why: &str) {
         let mut servers = lock(&self.state);
         let server = &mut servers[index];
         server.searching.clear();
         server.binding.clear();
         let longer = Duration::from_secs(1 << server.failures.min(12)).min(self.rules.limits.back_off);
         server.failures = server.failures.saturating_add(1);
-        server.until = Some(Instant::now() + alone.unwrap_or(longer));
+        server.until = Some(Instant::now() + longer);
         drop(servers);
         // Each failure but those that happen at once keeps everybody away for a while, so these lines are few.
         if let Some(left_out) = self.answers.pass() {
@@ -194,6 +199,10 @@ impl Servers {
 }
 
 impl Server {
+    fn is_well(&self, now: Instant) -> bool {
+        [self.until, self.refused].into_iter().flatten().all(|until| until <= now)
+    }
+
     fn pile(&mut self, question: &Question<'_>) -> &mut Vec<(Connection, Instant)> {
         match question {
             Question::Search(_) => &mut self.searching,

@@ -177,3 +177,42 @@ async fn a_server_that_says_good_bye_to_a_connection_that_waits_is_well() {
         assert_eq!(house.guess("alice", RIGHT).await, Ok(()));
     }
 }
+
+#[tokio::test]
+async fn who_refuses_our_own_password_is_left_alone_whatever_else_comes_from_it() {
+    let authority = Authority::new();
+    // Of a bind that is under way meanwhile: an answer, and none.
+    for later in [true, false] {
+        let server = Scripted::start(&authority, well).await;
+        let house = House::open(&authority, &[&server], "", "");
+        assert_eq!(house.guess("bob", RIGHT).await, Ok(()));
+        server.does(move |asked| match asked {
+            Asked::Bind(dn, _) if dn == OURS => bound(49),
+            Asked::Bind(dn, _) if dn.contains("alice") && later => {
+                Does::Later(Duration::from_millis(200), vec![result(0x61, 0)])
+            }
+            Asked::Bind(dn, _) if dn.contains("alice") => Does::Hangs,
+            Asked::Search(text) if text.contains("carol") => Does::HangsUp,
+            asked => well(asked),
+        });
+        let refused = async {
+            while server.heard(bind_of("alice")) == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            house.guess("carol", RIGHT).await
+        };
+        let (alice, carol) = tokio::join!(house.guess("alice", RIGHT), refused);
+        assert_eq!(carol, Err(Reason::DirectoryDown));
+        // With her bind she is not done yet.
+        assert_eq!(alice, Err(Reason::DirectoryDown));
+        let tried = server.heard(bind_of("chancery"));
+        assert_eq!(tried, 2);
+        server.does(well);
+        for _ in 0..2 {
+            assert_eq!(house.guess("bob", RIGHT).await, Err(Reason::DirectoryDown));
+            tokio::time::sleep(Duration::from_millis(1100)).await;
+        }
+        assert_eq!(house.guess("bob", RIGHT).await, Err(Reason::DirectoryDown));
+        assert_eq!(server.heard(bind_of("chancery")), tried);
+    }
+}

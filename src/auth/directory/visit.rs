@@ -60,8 +60,8 @@ impl<'a> Visit<'a> {
             };
             let (mut connection, since) = match opened {
                 Ok(opened) => opened,
-                Err((why, alone)) => {
-                    servers.failed(index, &why, alone);
+                Err(why) => {
+                    servers.failed(index, &why);
                     self.tried[index] = true;
                     continue;
                 }

@@ -2,7 +2,7 @@
 //! binding as the entry that was found; an unknown name binds as an entry that is there to be tried in vain, so that
 //! a server has the same to do. What is left of the difference a clock hides: refusals are given at
 //! multiples of a time, whatever it took to find out. A directory that does not answer is no word about a
-//! password, costs nobody a guess, and is told to the client as such.
+//! password, costs nobody a guess unless it was told one, and is told to the client as such.
 
 mod ber;
 mod connection;
@@ -186,7 +186,11 @@ impl Directory {
             drop(ticket);
             self.prove(&mut visit, config, paid, bare, guess).await
         };
-        tokio::time::timeout(self.rules.limits.deadline, proving).await.unwrap_or(Err(Reason::DirectoryDown))
+        let landed = tokio::time::timeout(self.rules.limits.deadline, proving).await;
+        if visit.unanswered() {
+            paid.spend();
+        }
+        landed.unwrap_or(Err(Reason::DirectoryDown))
     }
 
     async fn prove(
@@ -350,6 +354,11 @@ impl<'a> Paid<'a> {
         if let Some(charge) = self.charge.take() {
             self.passwords.refund(&self.config.throttle, charge);
         }
+    }
+
+    /// What was paid stays paid, whatever comes of it.
+    fn spend(&mut self) {
+        self.charge = None;
     }
 
     fn right(&mut self) {

@@ -216,3 +216,89 @@ async fn who_refuses_our_own_password_is_left_alone_whatever_else_comes_from_it(
         assert_eq!(server.heard(bind_of("chancery")), tried);
     }
 }
+
+/// Two wrong guesses at one user, and no more for a while.
+const TWO: &str = "[throttle]\nuser_burst = 2\nuser_per_minute = 1\n";
+
+#[tokio::test]
+async fn a_bind_that_is_answered_with_anything_else_is_a_wrong_password_and_is_paid() {
+    let authority = Authority::new();
+    for code in [80, 1, 2, 10, 13, 14] {
+        let server = Scripted::start(&authority, move |asked| match asked {
+            Asked::Bind(dn, _) if dn.contains("alice") || dn.contains("decoy") => bound(code),
+            asked => well(asked),
+        })
+        .await;
+        let house = House::open(&authority, &[&server], "", TWO);
+        for (user, reason) in [("alice", Reason::WrongPassword), ("nobody", Reason::UnknownUser)] {
+            for _ in 0..2 {
+                assert_eq!(house.guess(user, RIGHT).await, Err(reason), "{code}");
+            }
+            assert_eq!(house.guess(user, RIGHT).await, Err(Reason::Throttled), "{code}");
+        }
+        assert_eq!(server.heard(bind_of("alice")), 2);
+        // It is well, and everybody else is let in.
+        assert_eq!(house.guess("bob", RIGHT).await, Ok(()));
+    }
+}
+
+#[tokio::test]
+async fn a_bind_without_an_answer_is_made_nowhere_else_and_is_paid() {
+    let authority = Authority::new();
+    let no_answers: [fn() -> Does; 2] = [|| Does::Hangs, || Does::Octets(b"\x30\x02\x05\0")];
+    for no_answer in no_answers {
+        let first = Scripted::start(&authority, well_but(bind_of("alice"), no_answer)).await;
+        let second = Scripted::start(&authority, well).await;
+        let house = House::open(&authority, &[&first, &second], "", TWO);
+        for _ in 0..2 {
+            assert_eq!(house.guess("alice", "wrong").await, Err(Reason::DirectoryDown));
+        }
+        assert_eq!(house.guess("alice", "wrong").await, Err(Reason::Throttled));
+        assert_eq!((first.heard(bind_of("alice")), second.heard(bind_of("alice"))), (2, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_bind_that_the_time_for_all_of_it_cuts_off_is_paid() {
+    let authority = Authority::new();
+    // An answer may take 400 ms; whoever waits for a place for 2600 of 2800 has less.
+    let server = Scripted::start(&authority, well).await;
+    let house = House::open(&authority, &[&server], "deadline_ms = 2800\n", TWO);
+    for _ in 0..2 {
+        let place = house.directory.places.acquire_many(8).await.unwrap();
+        let freed = async {
+            tokio::time::sleep(Duration::from_millis(2600)).await;
+            drop(place);
+        };
+        let begun = server.heard(bind_of("alice"));
+        server.does(well_but(bind_of("alice"), || Does::Hangs));
+        let (guessed, ()) = tokio::join!(house.guess("alice", "wrong"), freed);
+        assert_eq!(guessed, Err(Reason::DirectoryDown));
+        assert_eq!(server.heard(bind_of("alice")), begun + 1);
+    }
+    assert_eq!(house.guess("alice", "wrong").await, Err(Reason::Throttled));
+}
+
+#[tokio::test]
+async fn a_bind_on_a_connection_that_turns_out_closed_is_made_again() {
+    let authority = Authority::new();
+    let mut closed = 0;
+    let server = Scripted::start(&authority, move |asked| {
+        if bind_of("alice")(asked) && closed < 2 {
+            closed += 1;
+            return if closed == 1 { well(asked) } else { Does::HangsUp };
+        }
+        well(asked)
+    })
+    .await;
+    let house = House::open(&authority, &[&server], "", TWO);
+    for _ in 0..2 {
+        assert_eq!(house.guess("alice", RIGHT).await, Ok(()));
+    }
+    assert_eq!(server.heard(bind_of("alice")), 3);
+    // Where it is busy, by its own word, it did not try.
+    server.does(well_but(bind_of("alice"), || bound(51)));
+    for _ in 0..4 {
+        assert_eq!(house.guess("alice", "wrong").await, Err(Reason::DirectoryDown));
+    }
+}

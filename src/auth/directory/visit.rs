@@ -15,21 +15,31 @@ pub(super) struct Visit<'a> {
     servers: &'a Servers,
     /// Those that gave no answer.
     tried: Vec<bool>,
+    unanswered: bool,
 }
 
 impl<'a> Visit<'a> {
     /// To all of these.
     pub(super) fn to(servers: &'a Servers) -> Self {
-        Self { servers, tried: vec![false; servers.count()] }
+        Self { servers, tried: vec![false; servers.count()], unanswered: false }
     }
 
-    /// Does a server let this entry in with this password?
+    /// Was a bind said to a server that did not answer? It may count there, so it counts here too.
+    pub(super) fn unanswered(&self) -> bool {
+        self.unanswered
+    }
+
+    /// Does a server let this entry in with this password? Whatever it says but yes is no: a word of its own for some
+    /// entries would tell that they are there, and guesses at them would be free.
     pub(super) async fn bind(&mut self, dn: &str, password: &[u8]) -> Result<bool, Reason> {
         let (code, _) = self.ask(Question::Bind(dn, password)).await?;
         match code {
             Code::SUCCESS => Ok(true),
             code if code.refuses() => Ok(false),
-            code => Err(self.servers.no_answer("bind", &format!("result {}", code.0))),
+            code => {
+                self.servers.no_answer("bind", &format!("result {}", code.0));
+                Ok(false)
+            }
         }
     }
 
@@ -66,7 +76,12 @@ impl<'a> Visit<'a> {
                     continue;
                 }
             };
-            let why = match connection.ask(question).await {
+            let bind = matches!(question, Question::Bind(..));
+            // Before the first octet: whoever waits may give up any time.
+            self.unanswered = bind;
+            let answer = connection.ask(question).await;
+            self.unanswered &= answer.is_err();
+            let why = match answer {
                 Ok((code, _)) if code.elsewhere() => format!("result {}", code.0),
                 Ok(answer) => {
                     servers.give_back(index, &question, connection, since);
@@ -77,6 +92,11 @@ impl<'a> Visit<'a> {
                 Err(Trouble::Closed(_)) if waited => {
                     servers.forget(index);
                     continue;
+                }
+                // It may still be tried there, and a second time elsewhere.
+                Err(Trouble::Server(why)) if bind => {
+                    servers.struck(index, &why);
+                    return Err(Reason::DirectoryDown);
                 }
                 Err(Trouble::Closed(why) | Trouble::Server(why)) => why,
             };

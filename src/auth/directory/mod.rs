@@ -31,7 +31,7 @@ use super::password::Passwords;
 use super::pool::Shares;
 use super::reason::Reason;
 use super::successes::{Key, Mac, Successes};
-use super::throttle::Charge;
+use super::throttle::{Charge, Exhausted};
 use crate::config::auth::Auth;
 use crate::config::auth::directory::{Directory as Rules, GroupForm, GroupsFrom};
 use crate::config::auth::users::Account;
@@ -118,7 +118,12 @@ impl Directory {
         guess: Guess<'_>,
     ) -> Result<Arc<Account>, Reason> {
         let begun = tokio::time::Instant::now();
-        let landed = self.judge(config, passwords, bare, guess).await;
+        let landed = match self.begin(config, passwords, bare, guess) {
+            Ok(begun) => self.judge(config, begun, bare, guess).await,
+            // Of whomever it was a guess: nobody was looked for, and there is nothing to hide.
+            Err(Exhausted::Address) => return Err(Reason::Throttled),
+            Err(Exhausted::User) => Err(Reason::Throttled),
+        };
         if landed.as_ref().is_err_and(|reason| reason.refusal() == Refusal::FailedAuthentication) {
             let each = self.rules.limits.refusal;
             let gone = begun.elapsed().as_nanos() / each.as_nanos();
@@ -127,9 +132,9 @@ impl Directory {
         landed
     }
 
-    async fn judge(&self, config: &Auth, passwords: &Passwords, bare: &str, guess: Guess<'_>) -> Landed {
-        let (mut paid, flight) = match self.begin(config, passwords, bare, guess)? {
-            Begun::Known(account) => return Ok(account),
+    async fn judge(&self, config: &Auth, begun: Begun<'_>, bare: &str, guess: Guess<'_>) -> Landed {
+        let (mut paid, flight) = match begun {
+            Begun::Known(landed) => return landed,
             Begun::Under(mut way) => {
                 let landed = way.wait_for(Option::is_some).await;
                 // Where whoever tried it is gone before it came out, nothing came out.
@@ -157,7 +162,7 @@ impl Directory {
         passwords: &'a Passwords,
         bare: &str,
         guess: Guess<'_>,
-    ) -> Result<Begun<'a>, Reason> {
+    ) -> Result<Begun<'a>, Exhausted> {
         let mac = self.key.mac(&[guess.username.as_bytes(), guess.password.expose()]);
         let mut state = lock(&self.state);
         if let Some(way) = state.flights.get(&mac) {
@@ -167,10 +172,11 @@ impl Directory {
         let mut paid = Paid::new(config, passwords, guess.from, self.rules.key(bare))?;
         if let Some(account) = state.successes.recall(&mac, Instant::now()).cloned() {
             let own = self.rules.bare(&account.name).unwrap_or(bare);
-            paid.by(self.rules.key(own))?;
-            paid.right();
-            passwords.remembered();
-            return Ok(Begun::Known(account));
+            return Ok(Begun::Known(paid.by(self.rules.key(own)).map(|()| {
+                paid.right();
+                passwords.remembered();
+                account
+            })));
         }
         let (landing, way) = watch::channel(None);
         state.flights.insert(mac, way);
@@ -303,8 +309,8 @@ impl Directory {
 
 /// What becomes of a guess at first.
 enum Begun<'a> {
-    /// It was right a moment ago.
-    Known(Arc<Account>),
+    /// It was right a moment ago; as such it may be one too many.
+    Known(Landed),
     /// It is being tried.
     Under(watch::Receiver<Option<Landed>>),
     /// It is to be tried.
@@ -334,7 +340,7 @@ struct Paid<'a> {
 }
 
 impl<'a> Paid<'a> {
-    fn new(config: &'a Auth, passwords: &'a Passwords, from: (Peer, IpAddr), name: String) -> Result<Self, Reason> {
+    fn new(config: &'a Auth, passwords: &'a Passwords, from: (Peer, IpAddr), name: String) -> Result<Self, Exhausted> {
         let charge = Some(passwords.charge(&config.throttle, &name, from)?);
         Ok(Self { config, passwords, from, name, charge })
     }
@@ -342,7 +348,8 @@ impl<'a> Paid<'a> {
     /// Has the guess paid by this name instead. Where that has nothing left, what was paid stays paid: it cost a search.
     fn by(&mut self, name: String) -> Result<(), Reason> {
         if name != self.name {
-            let charge = self.passwords.charge(&self.config.throttle, &name, self.from)?;
+            let charge = self.passwords.charge(&self.config.throttle, &name, self.from);
+            let charge = charge.map_err(|_| Reason::Throttled)?;
             self.refund();
             self.charge = Some(charge);
             self.name = name;

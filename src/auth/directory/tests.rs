@@ -4,6 +4,7 @@
 mod scripted;
 
 use std::net::Ipv4Addr;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use self::scripted::{Asked, Authority, Does, Scripted, bound, entry, page, result};
@@ -301,4 +302,23 @@ async fn a_bind_on_a_connection_that_turns_out_closed_is_made_again() {
     for _ in 0..4 {
         assert_eq!(house.guess("alice", "wrong").await, Err(Reason::DirectoryDown));
     }
+}
+
+#[tokio::test]
+async fn an_address_that_has_guessed_too_often_is_refused_at_once_and_a_name_when_any_other_is() {
+    let authority = Authority::new();
+    let server = Scripted::start(&authority, well).await;
+    let house = House::open(&authority, &[&server], "", "[throttle]\nuser_burst = 1\naddress_burst = 2\n");
+    assert_eq!(house.guess("alice", "wrong").await, Err(Reason::WrongPassword));
+    let now = |user| {
+        let mut guess = Box::pin(house.guess(user, "wrong"));
+        guess.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    };
+    assert_eq!(now("alice"), Poll::Pending);
+    assert_eq!(house.guess("alice", "wrong").await, Err(Reason::Throttled));
+    assert_eq!(house.guess("bob", "wrong").await, Err(Reason::WrongPassword));
+    for user in ["alice", "bob", "carol", "nobody"] {
+        assert_eq!(now(user), Poll::Ready(Err(Reason::Throttled)), "{user}");
+    }
+    assert_eq!(server.heard(|asked| matches!(asked, Asked::Search(_))), 2);
 }

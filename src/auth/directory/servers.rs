@@ -33,8 +33,10 @@ pub(super) struct Servers {
     password: Secret<1024>,
     tls: TlsClient,
     state: Mutex<Vec<Server>>,
-    /// For lines on questions that have no answer.
+    /// For lines on questions that have no answer, on servers that fail, and on those that are back.
     answers: LogGate,
+    down: LogGate,
+    up: LogGate,
 }
 
 /// What one server is known for.
@@ -66,7 +68,8 @@ impl Servers {
     pub(super) fn new(rules: Arc<Directory>, password: Secret<1024>) -> Self {
         let state = Mutex::new(rules.servers.iter().map(|_| Server::default()).collect());
         let tls = TlsClient(connector(&rules.anchors));
-        Self { rules, password, tls, state, answers: LogGate::new(1) }
+        let gate = || LogGate::new(1);
+        Self { rules, password, tls, state, answers: gate(), down: gate(), up: gate() }
     }
 
     /// How many there are.
@@ -136,11 +139,10 @@ impl Servers {
         server.strikes = 0;
         if std::mem::take(&mut server.failures) > 0 {
             server.until = None;
-            info!(
-                event = "directory-up",
-                directory = self.rules.name.as_str(),
-                server = self.rules.servers[index].host
-            );
+            if let Some(left_out) = self.up.pass() {
+                let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
+                info!(event = "directory-up", directory, server, left_out);
+            }
         }
         let pile = server.pile(question);
         if pile.len() < self.rules.limits.connections {
@@ -175,8 +177,7 @@ impl Servers {
         server.failures = server.failures.saturating_add(1);
         server.until = Some(Instant::now() + longer);
         drop(servers);
-        // Each failure but those that happen at once keeps everybody away for a while, so these lines are few.
-        if let Some(left_out) = self.answers.pass() {
+        if let Some(left_out) = self.down.pass() {
             let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
             warn!(event = "directory-down", directory, server, why = clause(why), left_out);
         }

@@ -322,3 +322,55 @@ async fn an_address_that_has_guessed_too_often_is_refused_at_once_and_a_name_whe
     }
     assert_eq!(server.heard(|asked| matches!(asked, Asked::Search(_))), 2);
 }
+
+/// Lines of log of this thread.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_kind_of_line_has_one_a_second() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let authority = Authority::new();
+    let down = |asked: &Asked| if bind_of("chancery")(asked) { Does::HangsUp } else { well(asked) };
+    let first = Scripted::start(&authority, down).await;
+    let second = Scripted::start(&authority, down).await;
+    let third = Scripted::start(&authority, well_but(bind_of("alice"), || bound(80))).await;
+    let house = House::open(&authority, &[&first, &second, &third], "", "");
+    let count = |event: &str| {
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains(&format!("event=\"{event}\""))).count()
+    };
+    // Two fail, and the third has no good answer.
+    let begun = std::time::Instant::now();
+    for _ in 0..3 {
+        assert_eq!(house.guess("alice", RIGHT).await, Err(Reason::WrongPassword));
+    }
+    // One, but of a machine that took longer.
+    let few = |begun: std::time::Instant| 1..=1 + usize::try_from(begun.elapsed().as_secs()).unwrap();
+    for event in ["directory-down", "directory-no-answer"] {
+        assert!(few(begun).contains(&count(event)), "{event}: {}", count(event));
+    }
+    assert_eq!(count("directory-up"), 0);
+    // Two are back at once: the first finds somebody, and is busy when his password is to be tried.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    first.does(well_but(bind_of("uid="), || bound(51)));
+    second.does(well);
+    let begun = std::time::Instant::now();
+    assert_eq!(house.guess("bob", RIGHT).await, Ok(()));
+    assert_eq!((first.heard(search_for("bob")), second.heard(bind_of("bob"))), (1, 1));
+    assert!(few(begun).contains(&count("directory-up")), "{}", count("directory-up"));
+}

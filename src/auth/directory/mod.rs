@@ -239,7 +239,7 @@ impl Directory {
         };
         let right = visit.bind(dn, octets).await? && usable;
         let (entry, name) = candidate?;
-        if entry::is_disabled(&self.rules, entry) {
+        if entry::is_disabled(&self.rules.disabled, entry) {
             return Err(Reason::Disabled);
         }
         if !right {

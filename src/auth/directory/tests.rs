@@ -305,6 +305,22 @@ async fn a_bind_on_a_connection_that_turns_out_closed_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_spelling_of_a_name_that_has_nothing_left_stays_paid_itself() {
+    let authority = Authority::new();
+    let server = Scripted::start(&authority, well).await;
+    let house = House::open(&authority, &[&server], "", TWO);
+    let searches = || server.heard(|asked| matches!(asked, Asked::Search(_)));
+    for spelling in ["alice", "al"] {
+        assert_eq!(house.guess(spelling, "wrong").await, Err(Reason::WrongPassword));
+    }
+    for searched in [3, 4, 4] {
+        assert_eq!(house.guess("al", "wrong").await, Err(Reason::Throttled));
+        assert_eq!(searches(), searched);
+    }
+    assert_eq!(server.heard(bind_of("alice")), 2);
+}
+
+#[tokio::test]
 async fn an_address_that_has_guessed_too_often_is_refused_at_once_and_a_name_when_any_other_is() {
     let authority = Authority::new();
     let server = Scripted::start(&authority, well).await;

@@ -131,7 +131,13 @@ fn seccomp_alone_refuses_all_but_what_the_table_names() {
             probe::names().filter(|name| matches!(probe::expected(name, role), Some(Verdict::Landlock(..)))).collect();
         let named: &[&str] = match role {
             Role::Worker | Role::Exporter => &[],
-            Role::Auth => &["open-passwd", "connect-tcp", "connect-accepted-again", "connect-listener-again"],
+            Role::Auth => &[
+                "open-passwd",
+                "connect-tcp",
+                "connect-accepted-again",
+                "connect-listener-again",
+                "directory-dial-elsewhere",
+            ],
             Role::Signer | Role::Audit => &["open-passwd", "create-file", "write-readable"],
             Role::Issuer | Role::Dialer => &["connect-tcp", "connect-accepted-again", "connect-listener-again"],
         };

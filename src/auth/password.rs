@@ -106,8 +106,13 @@ impl Passwords {
     /// Pays for one guess at another secret of that user: it is paid from the same budgets as a password.
     ///
     /// # Errors
-    /// [`Reason::Throttled`]; nothing was paid, and the guess is not to be tried.
-    pub(super) fn charge(&self, rules: &ThrottleRules, username: &str, from: (Peer, IpAddr)) -> Result<Charge, Reason> {
+    /// Whose budget is used up; nothing was paid, and the guess is not to be tried.
+    pub(super) fn charge(
+        &self,
+        rules: &ThrottleRules,
+        username: &str,
+        from: (Peer, IpAddr),
+    ) -> Result<Charge, Exhausted> {
         self.charged(&mut lock(&self.state), rules, username, from, Instant::now())
     }
 
@@ -133,14 +138,13 @@ impl Passwords {
         username: &str,
         from: (Peer, IpAddr),
         now: Instant,
-    ) -> Result<Charge, Reason> {
-        state.throttle.charge(rules, username, from, now).map_err(|exhausted| {
+    ) -> Result<Charge, Exhausted> {
+        state.throttle.charge(rules, username, from, now).inspect_err(|exhausted| {
             let whose = match exhausted {
                 Exhausted::User => "user",
                 Exhausted::Address => "address",
             };
             self.counters.throttled.with_label_values(&[whose]).inc();
-            Reason::Throttled
         })
     }
 
@@ -162,7 +166,8 @@ impl Passwords {
             return Ok(Flight::Under(way.clone()));
         }
         // Before the memory is asked: else guesses at a user just seen would be free.
-        let charge = self.charged(&mut state, &rules, username, (worker, source), now)?;
+        let charge = self.charged(&mut state, &rules, username, (worker, source), now);
+        let charge = charge.map_err(|_| Reason::Throttled)?;
         if state.successes.recall(&mac, now).is_some() {
             state.throttle.right(&rules, charge, now);
             self.counters.cache_hits.inc();

@@ -81,6 +81,10 @@ impl Outcome {
 type Attempt = fn(&Scene) -> Result<(), Errno>;
 type Expected = fn(Role) -> Option<Verdict>;
 
+/// As the program makes sockets itself.
+const OPENED: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+const STREAM: i32 = libc::SOCK_STREAM | OPENED;
+
 /// Everything there is to try: the name, what is tried, what must come of it (`None`: not for that role).
 const PROBES: &[(&str, Attempt, Expected)] = &[
     // Files.
@@ -103,6 +107,28 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     ("connect-tcp", |s| attempts::connect(s.fresh.as_fd(), s.elsewhere), undialling),
     ("connect-accepted-again", |s| attempts::connect_again(s.accepted.as_fd(), s.elsewhere), undialling),
     ("connect-listener-again", |s| attempts::connect_again(s.listener.as_fd(), s.elsewhere), undialling),
+    ("directory-socket", |_| attempts::socket(libc::AF_INET, STREAM, 0), |role| asking(role, works())),
+    ("directory-dial", |s| attempts::connect(s.fresh.as_fd(), s.directory_at), |role| asking(role, works())),
+    (
+        "directory-dial-elsewhere",
+        |s| attempts::connect(s.fresh.as_fd(), s.elsewhere),
+        |role| asking(role, Some(Verdict::Landlock(4, "reaches what IPAddressAllow= of its unit names, at any port"))),
+    ),
+    (
+        "directory-socket-mptcp",
+        |_| attempts::socket(libc::AF_INET, STREAM, libc::IPPROTO_MPTCP),
+        |role| asking(role, killed()),
+    ),
+    (
+        "directory-socket-udp",
+        |_| attempts::socket(libc::AF_INET, libc::SOCK_DGRAM | OPENED, 0),
+        |role| asking(role, killed()),
+    ),
+    (
+        "directory-socket-raw",
+        |_| attempts::socket(libc::AF_INET, libc::SOCK_RAW | OPENED, libc::IPPROTO_TCP),
+        |role| asking(role, killed()),
+    ),
     ("unlisten", |s| attempts::unlisten(s.listener.as_fd()), |_| killed()),
     ("unlisten-and-dial", |s| attempts::unlisten_and_dial(s.listener.as_fd(), s.elsewhere), |_| killed()),
     ("dial-by-sending", |s| attempts::fast_open(s.fresh.as_fd(), s.elsewhere), |_| killed()),
@@ -159,8 +185,17 @@ pub fn expected(name: &str, role: Role) -> Option<Verdict> {
 /// others need rights or a kernel option, and can fail without any sandbox.
 #[must_use]
 pub fn gets_through_unconfined(name: &str) -> bool {
-    const NEED_MORE: [&str; 7] =
-        ["clone3", "socket-packet", "socket-vsock", "socket-alg", "send-elsewhere", "compat-call", "unlisten-and-dial"];
+    const NEED_MORE: [&str; 9] = [
+        "clone3",
+        "socket-packet",
+        "socket-vsock",
+        "socket-alg",
+        "directory-socket-mptcp",
+        "directory-socket-raw",
+        "send-elsewhere",
+        "compat-call",
+        "unlisten-and-dial",
+    ];
     PROBES.iter().any(|(known, ..)| *known == name) && !NEED_MORE.contains(&name)
 }
 
@@ -175,7 +210,11 @@ pub fn run(name: &str, role: Option<Role>, directory: &Path) -> ExitCode {
         Err(error) => return broken(NO_SCENE, &error),
     };
     if let Some(role) = role {
-        match lock_down(role, &scene.grants(role)) {
+        let mut grants = scene.grants(role);
+        if name.starts_with("directory-") {
+            grants.tcp_connect.push(scene.directory_at.port());
+        }
+        match lock_down(role, &grants) {
             Ok(report) => eprintln!("{report}"),
             Err(error) => return broken(NO_LOCK_DOWN, &error),
         }
@@ -237,6 +276,11 @@ fn writer(role: Role, left: &'static str) -> Option<Verdict> {
 
 fn socketless(role: Role) -> Option<Verdict> {
     Some(if role == Role::Signer { Verdict::Fails(Errno::EACCES) } else { Verdict::Killed })
+}
+
+/// Where there is a directory to ask, auth may connect to it.
+fn asking(role: Role, verdict: Option<Verdict>) -> Option<Verdict> {
+    if role == Role::Auth { verdict } else { None }
 }
 
 /// connect(2) hides its address from the filter.

@@ -21,6 +21,8 @@ pub(super) struct Scene {
     pub(super) listener: TcpListener,
     /// Another listener, on the outside.
     pub(super) elsewhere: SocketAddrV4,
+    /// Where the directory is that auth may ask: the first listener.
+    pub(super) directory_at: SocketAddrV4,
     /// Accepted from a client.
     pub(super) accepted: TcpStream,
     /// A TCP socket that was never connected.
@@ -55,12 +57,16 @@ impl Scene {
         let client = TcpStream::connect(listener.local_addr()?)?;
         let (accepted, _) = listener.accept()?;
         let waiting = TcpStream::connect(listener.local_addr()?)?;
-        let SocketAddr::V4(elsewhere) = outside.local_addr()? else { return Err(Errno::EAFNOSUPPORT.into()) };
+        let (SocketAddr::V4(elsewhere), SocketAddr::V4(directory_at)) = (outside.local_addr()?, listener.local_addr()?)
+        else {
+            return Err(Errno::EAFNOSUPPORT.into());
+        };
         let (channel, other) = Channel::pair()?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         Ok(Self {
             parent: nix::unistd::getppid().as_raw(),
             elsewhere,
+            directory_at,
             accepted,
             fresh: socket(AddressFamily::Inet, SockType::Stream, flags, None)?,
             datagrams: UnixDatagram::unbound()?,

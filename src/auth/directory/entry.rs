@@ -66,8 +66,8 @@ pub(super) fn name(rules: &Directory, entry: &Entry) -> Result<Text<256>, Unfit>
 }
 
 /// May nobody use this entry? Nobody where the directory does not give all values that a rule asks for.
-pub(super) fn is_disabled(rules: &Directory, entry: &Entry) -> bool {
-    rules.disabled.iter().any(|rule| match rule {
+pub(super) fn is_disabled(rules: &[Disabled], entry: &Entry) -> bool {
+    rules.iter().any(|rule| match rule {
         Disabled::Present(attribute) => entry.values(attribute).map_or(true, |values| !values.is_empty()),
         Disabled::Value(attribute, value) => entry
             .values(attribute)
@@ -251,6 +251,25 @@ mod tests {
         assert_eq!(named_groups(&GroupForm::Rdn, "memberof", &whole).unwrap(), [Text::new("a").unwrap()]);
         let part = entry(&[("memberof", &[]), ("memberof;range=0-1499", &["cn=a,dc=x"])]);
         assert!(named_groups(&GroupForm::Rdn, "memberof", &part).is_err());
+    }
+
+    #[test]
+    fn nobody_is_let_in_of_whom_only_part_of_what_disables_is_told() {
+        let rules = || {
+            let (any, one, bit) = ("locked".to_owned(), "state".to_owned(), "control".to_owned());
+            [Disabled::Present(any), Disabled::Value(one, "TRUE".to_owned()), Disabled::Mask(bit, 2)]
+        };
+        let disabled = |attributes: &[(&str, &[&str])]| {
+            let entry = entry(&[&[("control", &["512"][..])], attributes].concat());
+            is_disabled(&rules(), &entry)
+        };
+        assert!(!disabled(&[]) && !disabled(&[("state", &["FALSE"]), ("locked", &[])]));
+        assert!(disabled(&[("locked", &["x"])]) && disabled(&[("state", &["FALSE", "true"])]));
+        for name in ["locked;range=0-9", "state;range=0-9"] {
+            assert!(disabled(&[(name, &["FALSE"])]), "{name}");
+        }
+        assert!(is_disabled(&rules(), &entry(&[])) && is_disabled(&rules(), &entry(&[("control", &["514"])])));
+        assert!(is_disabled(&rules(), &entry(&[("control;range=0-9", &["512"])])));
     }
 
     #[test]

@@ -23,6 +23,25 @@ const PAGED: &[u8] = b"1.2.840.113556.1.4.319";
 
 /// For how long a server may search: longer than anybody waits, so that one that goes on alone ends some time.
 const SECONDS: u32 = 15;
+/// Attributes and values of an entry, at most in all. One that takes two octets on the wire takes fifty here.
+const VALUES: usize = 10_000;
+
+/// Why a message is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Untaken {
+    /// It is not of the grammar, or answers something else.
+    Malformed,
+    /// It answers nothing: it is the notice that the server hangs up (RFC 4511, 4.4.1).
+    Farewell,
+    /// An entry has more attributes and values than can be held.
+    TooMany,
+}
+
+impl From<Malformed> for Untaken {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
 
 /// What a server answers an operation with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +103,13 @@ pub(super) struct Entry {
     pub(super) dn: String,
     /// Attributes in small letters with their values. One that is there twice is here twice.
     pub(super) attributes: Vec<(String, Vec<Vec<u8>>)>,
+}
+
+impl Entry {
+    /// Attributes and values.
+    pub(super) fn count(&self) -> usize {
+        self.attributes.iter().map(|(_, values)| 1 + values.len()).sum()
+    }
 }
 
 /// What a server said.
@@ -182,17 +208,20 @@ fn written(filter: &Filter, later: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Reads what is in a message, which answers `id`. What answers something else, or nothing, as the notice that the
-/// server is about to hang up, is not taken.
-pub(super) fn read(octets: &[u8], id: u32) -> Result<Answer, Malformed> {
+/// Reads what is in a message, which answers `id`. What answers something else, or nothing, is not taken.
+pub(super) fn read(octets: &[u8], id: u32) -> Result<Answer, Untaken> {
     let mut message = Reader::new(octets);
-    if message.number(INTEGER)? != id {
-        return Err(Malformed);
-    }
+    let answers = message.number(INTEGER)?;
     let (tag, operation) = message.any()?;
+    if (answers, tag) == (0, EXTENDED_ANSWER) {
+        return Err(Untaken::Farewell);
+    }
+    if answers != id {
+        return Err(Untaken::Malformed);
+    }
     let controls = message.optional(CONTROLS)?;
     if !message.is_empty() {
-        return Err(Malformed);
+        return Err(Untaken::Malformed);
     }
     match tag {
         BOUND => Ok(Answer::Bound(code(operation)?)),
@@ -200,7 +229,7 @@ pub(super) fn read(octets: &[u8], id: u32) -> Result<Answer, Malformed> {
         DONE => Ok(Answer::Done(code(operation)?, controls.map_or_else(|| Ok(Vec::new()), cookie)?)),
         REFERENCE => Ok(Answer::Reference),
         ENTRY => Ok(Answer::Entry(entry(operation)?)),
-        _ => Err(Malformed),
+        _ => Err(Untaken::Malformed),
     }
 }
 
@@ -224,17 +253,24 @@ fn cookie(controls: &[u8]) -> Result<Vec<u8>, Malformed> {
     Ok(Vec::new())
 }
 
-fn entry(operation: &[u8]) -> Result<Entry, Malformed> {
+fn entry(operation: &[u8]) -> Result<Entry, Untaken> {
     let mut operation = Reader::new(operation);
     let dn = text(operation.expect(OCTETS)?)?;
     let mut list = Reader::new(operation.expect(SEQUENCE)?);
     let mut attributes = Vec::new();
+    let mut left = VALUES;
+    let mut one_more = || {
+        left = left.checked_sub(1).ok_or(Untaken::TooMany)?;
+        Ok::<_, Untaken>(())
+    };
     while !list.is_empty() {
+        one_more()?;
         let mut attribute = Reader::new(list.expect(SEQUENCE)?);
         let name = text(attribute.expect(OCTETS)?)?.to_ascii_lowercase();
         let mut set = Reader::new(attribute.expect(SET)?);
         let mut values = Vec::new();
         while !set.is_empty() {
+            one_more()?;
             values.push(set.expect(OCTETS)?.to_vec());
         }
         attributes.push((name, values));
@@ -297,18 +333,37 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_of_a_million_small_values_is_refused_before_it_takes_fifty_times_its_room() {
+        let entry_of = |attributes: usize, values: usize| {
+            let set = ber::value(SET, &[&ber::value(OCTETS, &[]).repeat(values)]);
+            let attribute = ber::value(SEQUENCE, &[&ber::value(OCTETS, &[b"a"]), &set]);
+            let list = ber::value(SEQUENCE, &[&attribute.repeat(attributes)]);
+            read(&inside(&message(7, &ber::value(ENTRY, &[&ber::value(OCTETS, &[b"cn=a"]), &list]), &[])), 7)
+        };
+        let values = |answer: Result<Answer, _>| match answer {
+            Ok(Answer::Entry(entry)) => entry.attributes.iter().map(|(_, values)| values.len()).sum(),
+            _ => 0,
+        };
+        assert_eq!(values(entry_of(1, VALUES - 1)), VALUES - 1);
+        assert_eq!(values(entry_of(VALUES / 2, 1)), VALUES / 2);
+        for (attributes, values) in [(1, VALUES), (VALUES + 1, 0), (VALUES / 2 + 1, 1), (1, 1 << 20)] {
+            assert_eq!(entry_of(attributes, values), Err(Untaken::TooMany), "{attributes} of {values}");
+        }
+    }
+
+    #[test]
     fn what_answers_something_else_is_not_taken() {
         let octets = inside(&message(7, &result(BOUND, 0), &[]));
-        assert_eq!(read(&octets, 8), Err(Malformed));
+        assert_eq!(read(&octets, 8), Err(Untaken::Malformed));
         // The notice of disconnection, as Active Directory writes it too.
         let notice = message(0, &result(EXTENDED_ANSWER, 52), &ber::value(0x8a, &[b"1.3.6.1.4.1.1466.20036"]));
-        assert_eq!(read(&inside(&notice), 7), Err(Malformed));
+        assert_eq!(read(&inside(&notice), 7), Err(Untaken::Farewell));
         for end in 0..octets.len() {
-            assert_eq!(read(&octets[..end], 7), Err(Malformed));
+            assert_eq!(read(&octets[..end], 7), Err(Untaken::Malformed));
         }
         let mut longer = octets.clone();
         longer.push(0);
-        assert_eq!(read(&longer, 7), Err(Malformed));
+        assert_eq!(read(&longer, 7), Err(Untaken::Malformed));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! binding as the entry that was found; an unknown name binds as an entry that is there to be tried in vain, so that
 //! a server has the same to do. What is left of the difference a clock hides: refusals are given at
 //! multiples of a time, whatever it took to find out. A directory that does not answer is no word about a
-//! password, costs nobody a guess, and is told to the client as such.
+//! password, costs nobody a guess unless it was told one, and is told to the client as such.
 
 mod ber;
 mod connection;
@@ -10,6 +10,9 @@ mod entry;
 mod means;
 mod message;
 mod servers;
+#[cfg(test)]
+mod tests;
+mod visit;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,11 +26,12 @@ use self::entry::Unfit;
 pub(super) use self::means::Means;
 use self::message::{Entry, Scope, Search};
 use self::servers::Servers;
+use self::visit::Visit;
 use super::password::Passwords;
 use super::pool::Shares;
 use super::reason::Reason;
 use super::successes::{Key, Mac, Successes};
-use super::throttle::Charge;
+use super::throttle::{Charge, Exhausted};
 use crate::config::auth::Auth;
 use crate::config::auth::directory::{Directory as Rules, GroupForm, GroupsFrom};
 use crate::config::auth::users::Account;
@@ -114,7 +118,12 @@ impl Directory {
         guess: Guess<'_>,
     ) -> Result<Arc<Account>, Reason> {
         let begun = tokio::time::Instant::now();
-        let landed = self.judge(config, passwords, bare, guess).await;
+        let landed = match self.begin(config, passwords, bare, guess) {
+            Ok(begun) => self.judge(config, begun, bare, guess).await,
+            // Of whomever it was a guess: nobody was looked for, and there is nothing to hide.
+            Err(Exhausted::Address) => return Err(Reason::Throttled),
+            Err(Exhausted::User) => Err(Reason::Throttled),
+        };
         if landed.as_ref().is_err_and(|reason| reason.refusal() == Refusal::FailedAuthentication) {
             let each = self.rules.limits.refusal;
             let gone = begun.elapsed().as_nanos() / each.as_nanos();
@@ -123,9 +132,9 @@ impl Directory {
         landed
     }
 
-    async fn judge(&self, config: &Auth, passwords: &Passwords, bare: &str, guess: Guess<'_>) -> Landed {
-        let (mut paid, flight) = match self.begin(config, passwords, bare, guess)? {
-            Begun::Known(account) => return Ok(account),
+    async fn judge(&self, config: &Auth, begun: Begun<'_>, bare: &str, guess: Guess<'_>) -> Landed {
+        let (mut paid, flight) = match begun {
+            Begun::Known(landed) => return landed,
             Begun::Under(mut way) => {
                 let landed = way.wait_for(Option::is_some).await;
                 // Where whoever tried it is gone before it came out, nothing came out.
@@ -153,7 +162,7 @@ impl Directory {
         passwords: &'a Passwords,
         bare: &str,
         guess: Guess<'_>,
-    ) -> Result<Begun<'a>, Reason> {
+    ) -> Result<Begun<'a>, Exhausted> {
         let mac = self.key.mac(&[guess.username.as_bytes(), guess.password.expose()]);
         let mut state = lock(&self.state);
         if let Some(way) = state.flights.get(&mac) {
@@ -163,10 +172,11 @@ impl Directory {
         let mut paid = Paid::new(config, passwords, guess.from, self.rules.key(bare))?;
         if let Some(account) = state.successes.recall(&mac, Instant::now()).cloned() {
             let own = self.rules.bare(&account.name).unwrap_or(bare);
-            paid.by(self.rules.key(own))?;
-            paid.right();
-            passwords.remembered();
-            return Ok(Begun::Known(account));
+            return Ok(Begun::Known(paid.by(self.rules.key(own)).map(|()| {
+                paid.right();
+                passwords.remembered();
+                account
+            })));
         }
         let (landing, way) = watch::channel(None);
         state.flights.insert(mac, way);
@@ -175,16 +185,28 @@ impl Directory {
 
     async fn try_once(&self, config: &Auth, paid: &mut Paid<'_>, bare: &str, guess: Guess<'_>) -> Landed {
         let ticket = self.shares.take(guess.from.0).ok_or(Reason::QueueFull)?;
+        let mut visit = Visit::to(&self.servers);
         let proving = async {
             // It is never closed.
             let _place = self.places.acquire().await.map_err(|_| Reason::DirectoryDown)?;
             drop(ticket);
-            self.prove(config, paid, bare, guess).await
+            self.prove(&mut visit, config, paid, bare, guess).await
         };
-        tokio::time::timeout(self.rules.limits.deadline, proving).await.unwrap_or(Err(Reason::DirectoryDown))
+        let landed = tokio::time::timeout(self.rules.limits.deadline, proving).await;
+        if visit.unanswered() {
+            paid.spend();
+        }
+        landed.unwrap_or(Err(Reason::DirectoryDown))
     }
 
-    async fn prove(&self, config: &Auth, paid: &mut Paid<'_>, bare: &str, guess: Guess<'_>) -> Landed {
+    async fn prove(
+        &self,
+        visit: &mut Visit<'_>,
+        config: &Auth,
+        paid: &mut Paid<'_>,
+        bare: &str,
+        guess: Guess<'_>,
+    ) -> Landed {
         let search = Search {
             base: &self.rules.base_dn,
             scope: Scope::Subtree,
@@ -194,7 +216,7 @@ impl Directory {
             attributes: &entry::asked_first(&self.rules),
             page: None,
         };
-        let found = self.servers.search(&search).await?;
+        let found = visit.search(&search).await?;
         let candidate = match &found[..] {
             [] => Err(Reason::UnknownUser),
             [entry] => {
@@ -215,19 +237,19 @@ impl Directory {
             Ok((entry, _)) if usable => (entry.dn.as_str(), octets),
             _ => (self.rules.decoy_dn.as_str(), if usable { octets } else { &b"none"[..] }),
         };
-        let right = self.servers.bind(dn, octets).await? && usable;
+        let right = visit.bind(dn, octets).await? && usable;
         let (entry, name) = candidate?;
-        if entry::is_disabled(&self.rules, entry) {
+        if entry::is_disabled(&self.rules.disabled, entry) {
             return Err(Reason::Disabled);
         }
         if !right {
             return Err(Reason::WrongPassword);
         }
-        self.account(config, &entry.dn, name).await
+        self.account(visit, config, &entry.dn, name).await
     }
 
     /// The account of an entry whose owner has proved himself.
-    async fn account(&self, config: &Auth, dn: &str, name: Text<256>) -> Landed {
+    async fn account(&self, visit: &mut Visit<'_>, config: &Auth, dn: &str, name: Text<256>) -> Landed {
         let attribute = match self.rules.groups.as_ref().map(|groups| &groups.from) {
             Some(GroupsFrom::Attribute(attribute)) => Some(attribute.as_str()),
             _ => None,
@@ -240,14 +262,14 @@ impl Directory {
         }
         let search =
             Search { base: dn, scope: Scope::Base, filter: None, most: 1, attributes: &attributes, page: None };
-        let found = self.servers.search(&search).await?;
+        let found = visit.search(&search).await?;
         let [entry] = &found[..] else { return Err(self.unfit(dn, &Unfit("it is not there any more".to_owned()))) };
-        let groups = self.groups(dn, entry).await?;
+        let groups = self.groups(visit, dn, entry).await?;
         let account = entry::account(&self.rules, name, entry, groups, &config.users.vocabulary);
         account.map(Arc::new).map_err(|unfit| self.unfit(dn, &unfit))
     }
 
-    async fn groups(&self, dn: &str, entry: &Entry) -> Result<Vec<Text<4096>>, Reason> {
+    async fn groups(&self, visit: &mut Visit<'_>, dn: &str, entry: &Entry) -> Result<Vec<Text<4096>>, Reason> {
         let Some(rules) = &self.rules.groups else { return Ok(Vec::new()) };
         let named = match &rules.from {
             GroupsFrom::Attribute(attribute) => entry::named_groups(&rules.form, attribute, entry),
@@ -264,7 +286,7 @@ impl Directory {
                     attributes: &[attribute],
                     page: Some(*page),
                 };
-                let found = self.servers.search(&search).await?;
+                let found = visit.search(&search).await?;
                 found.iter().map(|group| entry::group(&rules.form, group)).collect()
             }
         };
@@ -287,8 +309,8 @@ impl Directory {
 
 /// What becomes of a guess at first.
 enum Begun<'a> {
-    /// It was right a moment ago.
-    Known(Arc<Account>),
+    /// It was right a moment ago; as such it may be one too many.
+    Known(Landed),
     /// It is being tried.
     Under(watch::Receiver<Option<Landed>>),
     /// It is to be tried.
@@ -318,7 +340,7 @@ struct Paid<'a> {
 }
 
 impl<'a> Paid<'a> {
-    fn new(config: &'a Auth, passwords: &'a Passwords, from: (Peer, IpAddr), name: String) -> Result<Self, Reason> {
+    fn new(config: &'a Auth, passwords: &'a Passwords, from: (Peer, IpAddr), name: String) -> Result<Self, Exhausted> {
         let charge = Some(passwords.charge(&config.throttle, &name, from)?);
         Ok(Self { config, passwords, from, name, charge })
     }
@@ -326,7 +348,8 @@ impl<'a> Paid<'a> {
     /// Has the guess paid by this name instead. Where that has nothing left, what was paid stays paid: it cost a search.
     fn by(&mut self, name: String) -> Result<(), Reason> {
         if name != self.name {
-            let charge = self.passwords.charge(&self.config.throttle, &name, self.from)?;
+            let charge = self.passwords.charge(&self.config.throttle, &name, self.from);
+            let charge = charge.map_err(|_| Reason::Throttled)?;
             self.refund();
             self.charge = Some(charge);
             self.name = name;
@@ -338,6 +361,11 @@ impl<'a> Paid<'a> {
         if let Some(charge) = self.charge.take() {
             self.passwords.refund(&self.config.throttle, charge);
         }
+    }
+
+    /// What was paid stays paid, whatever comes of it.
+    fn spend(&mut self) {
+        self.charge = None;
     }
 
     fn right(&mut self) {

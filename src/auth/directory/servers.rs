@@ -1,7 +1,8 @@
-//! The servers of a directory: the first one that is well is asked, the next one when it fails. A server that failed
-//! is left alone for a second, then two, four, …, and then one question alone tries it. Connections are kept in
-//! two piles: those that search are bound as ourselves, the others carry binds and nothing else, so that
-//! no search is ever made with a user's rights.
+//! What is known of the servers of a directory, and connections to them. A server that fails is left alone for a
+//! second, then two, four, …, and then one question alone tries it. It fails when no connection is to be had, or when
+//! three questions in a row have no answer: one alone may be a question that is hard to answer, and whoever can
+//! ask it could take the servers from everybody. Connections are kept in two piles: those that search are bound as
+//! ourselves, the others carry binds and nothing else, so that no search is ever made with a user's rights.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use tracing::{info, warn};
 
 use super::connection::{Connection, Question, Trouble};
-use super::message::{Code, Entry, Search};
+use super::message::Code;
 use crate::auth::reason::Reason;
 use crate::config::auth::directory::Directory;
 use crate::sys::gate::LogGate;
@@ -22,6 +23,9 @@ use crate::wire::Secret;
 /// For how long a server is left alone that refuses our own password: each try might count against it.
 const REFUSED: Duration = Duration::from_secs(300);
 
+/// So many questions in a row that have no answer say that a server is not well.
+const STRIKES: u32 = 3;
+
 /// The servers of one directory.
 #[derive(Debug)]
 pub(super) struct Servers {
@@ -29,8 +33,10 @@ pub(super) struct Servers {
     password: Secret<1024>,
     tls: TlsClient,
     state: Mutex<Vec<Server>>,
-    /// For lines on questions that have no answer.
+    /// For lines on questions that have no answer, on servers that fail, and on those that are back.
     answers: LogGate,
+    down: LogGate,
+    up: LogGate,
 }
 
 /// What one server is known for.
@@ -38,8 +44,12 @@ pub(super) struct Servers {
 struct Server {
     /// How often it failed since it was last well.
     failures: u32,
+    /// How many questions in a row had no answer on a connection that was good before.
+    strikes: u32,
     /// Until when it is left alone.
     until: Option<Instant>,
+    /// Until when it is left alone because it refused our own password. Nothing ends that but time.
+    refused: Option<Instant>,
     /// Connections on which nobody asks now, and since when they are.
     searching: Vec<(Connection, Instant)>,
     binding: Vec<(Connection, Instant)>,
@@ -58,76 +68,29 @@ impl Servers {
     pub(super) fn new(rules: Arc<Directory>, password: Secret<1024>) -> Self {
         let state = Mutex::new(rules.servers.iter().map(|_| Server::default()).collect());
         let tls = TlsClient(connector(&rules.anchors));
-        Self { rules, password, tls, state, answers: LogGate::new(1) }
+        let gate = || LogGate::new(1);
+        Self { rules, password, tls, state, answers: gate(), down: gate(), up: gate() }
     }
 
-    /// Does a server let this entry in with this password?
-    pub(super) async fn bind(&self, dn: &str, password: &[u8]) -> Result<bool, Reason> {
-        let (code, _) = self.ask(Question::Bind(dn, password)).await?;
-        match code {
-            Code::SUCCESS => Ok(true),
-            code if code.refuses() => Ok(false),
-            code => Err(self.no_answer("bind", &format!("result {}", code.0))),
-        }
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.rules.servers.len()
     }
 
-    /// What a search finds, one entry more than asked for where there are more.
-    pub(super) async fn search(&self, search: &Search<'_>) -> Result<Vec<Entry>, Reason> {
-        let (code, entries) = self.ask(Question::Search(search)).await?;
-        match code {
-            Code::SUCCESS => Ok(entries),
-            // Whoever asks for a few is told that there are more by how many he got. Pages have no limit but the server's
-            // own, and what ends there is not all.
-            Code::SIZE_LIMIT if search.page.is_none() && entries.len() >= search.most as usize => Ok(entries),
-            Code::NO_SUCH_OBJECT if search.filter.is_none() => Ok(Vec::new()),
-            code => Err(self.no_answer("search", &format!("result {}", code.0))),
-        }
-    }
-
-    async fn ask(&self, question: Question<'_>) -> Result<(Code, Vec<Entry>), Reason> {
-        let mut tried = vec![false; self.rules.servers.len()];
-        // Each server, and connections that turn out to be dead.
-        for _ in 0..tried.len() + self.rules.limits.connections {
-            let Some((index, waiting)) = self.choose(&question, &tried) else { return Err(Reason::DirectoryDown) };
-            let waited = waiting.is_some();
-            let opened = match waiting {
-                Some((connection, since)) => Ok((connection, since)),
-                None => self.open(index, &question).await.map(|connection| (connection, Instant::now())),
-            };
-            let (mut connection, since) = match opened {
-                Ok(opened) => opened,
-                Err((why, alone)) => {
-                    self.failed(index, &why, alone);
-                    tried[index] = true;
-                    continue;
-                }
-            };
-            let why = match timeout(self.rules.limits.operation, connection.ask(question)).await {
-                Ok(Ok((code, _))) if code.elsewhere() => format!("result {}", code.0),
-                Ok(Ok(answer)) => {
-                    self.give_back(index, &question, connection, since);
-                    return Ok(answer);
-                }
-                Ok(Err(Trouble::Question(why))) => return Err(self.no_answer("question", why)),
-                // A server may have hung up long ago, or been started anew.
-                Ok(Err(Trouble::Server(_))) if waited => {
-                    self.forget(index);
-                    continue;
-                }
-                Ok(Err(Trouble::Server(why))) => why,
-                Err(_) => "does not answer in time".to_owned(),
-            };
-            self.failed(index, &why, None);
-            tried[index] = true;
-        }
-        Err(Reason::DirectoryDown)
+    /// As many connections of each kind wait for a question, at most.
+    pub(super) fn connections(&self) -> usize {
+        self.rules.limits.connections
     }
 
     /// The first server that is well and was not tried, with a connection to it that waits, if there is one.
-    fn choose(&self, question: &Question<'_>, tried: &[bool]) -> Option<(usize, Option<(Connection, Instant)>)> {
+    pub(super) fn choose(
+        &self,
+        question: &Question<'_>,
+        tried: &[bool],
+    ) -> Option<(usize, Option<(Connection, Instant)>)> {
         let now = Instant::now();
         let mut servers = lock(&self.state);
-        let well = |(server, tried): (&Server, &bool)| !tried && server.until.is_none_or(|until| until <= now);
+        let well = |(server, tried): (&Server, &bool)| !tried && server.is_well(now);
         let index = servers.iter().zip(tried).position(well)?;
         let server = &mut servers[index];
         if server.failures > 0 {
@@ -140,39 +103,46 @@ impl Servers {
         Some((index, pile.pop()))
     }
 
-    /// Connects, and says who we are where we are to search. An error says for how long to leave the server alone, if
-    /// it is longer than usual.
-    async fn open(&self, index: usize, question: &Question<'_>) -> Result<Connection, (String, Option<Duration>)> {
+    /// Connects, and says who we are where we are to search.
+    pub(super) async fn open(&self, index: usize, question: &Question<'_>) -> Result<Connection, String> {
         let limits = self.rules.limits;
-        let late = || ("does not answer in time".to_owned(), None);
         let why = |trouble| match trouble {
-            Trouble::Server(why) => (why, None),
-            Trouble::Question(why) => (why.to_owned(), None),
+            Trouble::Closed(why) | Trouble::Server(why) => why,
+            Trouble::Question(why) => why.to_owned(),
         };
-        let opened = timeout(limits.connect, Connection::open(&self.rules.servers[index], &self.tls.0)).await;
-        let mut connection = opened.map_err(|_| late())?.map_err(why)?;
+        let opening = Connection::open(&self.rules.servers[index], &self.tls.0, limits.operation);
+        let late = |_| "does not answer in time".to_owned();
+        let mut connection = timeout(limits.connect, opening).await.map_err(late)?.map_err(why)?;
         if matches!(question, Question::Search(_)) {
             let own = Question::Bind(&self.rules.bind_dn, self.password.expose());
-            let bound = timeout(limits.operation, connection.ask(own)).await;
-            match bound.map_err(|_| late())?.map_err(why)?.0 {
+            match connection.ask(own).await.map_err(why)?.0 {
                 Code::SUCCESS => {}
-                code if code.refuses() => return Err(("refuses bind_dn and its password".to_owned(), Some(REFUSED))),
-                code => return Err((format!("result {} to bind_dn", code.0), None)),
+                code if code.refuses() => {
+                    lock(&self.state)[index].refused = Some(Instant::now() + REFUSED);
+                    return Err("refuses bind_dn and its password".to_owned());
+                }
+                code => return Err(format!("result {} to bind_dn", code.0)),
             }
         }
         Ok(connection)
     }
 
-    fn give_back(&self, index: usize, question: &Question<'_>, connection: Connection, since: Instant) {
+    /// Takes back a connection on which an answer came.
+    pub(super) fn give_back(&self, index: usize, question: &Question<'_>, connection: Connection, since: Instant) {
         let mut servers = lock(&self.state);
         let server = &mut servers[index];
+        if server.refused.is_some_and(|until| Instant::now() < until) {
+            // That it answers others is no word about that.
+            tokio::spawn(connection.close());
+            return;
+        }
+        server.strikes = 0;
         if std::mem::take(&mut server.failures) > 0 {
             server.until = None;
-            info!(
-                event = "directory-up",
-                directory = self.rules.name.as_str(),
-                server = self.rules.servers[index].host
-            );
+            if let Some(left_out) = self.up.pass() {
+                let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
+                info!(event = "directory-up", directory, server, left_out);
+            }
         }
         let pile = server.pile(question);
         if pile.len() < self.rules.limits.connections {
@@ -182,31 +152,46 @@ impl Servers {
         }
     }
 
-    fn failed(&self, index: usize, why: &str, alone: Option<Duration>) {
+    /// A question had no answer there, on a connection that was good.
+    pub(super) fn struck(&self, index: usize, why: &str) {
+        let mut servers = lock(&self.state);
+        let server = &mut servers[index];
+        server.strikes = server.strikes.saturating_add(1);
+        let failed = server.strikes >= STRIKES || server.failures > 0;
+        drop(servers);
+        if failed {
+            self.failed(index, why);
+        } else if let Some(left_out) = self.answers.pass() {
+            let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
+            warn!(event = "directory-no-answer", directory, server, why = clause(why), left_out);
+        }
+    }
+
+    /// It is not there, or not well: it is left alone for a while.
+    pub(super) fn failed(&self, index: usize, why: &str) {
         let mut servers = lock(&self.state);
         let server = &mut servers[index];
         server.searching.clear();
         server.binding.clear();
         let longer = Duration::from_secs(1 << server.failures.min(12)).min(self.rules.limits.back_off);
         server.failures = server.failures.saturating_add(1);
-        server.until = Some(Instant::now() + alone.unwrap_or(longer));
+        server.until = Some(Instant::now() + longer);
         drop(servers);
-        // Each failure but those that happen at once keeps everybody away for a while, so these lines are few.
-        if let Some(left_out) = self.answers.pass() {
+        if let Some(left_out) = self.down.pass() {
             let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
-            let why = &why[..why.floor_char_boundary(256)];
-            warn!(event = "directory-down", directory, server, why, left_out);
+            warn!(event = "directory-down", directory, server, why = clause(why), left_out);
         }
     }
 
     /// Lets go of every connection that waits.
-    fn forget(&self, index: usize) {
+    pub(super) fn forget(&self, index: usize) {
         let mut servers = lock(&self.state);
         servers[index].searching.clear();
         servers[index].binding.clear();
     }
 
-    fn no_answer(&self, what: &'static str, why: &str) -> Reason {
+    /// No server has an answer to one question.
+    pub(super) fn no_answer(&self, what: &'static str, why: &str) -> Reason {
         if let Some(left_out) = self.answers.pass() {
             warn!(event = "directory-no-answer", directory = self.rules.name.as_str(), what, why, left_out);
         }
@@ -215,12 +200,20 @@ impl Servers {
 }
 
 impl Server {
+    fn is_well(&self, now: Instant) -> bool {
+        [self.until, self.refused].into_iter().flatten().all(|until| until <= now)
+    }
+
     fn pile(&mut self, question: &Question<'_>) -> &mut Vec<(Connection, Instant)> {
         match question {
             Question::Search(_) => &mut self.searching,
             Question::Bind(..) => &mut self.binding,
         }
     }
+}
+
+fn clause(why: &str) -> &str {
+    &why[..why.floor_char_boundary(256)]
 }
 
 /// Trusts these and nobody else: whatever authorities the system trusts, the directory is one of the house.

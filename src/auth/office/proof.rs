@@ -268,7 +268,8 @@ impl Office {
         let made = digest::made(digest).map_err(Ended::Stranger)?;
         timestamp::judge_once(&config.timestamp, made, now).map_err(Ended::Stranger)?;
         let from = (asked.worker, asked.source);
-        let charge = self.passwords.charge(&config.throttle, &digest.username, from).map_err(Ended::Stranger)?;
+        let charge = self.passwords.charge(&config.throttle, &digest.username, from);
+        let charge = charge.map_err(|_| Ended::Stranger(Reason::Throttled))?;
         let account = digest::verify(&config.users, digest).map_err(Ended::Stranger)?;
         let first = match self.has_room(config, account, asked) {
             Ok(()) => self.first_seen(Kind::PasswordNonce, &digest::once(account, digest), timestamp::until(now)).await,

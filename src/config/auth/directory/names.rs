@@ -77,7 +77,7 @@ impl AccountName {
         if [before, after].iter().any(|text| text.contains(['{', '}'])) {
             return Err("account names one {attribute}".to_owned());
         }
-        super::attribute(attribute)?;
+        super::attributes::attribute(attribute)?;
         let name =
             Self { before: before.to_owned(), attribute: attribute.to_ascii_lowercase(), after: after.to_owned() };
         // A value alone may bring its domain with it, as userPrincipalName does.

@@ -104,6 +104,8 @@ fn what_is_wrong_with_a_directory_is_refused_where_it_stands() {
         ("{sAMAccountName}@corp.example", "alice@corp.example", "14:11", "names no {attribute}"),
         ("5500", "99", "15:15", "from 100 to 30000"),
         ("5500", "1500", "15:15", "shorter than"),
+        ("deadline_ms = 5500", "connect_timeout_ms = 5000", "15:22", "shorter than"),
+        ("deadline_ms = 5500", "operation_timeout_ms = 3000", "15:24", "shorter than"),
         ("mask = 2", "mask = 0", "18:8", "no bit"),
         ("mask = 2", "mask = 2\nvalue = \"x\"", "18:8", "exclude each other"),
         ("\"userAccountControl\"", "\"user control\"", "17:13", "not the name of an attribute"),

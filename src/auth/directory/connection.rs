@@ -42,6 +42,14 @@ impl From<io::Error> for Trouble {
 }
 
 impl Trouble {
+    /// In words.
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Closed(why) | Self::Server(why) => why,
+            Self::Question(why) => why.to_owned(),
+        }
+    }
+
     /// That of somebody who has not heard a word.
     fn unanswered(error: io::Error) -> Self {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
@@ -78,12 +86,19 @@ pub(super) enum Question<'a> {
     Search(&'a Search<'a>),
 }
 
+impl Question<'_> {
+    /// What kind of question it is, for a log.
+    pub(super) fn what(&self) -> &'static str {
+        match self {
+            Self::Bind(..) => "bind",
+            Self::Search(_) => "search",
+        }
+    }
+}
+
 impl std::fmt::Debug for Question<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Bind(..) => "Bind",
-            Self::Search(_) => "Search",
-        })
+        f.write_str(self.what())
     }
 }
 

@@ -185,7 +185,7 @@ impl Directory {
 
     async fn try_once(&self, config: &Auth, paid: &mut Paid<'_>, bare: &str, guess: Guess<'_>) -> Landed {
         let ticket = self.shares.take(guess.from.0).ok_or(Reason::QueueFull)?;
-        let mut visit = Visit::to(&self.servers);
+        let mut visit = Visit::to(&self.servers, self.rules.key(bare));
         let proving = async {
             // It is never closed.
             let _place = self.places.acquire().await.map_err(|_| Reason::DirectoryDown)?;
@@ -226,8 +226,9 @@ impl Directory {
         };
         if let Ok((_, name)) = &candidate {
             // However it was spelled, it is a guess at this account.
-            let bare = self.rules.bare(name).unwrap_or(bare);
-            paid.by(self.rules.key(bare))?;
+            let key = self.rules.key(self.rules.bare(name).unwrap_or(bare));
+            visit.is_about(&key);
+            paid.by(key)?;
         }
         // A server may take an empty password for a question that needs none (RFC 4513, 5.1.2), and one that ends its
         // texts at a nought may take others for empty.
@@ -245,6 +246,7 @@ impl Directory {
         if !right {
             return Err(Reason::WrongPassword);
         }
+        visit.has_proved_himself();
         self.account(visit, config, &entry.dn, name).await
     }
 

@@ -1,8 +1,9 @@
 //! What is known of the servers of a directory, and connections to them. A server that fails is left alone for a
 //! second, then two, four, …, and then one question alone tries it. It fails when no connection is to be had, or when
-//! three questions in a row have no answer: one alone may be a question that is hard to answer, and whoever can
-//! ask it could take the servers from everybody. Connections are kept in two piles: those that search are bound as
-//! ourselves, the others carry binds and nothing else, so that no search is ever made with a user's rights.
+//! questions about three users in a row have no answer: one user alone may be one who is hard to answer for, and whoever
+//! knows of such a one could take the servers from everybody. Connections are kept in two piles: those that search are
+//! bound as ourselves, the others carry binds and nothing else, so that no search is ever made with a user's rights.
+//! Each pile fails for itself, for a server may find users and have nobody to ask for their passwords.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,8 +24,8 @@ use crate::wire::Secret;
 /// For how long a server is left alone that refuses our own password: each try might count against it.
 const REFUSED: Duration = Duration::from_secs(300);
 
-/// So many questions in a row that have no answer say that a server is not well.
-const STRIKES: u32 = 3;
+/// Questions about so many users in a row that have no answer say that a server is not well.
+const STRIKES: usize = 3;
 
 /// The servers of one directory.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(super) struct Servers {
     password: Secret<1024>,
     tls: TlsClient,
     state: Mutex<Vec<Server>>,
+    /// Who says to a server who we are: one at a time, for each time may count there if it is refused.
+    own: Vec<tokio::sync::Mutex<()>>,
     /// For lines on questions that have no answer, on servers that fail, and on those that are back.
     answers: LogGate,
     down: LogGate,
@@ -42,17 +45,39 @@ pub(super) struct Servers {
 /// What one server is known for.
 #[derive(Debug, Default)]
 struct Server {
-    /// How often it failed since it was last well.
-    failures: u32,
-    /// How many questions in a row had no answer on a connection that was good before.
-    strikes: u32,
-    /// Until when it is left alone.
-    until: Option<Instant>,
+    searching: Pile,
+    binding: Pile,
     /// Until when it is left alone because it refused our own password. Nothing ends that but time.
     refused: Option<Instant>,
+}
+
+/// Questions of one kind to one server.
+#[derive(Debug, Default)]
+struct Pile {
+    /// How often they failed since one last had an answer.
+    failures: u32,
+    /// About whom they had none since, on a connection that was good before.
+    struck: Vec<String>,
+    /// Until when none is asked.
+    until: Option<Instant>,
     /// Connections on which nobody asks now, and since when they are.
-    searching: Vec<(Connection, Instant)>,
-    binding: Vec<(Connection, Instant)>,
+    waiting: Vec<(Connection, Instant)>,
+}
+
+/// A server for a question.
+pub(super) struct Chosen {
+    index: usize,
+    /// How often it had failed then: many questions that fail together are one failure.
+    failures: u32,
+    /// A connection to it that waits, and since when it is.
+    pub(super) waiting: Option<(Connection, Instant)>,
+}
+
+impl Chosen {
+    /// Which one it is.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
 }
 
 struct TlsClient(TlsConnector);
@@ -67,9 +92,10 @@ impl Servers {
     /// Of this directory, where that is our password.
     pub(super) fn new(rules: Arc<Directory>, password: Secret<1024>) -> Self {
         let state = Mutex::new(rules.servers.iter().map(|_| Server::default()).collect());
+        let own = rules.servers.iter().map(|_| tokio::sync::Mutex::default()).collect();
         let tls = TlsClient(connector(&rules.anchors));
         let gate = || LogGate::new(1);
-        Self { rules, password, tls, state, answers: gate(), down: gate(), up: gate() }
+        Self { rules, password, tls, state, own, answers: gate(), down: gate(), up: gate() }
     }
 
     /// How many there are.
@@ -82,112 +108,143 @@ impl Servers {
         self.rules.limits.connections
     }
 
-    /// The first server that is well and was not tried, with a connection to it that waits, if there is one.
-    pub(super) fn choose(
-        &self,
-        question: &Question<'_>,
-        tried: &[bool],
-    ) -> Option<(usize, Option<(Connection, Instant)>)> {
+    /// The first server that is well and was not tried, with a connection to it that waits, if there is one. The one
+    /// that answered last goes before all.
+    pub(super) fn choose(&self, question: &Question<'_>, tried: &[bool], last: Option<usize>) -> Option<Chosen> {
         let now = Instant::now();
         let mut servers = lock(&self.state);
-        let well = |(server, tried): (&Server, &bool)| !tried && server.is_well(now);
-        let index = servers.iter().zip(tried).position(well)?;
-        let server = &mut servers[index];
-        if server.failures > 0 {
+        let mut well = |index: &usize| !tried[*index] && servers[*index].is_well(question, now);
+        let index = last.filter(&mut well).or_else(|| (0..tried.len()).find(&mut well))?;
+        let pile = servers[index].pile(question);
+        if pile.failures > 0 {
             // One question alone finds out whether it is back.
-            server.until = Some(now + self.rules.limits.connect + self.rules.limits.operation);
+            pile.until = Some(now + self.rules.limits.connect + self.rules.limits.operation);
         }
         let life = self.rules.limits.life;
-        let pile = server.pile(question);
-        pile.retain(|(_, since)| now - *since < life);
-        Some((index, pile.pop()))
+        pile.waiting.retain(|(_, since)| now - *since < life);
+        Some(Chosen { index, failures: pile.failures, waiting: pile.waiting.pop() })
     }
 
-    /// Connects, and says who we are where we are to search.
-    pub(super) async fn open(&self, index: usize, question: &Question<'_>) -> Result<Connection, String> {
+    /// Connects, and says who we are where we are to search. Where that cannot be done, it is noted.
+    pub(super) async fn open(&self, chosen: &Chosen, question: &Question<'_>) -> Option<Connection> {
         let limits = self.rules.limits;
-        let why = |trouble| match trouble {
-            Trouble::Closed(why) | Trouble::Server(why) => why,
-            Trouble::Question(why) => why.to_owned(),
+        let opening = Connection::open(&self.rules.servers[chosen.index], &self.tls.0, limits.operation);
+        let opened = match timeout(limits.connect, opening).await {
+            Ok(opened) => opened.map_err(Trouble::why),
+            Err(_) => Err("does not answer in time".to_owned()),
         };
-        let opening = Connection::open(&self.rules.servers[index], &self.tls.0, limits.operation);
-        let late = |_| "does not answer in time".to_owned();
-        let mut connection = timeout(limits.connect, opening).await.map_err(late)?.map_err(why)?;
+        let mut connection = match opened {
+            Ok(connection) => connection,
+            Err(why) => {
+                self.failed(chosen, question, &why);
+                return None;
+            }
+        };
         if matches!(question, Question::Search(_)) {
-            let own = Question::Bind(&self.rules.bind_dn, self.password.expose());
-            match connection.ask(own).await.map_err(why)?.0 {
-                Code::SUCCESS => {}
-                code if code.refuses() => {
-                    lock(&self.state)[index].refused = Some(Instant::now() + REFUSED);
-                    return Err("refuses bind_dn and its password".to_owned());
-                }
-                code => return Err(format!("result {} to bind_dn", code.0)),
+            let _alone = self.own[chosen.index].lock().await;
+            // Somebody may have found out meanwhile.
+            if !self.is_as_it_was(chosen, question) {
+                return None;
+            }
+            if let Err(why) = self.introduce(chosen.index, &mut connection).await {
+                self.failed(chosen, question, &why);
+                return None;
             }
         }
-        Ok(connection)
+        Some(connection)
+    }
+
+    async fn introduce(&self, index: usize, connection: &mut Connection) -> Result<(), String> {
+        let own = Question::Bind(&self.rules.bind_dn, self.password.expose());
+        match connection.ask(own).await.map_err(Trouble::why)?.0 {
+            Code::SUCCESS => Ok(()),
+            code if code.refuses() => {
+                lock(&self.state)[index].refused = Some(Instant::now() + REFUSED);
+                Err("refuses bind_dn and its password".to_owned())
+            }
+            code => Err(format!("result {} to bind_dn", code.0)),
+        }
+    }
+
+    fn is_as_it_was(&self, chosen: &Chosen, question: &Question<'_>) -> bool {
+        let mut servers = lock(&self.state);
+        let server = &mut servers[chosen.index];
+        !server.is_refused(Instant::now()) && server.pile(question).failures <= chosen.failures
     }
 
     /// Takes back a connection on which an answer came.
     pub(super) fn give_back(&self, index: usize, question: &Question<'_>, connection: Connection, since: Instant) {
         let mut servers = lock(&self.state);
         let server = &mut servers[index];
-        if server.refused.is_some_and(|until| Instant::now() < until) {
+        if server.is_refused(Instant::now()) {
             // That it answers others is no word about that.
             tokio::spawn(connection.close());
             return;
         }
-        server.strikes = 0;
-        if std::mem::take(&mut server.failures) > 0 {
-            server.until = None;
+        let pile = server.pile(question);
+        pile.struck.clear();
+        if std::mem::take(&mut pile.failures) > 0 {
+            pile.until = None;
             if let Some(left_out) = self.up.pass() {
                 let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
-                info!(event = "directory-up", directory, server, left_out);
+                info!(event = "directory-up", directory, server, what = question.what(), left_out);
             }
         }
-        let pile = server.pile(question);
-        if pile.len() < self.rules.limits.connections {
-            pile.push((connection, since));
+        if pile.waiting.len() < self.rules.limits.connections {
+            pile.waiting.push((connection, since));
         } else {
             tokio::spawn(connection.close());
         }
     }
 
-    /// A question had no answer there, on a connection that was good.
-    pub(super) fn struck(&self, index: usize, why: &str) {
+    /// A question about that user had no answer there, on a connection that was good.
+    pub(super) fn struck(&self, chosen: &Chosen, question: &Question<'_>, about: &str, why: &str) {
         let mut servers = lock(&self.state);
-        let server = &mut servers[index];
-        server.strikes = server.strikes.saturating_add(1);
-        let failed = server.strikes >= STRIKES || server.failures > 0;
+        let pile = servers[chosen.index].pile(question);
+        let new = !pile.struck.iter().any(|known| known == about);
+        if new && pile.struck.len() < STRIKES {
+            pile.struck.push(about.to_owned());
+        }
+        let failed = new && (pile.struck.len() >= STRIKES || pile.failures > 0);
         drop(servers);
         if failed {
-            self.failed(index, why);
-        } else if let Some(left_out) = self.answers.pass() {
-            let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
-            warn!(event = "directory-no-answer", directory, server, why = clause(why), left_out);
+            self.failed(chosen, question, why);
+        } else {
+            self.unanswered(chosen, question, why);
         }
     }
 
-    /// It is not there, or not well: it is left alone for a while.
-    pub(super) fn failed(&self, index: usize, why: &str) {
+    /// A question had no answer there, which says nothing of the server.
+    pub(super) fn unanswered(&self, chosen: &Chosen, question: &Question<'_>, why: &str) {
+        if let Some(left_out) = self.answers.pass() {
+            let (directory, server) = (self.rules.name.as_str(), self.rules.servers[chosen.index].host.as_str());
+            let (what, why) = (question.what(), clause(why));
+            warn!(event = "directory-no-answer", directory, server, what, why, left_out);
+        }
+    }
+
+    /// It is not there, or not well: nobody asks it that for a while.
+    fn failed(&self, chosen: &Chosen, question: &Question<'_>, why: &str) {
         let mut servers = lock(&self.state);
-        let server = &mut servers[index];
-        server.searching.clear();
-        server.binding.clear();
-        let longer = Duration::from_secs(1 << server.failures.min(12)).min(self.rules.limits.back_off);
-        server.failures = server.failures.saturating_add(1);
-        server.until = Some(Instant::now() + longer);
+        let pile = servers[chosen.index].pile(question);
+        if pile.failures != chosen.failures {
+            return;
+        }
+        pile.waiting.clear();
+        let longer = Duration::from_secs(1 << pile.failures.min(12)).min(self.rules.limits.back_off);
+        pile.failures = pile.failures.saturating_add(1);
+        pile.until = Some(Instant::now() + longer);
         drop(servers);
         if let Some(left_out) = self.down.pass() {
-            let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
-            warn!(event = "directory-down", directory, server, why = clause(why), left_out);
+            let (directory, server) = (self.rules.name.as_str(), self.rules.servers[chosen.index].host.as_str());
+            let (what, why) = (question.what(), clause(why));
+            warn!(event = "directory-down", directory, server, what, why, left_out);
         }
     }
 
-    /// Lets go of every connection that waits.
-    pub(super) fn forget(&self, index: usize) {
-        let mut servers = lock(&self.state);
-        servers[index].searching.clear();
-        servers[index].binding.clear();
+    /// Lets go of every connection of that kind that waits.
+    pub(super) fn forget(&self, chosen: &Chosen, question: &Question<'_>) {
+        lock(&self.state)[chosen.index].pile(question).waiting.clear();
     }
 
     /// No server has an answer to one question.
@@ -200,11 +257,15 @@ impl Servers {
 }
 
 impl Server {
-    fn is_well(&self, now: Instant) -> bool {
-        [self.until, self.refused].into_iter().flatten().all(|until| until <= now)
+    fn is_well(&mut self, question: &Question<'_>, now: Instant) -> bool {
+        !self.is_refused(now) && self.pile(question).until.is_none_or(|until| until <= now)
     }
 
-    fn pile(&mut self, question: &Question<'_>) -> &mut Vec<(Connection, Instant)> {
+    fn is_refused(&self, now: Instant) -> bool {
+        self.refused.is_some_and(|until| now < until)
+    }
+
+    fn pile(&mut self, question: &Question<'_>) -> &mut Pile {
         match question {
             Question::Search(_) => &mut self.searching,
             Question::Bind(..) => &mut self.binding,

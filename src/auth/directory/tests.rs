@@ -109,13 +109,14 @@ async fn one_question_without_an_answer_takes_the_server_from_nobody_else() {
     for no_answer in no_answers {
         let server = Scripted::start(&authority, well_but(search_for("slow"), no_answer)).await;
         let house = House::open(&authority, &[&server], "", "");
+        // Nor are many in a row about one user.
         for _ in 0..4 {
             assert_eq!(house.guess("slow", RIGHT).await, Err(Reason::DirectoryDown));
-            assert_eq!(house.guess("alice", RIGHT).await, Ok(()));
         }
-        // As many in a row, and nobody is asked for a while.
-        for _ in 0..3 {
-            assert_eq!(house.guess("slow", RIGHT).await, Err(Reason::DirectoryDown));
+        assert_eq!(house.guess("alice", RIGHT).await, Ok(()));
+        // About as many users in a row, and nobody is asked for a while.
+        for user in ["slow", "slow2", "slow3"] {
+            assert_eq!(house.guess(user, RIGHT).await, Err(Reason::DirectoryDown));
         }
         let asked = server.heard(|_| true);
         assert_eq!(house.guess("alice", RIGHT).await, Err(Reason::DirectoryDown));
@@ -134,16 +135,64 @@ async fn who_gives_one_question_no_answer_is_asked_no_other_for_that_user() {
     assert_eq!(house.guess("alice", RIGHT).await, Ok(()));
     // The connections it has are good for nothing any more.
     first.does(|_| Does::Hangs);
-    let begun = std::time::Instant::now();
     assert_eq!(house.guess("bob", RIGHT).await, Ok(()));
-    assert!(begun.elapsed() < Duration::from_millis(800), "{:?}", begun.elapsed());
     assert_eq!((first.heard(search_for("bob")), first.heard(bind_of("bob"))), (1, 0));
-    for _ in 0..3 {
-        assert_eq!(house.guess("bob", RIGHT).await, Ok(()));
+    for user in ["carol", "al"] {
+        assert_eq!(house.guess(user, RIGHT).await, Ok(()));
     }
-    let begun = std::time::Instant::now();
+    // It is left alone: a second for the first time, and longer on a machine where this takes longer.
+    let searches = || first.heard(|asked| matches!(asked, Asked::Search(_)));
+    let (before, begun) = (searches(), std::time::Instant::now());
     assert_eq!(house.guess("bob", RIGHT).await, Ok(()));
-    assert!(begun.elapsed() < Duration::from_millis(400), "it is not left alone");
+    assert!(searches() == before || begun.elapsed() > Duration::from_millis(500));
+}
+
+#[tokio::test]
+async fn a_server_that_finds_users_and_cannot_ask_for_their_passwords_is_asked_for_none() {
+    let authority = Authority::new();
+    let first = Scripted::start(&authority, well_but(bind_of("uid="), || Does::Hangs)).await;
+    let second = Scripted::start(&authority, well).await;
+    let house = House::open(&authority, &[&first, &second], "", "");
+    for user in ["alice", "bob", "carol"] {
+        assert_eq!(house.guess(user, RIGHT).await, Err(Reason::DirectoryDown));
+    }
+    // It still finds them, and the other one says whether they are right. After a second somebody finds out whether it
+    // can do so again.
+    let mut found_out = 0;
+    for user in ["alice", "bob", "carol"] {
+        while house.guess(user, RIGHT).await.is_err() {
+            found_out += 1;
+        }
+    }
+    assert!(found_out < 3, "{found_out}");
+    assert_eq!(first.heard(|asked| matches!(asked, Asked::Search(_))), 6 + found_out);
+    assert_eq!((first.heard(bind_of("uid=")), second.heard(bind_of("uid="))), (3 + found_out, 3));
+}
+
+#[tokio::test]
+async fn who_has_proved_himself_and_is_hard_to_answer_for_takes_the_server_from_nobody_and_pays() {
+    let authority = Authority::new();
+    let server = Scripted::start(&authority, well_but(search_for("uid=alice"), || Does::Hangs)).await;
+    let groups = "[directory.groups]\nbase_dn = 'dc=corp'\nfilter = '(member={dn})'\nname = 'uid'\n";
+    let house = House::open(&authority, &[&server], groups, "[throttle]\nuser_burst = 5\nuser_per_minute = 1\n");
+    for _ in 0..5 {
+        assert_eq!(house.guess("alice", RIGHT).await, Err(Reason::DirectoryDown));
+    }
+    assert_eq!(house.guess("bob", RIGHT).await, Ok(()));
+    assert_eq!(house.guess("alice", RIGHT).await, Err(Reason::Throttled));
+}
+
+#[tokio::test]
+async fn our_own_password_is_tried_by_one_question_at_a_time() {
+    let authority = Authority::new();
+    let late = || Does::Later(Duration::from_millis(200), vec![result(0x61, 49)]);
+    let server = Scripted::start(&authority, well_but(bind_of("chancery"), late)).await;
+    let house = House::open(&authority, &[&server], "", "");
+    let guess = |user| house.guess(user, RIGHT);
+    let guesses = tokio::join!(guess("alice"), guess("bob"), guess("carol"), guess("dave"), guess("erin"));
+    let down = || Err(Reason::DirectoryDown);
+    assert_eq!(guesses, (down(), down(), down(), down(), down()));
+    assert_eq!(server.heard(bind_of("chancery")), 1);
 }
 
 #[tokio::test]
@@ -262,13 +311,15 @@ async fn a_bind_without_an_answer_is_made_nowhere_else_and_is_paid() {
 #[tokio::test]
 async fn a_bind_that_the_time_for_all_of_it_cuts_off_is_paid() {
     let authority = Authority::new();
-    // An answer may take 400 ms; whoever waits for a place for 2600 of 2800 has less.
+    // An answer may take 400 ms; whoever waits for a place for 2500 of 2800 has less.
     let server = Scripted::start(&authority, well).await;
     let house = House::open(&authority, &[&server], "deadline_ms = 2800\n", TWO);
     for _ in 0..2 {
+        // So that there are connections already.
+        assert_eq!(house.guess("bob", RIGHT).await, Ok(()));
         let place = house.directory.places.acquire_many(8).await.unwrap();
         let freed = async {
-            tokio::time::sleep(Duration::from_millis(2600)).await;
+            tokio::time::sleep(Duration::from_millis(2500)).await;
             drop(place);
         };
         let begun = server.heard(bind_of("alice"));
@@ -276,6 +327,7 @@ async fn a_bind_that_the_time_for_all_of_it_cuts_off_is_paid() {
         let (guessed, ()) = tokio::join!(house.guess("alice", "wrong"), freed);
         assert_eq!(guessed, Err(Reason::DirectoryDown));
         assert_eq!(server.heard(bind_of("alice")), begun + 1);
+        server.does(well);
     }
     assert_eq!(house.guess("alice", "wrong").await, Err(Reason::Throttled));
 }

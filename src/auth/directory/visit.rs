@@ -1,6 +1,6 @@
-//! The questions about one user, one after the other. Each goes to the first server that is well, and to the next one
-//! where that gives no answer. Who left one question without an answer is asked no other for this user, or a server
-//! that hangs would take all the time he has.
+//! The questions about one user, one after the other. The first goes to the first server that is well, and to the next
+//! one where that gives no answer; each of the others goes where the one before was answered, if it can. Who left one
+//! without an answer is asked no other for this user, or a server that hangs would take all the time he has.
 
 use std::time::Instant;
 
@@ -15,18 +15,36 @@ pub(super) struct Visit<'a> {
     servers: &'a Servers,
     /// Those that gave no answer.
     tried: Vec<bool>,
+    /// The one that gave the last answer.
+    last: Option<usize>,
+    /// Who he is, as far as is known.
+    about: String,
+    /// He has proved himself, and is asked about.
+    proved: bool,
     unanswered: bool,
 }
 
 impl<'a> Visit<'a> {
-    /// To all of these.
-    pub(super) fn to(servers: &'a Servers) -> Self {
-        Self { servers, tried: vec![false; servers.count()], unanswered: false }
+    /// To all of these, about somebody who calls himself so.
+    pub(super) fn to(servers: &'a Servers, about: String) -> Self {
+        Self { servers, tried: vec![false; servers.count()], last: None, about, proved: false, unanswered: false }
     }
 
-    /// Was a bind said to a server that did not answer? It may count there, so it counts here too.
+    /// Was a bind said to a server that did not answer, or was it asked about who had proved himself and did not answer?
+    /// The one may count there, so it counts here too; the other takes places, and may be asked for again and again.
     pub(super) fn unanswered(&self) -> bool {
         self.unanswered
+    }
+
+    /// He is who is called so, however he spelled it.
+    pub(super) fn is_about(&mut self, name: &str) {
+        name.clone_into(&mut self.about);
+    }
+
+    /// He has proved himself. What is asked from here on is about his entry, and one that is hard to answer for says
+    /// nothing of a server that has just found him.
+    pub(super) fn has_proved_himself(&mut self) {
+        self.proved = true;
     }
 
     /// Does a server let this entry in with this password? Whatever it says but yes is no: a word of its own for some
@@ -60,47 +78,50 @@ impl<'a> Visit<'a> {
         let servers = self.servers;
         // Each server, and connections that turn out to be dead.
         for _ in 0..servers.count() + servers.connections() {
-            let Some((index, waiting)) = servers.choose(&question, &self.tried) else {
+            let Some(mut chosen) = servers.choose(&question, &self.tried, self.last) else {
                 return Err(Reason::DirectoryDown);
             };
+            let index = chosen.index();
+            let waiting = chosen.waiting.take();
             let waited = waiting.is_some();
             let opened = match waiting {
-                Some((connection, since)) => Ok((connection, since)),
-                None => servers.open(index, &question).await.map(|connection| (connection, Instant::now())),
+                Some(opened) => Some(opened),
+                None => servers.open(&chosen, &question).await.map(|connection| (connection, Instant::now())),
             };
-            let (mut connection, since) = match opened {
-                Ok(opened) => opened,
-                Err(why) => {
-                    servers.failed(index, &why);
-                    self.tried[index] = true;
-                    continue;
-                }
+            let Some((mut connection, since)) = opened else {
+                self.tried[index] = true;
+                continue;
             };
             let bind = matches!(question, Question::Bind(..));
             // Before the first octet: whoever waits may give up any time.
-            self.unanswered = bind;
+            self.unanswered = bind || self.proved;
             let answer = connection.ask(question).await;
             self.unanswered &= answer.is_err();
             let why = match answer {
                 Ok((code, _)) if code.elsewhere() => format!("result {}", code.0),
                 Ok(answer) => {
+                    self.last = Some(index);
                     servers.give_back(index, &question, connection, since);
                     return Ok(answer);
                 }
                 Err(Trouble::Question(why)) => return Err(servers.no_answer("question", why)),
                 // A server may have hung up long ago, or been started anew.
                 Err(Trouble::Closed(_)) if waited => {
-                    servers.forget(index);
+                    servers.forget(&chosen, &question);
                     continue;
                 }
                 // It may still be tried there, and a second time elsewhere.
                 Err(Trouble::Server(why)) if bind => {
-                    servers.struck(index, &why);
+                    servers.struck(&chosen, &question, &self.about, &why);
                     return Err(Reason::DirectoryDown);
                 }
                 Err(Trouble::Closed(why) | Trouble::Server(why)) => why,
             };
-            servers.struck(index, &why);
+            if self.proved {
+                servers.unanswered(&chosen, &question, &why);
+            } else {
+                servers.struck(&chosen, &question, &self.about, &why);
+            }
             self.tried[index] = true;
         }
         Err(Reason::DirectoryDown)

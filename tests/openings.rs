@@ -18,7 +18,8 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use chancery::wire::evidence::Refusal;
 use chancery::wire::links::{AuthToIssuer, AuthToWorker, WorkerToAuth};
 use chancery::wire::unwrap::{
-    KeyTransport, MOST_PART_OCTETS, MOST_PARTS, Open, PartCipher, Recipient, SealedPart, SessionKey, Unwrap,
+    KeyTransport, MOST_PART_OCTETS, MOST_PARTS, NotUnwrapped, Open, PartCipher, Recipient, SealedPart, SessionKey,
+    Unwrap,
 };
 use chancery::wire::{Correlation, List, Octets, Text};
 
@@ -37,7 +38,7 @@ fn office(limits: &str) -> Office {
     let party =
         "applies_to = [\"urn:office\"]\ntoken_types = [\"saml20\"]\npolicy = 'permit(principal, action, resource);'\n";
     let office = Office::open(&auth, "", party);
-    office.opens(Some(SessionKey::new(KEY.to_vec()).unwrap()));
+    office.opens(Ok(SessionKey::new(KEY.to_vec()).unwrap()));
     office
 }
 
@@ -135,14 +136,20 @@ fn a_new_issuer_that_does_not_know_the_worker_yet_is_asked_again_for_a_while() {
     let mut worker = office.worker();
     let session = SessionKey::new(KEY.to_vec()).unwrap();
     office.issuer.away(true);
-    office.opens(None);
+    office.opens(Err(NotUnwrapped::NotYet));
     office.issuer.away(false);
     let first = send(&mut worker, message(1, vec![part(PLAIN)]));
     eventually("issuer is asked again", || (asked(&office).len() > 1).then_some(()));
-    office.opens(Some(session.clone()));
+    office.opens(Ok(session.clone()));
     is_opened(&worker.answer(first));
+    // What was tried in vain is not tried again.
+    let before = asked(&office).len();
+    office.opens(Err(NotUnwrapped::Unavailable));
+    let tried = send(&mut worker, message(4, vec![part(PLAIN)]));
+    assert!(matches!(worker.answer(tried), AuthToWorker::Refused(_)));
+    assert_eq!(asked(&office).len(), before + 1);
     // Not for ever, and not at full speed.
-    office.opens(None);
+    office.opens(Err(NotUnwrapped::NotYet));
     let never = send(&mut worker, message(2, vec![part(PLAIN)]));
     let refusal = worker.answer(never);
     assert!(matches!(refusal, AuthToWorker::Refused(refused) if matches!(refused.refusal, Refusal::Busy { .. })));

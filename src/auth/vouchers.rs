@@ -340,7 +340,7 @@ impl Desk {
                 self.kept.remove(&id);
             }
             IssuerToAuth::Unwrapped { serial, key } => self.opened(serial, Ok(key)),
-            IssuerToAuth::NotUnwrapped { serial, why: NotUnwrapped::Unavailable }
+            IssuerToAuth::NotUnwrapped { serial, why: NotUnwrapped::NotYet }
                 if Instant::now() < self.new_until && self.openings.contains_key(&serial) =>
             {
                 self.again.push(serial);

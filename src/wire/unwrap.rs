@@ -189,8 +189,11 @@ pub enum NotUnwrapped {
     Unopened,
     /// This worker has had as many opened as it may.
     Rate,
-    /// No signer did it in time, or the worker is not connected to issuer.
+    /// No signer did it in time.
     Unavailable,
+    /// Nobody tried: the worker is not connected to issuer, or no signer that has the key is. An issuer that has just
+    /// begun may know better soon.
+    NotYet,
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ fn nothing_is_opened_for_a_worker_that_is_not_connected_r_w051() {
     for serial in 1..=300 {
         let invented = Peer(me().0 + 1 + i32::try_from(serial).unwrap());
         scene.auth.say(&unwrap(serial, invented, thumbprint(&house, "sealed")));
-        assert_eq!(scene.not_unwrapped(), (serial, NotUnwrapped::Unavailable));
+        assert_eq!(scene.not_unwrapped(), (serial, NotUnwrapped::NotYet));
     }
     assert!(scene.signer.hears_nothing());
     // Nor do they take those that are there their place.
@@ -184,7 +184,7 @@ fn nothing_is_opened_for_a_worker_that_is_not_connected_r_w051() {
     let gone = neighbour.peer();
     drop(neighbour);
     scene.auth.say(&unwrap(303, gone, thumbprint(&house, "sealed")));
-    assert_eq!(scene.not_unwrapped(), (303, NotUnwrapped::Unavailable));
+    assert_eq!(scene.not_unwrapped(), (303, NotUnwrapped::NotYet));
     assert!(scene.signer.hears_nothing());
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Office {
     pub(crate) issuer: Desk<AuthToIssuer, IssuerToAuth>,
     pub(crate) audit: Desk<AuthToAudit, FromAudit>,
     confirms: Arc<Mutex<Option<u32>>>,
-    opens: Arc<Mutex<Option<SessionKey>>>,
+    opens: Arc<Mutex<Result<SessionKey, NotUnwrapped>>>,
 }
 
 impl Office {
@@ -70,16 +70,17 @@ impl Office {
         let worker = listener(&run.join(Place::AuthWorker.file()));
         let confirms = Arc::new(Mutex::new(Some(3_600_000)));
         let left = confirms.clone();
-        let opens = Arc::new(Mutex::new(None));
+        let opens = Arc::new(Mutex::new(Err(NotUnwrapped::NotYet)));
         let session = opens.clone();
         let issuer = Desk::open(&run, Place::IssuerAuth, Link::AuthToIssuer, None, move |message| match message {
             AuthToIssuer::Lodge(voucher) => Some(IssuerToAuth::Lodged(voucher.id)),
             AuthToIssuer::Withdraw(_) => None,
             AuthToIssuer::Unwrap(Unwrap { serial, .. }) => {
-                let key: Option<SessionKey> = session.lock().expect("not poisoned").clone();
-                let why = NotUnwrapped::Unavailable;
-                let not = IssuerToAuth::NotUnwrapped { serial: *serial, why };
-                Some(key.map_or(not, |key| IssuerToAuth::Unwrapped { serial: *serial, key }))
+                let key: Result<SessionKey, NotUnwrapped> = session.lock().expect("not poisoned").clone();
+                Some(match key {
+                    Ok(key) => IssuerToAuth::Unwrapped { serial: *serial, key },
+                    Err(why) => IssuerToAuth::NotUnwrapped { serial: *serial, why },
+                })
             }
             AuthToIssuer::Confirm { question, .. } => {
                 let left_ms = *left.lock().expect("not poisoned");
@@ -138,8 +139,8 @@ impl Office {
         *self.confirms.lock().expect("not poisoned") = left_ms;
     }
 
-    /// What issuer says from now on is in every session key; without it no signer is there.
-    pub(crate) fn opens(&self, session: Option<SessionKey>) {
+    /// What issuer says from now on is in every session key, or why it opens none.
+    pub(crate) fn opens(&self, session: Result<SessionKey, NotUnwrapped>) {
         *self.opens.lock().expect("not poisoned") = session;
     }
 
@@ -189,7 +190,7 @@ impl Office {
 
 // One test needs each, and each test is a crate of its own.
 const _: fn(&Office, Option<u32>) = Office::confirms;
-const _: fn(&Office, Option<SessionKey>) = Office::opens;
+const _: fn(&Office, Result<SessionKey, NotUnwrapped>) = Office::opens;
 
 /// A peer that auth connects to: hears everything, answers by rule, can be away.
 pub(crate) struct Desk<In, Out> {

@@ -82,7 +82,7 @@ impl Office {
             Ok(key) => Some(key),
             Err(NotUnwrapped::Unopened) => None,
             Err(NotUnwrapped::Rate) => return Err(Reason::TooManyKeys),
-            Err(NotUnwrapped::Unavailable) => return Err(Reason::NotUnwrapped),
+            Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => return Err(Reason::NotUnwrapped),
         };
         let opened = opened(&parts, key.as_ref().map(|key| key.expose()))?;
         // Last, so that only what was sealed for us takes a place in the store, and no faster than keys are opened.

@@ -29,7 +29,7 @@ impl Office {
         let Unwrap { serial, worker, recipient, transport, sealed } = unwrap;
         let opening = Opening { channel, worker, serial };
         if !self.workers.values().any(|duplex| duplex.peer() == worker) {
-            return self.not_opened(&opening, NotUnwrapped::Unavailable, now);
+            return self.not_opened(&opening, NotUnwrapped::NotYet, now);
         }
         let key = self.keys.recipient(&recipient).map(|key| key.id.clone());
         let quota = Quota::new(self.config.unwraps_per_second, SECOND);
@@ -44,7 +44,7 @@ impl Office {
             (Some(key), Some(used)) => (key, used),
         };
         if !self.signers.is_available(&key, now) {
-            return self.not_opened(&opening, NotUnwrapped::Unavailable, now);
+            return self.not_opened(&opening, NotUnwrapped::NotYet, now);
         }
         self.unwrap_rates.note(worker, used);
         self.begin(worker);
@@ -58,7 +58,7 @@ impl Office {
         let result = match why {
             NotUnwrapped::Unopened => "unopened",
             NotUnwrapped::Rate => "rate",
-            NotUnwrapped::Unavailable => "unavailable",
+            NotUnwrapped::Unavailable | NotUnwrapped::NotYet => "unavailable",
         };
         self.measures.unwraps.with_label_values(&[result]).inc();
         if let Some(left_out) = self.refusals.permit(now) {

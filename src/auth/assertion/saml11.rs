@@ -128,12 +128,14 @@ fn read_authentication(element: Element<'_>) -> Read<(Subject, Millis)> {
 }
 
 fn read_attributes(element: Element<'_>, attributes: &mut Attributes) -> Read<Subject> {
+    only(element, &[])?;
     let inside = children(element)?;
     let [subject, rest @ ..] = &inside[..] else { return Err("no subject") };
     for attribute in rest {
         if !is(*attribute, "Attribute") {
             return Err("something else than attributes");
         }
+        only(*attribute, &["AttributeName", "AttributeNamespace"])?;
         let values = children(*attribute)?;
         if !values.iter().all(|value| is(*value, "AttributeValue")) {
             return Err("something else than values in an attribute");

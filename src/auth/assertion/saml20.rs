@@ -156,10 +156,12 @@ fn read_authentication(element: Element<'_>) -> Read<(Millis, Option<Millis>)> {
 }
 
 fn read_attributes(element: Element<'_>, attributes: &mut Attributes) -> Read<()> {
+    only(element, &[])?;
     for attribute in children(element)? {
         if !is(attribute, "Attribute") {
             return Err("an attribute that is encrypted or none");
         }
+        only(attribute, &["Name", "NameFormat", "FriendlyName"])?;
         let values = children(attribute)?;
         if !values.iter().all(|value| is(*value, "AttributeValue")) {
             return Err("something else than values in an attribute");

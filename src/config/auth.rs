@@ -33,7 +33,7 @@ use self::endpoint::{EndpointFile, Endpoints, Has};
 use self::partner::{Partner, PartnerFile};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
-pub use self::store::StoreRules;
+pub use self::store::{Room, StoreRules};
 use self::users::Users;
 use super::beneath::Directory;
 use super::load::{ConfigError, ConfigErrors, Loaded};

@@ -1,6 +1,8 @@
 //! Assertions for the holder of a key: presented by whoever has signed the message with it, and by others.
 
 use base64ct::{Base64, Encoding};
+use chancery::auth::store::Store;
+use chancery::config::auth::StoreRules;
 use chancery::wire::evidence::{
     Evidence, KeyReference, KeyType, Refusal, SignedAssertion, SignedMessage, Submission, Timestamp,
 };
@@ -241,6 +243,34 @@ fn a_key_that_is_registered_for_one_account_presents_no_assertion_of_anothers() 
         ],
     );
     house.office.worker().vouched(now(&house.sam));
+}
+
+#[test]
+fn what_a_partner_certifies_and_says_leaves_room_in_the_store() {
+    let (mut house, holder) = (House::new(), Client::new());
+    let store = tempfile::tempdir().unwrap();
+    drop(Store::open(&StoreRules { directory: store.path().to_owned(), most_rows: 1_000 }).unwrap());
+    let file = rusqlite::Connection::open(store.path().join("auth.sqlite")).unwrap();
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 749)
+        INSERT INTO first_seen SELECT randomblob(32), 1 << 62 FROM n";
+    file.execute(rows, []).unwrap();
+    drop(file);
+    let toml = house.office.run().parent().unwrap().join("etc/auth.d/auth.toml");
+    let toml = std::fs::read_to_string(toml).unwrap();
+    let own = format!("directory = \"{}\"\nmost_rows = 1_000", store.path().display());
+    assert!(toml.contains("directory = \"../../state\""));
+    house.office.write("auth.toml", &toml.replace("directory = \"../../state\"", &own));
+    house.office.start();
+    let mut worker = house.office.worker();
+    let once =
+        house.presented(&sam().but("</saml:Conditions>", "<saml:OneTimeUse></saml:OneTimeUse></saml:Conditions>"));
+    assert!(matches!(worker.refused(once), Refusal::Busy { .. }));
+    let held = |number: u8| {
+        let words = held_by(&holder);
+        with(words.signed(&house.agency), &holder, Millis::now(), &format!("<!-- {number} -->"))
+    };
+    worker.vouched(held(1));
+    assert!(matches!(worker.refused(held(2)), Refusal::Busy { .. }));
 }
 
 #[test]

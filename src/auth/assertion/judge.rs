@@ -8,7 +8,7 @@ use super::read::{Assertion, Confirmation, ConfirmationMethod};
 use crate::auth::reason::Reason;
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
-use crate::config::auth::partner::{MOST_AGE_MS, MOST_SKEW_MS, Partner};
+use crate::config::auth::partner::{LEAST_KEPT_MS, MOST_SKEW_MS, Partner};
 use crate::wire::Millis;
 
 /// Longer than a question to the store may take: whoever has been told that an assertion was not here before has
@@ -72,11 +72,12 @@ impl Verified<'_> {
         assertion.session_until.map_or(end, |until| until.min(end))
     }
 
-    /// Until when it must be remembered that it was used: as long as any configuration would take it, for one that is
-    /// read tomorrow makes nothing good again.
+    /// Until when it must be remembered that it was used: as long as it is taken, and an hour in any case. To remember
+    /// each for as long as some configuration would take it, a day, is more than there is room for.
     pub(in crate::auth) fn until(&self) -> Millis {
-        let assertion = &self.assertion;
-        let end = assertion.conditions.not_on_or_after.min(assertion.issued.plus(MOST_AGE_MS));
+        let Self { partner, assertion } = self;
+        let kept = assertion.issued.plus(partner.max_age_ms.max(LEAST_KEPT_MS));
+        let end = assertion.conditions.not_on_or_after.min(kept);
         end.plus(MOST_SKEW_MS).plus(MARGIN_MS)
     }
 }

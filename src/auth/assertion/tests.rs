@@ -166,10 +166,10 @@ fn an_element_of_a_type_of_its_own_may_say_less_than_its_name() {
     let typed =
         |element: &str| format!("<{element} xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"t\"");
     for (base, elements) in [
-        (NEW, &["Conditions", "AudienceRestriction", "Audience", "Subject", "SubjectConfirmation", "NameID"][..]),
-        (OLD, &["Conditions", "AudienceRestrictionCondition", "Audience", "SubjectConfirmation", "NameIdentifier"]),
+        (NEW, "AudienceRestriction Subject NameID SubjectConfirmation AttributeStatement Attribute"),
+        (OLD, "AudienceRestrictionCondition Subject NameIdentifier SubjectConfirmation AttributeStatement Attribute"),
     ] {
-        for element in elements {
+        for element in elements.split(' ').chain(["Assertion", "Conditions", "Audience"]) {
             let ends = if base.contains(&format!("<{element} ")) { " " } else { ">" };
             refused(base, &format!("<{element}{ends}"), &format!("{}{ends}", typed(element)), TYPE);
         }
@@ -179,6 +179,9 @@ fn an_element_of_a_type_of_its_own_may_say_less_than_its_name() {
     };
     once(NEW, "</AudienceRestriction>", "OneTimeUse");
     once(OLD, "</AudienceRestrictionCondition>", "DoNotCacheCondition");
+    refused(NEW, "<AuthnStatement ", &format!("{} ", typed("AuthnStatement")), TYPE);
+    refused(OLD, "<AuthenticationStatement ", &format!("{} ", typed("AuthenticationStatement")), TYPE);
+    refused(NEW, "Name=\"a\"", "Name=\"a\" Scope=\"b\"", "an attribute that is not known");
 }
 
 const TYPE: &str = "of a type of its own";
@@ -210,29 +213,30 @@ fn an_assertion_is_known_by_the_id_that_was_signed() {
 }
 
 #[test]
-fn a_use_is_remembered_as_long_as_any_configuration_would_take_the_assertion() {
-    let partner = Partner {
+fn a_use_is_remembered_as_long_as_the_assertion_is_taken_and_an_hour_in_any_case() {
+    let partner = |minutes: i64| Partner {
         name: Text::new("agency").unwrap(),
         issuer: "urn:agency".to_owned(),
         certificates: Vec::new(),
         algorithms: Vec::new(),
         audiences: vec!["urn:us".to_owned()],
         skew_ms: 0,
-        max_age_ms: 60_000,
+        max_age_ms: minutes * 60_000,
         max_session_ms: 3_600_000,
         once: true,
         subjects: Vec::new(),
         attributes: Vec::new(),
     };
-    let remembered = |end: &str| {
+    let remembered = |minutes, end: &str| {
         let assertion = read_as(&NEW.replace("2026-01-01T01:00:00Z", end), "_a").unwrap();
         let issued = assertion.issued.0;
-        Verified { partner: &partner, assertion }.until().0 - issued
+        Verified { partner: &partner(minutes), assertion }.until().0 - issued
     };
-    // Its own end, the largest difference of clocks, and a minute; after a day no configuration takes it.
+    // Its own end or ours, the largest difference of clocks, and a minute.
     let (minute, hour) = (60_000, 3_600_000);
-    assert_eq!(remembered("2026-01-01T01:00:00Z"), hour + 6 * minute);
-    assert_eq!(remembered("2027-01-01T00:00:00Z"), 24 * hour + 6 * minute);
+    assert_eq!(remembered(1440, "2026-01-01T01:00:00Z"), hour + 6 * minute);
+    assert_eq!(remembered(1, "2027-01-01T00:00:00Z"), hour + 6 * minute);
+    assert_eq!(remembered(90, "2027-01-01T00:00:00Z"), 96 * minute);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::super::{signature, timestamp};
 use super::proof::{Asked, Known, Who};
 use super::{Ended, Office};
 use crate::config::auth::Auth;
+use crate::config::auth::Room;
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
@@ -80,7 +81,9 @@ impl Office {
             held.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
         self.has_room(config, &account, asked).map_err(Ended::Known)?;
         let until = timestamp::until(now);
-        self.first_seen(Kind::SignedMessage, covered.once(), until).await.map_err(Ended::Stranger)?;
+        // It is known which partner made the assertion, and nobody here registered the key.
+        let first = self.first_seen_within(Room::Most, Kind::SignedMessage, covered.once(), until).await;
+        first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
         let request = self.as_signed(config, rules, &covered, asked, now)?;
         // Last: a message that is stale or for somebody else does not use up the assertion.

@@ -14,10 +14,11 @@ use super::super::confirmed::Confirmed;
 use super::super::directory::Guess;
 use super::super::reason::Reason;
 use super::super::signature::{self, Verified};
-use super::super::store::{Down, Kind};
+use super::super::store::{Down, Kind, Store};
 use super::super::{digest, issued, timestamp};
 use super::{Ended, Office};
 use crate::config::auth::Auth;
+use crate::config::auth::Room;
 use crate::config::auth::authority::Authority;
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
@@ -289,12 +290,22 @@ impl Office {
 
     /// Remembers a value that may be used once.
     pub(super) async fn first_seen(&self, kind: Kind, value: &[u8; 32], until: Millis) -> Result<(), Reason> {
-        let store = self.store.as_ref().ok_or(Reason::NoStore)?;
-        match store.first_seen(kind, value, until).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Reason::Replayed),
-            Err(Down) => Err(Reason::NoStore),
-        }
+        first(self.store()?.first_seen(kind, value, until).await)
+    }
+
+    /// The same of one that may fill the store so far and no further.
+    pub(super) async fn first_seen_within(
+        &self,
+        room: Room,
+        kind: Kind,
+        value: &[u8; 32],
+        until: Millis,
+    ) -> Result<(), Reason> {
+        first(self.store()?.first_seen_within(room, kind, value, until).await)
+    }
+
+    fn store(&self) -> Result<&Store, Reason> {
+        self.store.as_ref().ok_or(Reason::NoStore)
     }
 
     /// Counts a credential by what became of it.
@@ -313,5 +324,13 @@ impl Office {
             Some(_) => "refused",
         };
         self.gauges.authentications.with_label_values(&[&format!("{credential}-{outcome}")]).inc();
+    }
+}
+
+fn first(seen: Result<bool, Down>) -> Result<(), Reason> {
+    match seen {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Reason::Replayed),
+        Err(Down) => Err(Reason::NoStore),
     }
 }

@@ -12,7 +12,7 @@ use std::io;
 pub use self::file::OpenError;
 use self::rows::{Asked, Key, Verdict};
 use self::sqlite::Sqlite;
-use crate::config::auth::StoreRules;
+use crate::config::auth::{Room, StoreRules};
 use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
 use crate::wire::Millis;
 
@@ -42,10 +42,13 @@ impl Kind {
         }
     }
 
-    /// May it take the last places? Anybody can seal a key for us, and of assertions a partner's user has as many as
-    /// his partner makes: neither keeps out those who sign a message or make a digest.
-    fn may_fill(self) -> bool {
-        !matches!(self, Self::CipherValue | Self::TokenId)
+    /// How far it may fill the store, unless it is known who made it.
+    fn room(self) -> Room {
+        match self {
+            Self::SignedMessage | Self::PasswordNonce | Self::Ticket => Room::All,
+            Self::CipherValue => Room::Most,
+            Self::TokenId => Room::Half,
+        }
     }
 
     /// What is stored for that SHA-256: the kind is hashed in. A word has no zero octet, so no two pairs of
@@ -147,11 +150,23 @@ impl Store {
     /// # Errors
     /// [`Down`]; the value may be remembered all the same.
     pub async fn first_seen(&self, kind: Kind, value: &[u8; 32], expires: Millis) -> Result<bool, Down> {
+        self.first_seen_within(kind.room(), kind, value, expires).await
+    }
+
+    /// The same for a value that may fill the store so far and no further.
+    ///
+    /// # Errors
+    /// [`Down`].
+    pub async fn first_seen_within(
+        &self,
+        room: Room,
+        kind: Kind,
+        value: &[u8; 32],
+        expires: Millis,
+    ) -> Result<bool, Down> {
         let timer = self.measures.seconds.start_timer();
         let verdict = match &self.place {
-            Place::Sqlite(sqlite) => {
-                sqlite.ask(Asked { key: kind.key(value), expires, may_fill: kind.may_fill() }).await
-            }
+            Place::Sqlite(sqlite) => sqlite.ask(Asked { key: kind.key(value), expires, room }).await,
         };
         let word = match verdict {
             Ok(Verdict::New) => "new",

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Statement};
 
 use super::file;
-use crate::config::auth::StoreRules;
+use crate::config::auth::Room;
 use crate::wire::Millis;
 
 /// What is stored of a value.
@@ -15,8 +15,8 @@ pub(super) type Key = [u8; 32];
 pub(super) struct Asked {
     pub(super) key: Key,
     pub(super) expires: Millis,
-    /// May it take one of the last places?
-    pub(super) may_fill: bool,
+    /// How far it may fill the table.
+    pub(super) room: Room,
 }
 
 /// What became of a question.
@@ -120,8 +120,8 @@ impl<'c> Rows<'c> {
     }
 
     fn one(&mut self, asked: &Asked, now: Millis) -> Result<Verdict> {
-        let Asked { key, expires, may_fill } = asked;
-        let most = if *may_fill { self.most } else { StoreRules::places(self.most) };
+        let Asked { key, expires, room } = asked;
+        let most = room.of(self.most);
         match self.find.query_row([key], |row| row.get::<_, i64>(0)).optional()? {
             Some(until) if until > now.0 => return Ok(Verdict::Seen),
             Some(_) => {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     fn asked(key: Key, expires: i64) -> Asked {
-        Asked { key, expires: Millis(expires), may_fill: true }
+        Asked { key, expires: Millis(expires), room: Room::All }
     }
 
     fn ask(rows: &mut Rows<'_>, number: u8, expires: i64, now: i64) -> Verdict {
@@ -174,12 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_quarter_is_for_what_may_fill_the_store() {
+    fn each_kind_fills_the_table_as_far_as_it_may() {
         with(8, |mut rows| {
-            let others = |numbers: std::ops::Range<u8>, expires| -> Vec<Asked> {
-                numbers.map(|number| Asked { may_fill: false, ..asked(key(number), expires) }).collect()
+            let of = |room, numbers: std::ops::Range<u8>, expires| -> Vec<Asked> {
+                numbers.map(|number| Asked { room, ..asked(key(number), expires) }).collect()
             };
-            assert_eq!(rows.decide(&others(0..6, 100), Millis(0)).unwrap(), [New; 6]);
+            let others = |numbers, expires| of(Room::Most, numbers, expires);
+            assert_eq!(rows.decide(&of(Room::Half, 0..5, 100), Millis(0)).unwrap(), [New, New, New, New, Full]);
+            assert_eq!(rows.decide(&others(4..6, 100), Millis(0)).unwrap(), [New; 2]);
+            assert_eq!(rows.decide(&of(Room::Half, 0..1, 100), Millis(0)).unwrap(), [Seen]);
             assert_eq!(rows.decide(&others(6..8, 100), Millis(0)).unwrap(), [Full; 2]);
             assert_eq!(
                 (ask(&mut rows, 6, 200, 0), ask(&mut rows, 7, 200, 0), ask(&mut rows, 8, 200, 0)),

@@ -25,9 +25,11 @@ const MOST_CERTIFICATES: usize = 4;
 /// Minutes an assertion may be old, and seconds a clock may differ, at most.
 const MOST_AGE_MIN: u32 = 1440;
 const MOST_SKEW_S: u32 = 300;
-/// Milliseconds: no configuration takes an assertion that is older.
-pub const MOST_AGE_MS: i64 = MOST_AGE_MIN as i64 * 60_000;
-/// Milliseconds: nor one of a clock that differs by more.
+/// The same where nothing is said.
+const AGE_MIN: u32 = 60;
+/// Milliseconds that a use of an assertion is remembered at least: for so long no configuration makes it good again.
+pub const LEAST_KEPT_MS: i64 = AGE_MIN as i64 * 60_000;
+/// Milliseconds: no configuration takes an assertion of a clock that differs by more.
 pub const MOST_SKEW_MS: i64 = MOST_SKEW_S as i64 * 1000;
 
 /// Somebody whose assertions are taken.
@@ -271,7 +273,7 @@ impl<T> Reading<'_, T> {
                 .map(|audience| self.identifier("audiences", audience))
                 .collect::<Result<_, _>>()?,
             skew_ms: self.number("skew_s", written.skew_s.as_ref(), 60, 0..=MOST_SKEW_S)? * 1000,
-            max_age_ms: self.number("max_age_min", written.max_age_min.as_ref(), 60, 1..=MOST_AGE_MIN)? * minute,
+            max_age_ms: self.number("max_age_min", written.max_age_min.as_ref(), AGE_MIN, 1..=MOST_AGE_MIN)? * minute,
             max_session_ms: self.number("max_session_min", written.max_session_min.as_ref(), 480, 1..=10_080)? * minute,
             once: matches!(written.replay, Some(ReplayName::Once)),
             subjects: written.subject.iter().map(|rule| self.subject(rule)).collect::<Result<_, _>>()?,

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::partner::MOST_SKEW_MS;
+use super::partner::{LEAST_KEPT_MS, MOST_SKEW_MS};
 use super::{File, Rules, ThrottleRules};
 use crate::config::load::{ConfigError, Loaded};
 
@@ -16,12 +16,27 @@ pub struct StoreRules {
     pub most_rows: u64,
 }
 
-impl StoreRules {
-    /// Rows there may be for what anybody, or a partner, can make as many of as he likes: three of four, so that the
-    /// rest are there for messages and digests.
+/// How far a value may fill the store. What one kind of requestor can make as many of as he likes does not keep out the
+/// others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// To the last row: who sends it is registered here, and has a pace.
+    All,
+    /// Three rows of four: anybody can seal a key for us, and a partner certifies as many keys as he likes.
+    Most,
+    /// Every other one: a partner makes as many assertions as he likes, and they stay longest.
+    Half,
+}
+
+impl Room {
+    /// In rows.
     #[must_use]
-    pub fn places(most_rows: u64) -> u64 {
-        most_rows - most_rows / 4
+    pub fn of(self, most_rows: u64) -> u64 {
+        match self {
+            Self::All => most_rows,
+            Self::Most => most_rows - most_rows / 4,
+            Self::Half => most_rows - most_rows / 2,
+        }
     }
 }
 
@@ -30,7 +45,7 @@ pub(super) fn doubts(file: &Loaded<File>, rules: &Rules) -> Vec<ConfigError> {
     [small(file, rules), crowded(file, rules)].into_iter().flatten().collect()
 }
 
-/// Minutes that a value which may be used once stays in the store, at most.
+/// Minutes that a value which may be used once stays in the store, at most, unless it is an assertion.
 const KEPT: u64 = 16;
 
 /// One account at its pace should not fill much of the store: a full one refuses everybody.
@@ -52,20 +67,21 @@ fn small(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
     Some(file.error(at.span(), why))
 }
 
-/// Nor should it fill the places that assertions may have, which are three of four.
+/// Nor should it fill the places that assertions may have.
 fn crowded(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
     let most_rows = rules.store.as_ref()?.most_rows;
-    let places = StoreRules::places(most_rows);
+    let places = Room::Half.of(most_rows);
     let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
     let (partner, written) = rules.partners.iter().zip(&file.value.partners).max_by_key(|(one, _)| one.max_age_ms)?;
-    let minutes = u64::try_from((partner.max_age_ms + MOST_SKEW_MS) / 60_000).unwrap_or_default() + 1;
+    let kept_ms = partner.max_age_ms.max(LEAST_KEPT_MS) + MOST_SKEW_MS;
+    let minutes = u64::try_from(kept_ms / 60_000).unwrap_or_default() + 1;
     let rows = u64::from(account_burst) + minutes * u64::from(account_per_minute);
     if rows <= places {
         return None;
     }
     let why = format!(
         "{}: one account may use {rows} assertions that are good once by throttle.account_burst and \
-         throttle.account_per_minute in max_age_min, and store.most_rows = {most_rows} has {places} places for them",
+         throttle.account_per_minute in the {minutes} minutes a use is remembered, and store.most_rows = {most_rows} has {places} places for them",
         partner.name.as_str()
     );
     Some(file.error(written.place(), why))

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Whole;
 use crate::config::auth::party::Party;
-use crate::config::auth::{Auth, StoreRules};
+use crate::config::auth::{Auth, Room};
 use crate::config::issuer::{Ceiling, Certificate, Issuer, Key, KeyState, Purpose};
 use crate::config::load::{self, ConfigError};
 use crate::config::worker::{ClientCertificates, Credential, Worker};
@@ -75,7 +75,7 @@ const KEPT_S: u64 = 16 * 60;
 /// store, of which they may have three of four.
 pub(super) fn crowding(root: &Path, auth: &Auth, issuer: &Issuer) -> Option<ConfigError> {
     let store = auth.store.as_ref().filter(|_| auth.endpoints.values().any(|endpoint| endpoint.encryption))?;
-    let (places, rows) = (StoreRules::places(store.most_rows), KEPT_S * u64::from(issuer.unwraps_per_second));
+    let (places, rows) = (Room::Most.of(store.most_rows), KEPT_S * u64::from(issuer.unwraps_per_second));
     let why = format!(
         "by unwraps_per_second the messages of one worker may have {rows} session keys remembered, and store.most_rows \
          of auth.d/auth.toml has {places} places for them"

@@ -127,9 +127,12 @@ fn a_store_whose_places_for_assertions_one_account_fills_is_doubted() {
     assert_eq!(doubts(PARTNER), "");
     // 6 000 at once and 6 000 in each of so many minutes, five of clocks and one of margin among them.
     let aged = |minutes: u32| PARTNER.replace("audiences", &format!("max_age_min = {minutes}\naudiences"));
-    assert_eq!(doubts(&aged(118)), "");
-    let said = doubts(&aged(119));
-    assert!(said.contains("auth.toml:7:15") && said.contains("756000") && said.contains("750000"), "{said}");
+    assert_eq!(doubts(&aged(76)), "");
+    let said = doubts(&aged(77));
+    assert!(said.contains("auth.toml:7:15") && said.contains("504000") && said.contains("500000"), "{said}");
+    // An hour is remembered in any case.
+    let said = doubts(&format!("most_rows = 700_000\n{}", aged(1)));
+    assert!(said.contains("402000 assertions") && said.contains("66 minutes"), "{said}");
 }
 
 #[test]

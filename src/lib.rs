@@ -35,6 +35,8 @@ pub mod ctl;
 pub mod exporter;
 #[cfg(feature = "issuer")]
 pub mod issuer;
+#[cfg(any(feature = "auth", feature = "ctl"))]
+pub mod reason;
 #[cfg(feature = "signer")]
 pub mod signer;
 #[cfg(any(feature = "issuer", feature = "ctl"))]

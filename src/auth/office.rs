@@ -59,7 +59,7 @@ pub(super) struct Office {
     pub(super) comings: LogGate,
     /// For lines on workers that break the protocol; apart, so that coming and going hides none of them.
     pub(super) breaches: LogGate,
-    /// For lines on certificates that no authority vouches for, and assertions that prove nothing.
+    /// For lines on certificates that no authority vouches for, and assertions and messages that prove nothing.
     vouchings: LogGate,
     /// For lines on decisions that the record did not take.
     unrecorded: LogGate,
@@ -154,13 +154,13 @@ impl Office {
     ) -> Result<AuthToWorker, Violation> {
         let timer = self.gauges.seconds.start_timer();
         let correlation = submission.correlation;
-        let source = submission.source;
+        let (source, timestamp) = (submission.source, submission.timestamp);
         let config = self.config();
         let lodged = match self.decide(&config, (peer, confirmed), submission).await {
             Ok(order) => self.lodge(&config, peer, number, order).await,
             Err(Ended::Known(reason)) => Err(reason),
             Err(Ended::Stranger(reason)) => {
-                self.strangers.note(source, reason, correlation);
+                self.strangers.note(source, reason, correlation, timestamp);
                 Err(reason)
             }
             Err(Ended::Breach(rule)) => return Err(Violation::Rule(rule)),

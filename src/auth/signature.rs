@@ -80,30 +80,49 @@ impl<'m> Signed<'m> {
     /// Is each part what was signed? Ask once it is known that whoever signed may be believed.
     ///
     /// # Errors
-    /// The reason it is not.
-    pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Reason> {
+    /// The reason it is not, and which part.
+    pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Unproven> {
         let Self { message, once } = self;
         let tree = parsed(&message.signed_info)?;
         let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
         if parts::algorithm(info.method) != Some(message.algorithm) {
-            return Err(Reason::SignatureAlgorithm);
+            return Err(Reason::SignatureAlgorithm.into());
         }
         if info.references.len() != message.parts.len() {
-            return Err(Reason::WrongDigest);
+            return Err(Reason::WrongDigest.into());
         }
         for (reference, octets) in info.references.iter().zip(message.parts.iter()) {
             let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
             if digest(function, octets.expose()).as_ref() != reference.digest {
-                return Err(Reason::WrongDigest);
+                return Err(Unproven::by(Reason::WrongDigest, &format!("reference {:?}", reference.id)));
             }
             // What stands in for what is signed would have to be verified by itself. What is left out of a digest is
             // not read, for it is the digested octets that are; node-soap leaves nothing out and says it would.
             let enveloped = reference.transform.enveloped && !endpoint.enveloped_transform;
             if enveloped || reference.transform.dereferenced {
-                return Err(Reason::Transform);
+                return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
             }
         }
         Ok(Verified { info, message, once })
+    }
+}
+
+/// Why a message that somebody signed proves nothing, and what of it, for the log: his words, so not more than a line.
+#[derive(Debug)]
+pub(super) struct Unproven {
+    pub(super) reason: Reason,
+    pub(super) why: String,
+}
+
+impl Unproven {
+    fn by(reason: Reason, why: &str) -> Self {
+        Self { reason, why: why[..why.floor_char_boundary(256)].to_owned() }
+    }
+}
+
+impl From<Reason> for Unproven {
+    fn from(reason: Reason) -> Self {
+        Self { reason, why: String::new() }
     }
 }
 
@@ -130,15 +149,15 @@ impl Verified<'_> {
     /// Reads the parts, in the octets that were signed.
     ///
     /// # Errors
-    /// The reason they prove nothing here.
-    pub(super) fn read(&self, endpoint: &Endpoint) -> Result<Proof, Reason> {
+    /// The reason they prove nothing here, and what of them.
+    pub(super) fn read(&self, endpoint: &Endpoint) -> Result<Proof, Unproven> {
         let mut seen = Seen::default();
         for (reference, octets) in self.info.references.iter().zip(self.message.parts.iter()) {
             let tree = parsed(octets.expose())?;
             let root = tree.root();
             let ids = Ids::of(&tree).map_err(|_| Reason::UnreadableSignature)?;
             if ids.element(&reference.id).map(Element::id) != Some(root.id()) {
-                return Err(Reason::UnreadableSignature);
+                return Err(Unproven::by(Reason::UnreadableSignature, &format!("reference {:?}", reference.id)));
             }
             seen.take(root)?;
         }
@@ -147,7 +166,8 @@ impl Verified<'_> {
             Some(to) if endpoint.addresses.iter().any(|address| address == to) => {}
             // A timestamp alone says neither what is asked nor of whom, and could be anybody's to pass on.
             None if endpoint.to_absent && seen.wish.is_some() => {}
-            _ => return Err(Reason::Misaddressed),
+            Some(to) => return Err(Unproven::by(Reason::Misaddressed, &format!("wsa:To is {to:?}"))),
+            None => return Err(Unproven::by(Reason::Misaddressed, "no wsa:To is signed")),
         }
         let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
         Ok(Proof { timestamp, wish: seen.wish, to_absent: seen.to.is_none(), enveloped_transform })

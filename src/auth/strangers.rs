@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::reason::{Reason, recorded};
 use super::throttle::network;
+use crate::wire::evidence::Timestamp;
 use crate::wire::record::AuthEntry;
 use crate::wire::{Correlation, Millis};
 
@@ -64,19 +65,23 @@ struct Sum {
 }
 
 impl Strangers {
-    /// Counts one refusal.
-    pub(super) fn note(&self, source: IpAddr, reason: Reason, correlation: Correlation) {
+    /// Counts one refusal of a message of that time.
+    pub(super) fn note(&self, source: IpAddr, reason: Reason, correlation: Correlation, timestamp: Option<Timestamp>) {
+        let now = Millis::now();
         let Refusals { second, .. } = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if second.lines < LINES {
             second.lines += 1;
-            warn!(correlation = %correlation, event = "refused", reason = reason.word(), source = %source);
+            let age_s = timestamp.map(|timestamp| seconds(timestamp.created, now));
+            let left_s = timestamp.and_then(|timestamp| timestamp.expires).map(|expires| seconds(now, expires));
+            let reason = reason.word();
+            warn!(correlation = %correlation, event = "refused", reason, source = %source, age_s, left_s);
         } else {
             second.left_out += 1;
         }
         let source = network(source);
         let known = second.sums.contains_key(&source) || second.sums.len() < SOURCES;
         let source = if known { source } else { ANYWHERE };
-        add(&mut second.sums, source, Sum { instant: Millis::now(), count: 1, reason, correlation });
+        add(&mut second.sums, source, Sum { instant: now, count: 1, reason, correlation });
     }
 
     /// What is to be recorded now, once a second. Also says how many lines the log was spared.
@@ -130,6 +135,11 @@ impl Sum {
     }
 }
 
+/// From one instant to the other, for people.
+fn seconds(from: Millis, to: Millis) -> i64 {
+    to.0.saturating_sub(from.0) / 1000
+}
+
 fn add(sums: &mut Sums, source: IpAddr, sum: Sum) {
     let sum = sum.after(sums.get(&source).copied());
     sums.insert(source, sum);
@@ -151,7 +161,7 @@ mod tests {
     use super::*;
 
     fn note(strangers: &Strangers, source: IpAddr) {
-        strangers.note(source, Reason::WrongPassword, Correlation::random());
+        strangers.note(source, Reason::WrongPassword, Correlation::random(), None);
     }
 
     fn sums(entries: &[AuthEntry]) -> Vec<(IpAddr, u32)> {

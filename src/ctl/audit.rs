@@ -14,7 +14,7 @@ use crate::audit::reader::{Entries, Entry};
 use crate::audit::verify::{Fault, Noted, Report, verify};
 use crate::config::audit::Audit;
 
-mod lines;
+pub(super) mod lines;
 
 /// Exit status when the record is not as it was written, or holds nothing of what was asked for.
 const FOUND_WANTING: u8 = 1;

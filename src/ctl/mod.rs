@@ -10,6 +10,7 @@ pub mod audit;
 mod ceremony;
 pub mod check;
 pub mod check_sandbox;
+pub mod explain;
 pub mod key;
 pub mod man;
 pub mod request;
@@ -38,6 +39,8 @@ enum Command {
     Key(key::Args),
     /// Verify and read the record
     Audit(audit::Args),
+    /// Say why a request was refused, and where to look
+    Explain(explain::Args),
     /// Ask a Security Token Service for a token
     Request(request::Args),
     /// Make a password hash for auth.d/users.toml
@@ -58,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Key(args) => key::run(args),
         Command::Request(args) => request::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::HashPassword(args) => user::run(args),
         Command::Man(args) => man::run(&args, <Line as clap::CommandFactory>::command()),
     }

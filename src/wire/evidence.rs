@@ -334,6 +334,27 @@ pub enum Refusal {
     FailedCheck,
 }
 
+impl Refusal {
+    /// The code of the fault that says so.
+    #[must_use]
+    pub const fn heard(self) -> &'static str {
+        match self {
+            Self::FailedAuthentication => "wsse:FailedAuthentication",
+            Self::MessageExpired => "wsu:MessageExpired",
+            Self::InvalidSecurity => "wsse:InvalidSecurity",
+            Self::InvalidRequest => "wst:InvalidRequest",
+            Self::BadRequest => "wst:BadRequest",
+            Self::InvalidScope => "wst:InvalidScope",
+            Self::InvalidTimeRange => "wst:InvalidTimeRange",
+            Self::RequestFailed => "wst:RequestFailed",
+            Self::Busy { .. } => "wst:RequestFailed, and when to come back",
+            Self::UnsupportedSecurityToken => "wsse:UnsupportedSecurityToken",
+            Self::Reconnect => "wst:RequestFailed, and to come back over a new connection",
+            Self::FailedCheck => "wsse:FailedCheck",
+        }
+    }
+}
+
 /// The answer when there is no voucher.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct Refused {

@@ -2,7 +2,7 @@
 //! door, an independent tool as the judge, an orderly end, and a second start that finds everything there.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::service::{self, Demo};
@@ -115,6 +115,27 @@ fn ctrl_c_ends_everything_cleanly() {
     }
 }
 
+/// `chancery explain` of the id that the client was told says this.
+fn explained(demo: &Demo, directory: &Path, refused: &Output, words: [&str; 3]) {
+    let said = String::from_utf8_lossy(&refused.stderr);
+    // As it stands there, in brackets.
+    let id = said.split_ascii_whitespace().find(|word| word.len() == 34 && word.starts_with('('));
+    let id = id.unwrap_or_else(|| panic!("no correlation id: {said}"));
+    let log = directory.join("log");
+    let mut told = String::new();
+    // A sum of refusals is in the record a second later.
+    for _ in 0..100 {
+        let mut explain = Command::new(service::CHANCERY);
+        explain.args(["explain", id, "--directory", demo.fact("record"), "--log"]).arg(&log);
+        told = String::from_utf8(explain.output().unwrap().stdout).unwrap();
+        if told.contains("record: ") && words.iter().all(|word| told.contains(word)) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{words:?} {id}: {told}");
+}
+
 #[test]
 fn a_refusal_reaches_the_script_as_an_exit_code() {
     if !service::possible("demo-refusals") {
@@ -127,12 +148,14 @@ fn a_refusal_reaches_the_script_as_an_exit_code() {
     std::fs::write(&wrong, "not the password\n").unwrap();
     let refused = demo.request(path, &["--applies-to", "urn:nobody"]);
     assert_eq!(refused.status.code(), Some(14), "{}", String::from_utf8_lossy(&refused.stderr));
+    explained(&demo, directory.path(), &refused, ["scope: ", "wst:InvalidScope", "allowed=false"]);
     let mut words = vec!["request", "issue", "--user", "alice", "--applies-to", MICROSOFT, "--ca", demo.fact("ca")];
     let url = format!("{}{path}", demo.fact("url"));
     words.extend(["--url", &url, "--password-file", wrong.to_str().unwrap()]);
     let refused = Command::new(service::CHANCERY).args(&words).output().unwrap();
     assert_eq!(refused.status.code(), Some(10), "{}", String::from_utf8_lossy(&refused.stderr));
     assert!(refused.stdout.is_empty());
+    explained(&demo, directory.path(), &refused, ["wrong-password: ", "wsse:FailedAuthentication", "log: "]);
     // Without the demo's certificate there is no answer to trust.
     let words: Vec<&str> = words.into_iter().filter(|word| *word != "--ca" && *word != demo.fact("ca")).collect();
     assert_eq!(Command::new(service::CHANCERY).args(&words).output().unwrap().status.code(), Some(1));

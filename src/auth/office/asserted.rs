@@ -74,7 +74,10 @@ impl Office {
                 return Err(verified.refused(Reason::NoAccount, why));
             }
             let covered = signed.covers(rules);
-            let covered = covered.map_err(|reason| verified.refused(reason, "a message that is not as signed"))?;
+            let covered = covered.map_err(|unproven| {
+                let why = format!("a message that is not as signed: {}", unproven.why);
+                verified.refused(unproven.reason, why)
+            })?;
             Ok((account, verified, certificate, covered))
         });
         let (account, verified, certificate, covered) =

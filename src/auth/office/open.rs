@@ -59,7 +59,7 @@ impl Office {
                 AuthToWorker::Opened(Opened { correlation, parts })
             }
             Err(reason) => {
-                self.strangers.note(source, reason, correlation);
+                self.strangers.note(source, reason, correlation, None);
                 self.gauges.decisions.with_label_values(&[reason.word()]).inc();
                 AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() })
             }

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::super::confirmed::Confirmed;
 use super::super::directory::Guess;
 use super::super::reason::Reason;
-use super::super::signature::{self, Verified};
+use super::super::signature::{self, Unproven, Verified};
 use super::super::store::{Down, Kind, Store};
 use super::super::{digest, issued, timestamp};
 use super::{Ended, Office};
@@ -178,7 +178,7 @@ impl Office {
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<RequestIntegrity, Ended> {
-        let proof = verified.read(rules).map_err(Ended::Stranger)?;
+        let proof = verified.read(rules).map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
         timestamp::judge_once(&config.timestamp, proof.timestamp, now).map_err(Ended::Stranger)?;
         if asked.timestamp != Some(proof.timestamp) {
             return Err(Ended::Breach("a timestamp that is not the one signed"));
@@ -225,7 +225,7 @@ impl Office {
         if account.disabled {
             return Err(Reason::Disabled);
         }
-        let verified = signed.covers(rules)?;
+        let verified = signed.covers(rules).map_err(|why| self.not_proven(correlation, &why))?;
         Ok(Signer { account, authority, certificate, verified })
     }
 
@@ -236,6 +236,17 @@ impl Office {
             let authority = authority.map_or("-", |authority| authority.name.as_str());
             let (reason, why) = (reason.word(), &why[..why.floor_char_boundary(256)]);
             warn!(correlation = %correlation, event = "certificate-refused", authority, reason, why, left_out);
+        }
+        *reason
+    }
+
+    /// Says what was wrong with a message whose signature holds: its signer asks which part it was.
+    pub(super) fn not_proven(&self, correlation: Correlation, unproven: &Unproven) -> Reason {
+        let Unproven { reason, why } = unproven;
+        if !why.is_empty()
+            && let Some(left_out) = self.vouchings.pass()
+        {
+            warn!(correlation = %correlation, event = "signature-refused", reason = reason.word(), why, left_out);
         }
         *reason
     }

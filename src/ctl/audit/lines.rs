@@ -41,13 +41,13 @@ pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
 }
 
 /// The text as it is when it is one printable word, else quoted and escaped.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
+pub(in crate::ctl) fn plain(text: &str) -> Cow<'_, str> {
     let word = |c: char| c.is_alphanumeric() || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '='));
     if !text.is_empty() && text.chars().all(word) { Cow::Borrowed(text) } else { Cow::Owned(format!("{text:?}")) }
 }
 
 /// One line.
-pub(super) fn entry(entry: &Entry) -> String {
+pub(in crate::ctl) fn entry(entry: &Entry) -> String {
     let Value::Object(fields) = entry_json(entry) else { return String::new() };
     let word = |name: &str| match fields.get(name) {
         Some(Value::String(text)) => plain(text).into_owned(),

@@ -10,6 +10,7 @@ mod demo;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -57,6 +58,10 @@ impl House {
 
     /// One address has so many session keys opened in a row.
     fn opening(burst: u32) -> Self {
+        Self::start(Self::prepare(burst), |_| {})
+    }
+
+    fn prepare(burst: u32) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Demo::start(directory.path()).stop().code(), Some(0));
         let config = directory.path().join("demo/etc");
@@ -69,7 +74,12 @@ impl House {
             format!("{}\n{sealed}", kept.join("[[endpoint]]"))
         });
         change(&config.join("issuer.d/issuer.toml"), |text| format!("unwraps_per_second = 1000\n{text}"));
-        let demo = Demo::configured(directory.path(), |_| {});
+        directory
+    }
+
+    fn start(directory: tempfile::TempDir, more: impl FnOnce(&mut Command)) -> Self {
+        let config = directory.path().join("demo/etc");
+        let demo = Demo::configured(directory.path(), more);
         let password = std::fs::read_to_string(directory.path().join("demo/alice.password")).unwrap().trim().to_owned();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap()).unwrap();
@@ -78,6 +88,11 @@ impl House {
         let tls = Arc::new(tls.with_root_certificates(roots).with_no_client_auth());
         let certificate = CertificateDer::from_pem_file(config.join("issuer.d/unwrap-1.pem")).unwrap().to_vec();
         Self { demo, directory, password, tls, certificate }
+    }
+
+    fn stop(self) -> tempfile::TempDir {
+        assert_eq!(self.demo.stop().code(), Some(0));
+        self.directory
     }
 
     fn log(&self) -> String {
@@ -571,4 +586,37 @@ fn a_planned_restart_of_any_process_fails_no_sealed_request() {
     });
     let log = house.log();
     assert!(!log.contains("violation") && !log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn a_process_that_dies_over_a_session_key_is_back_and_no_key_is_good_twice() {
+    if !demo::possible("encryption-deaths") {
+        return;
+    }
+    let mut directory = House::prepare(100_000);
+    for (role, name) in [("issuer", "key-sent"), ("signer", "key-sent"), ("signer", "key-opened"), ("auth", "unsealed")]
+    {
+        let marker = directory.path().join("died");
+        std::fs::write(&marker, "").unwrap();
+        let house = House::start(directory, |command| {
+            command.env(format!("CHANCERY_FAILPOINT_{}", role.to_uppercase()), format!("{name},{}", marker.display()));
+        });
+        let what = format!("{role} dies at {name}");
+        let message = house.sealer(32).token().text();
+        let (began, (status, answer)) = (Instant::now(), house.post("/sealed", &message));
+        assert_eq!(std::fs::read(&marker).unwrap(), [1], "{what}: nobody died");
+        assert!(began.elapsed() < Duration::from_secs(31), "{what}: nobody waits for ever");
+        // Another signer does it, or a new issuer; a new auth knows that the key was used, and not by whom.
+        let expected = if role == "auth" { answer.contains(":FailedCheck<") } else { status == 200 };
+        assert!(expected, "{what}: {answer}\n{}", house.log());
+        let began = Instant::now();
+        while house.post("/sealed", &house.sealer(32).token().text()).0 != 200 {
+            assert!(began.elapsed() < Duration::from_secs(10), "{what}: {}", house.log());
+        }
+        // Durably used, whether or not anybody heard what was in it.
+        house.is_refused(&what, &message, "FailedCheck");
+        let log = house.log();
+        assert!(log.contains("signal: 9") && !log.contains("violation") && !log.contains("panicked"), "{what}: {log}");
+        directory = house.stop();
+    }
 }

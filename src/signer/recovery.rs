@@ -229,9 +229,11 @@ impl Custody {
                 if !fit {
                     return Err(bad_request());
                 }
+                failpoint("key-sent");
                 let began = Instant::now();
                 let opened = unwrap::open(&self.module, session, key.handle, *transport, sealed);
                 self.signs.meters.unwrap.observe(began.elapsed().as_secs_f64());
+                failpoint("key-opened");
                 opened.map_err(|fault| {
                     if !unwrap::is_doubtful(&fault) {
                         return fault;

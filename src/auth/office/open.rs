@@ -18,6 +18,7 @@ use super::super::throttle::{Budgets, Pace, network};
 use super::super::timestamp;
 use super::Office;
 use crate::config::auth::{Auth, ThrottleRules};
+use crate::sys::failpoint::failpoint;
 use crate::wire::evidence::Refused;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
@@ -87,7 +88,10 @@ impl Office {
         let opened = opened(&parts, key.as_ref().map(|key| key.expose()))?;
         // Last, so that only what was sealed for us takes a place in the store, and no faster than keys are opened.
         match self.first_seen(Kind::CipherValue, &once, timestamp::until(Millis::now())).await {
-            Ok(()) => Ok(opened),
+            Ok(()) => {
+                failpoint("unsealed");
+                Ok(opened)
+            }
             Err(Reason::Replayed) => Err(Reason::ReplayedKey),
             Err(reason) => Err(reason),
         }

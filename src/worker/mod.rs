@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 mod activity;
@@ -145,11 +146,12 @@ fn serve(prepared: Prepared) -> io::Result<()> {
                 _ = hung_up.recv() => return Ok(()),
             }
         }
+        let mut porters = JoinSet::new();
         for (listener, asked) in listeners {
             let tls = if asked == ClientCertificates::Asked { &asking } else { &plain };
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            tokio::spawn(Arc::clone(&door).accept(listener, Arc::clone(tls), draining.clone()));
+            porters.spawn(Arc::clone(&door).accept(listener, Arc::clone(tls), draining.clone()));
         }
         ready.store(both_up(), Ordering::Relaxed);
         notifier.ready();
@@ -172,6 +174,8 @@ fn serve(prepared: Prepared) -> io::Result<()> {
         ready.store(false, Ordering::Relaxed);
         tracing::info!(event = "draining");
         let _ = drain.send(true);
+        // One of them may have taken a connection in this very moment, which is to be served like the others.
+        porters.join_all().await;
         let left = door.emptied(Instant::now() + Duration::from_secs(limits.drain_s.into())).await;
         tracing::info!(event = "drained", left);
         end

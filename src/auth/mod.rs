@@ -21,6 +21,7 @@ mod order;
 mod password;
 mod policy;
 mod pool;
+pub mod readers;
 mod record;
 mod revocation;
 mod share;

@@ -377,6 +377,11 @@ impl<'a> Paid<'a> {
     }
 }
 
+/// Is this what a server says to the question `id`?
+pub(super) fn is_answer(octets: &[u8], id: u32) -> bool {
+    message::read(octets, id).is_ok()
+}
+
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }

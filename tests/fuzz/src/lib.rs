@@ -6,6 +6,8 @@
 
 pub mod frames;
 pub mod messages;
+pub mod octets;
+pub mod sealed;
 pub mod xml;
 
 use std::time::Duration;
@@ -22,7 +24,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "envelope", run: messages::envelope },
     Target { name: "security", run: messages::security },
     Target { name: "key-info", run: messages::key_info },
@@ -30,6 +32,10 @@ pub const TARGETS: [Target; 8] = [
     Target { name: "document", run: xml::document },
     Target { name: "signature", run: xml::signature },
     Target { name: "certificate", run: xml::certificate },
+    Target { name: "sealed", run: sealed::sealed },
+    Target { name: "path", run: octets::path },
+    Target { name: "handshake", run: octets::handshake },
+    Target { name: "directory", run: octets::answer },
     Target { name: "frames", run: frames::frames },
 ];
 

@@ -14,7 +14,7 @@ const WSU: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssec
 const WST: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
 
 /// One that lets everything pass that can be let pass, and one that lets nothing.
-fn endpoints() -> [Endpoint; 2] {
+pub(crate) fn endpoints() -> [Endpoint; 2] {
     let strict = Endpoint {
         path: "/sts".to_owned(),
         profile: Profile::Generic,
@@ -27,7 +27,7 @@ fn endpoints() -> [Endpoint; 2] {
     [strict, lenient]
 }
 
-fn answered(reply: &Reply) {
+pub(crate) fn answered(reply: &Reply) {
     let limits = Limits { octets: 1 << 20, value: 1 << 20, ..Limits::default() };
     let text = String::from_utf8_lossy(&reply.body);
     assert!(Tree::parse(&reply.body, &limits).is_ok(), "an answer is a document: {text}");
@@ -61,7 +61,7 @@ pub fn envelope(octets: &[u8]) {
 }
 
 /// A good message with these in the place of its security header's children and of its request's.
-fn message(security: &str, request: &str) -> Vec<u8> {
+pub(crate) fn message(security: &str, request: &str) -> Vec<u8> {
     format!(
         "<s:Envelope xmlns:s=\"{SOAP11}\" xmlns:u=\"{WSU}\" xmlns:o=\"{WSSE}\" xmlns:ds=\"{DS}\" xmlns:t=\"{WST}\" \
          xmlns:a=\"http://www.w3.org/2005/08/addressing\" xmlns:p=\"http://schemas.xmlsoap.org/ws/2004/09/policy\">\
@@ -72,9 +72,9 @@ fn message(security: &str, request: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-const STAMP: &str = "<u:Timestamp u:Id=\"t\"><u:Created>2026-01-01T00:00:00Z</u:Created></u:Timestamp>";
+pub(crate) const STAMP: &str = "<u:Timestamp u:Id=\"t\"><u:Created>2026-01-01T00:00:00Z</u:Created></u:Timestamp>";
 
-fn issue() -> String {
+pub(crate) fn issue() -> String {
     format!("<t:RequestType>{WST}/Issue</t:RequestType>")
 }
 

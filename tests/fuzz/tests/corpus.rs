@@ -79,3 +79,24 @@ fn every_corpus_has_its_parser() {
         assert!(TARGETS.iter().any(|target| target.name == name), "nothing reads {name}");
     }
 }
+
+#[test]
+fn what_octets_begin_with_is_read_and_what_is_wrong_is_not() {
+    use chancery::auth::readers;
+    use chancery::wire::evidence::TlsVersion;
+    let piece = |target: &str, name: &str| {
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target).join(name)).unwrap()
+    };
+    for (name, version, other) in
+        [("tls-13", TlsVersion::V13, TlsVersion::V12), ("tls-12", TlsVersion::V12, TlsVersion::V13)]
+    {
+        let octets = piece("handshake", name);
+        assert!(readers::messages(version, &octets[1..]) && !readers::messages(other, &octets[1..]), "{name}");
+    }
+    assert!(readers::path(&piece("path", "one")) && readers::path(&piece("path", "three")));
+    assert!(!readers::path(&piece("path", "none")) && !readers::path(&piece("path", "more-behind")));
+    for name in ["bound", "refused", "extended", "entry", "reference", "page"] {
+        assert!(readers::answer(&piece("directory", name)), "{name}");
+    }
+    assert!(!readers::answer(&piece("directory", "farewell")));
+}

@@ -59,8 +59,11 @@ pub(super) struct Office {
     pub(super) comings: LogGate,
     /// For lines on workers that break the protocol; apart, so that coming and going hides none of them.
     pub(super) breaches: LogGate,
-    /// For lines on certificates that no authority vouches for, and assertions and messages that prove nothing.
-    vouchings: LogGate,
+    /// For lines on certificates that no authority vouches for, on assertions, and on signed messages that prove
+    /// nothing; apart, for a stranger can have as many of one kind as he likes.
+    certificates: LogGate,
+    assertions: LogGate,
+    signatures: LogGate,
     /// For lines on decisions that the record did not take.
     unrecorded: LogGate,
 }
@@ -89,24 +92,24 @@ impl Office {
         gauges: Gauges,
     ) -> Self {
         let (config, directories) = (RwLock::new(Arc::new(config)), RwLock::new(Arc::new(directories)));
-        let (strangers, comings, breaches) = (Strangers::default(), LogGate::new(LINES), LogGate::new(LINES));
-        let (excess, vouchings, unrecorded) = (Excess::default(), LogGate::new(LINES), LogGate::new(LINES));
-        let unwraps = Unwraps::default();
+        let (excess, unwraps, gate) = (Excess::default(), Unwraps::default(), || LogGate::new(LINES));
         Self {
             config,
             directories,
             passwords,
             store,
-            strangers,
+            strangers: Strangers::default(),
             excess,
             unwraps,
             record,
             vouchers,
             gauges,
-            comings,
-            breaches,
-            vouchings,
-            unrecorded,
+            comings: gate(),
+            breaches: gate(),
+            certificates: gate(),
+            assertions: gate(),
+            signatures: gate(),
+            unrecorded: gate(),
         }
     }
 

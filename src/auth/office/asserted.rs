@@ -103,7 +103,7 @@ impl Office {
     /// Says what was wrong with an assertion: the word alone does not tell an operator which rule to look at.
     fn not_asserted(&self, correlation: Correlation, refused: &Refused<'_>) -> Ended {
         let Refused { reason, partner, why } = refused;
-        if let Some(left_out) = self.vouchings.pass() {
+        if let Some(left_out) = self.assertions.pass() {
             let partner = partner.map_or("-", |partner| partner.name.as_str());
             let (reason, why) = (reason.word(), &why[..why.floor_char_boundary(256)]);
             warn!(correlation = %correlation, event = "assertion-refused", partner, reason, why, left_out);

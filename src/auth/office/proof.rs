@@ -232,7 +232,7 @@ impl Office {
     /// Says what was wrong with a certificate: the word alone does not tell an operator which file to look at.
     pub(super) fn not_issued(&self, correlation: Correlation, refused: &issued::Refused<'_>) -> Reason {
         let issued::Refused { reason, authority, why } = refused;
-        if let Some(left_out) = self.vouchings.pass() {
+        if let Some(left_out) = self.certificates.pass() {
             let authority = authority.map_or("-", |authority| authority.name.as_str());
             let (reason, why) = (reason.word(), &why[..why.floor_char_boundary(256)]);
             warn!(correlation = %correlation, event = "certificate-refused", authority, reason, why, left_out);
@@ -244,7 +244,7 @@ impl Office {
     pub(super) fn not_proven(&self, correlation: Correlation, unproven: &Unproven) -> Reason {
         let Unproven { reason, why } = unproven;
         if !why.is_empty()
-            && let Some(left_out) = self.vouchings.pass()
+            && let Some(left_out) = self.signatures.pass()
         {
             warn!(correlation = %correlation, event = "signature-refused", reason = reason.word(), why, left_out);
         }

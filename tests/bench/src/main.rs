@@ -13,6 +13,7 @@ mod raw;
 mod report;
 mod round;
 mod service;
+mod xml;
 
 /// Whatever went wrong, for the person who started it.
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -93,8 +94,10 @@ fn run(args: &RunArgs) -> Outcome<()> {
     let measured: Vec<report::Measured> =
         plans.into_iter().zip(&rounds).map(|(plan, figures)| report::Measured::new(plan, figures)).collect();
     report::print(&measured);
+    let reading = xml::measure()?;
     if let Some(path) = &args.json {
-        std::fs::write(path, format!("{:#}\n", serde_json::to_value(&measured)?))?;
+        let figures = serde_json::json!({ "tokens": measured, "reading": reading });
+        std::fs::write(path, format!("{figures:#}\n"))?;
     }
     Ok(())
 }

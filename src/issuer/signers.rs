@@ -391,11 +391,11 @@ impl<W> Signers<W> {
             }
         };
         let sent = signer.duplex.send(&message);
-        let what = if matches!(message, IssuerToSigner::Unwrap { .. }) { "key-sent" } else { "digest-sent" };
         signer.owed.insert(id);
         self.out.insert(id, (to, waiting));
         match sent {
-            Ok(()) => failpoint(what),
+            Ok(()) if matches!(message, IssuerToSigner::Unwrap { .. }) => failpoint("key-sent"),
+            Ok(()) => failpoint("digest-sent"),
             Err(closed) => self.lose(to, closed, now),
         }
     }

@@ -86,19 +86,12 @@ pub(super) enum Question<'a> {
     Search(&'a Search<'a>),
 }
 
-impl Question<'_> {
-    /// What kind of question it is, for a log.
-    pub(super) fn what(&self) -> &'static str {
-        match self {
-            Self::Bind(..) => "bind",
-            Self::Search(_) => "search",
-        }
-    }
-}
-
 impl std::fmt::Debug for Question<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.what())
+        f.write_str(match self {
+            Self::Bind(..) => "Bind",
+            Self::Search(_) => "Search",
+        })
     }
 }
 

@@ -25,7 +25,7 @@ use tracing::warn;
 use self::entry::Unfit;
 pub(super) use self::means::Means;
 use self::message::{Entry, Scope, Search};
-use self::servers::Servers;
+use self::servers::{Kind, Servers};
 use self::visit::Visit;
 use super::password::Passwords;
 use super::pool::Shares;
@@ -63,6 +63,8 @@ struct State {
     successes: Successes<Arc<Account>>,
     /// Guesses being tried.
     flights: HashMap<Mac, watch::Receiver<Option<Landed>>>,
+    /// How often each account that has proved itself is asked about at this moment.
+    turns: HashMap<Text<256>, usize>,
 }
 
 type Landed = Result<Arc<Account>, Reason>;
@@ -185,7 +187,7 @@ impl Directory {
 
     async fn try_once(&self, config: &Auth, paid: &mut Paid<'_>, bare: &str, guess: Guess<'_>) -> Landed {
         let ticket = self.shares.take(guess.from.0).ok_or(Reason::QueueFull)?;
-        let mut visit = Visit::to(&self.servers, self.rules.key(bare));
+        let mut visit = Visit::to(&self.servers, bare);
         let proving = async {
             // It is never closed.
             let _place = self.places.acquire().await.map_err(|_| Reason::DirectoryDown)?;
@@ -216,7 +218,7 @@ impl Directory {
             attributes: &entry::asked_first(&self.rules),
             page: None,
         };
-        let found = visit.search(&search).await?;
+        let found = visit.search(Kind::Find, &search).await?;
         let candidate = match &found[..] {
             [] => Err(Reason::UnknownUser),
             [entry] => {
@@ -246,7 +248,8 @@ impl Directory {
         if !right {
             return Err(Reason::WrongPassword);
         }
-        visit.has_proved_himself();
+        // Whose entry is hard to answer for takes so many places and no more, however he spells himself.
+        let _turn = Turn::of(self, &name).ok_or(Reason::QueueFull)?;
         self.account(visit, config, &entry.dn, name).await
     }
 
@@ -264,7 +267,7 @@ impl Directory {
         }
         let search =
             Search { base: dn, scope: Scope::Base, filter: None, most: 1, attributes: &attributes, page: None };
-        let found = visit.search(&search).await?;
+        let found = visit.search(Kind::Find, &search).await?;
         let [entry] = &found[..] else { return Err(self.unfit(dn, &Unfit("it is not there any more".to_owned()))) };
         let groups = self.groups(visit, dn, entry).await?;
         let account = entry::account(&self.rules, name, entry, groups, &config.users.vocabulary);
@@ -288,7 +291,7 @@ impl Directory {
                     attributes: &[attribute],
                     page: Some(*page),
                 };
-                let found = visit.search(&search).await?;
+                let found = visit.search(Kind::Groups, &search).await?;
                 found.iter().map(|group| entry::group(&rules.form, group)).collect()
             }
         };
@@ -329,6 +332,35 @@ struct Flight<'a> {
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
         lock(&self.directory.state).flights.remove(&self.mac);
+    }
+}
+
+/// One of the places of somebody who has proved himself.
+struct Turn<'a>(&'a Directory, Text<256>);
+
+impl<'a> Turn<'a> {
+    /// None when a quarter of all places are his already.
+    fn of(directory: &'a Directory, name: &Text<256>) -> Option<Self> {
+        let most = (directory.rules.limits.connections / 4).max(1);
+        let mut state = lock(&directory.state);
+        let turns = state.turns.entry(name.clone()).or_default();
+        if *turns >= most {
+            return None;
+        }
+        *turns += 1;
+        Some(Self(directory, name.clone()))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        if let Some(turns) = state.turns.get_mut(&self.1) {
+            *turns -= 1;
+            if *turns == 0 {
+                state.turns.remove(&self.1);
+            }
+        }
     }
 }
 

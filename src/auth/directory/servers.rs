@@ -1,9 +1,9 @@
 //! What is known of the servers of a directory, and connections to them. A server that fails is left alone for a
 //! second, then two, four, …, and then one question alone tries it. It fails when no connection is to be had, or when
 //! questions about three users in a row have no answer: one user alone may be one who is hard to answer for, and whoever
-//! knows of such a one could take the servers from everybody. Connections are kept in two piles: those that search are
+//! knows of such a one could take the servers from everybody. Each kind of question fails for itself, for a server may
+//! find users and have nobody to ask for their passwords. Connections are kept in two piles: those that search are
 //! bound as ourselves, the others carry binds and nothing else, so that no search is ever made with a user's rights.
-//! Each pile fails for itself, for a server may find users and have nobody to ask for their passwords.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ pub(super) struct Servers {
     password: Secret<1024>,
     tls: TlsClient,
     state: Mutex<Vec<Server>>,
-    /// Who says to a server who we are: one at a time, for each time may count there if it is refused.
+    /// Who says to a server who we are where it has not just agreed: one at a time, for each may count there.
     own: Vec<tokio::sync::Mutex<()>>,
     /// For lines on questions that have no answer, on servers that fail, and on those that are back.
     answers: LogGate,
@@ -45,32 +45,60 @@ pub(super) struct Servers {
 /// What one server is known for.
 #[derive(Debug, Default)]
 struct Server {
-    searching: Pile,
-    binding: Pile,
+    /// By kind of question.
+    health: [Health; 3],
+    /// Connections on which nobody asks now, and since when they are: that search, and that bind.
+    searching: Vec<Since>,
+    binding: Vec<Since>,
+    /// Has it agreed to who we are, since it last failed?
+    agreed: bool,
     /// Until when it is left alone because it refused our own password. Nothing ends that but time.
     refused: Option<Instant>,
 }
 
-/// Questions of one kind to one server.
+type Since = (Connection, Instant);
+
+/// What a question is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Who somebody is that calls himself so, and what his entry says.
+    Find,
+    /// Whether that is his password.
+    Prove,
+    /// Which groups he is in.
+    Groups,
+}
+
+impl Kind {
+    /// For a log.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Find => "find",
+            Self::Prove => "prove",
+            Self::Groups => "groups",
+        }
+    }
+}
+
+/// How questions of one kind fare at one server.
 #[derive(Debug, Default)]
-struct Pile {
+struct Health {
     /// How often they failed since one last had an answer.
     failures: u32,
     /// About whom they had none since, on a connection that was good before.
     struck: Vec<String>,
     /// Until when none is asked.
     until: Option<Instant>,
-    /// Connections on which nobody asks now, and since when they are.
-    waiting: Vec<(Connection, Instant)>,
 }
 
 /// A server for a question.
 pub(super) struct Chosen {
     index: usize,
+    kind: Kind,
     /// How often it had failed then: many questions that fail together are one failure.
     failures: u32,
     /// A connection to it that waits, and since when it is.
-    pub(super) waiting: Option<(Connection, Instant)>,
+    pub(super) waiting: Option<Since>,
 }
 
 impl Chosen {
@@ -110,23 +138,24 @@ impl Servers {
 
     /// The first server that is well and was not tried, with a connection to it that waits, if there is one. The one
     /// that answered last goes before all.
-    pub(super) fn choose(&self, question: &Question<'_>, tried: &[bool], last: Option<usize>) -> Option<Chosen> {
+    pub(super) fn choose(&self, kind: Kind, tried: &[bool], last: Option<usize>) -> Option<Chosen> {
         let now = Instant::now();
         let mut servers = lock(&self.state);
-        let mut well = |index: &usize| !tried[*index] && servers[*index].is_well(question, now);
-        let index = last.filter(&mut well).or_else(|| (0..tried.len()).find(&mut well))?;
-        let pile = servers[index].pile(question);
-        if pile.failures > 0 {
+        let well = |index: &usize| !tried[*index] && servers[*index].is_well(kind, now);
+        let index = last.filter(well).or_else(|| (0..tried.len()).find(well))?;
+        let health = servers[index].health(kind);
+        if health.failures > 0 {
             // One question alone finds out whether it is back.
-            pile.until = Some(now + self.rules.limits.connect + self.rules.limits.operation);
+            health.until = Some(now + self.rules.limits.connect + self.rules.limits.operation);
         }
-        let life = self.rules.limits.life;
-        pile.waiting.retain(|(_, since)| now - *since < life);
-        Some(Chosen { index, failures: pile.failures, waiting: pile.waiting.pop() })
+        let (failures, life) = (health.failures, self.rules.limits.life);
+        let pile = servers[index].pile(kind);
+        pile.retain(|(_, since)| now - *since < life);
+        Some(Chosen { index, kind, failures, waiting: pile.pop() })
     }
 
     /// Connects, and says who we are where we are to search. Where that cannot be done, it is noted.
-    pub(super) async fn open(&self, chosen: &Chosen, question: &Question<'_>) -> Option<Connection> {
+    pub(super) async fn open(&self, chosen: &Chosen) -> Option<Connection> {
         let limits = self.rules.limits;
         let opening = Connection::open(&self.rules.servers[chosen.index], &self.tls.0, limits.operation);
         let opened = match timeout(limits.connect, opening).await {
@@ -136,18 +165,21 @@ impl Servers {
         let mut connection = match opened {
             Ok(connection) => connection,
             Err(why) => {
-                self.failed(chosen, question, &why);
+                self.failed(chosen, &why);
                 return None;
             }
         };
-        if matches!(question, Question::Search(_)) {
-            let _alone = self.own[chosen.index].lock().await;
+        if chosen.kind != Kind::Prove {
+            let agreed = lock(&self.state)[chosen.index].agreed;
+            let _alone = if agreed { None } else { Some(self.own[chosen.index].lock().await) };
             // Somebody may have found out meanwhile.
-            if !self.is_as_it_was(chosen, question) {
+            if !self.is_as_it_was(chosen) {
                 return None;
             }
-            if let Err(why) = self.introduce(chosen.index, &mut connection).await {
-                self.failed(chosen, question, &why);
+            let introduced = self.introduce(chosen.index, &mut connection).await;
+            lock(&self.state)[chosen.index].agreed = introduced.is_ok();
+            if let Err(why) = introduced {
+                self.failed(chosen, &why);
                 return None;
             }
         }
@@ -160,91 +192,90 @@ impl Servers {
             Code::SUCCESS => Ok(()),
             code if code.refuses() => {
                 lock(&self.state)[index].refused = Some(Instant::now() + REFUSED);
+                let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
+                // Once in five minutes.
+                warn!(event = "directory-refuses-us", directory, server);
                 Err("refuses bind_dn and its password".to_owned())
             }
             code => Err(format!("result {} to bind_dn", code.0)),
         }
     }
 
-    fn is_as_it_was(&self, chosen: &Chosen, question: &Question<'_>) -> bool {
+    fn is_as_it_was(&self, chosen: &Chosen) -> bool {
         let mut servers = lock(&self.state);
         let server = &mut servers[chosen.index];
-        !server.is_refused(Instant::now()) && server.pile(question).failures <= chosen.failures
+        !server.is_refused(Instant::now()) && server.health(chosen.kind).failures <= chosen.failures
     }
 
     /// Takes back a connection on which an answer came.
-    pub(super) fn give_back(&self, index: usize, question: &Question<'_>, connection: Connection, since: Instant) {
+    pub(super) fn give_back(&self, chosen: &Chosen, (connection, since): Since) {
         let mut servers = lock(&self.state);
-        let server = &mut servers[index];
+        let server = &mut servers[chosen.index];
         if server.is_refused(Instant::now()) {
             // That it answers others is no word about that.
             tokio::spawn(connection.close());
             return;
         }
-        let pile = server.pile(question);
-        pile.struck.clear();
-        if std::mem::take(&mut pile.failures) > 0 {
-            pile.until = None;
+        let health = server.health(chosen.kind);
+        health.struck.clear();
+        if std::mem::take(&mut health.failures) > 0 {
+            health.until = None;
             if let Some(left_out) = self.up.pass() {
-                let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
-                info!(event = "directory-up", directory, server, what = question.what(), left_out);
+                let (directory, server) = (self.rules.name.as_str(), self.rules.servers[chosen.index].host.as_str());
+                info!(event = "directory-up", directory, server, what = chosen.kind.word(), left_out);
             }
         }
-        if pile.waiting.len() < self.rules.limits.connections {
-            pile.waiting.push((connection, since));
+        let pile = server.pile(chosen.kind);
+        if pile.len() < self.rules.limits.connections {
+            pile.push((connection, since));
         } else {
             tokio::spawn(connection.close());
         }
     }
 
     /// A question about that user had no answer there, on a connection that was good.
-    pub(super) fn struck(&self, chosen: &Chosen, question: &Question<'_>, about: &str, why: &str) {
+    pub(super) fn struck(&self, chosen: &Chosen, about: &str, why: &str) {
         let mut servers = lock(&self.state);
-        let pile = servers[chosen.index].pile(question);
-        let new = !pile.struck.iter().any(|known| known == about);
-        if new && pile.struck.len() < STRIKES {
-            pile.struck.push(about.to_owned());
+        let health = servers[chosen.index].health(chosen.kind);
+        let new = !health.struck.iter().any(|known| known == about);
+        if new && health.struck.len() < STRIKES {
+            health.struck.push(about.to_owned());
         }
-        let failed = new && (pile.struck.len() >= STRIKES || pile.failures > 0);
+        let failed = new && (health.struck.len() >= STRIKES || health.failures > 0);
         drop(servers);
         if failed {
-            self.failed(chosen, question, why);
-        } else {
-            self.unanswered(chosen, question, why);
-        }
-    }
-
-    /// A question had no answer there, which says nothing of the server.
-    pub(super) fn unanswered(&self, chosen: &Chosen, question: &Question<'_>, why: &str) {
-        if let Some(left_out) = self.answers.pass() {
+            self.failed(chosen, why);
+        } else if let Some(left_out) = self.answers.pass() {
             let (directory, server) = (self.rules.name.as_str(), self.rules.servers[chosen.index].host.as_str());
-            let (what, why) = (question.what(), clause(why));
+            let (what, why) = (chosen.kind.word(), clause(why));
             warn!(event = "directory-no-answer", directory, server, what, why, left_out);
         }
     }
 
     /// It is not there, or not well: nobody asks it that for a while.
-    fn failed(&self, chosen: &Chosen, question: &Question<'_>, why: &str) {
+    fn failed(&self, chosen: &Chosen, why: &str) {
         let mut servers = lock(&self.state);
-        let pile = servers[chosen.index].pile(question);
-        if pile.failures != chosen.failures {
+        let server = &mut servers[chosen.index];
+        let health = server.health(chosen.kind);
+        if health.failures != chosen.failures {
             return;
         }
-        pile.waiting.clear();
-        let longer = Duration::from_secs(1 << pile.failures.min(12)).min(self.rules.limits.back_off);
-        pile.failures = pile.failures.saturating_add(1);
-        pile.until = Some(Instant::now() + longer);
+        let longer = Duration::from_secs(1 << health.failures.min(12)).min(self.rules.limits.back_off);
+        health.failures = health.failures.saturating_add(1);
+        health.until = Some(Instant::now() + longer);
+        server.agreed = false;
+        server.pile(chosen.kind).clear();
         drop(servers);
         if let Some(left_out) = self.down.pass() {
             let (directory, server) = (self.rules.name.as_str(), self.rules.servers[chosen.index].host.as_str());
-            let (what, why) = (question.what(), clause(why));
+            let (what, why) = (chosen.kind.word(), clause(why));
             warn!(event = "directory-down", directory, server, what, why, left_out);
         }
     }
 
     /// Lets go of every connection of that kind that waits.
-    pub(super) fn forget(&self, chosen: &Chosen, question: &Question<'_>) {
-        lock(&self.state)[chosen.index].pile(question).waiting.clear();
+    pub(super) fn forget(&self, chosen: &Chosen) {
+        lock(&self.state)[chosen.index].pile(chosen.kind).clear();
     }
 
     /// No server has an answer to one question.
@@ -257,18 +288,22 @@ impl Servers {
 }
 
 impl Server {
-    fn is_well(&mut self, question: &Question<'_>, now: Instant) -> bool {
-        !self.is_refused(now) && self.pile(question).until.is_none_or(|until| until <= now)
+    fn is_well(&self, kind: Kind, now: Instant) -> bool {
+        !self.is_refused(now) && self.health[kind as usize].until.is_none_or(|until| until <= now)
     }
 
     fn is_refused(&self, now: Instant) -> bool {
         self.refused.is_some_and(|until| now < until)
     }
 
-    fn pile(&mut self, question: &Question<'_>) -> &mut Pile {
-        match question {
-            Question::Search(_) => &mut self.searching,
-            Question::Bind(..) => &mut self.binding,
+    fn health(&mut self, kind: Kind) -> &mut Health {
+        &mut self.health[kind as usize]
+    }
+
+    fn pile(&mut self, kind: Kind) -> &mut Vec<Since> {
+        match kind {
+            Kind::Find | Kind::Groups => &mut self.searching,
+            Kind::Prove => &mut self.binding,
         }
     }
 }

@@ -244,7 +244,7 @@ fn certificates13(mut message: Reader<'_>) -> Option<Vec<&[u8]>> {
     message.end()?;
     let mut certificates = Vec::new();
     while !list.is_empty() {
-        certificates.push(list.longest().filter(|_| certificates.len() < MOST)?);
+        certificates.push(list.longest().filter(|der| !der.is_empty() && certificates.len() < MOST)?);
         list.long()?;
     }
     (!certificates.is_empty()).then_some(certificates)
@@ -256,7 +256,7 @@ fn certificates12(mut message: Reader<'_>) -> Option<Vec<&[u8]>> {
     message.end()?;
     let mut certificates = Vec::new();
     while !list.is_empty() {
-        certificates.push(list.longest().filter(|_| certificates.len() < MOST)?);
+        certificates.push(list.longest().filter(|der| !der.is_empty() && certificates.len() < MOST)?);
     }
     (!certificates.is_empty()).then_some(certificates)
 }

@@ -132,10 +132,10 @@ reasons! {
         "whether something between client and here changed the message";
     /// A part is not what was signed.
     WrongDigest = "wrong-digest" => Refusal::FailedAuthentication,
-        "signature-refused in the log, which names the reference, and what changed that part on its way";
+        "signature-refused or assertion-refused in the log, which name the reference, and what changed that part on its way";
     /// A reference names a transform that this endpoint does not take.
     Transform = "transform" => Refusal::InvalidSecurity,
-        "signature-refused in the log, which names the reference, and leniencies of the [[endpoint]]";
+        "signature-refused or assertion-refused in the log, which name the reference, and leniencies of the [[endpoint]]";
     /// The handshake is none in which a client proves a certificate.
     UnreadableHandshake = "unreadable-handshake" => Refusal::FailedAuthentication,
         "the TLS library of the client";
@@ -159,7 +159,7 @@ reasons! {
         "the policy of the client: a signature covers the timestamp";
     /// A signature that does not cover `wsa:To`, or covers somebody else's (R-W043).
     Misaddressed = "misaddressed" => Refusal::InvalidSecurity,
-        "signature-refused in the log, and addresses of the [[endpoint]]";
+        "signature-refused in the log, which has the wsa:To, and addresses and leniencies of the [[endpoint]]";
     /// The message or the nonce was here before (R-W013, R-W022).
     Replayed = "replayed" => Refusal::InvalidSecurity,
         "whether the client sends a message twice; two of one second with one key and no nonce are one message";
@@ -225,7 +225,7 @@ reasons! {
         "whether workers redeem their vouchers, and how busy the signers are";
     /// Issuer refused the order.
     Declined = "declined" => Refusal::RequestFailed,
-        "declined in the log: issuer and auth may have read different ceilings";
+        "declined in the log: issuer and auth may have read different ceilings, or its voucher was gone";
 }
 
 /// The word of a request that was allowed.

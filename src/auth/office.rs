@@ -9,7 +9,7 @@ mod proof;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use self::open::Unwraps;
 use self::proof::{Asked, Known};
@@ -66,6 +66,8 @@ pub(super) struct Office {
     signatures: LogGate,
     /// For lines on decisions that the record did not take.
     unrecorded: LogGate,
+    /// For lines on orders that issuer did not take.
+    unlodged: LogGate,
 }
 
 /// Lines a second through each gate.
@@ -110,6 +112,7 @@ impl Office {
             assertions: gate(),
             signatures: gate(),
             unrecorded: gate(),
+            unlodged: gate(),
         }
     }
 
@@ -160,7 +163,12 @@ impl Office {
         let (source, timestamp) = (submission.source, submission.timestamp);
         let config = self.config();
         let lodged = match self.decide(&config, (peer, confirmed), submission).await {
-            Ok(order) => self.lodge(&config, peer, number, order).await,
+            Ok(order) => self.lodge(&config, peer, number, order).await.inspect_err(|reason| {
+                // The record has it as allowed.
+                if let Some(left_out) = self.unlodged.pass() {
+                    warn!(correlation = %correlation, event = "not-lodged", reason = reason.word(), left_out);
+                }
+            }),
             Err(Ended::Known(reason)) => Err(reason),
             Err(Ended::Stranger(reason)) => {
                 self.strangers.note(source, reason, correlation, timestamp);
@@ -229,7 +237,7 @@ impl Office {
         let entry = AuthEntry::Decision(decision, DecisionPrivate { account: account.name.clone() });
         if let Err(reason) = self.record.append(entry, config.limits.audit_deadline).await {
             if let Some(left_out) = self.unrecorded.pass() {
-                error!(correlation = %correlation, event = "not-recorded", left_out);
+                error!(correlation = %correlation, event = "not-recorded", reason = reason.word(), left_out);
             }
             return Err(Ended::Known(reason));
         }

@@ -89,7 +89,7 @@ impl<'m> Signed<'m> {
             return Err(Reason::SignatureAlgorithm.into());
         }
         if info.references.len() != message.parts.len() {
-            return Err(Reason::WrongDigest.into());
+            return Err(Unproven::by(Reason::WrongDigest, "more references than parts, or fewer"));
         }
         for (reference, octets) in info.references.iter().zip(message.parts.iter()) {
             let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;

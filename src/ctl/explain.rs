@@ -69,7 +69,8 @@ fn ended(told: io::Result<bool>) -> ExitCode {
 /// Everything that is known of a request, and what the words in it mean.
 fn tell(out: &mut impl Write, id: &str, directory: &Path, logs: &[PathBuf]) -> io::Result<bool> {
     let mut words = Words::default();
-    let mut found = recorded(out, id, directory, &mut words).map_err(|error| at(directory, &error))?;
+    let recorded = recorded(out, id, directory, &mut words).map_err(|error| at(directory, &error));
+    let mut found = matches!(recorded, Ok(true));
     for log in logs {
         let of_log = |error| at(log, &error);
         found |= if log.as_os_str() == "-" {
@@ -82,6 +83,7 @@ fn tell(out: &mut impl Write, id: &str, directory: &Path, logs: &[PathBuf]) -> i
         writeln!(out)?;
         explain(out, *reason)?;
     }
+    recorded?;
     if !found {
         let elsewhere = if logs.is_empty() { "; the log may, with --log" } else { "" };
         eprintln!("no entry of the record and no line of a log speaks of {}{elsewhere}", lines::plain(id));
@@ -93,7 +95,7 @@ fn at(place: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", place.display()))
 }
 
-/// Entries about it. Where it is one of a sum, the sum says so.
+/// Entries about it. A sum of refusals names one of them, and speaks of no other by its id.
 fn recorded(out: &mut impl Write, id: &str, directory: &Path, words: &mut Words) -> io::Result<bool> {
     let mut found = false;
     for entry in Entries::open(directory) {
@@ -106,7 +108,10 @@ fn recorded(out: &mut impl Write, id: &str, directory: &Path, words: &mut Words)
         writeln!(out, "record: {}", lines::entry(&entry))?;
         match public {
             Public::Decision(decision) if &*decision.reason == ALLOWED => {
-                writeln!(out, "  allowed; what became of it are its intent and its outcome")?;
+                writeln!(
+                    out,
+                    "  the policies allowed it; where a token came of it, its intent and its outcome stand here, too"
+                )?;
             }
             Public::Decision(decision) => words.note(&decision.reason),
             Public::Refusals { reason, .. } => words.note(reason),
@@ -127,15 +132,35 @@ fn logged(out: &mut impl Write, id: &str, mut log: impl BufRead, words: &mut Wor
             return Ok(found);
         }
         let text = String::from_utf8_lossy(&line);
-        let mut fields = text.split_ascii_whitespace();
-        if !fields.any(|field| field == named) {
+        // What stands in quotes may be a stranger's.
+        let ours = text.split('"').next().unwrap_or_default();
+        if !ours.split_ascii_whitespace().any(|field| field == named) {
             continue;
         }
         found = true;
         writeln!(out, "log: {}", text.trim_end().replace(|c: char| c.is_control(), "\u{FFFD}"))?;
-        let reasons = text.split_ascii_whitespace().filter_map(|field| field.strip_prefix("reason="));
-        reasons.for_each(|word| words.note(word.trim_matches('"')));
+        reasons(&text).for_each(|word| words.note(word));
     }
+}
+
+/// What a line says as `reason="…"`, outside of what else stands in quotes.
+fn reasons(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        loop {
+            let (name, behind) = rest.split_once('"')?;
+            let mut escaped = false;
+            let end = behind.find(|c| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            })?;
+            rest = &behind[end + 1..];
+            if name.ends_with(" reason=") {
+                return Some(&behind[..end]);
+            }
+        }
+    })
 }
 
 /// Reasons that were met, each once.
@@ -178,12 +203,13 @@ mod tests {
     fn lines_of_a_request_are_found_and_those_of_others_are_not() {
         let log = "WARN  auth: correlation=00ff event=\"refused\" reason=\"stale-timestamp\" age_s=431\n\
                    WARN  auth: correlation=00fe event=\"refused\" reason=\"replayed\"\n\
-                   WARN  worker: x=\"correlation=00ff\" message_id=\"a\u{9b}2J\"\n\
+                   WARN  worker: x=\" correlation=00ff reason=\\\"excess\\\" \" message_id=\"a\u{9b}2J\"\n\
+                   WARN  worker: correlation=00ff x=\"a reason=\\\"excess\\\" reason=excess b\"\n\
                    WARN  worker: correlation=00ff message_id=\"a\u{9b}2J\" reason=\"a b\"\n";
         let (mut out, mut words) = (Vec::new(), Words::default());
         assert!(logged(&mut out, "00FF", log.as_bytes(), &mut words).unwrap());
         let out = String::from_utf8(out).unwrap();
-        assert_eq!(out.lines().count(), 2, "{out}");
+        assert_eq!(out.lines().count(), 3, "{out}");
         assert!(out.contains("age_s=431") && !out.contains('\u{9b}'), "{out}");
         assert_eq!(words.0, [Reason::StaleTimestamp]);
         assert!(!logged(&mut Vec::new(), "0", log.as_bytes(), &mut words).unwrap());

@@ -72,13 +72,14 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
 const KEPT_S: u64 = 16 * 60;
 
 /// What is allowed and lets strangers keep others out: anybody can seal session keys, and each has a place in the
-/// store, of which they may have three of four.
+/// store. They may have three of four, and keep out assertions beyond every other one.
 pub(super) fn crowding(root: &Path, auth: &Auth, issuer: &Issuer) -> Option<ConfigError> {
     let store = auth.store.as_ref().filter(|_| auth.endpoints.values().any(|endpoint| endpoint.encryption))?;
-    let (places, rows) = (Room::Most.of(store.most_rows), KEPT_S * u64::from(issuer.unwraps_per_second));
+    let room = if auth.partners.is_empty() { Room::Most } else { Room::Half };
+    let (places, rows) = (room.of(store.most_rows), KEPT_S * u64::from(issuer.unwraps_per_second));
     let why = format!(
-        "by unwraps_per_second the messages of one worker may have {rows} session keys remembered, and store.most_rows \
-         of auth.d/auth.toml has {places} places for them"
+        "by unwraps_per_second the messages of each worker may have {rows} session keys remembered, and store.most_rows \
+         of auth.d/auth.toml has {places} places before they keep others out"
     );
     (rows > places).then(|| at(&root.join("issuer.d/issuer.toml"), &["unwraps_per_second"], why))
 }

@@ -8,6 +8,7 @@ pub mod claims;
 pub mod directory;
 pub mod endpoint;
 pub mod hash;
+pub mod jwks;
 pub mod list;
 pub mod naming;
 pub mod partner;

@@ -106,9 +106,9 @@ reasons! {
     /// No list that holds now says that it was not taken back.
     RevocationUnknown = "revocation-unknown" => Refusal::FailedAuthentication,
         "certificate-refused in the log, and the crls of the [[certificate_authority]]";
-    /// The certificate or assertion means no account, or one that is not for its authority or partner.
+    /// The certificate, assertion or JWT means no account, or one that is not for its authority, partner or issuer.
     NoAccount = "no-account" => Refusal::FailedAuthentication,
-        "certificate-refused or assertion-refused in the log, and the subject rules of the authority or partner";
+        "certificate-refused, assertion-refused or jwt-refused in the log, and the subject rules there";
     /// No partner calls itself what the assertion says, or another one than its key is for.
     UnknownPartner = "unknown-partner" => Refusal::FailedAuthentication,
         "issuer and certificates of the [[saml_partner]] tables";
@@ -118,15 +118,30 @@ reasons! {
     /// The assertion, or the session it speaks of, is past or of the future (R-S032).
     AssertionDates = "assertion-dates" => Refusal::FailedAuthentication,
         "assertion-refused in the log, the clocks, and max_age_min, max_session_min and skew_s of the partner";
-    /// The assertion is not for us (R-S033).
+    /// The assertion or JWT is not for us (R-S033, R-J001).
     Audience = "audience" => Refusal::FailedAuthentication,
-        "audiences of the [[saml_partner]]";
-    /// Whoever presents the assertion may not (R-S034).
+        "audiences of the [[saml_partner]] or [[jwt_issuer]]";
+    /// Whoever presents the assertion or JWT may not (R-S034, R-J041).
     Confirmation = "confirmation" => Refusal::FailedAuthentication,
-        "assertion-refused in the log, and addresses of the [[endpoint]]";
+        "assertion-refused or jwt-refused in the log, and addresses of the [[endpoint]]";
+    /// No issuer of JWTs calls itself what the JWT says, or another one than its key is for.
+    UnknownIssuer = "unknown-issuer" => Refusal::FailedAuthentication,
+        "jwt-refused in the log, and issuer of the [[jwt_issuer]] tables";
+    /// What the issuer signed is no JWT that we read (R-J020, R-J021, R-J023).
+    UnreadableJwt = "unreadable-jwt" => Refusal::FailedAuthentication,
+        "jwt-refused in the log, which says what is not read";
+    /// The JWT is of another kind than is taken from its issuer (R-J022).
+    JwtType = "jwt-type" => Refusal::FailedAuthentication,
+        "typ of the [[jwt_issuer]]";
+    /// The JWT, or the session it speaks of, is past or of the future (R-J023).
+    JwtDates = "jwt-dates" => Refusal::FailedAuthentication,
+        "jwt-refused in the log, the clocks, and max_age_min, max_session_min and skew_s of the issuer";
+    /// The JWT asks whoever presents it for a proof that is not known here.
+    UnknownConfirmation = "unknown-confirmation" => Refusal::FailedAuthentication,
+        "cnf of the JWT: x5t#S256, jkt and jwk are known";
     /// Not an algorithm for this key.
     SignatureAlgorithm = "signature-algorithm" => Refusal::FailedAuthentication,
-        "algorithms of the [[saml_partner]], or the key of the client";
+        "algorithms of the [[saml_partner]] or [[jwt_issuer]], or the key of the client";
     /// The signature does not verify.
     WrongSignature = "wrong-signature" => Refusal::FailedAuthentication,
         "whether something between client and here changed the message";

@@ -8,6 +8,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use base64ct::{Base64UrlUnpadded, Encoding};
+use chancery::config::auth::certificate::Certificate;
+
 /// The files of a configuration nothing is wrong with.
 const GOOD: &[(&str, &str)] = &[
     (
@@ -242,7 +245,21 @@ const BROKEN: &[Break] = &[
         "saml_partner = \"none\"\npassword =",
         "3:16: no [[saml_partner]] of auth.toml is called",
     ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[[jwt_issuer]]\nname = \"idp\"\nissuer = \"urn:idp\"\njwks = \"none.json\"\naudiences = [\"urn:us\"]\n\
+         [[jwt_issuer.subject]]\nclaim = \"sub\"\n[timestamp]",
+        "5:8: jwks none.json",
+    ),
+    (
+        "auth.d/users.toml",
+        "password =",
+        "jwt_issuer = \"none\"\npassword =",
+        "3:14: no [[jwt_issuer]] of auth.toml is called",
+    ),
     ("worker.d/worker.toml", "\"username\"", "\"saml\"", "11:14: endpoint "),
+    ("worker.d/worker.toml", "\"username\"", "\"jwt\"", "11:14: endpoint "),
     ("worker.d/worker.toml", "\"username\"", "\"kerberos\"", "11:14: unknown variant `kerberos`"),
     ("worker.d/worker.toml", "[[endpoint]]", "[[endpoints]]", "8:3: unknown field `endpoints`"),
     ("worker.d/worker.toml", "tls.pem", "none.pem", "4:15: tls.certificate "),
@@ -448,6 +465,50 @@ fn a_store_that_session_keys_fill_passes_with_a_warning() {
     assert!(output.status.success(), "{said}");
     let expected = format!("warning: {}:2:22: by unwraps_per_second", tree.path("issuer.d/issuer.toml").display());
     assert!(said.starts_with(&expected) && said.contains("960000") && said.contains("750000"), "{said}");
+}
+
+/// A configuration with an endpoint for JWTs, and an issuer whose key is that of this certificate.
+fn with_jwts(certificate: &str) -> Tree {
+    let tree = Tree::new();
+    tree.replace("worker.d/worker.toml", "\"username\"\n[[metadata]]", "\"jwt\"\n[[metadata]]");
+    let endpoints = "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/adfs/services/trust/13/usernamemixed\"\n\
+                     [[endpoint]]\npath = \"/sts\"\ncredentials = [\"jwt\"]\n[[jwt_issuer]]\nname = \"idp\"\n\
+                     issuer = \"urn:idp\"\njwks = \"idp.json\"\naudiences = [\"urn:us\"]\n[[jwt_issuer.subject]]\n\
+                     claim = \"sub\"\n[timestamp]";
+    tree.replace("auth.d/auth.toml", "[timestamp]", endpoints);
+    let pem = fs::read_to_string(tree.path("issuer.d").join(certificate)).unwrap();
+    let own = Certificate::from_pem(&pem).unwrap();
+    let (x, y) = own.key.parts().1[1..].split_at(32);
+    let [x, y] = [x, y].map(Base64UrlUnpadded::encode_string);
+    let set = format!("{{\"keys\":[{{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"{x}\",\"y\":\"{y}\"}}]}}");
+    fs::write(tree.path("auth.d").join("idp.json"), set).unwrap();
+    tree
+}
+
+#[test]
+fn an_endpoint_for_jwts_has_auths_consent_and_an_issuer_no_key_of_ours() {
+    let output = with_jwts("other.pem").check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = with_jwts("other.pem");
+    tree.replace("auth.d/auth.toml", "[\"jwt\"]", "[\"password\"]");
+    let said = tree.refused();
+    let place = "worker.d/worker.toml:14:14: endpoint /sts: takes a JWT";
+    assert!(said.lines().any(|line| line.starts_with(place)), "{said}");
+    for (certificate, name) in [("assertion.pem", "assertion-1"), ("tls.pem", "tls-1")] {
+        let tree = with_jwts(certificate);
+        let said = tree.refused();
+        let place = format!("auth.d/auth.toml:12:8: jwks: one of its keys is our {name:?}");
+        assert!(said.lines().any(|line| line.starts_with(&place)), "{said}");
+    }
+}
+
+#[test]
+fn a_listener_that_asks_for_the_sake_of_jwts_asks_not_in_vain() {
+    let tree = with_jwts("other.pem");
+    let listener = "[[listener]]\nname = \"certificates\"\nclient_certificates = \"asked\"\n[limits]";
+    tree.replace("worker.d/worker.toml", "[limits]", listener);
+    let output = tree.check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]

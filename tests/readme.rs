@@ -36,17 +36,20 @@ fn every_example_of_the_readme_is_taken() {
         let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
         std::fs::write(root.path().join(file), certificate.pem()).unwrap();
     }
+    let jwk = "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}";
+    std::fs::write(root.path().join("auth.d/cloud.jwks.json"), format!("{{\"keys\":[{jwk}]}}")).unwrap();
     authority(root.path());
     std::fs::write(root.path().join("auth.d/corp.password"), "search and find").unwrap();
     let auth = chancery::config::auth::check(root.path()).unwrap_or_else(|error| panic!("{error}"));
     let (worker, _) = chancery::config::worker::load(&root.path().join("worker.d")).unwrap();
     let endpoint = &auth.endpoints[&worker.endpoints[0].path];
-    assert!(endpoint.password && endpoint.digest && endpoint.signature && endpoint.saml);
+    assert!(endpoint.password && endpoint.digest && endpoint.signature && endpoint.saml && endpoint.jwt);
     assert!(auth.endpoints[&worker.endpoints[1].path].tls_certificate && worker.asking().is_some());
     assert_eq!(auth.servers.len(), 1);
     assert!(auth.users.find("scanner").unwrap().digest_secret.is_some());
-    assert_eq!(auth.users.count(), 5);
+    assert_eq!(auth.users.count(), 6);
     assert_eq!((auth.authorities.len(), auth.partners.len(), auth.directories.len()), (1, 1, 1));
+    assert_eq!(auth.issuers.len(), 1);
 }
 
 /// The files of the authority: what stands in them is not the point.

@@ -57,6 +57,9 @@ impl Gauges {
             "saml-accepted",
             "saml-refused",
             "saml-busy",
+            "jwt-accepted",
+            "jwt-refused",
+            "jwt-busy",
         ];
         Self {
             authentications: metrics.counters(

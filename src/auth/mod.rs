@@ -15,6 +15,7 @@ mod gauges;
 mod handshake;
 mod homes;
 mod issued;
+mod jwt;
 mod lifetime;
 mod office;
 mod order;

@@ -4,6 +4,7 @@
 
 mod asserted;
 mod connection;
+mod jwt;
 mod open;
 mod proof;
 
@@ -59,10 +60,11 @@ pub(super) struct Office {
     pub(super) comings: LogGate,
     /// For lines on workers that break the protocol; apart, so that coming and going hides none of them.
     pub(super) breaches: LogGate,
-    /// For lines on certificates that no authority vouches for, on assertions, and on signed messages that prove
+    /// For lines on certificates that no authority vouches for, on assertions, JWTs and signed messages that prove
     /// nothing; apart, for a stranger can have as many of one kind as he likes.
     certificates: LogGate,
     assertions: LogGate,
+    jwts: LogGate,
     signatures: LogGate,
     /// For lines on decisions that the record did not take.
     unrecorded: LogGate,
@@ -110,6 +112,7 @@ impl Office {
             breaches: gate(),
             certificates: gate(),
             assertions: gate(),
+            jwts: gate(),
             signatures: gate(),
             unrecorded: gate(),
             unlodged: gate(),

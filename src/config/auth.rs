@@ -8,6 +8,8 @@ pub mod claims;
 pub mod directory;
 pub mod endpoint;
 pub mod hash;
+pub mod jwks;
+pub mod jwt;
 pub mod list;
 pub mod naming;
 pub mod partner;
@@ -30,11 +32,12 @@ use self::authority::{Authority, AuthorityFile};
 use self::certificate::Certificate;
 use self::directory::{Directory as DirectoryRules, DirectoryFile};
 use self::endpoint::{EndpointFile, Endpoints, Has};
+use self::jwt::{IssuerFile, JwtIssuer};
 use self::partner::{Partner, PartnerFile};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
 pub use self::store::{Room, StoreRules};
-use self::users::Users;
+use self::users::{Users, Vouching};
 use super::beneath::Directory;
 use super::load::{ConfigError, ConfigErrors, Loaded};
 
@@ -59,6 +62,8 @@ pub struct Auth {
     pub servers: Vec<Certificate>,
     /// Whose assertions are taken.
     pub partners: Vec<Partner>,
+    /// Whose JWTs are taken.
+    pub issuers: Vec<JwtIssuer>,
     /// Who else knows users.
     pub directories: Vec<Arc<DirectoryRules>>,
     /// Accounts.
@@ -178,6 +183,8 @@ struct File {
     server_certificates: Vec<Spanned<String>>,
     #[serde(rename = "saml_partner", default)]
     partners: Vec<PartnerFile>,
+    #[serde(rename = "jwt_issuer", default)]
+    issuers: Vec<IssuerFile>,
     #[serde(rename = "directory", default)]
     directories: Vec<DirectoryFile>,
 }
@@ -249,19 +256,25 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let rules = file.as_ref().and_then(|file| wrong.keep(rules(directory, file)));
     let elsewhere = file.iter().flat_map(|file| directory::vocabulary(&file.value.directories));
     let listed = wrong.keep(users::list(directory, elsewhere.map(|name| name.get_ref().as_str())));
-    let vouching = rules.as_ref().map(|rules| (rules.authorities.as_slice(), rules.partners.as_slice()));
+    let vouching = rules.as_ref().map(|rules| Vouching {
+        authorities: &rules.authorities,
+        partners: &rules.partners,
+        issuers: &rules.issuers,
+    });
     let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, vouching)));
     if let Some((listed, rules)) = listed.as_ref().zip(rules.as_ref()) {
         wrong.keep(listed.apart(&rules.directories));
     }
     if let (Some(file), Some(listed)) = (&file, &listed) {
         let of_directories = directory::vocabulary(&file.value.directories).map(|name| name.get_ref().as_str());
-        wrong.keep(partner::known(file, &file.value.partners, listed, &of_directories.collect::<Vec<_>>()));
+        let partners = file.value.partners.iter().map(PartnerFile::says);
+        let says: Vec<_> = partners.chain(file.value.issuers.iter().map(IssuerFile::says)).collect();
+        wrong.keep(partner::known(file, &says, listed, &of_directories.collect::<Vec<_>>()));
     }
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
         let Rules { endpoints, timestamp, password, throttle, limits, store, .. } = rules;
-        let Rules { authorities, servers, partners, directories, doubts, .. } = rules;
+        let Rules { authorities, servers, partners, issuers, directories, doubts, .. } = rules;
         Auth {
             endpoints,
             timestamp,
@@ -272,6 +285,7 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
             authorities,
             servers,
             partners,
+            issuers,
             directories,
             users,
             parties,
@@ -292,6 +306,7 @@ struct Rules {
     authorities: Vec<Authority>,
     servers: Vec<Certificate>,
     partners: Vec<Partner>,
+    issuers: Vec<JwtIssuer>,
     directories: Vec<Arc<DirectoryRules>>,
     doubts: Vec<ConfigError>,
 }
@@ -306,6 +321,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
     let has = Has {
         store: store.is_some(),
         partners: !file.value.partners.is_empty(),
+        issuers: !file.value.issuers.is_empty(),
         servers: !file.value.server_certificates.is_empty(),
     };
     let seconds = |s: u32| i64::from(s) * 1000;
@@ -371,6 +387,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         authorities: authority::checked(directory, file, &file.value.authorities)?,
         servers: servers(directory, file)?,
         partners: partner::checked(directory, file, &file.value.partners)?,
+        issuers: jwt::checked(directory, file, &file.value.issuers)?,
         directories: directory::checked(directory, file, &file.value.directories)?,
         doubts: Vec::new(),
     };

@@ -171,6 +171,8 @@ pub enum Credential {
     Signature,
     /// A SAML assertion.
     Saml,
+    /// A JWT.
+    Jwt,
     /// Any of them, whichever a request brings.
     Any,
     /// The certificate the client showed when it connected.
@@ -194,6 +196,12 @@ impl Credential {
     #[must_use]
     pub fn takes_assertion(self) -> bool {
         matches!(self, Self::Saml | Self::Any)
+    }
+
+    /// May a JWT?
+    #[must_use]
+    pub fn takes_jwt(self) -> bool {
+        matches!(self, Self::Jwt | Self::Any)
     }
 }
 

@@ -85,7 +85,7 @@ pub fn context_class(method: Method) -> &'static str {
         Method::X509 => "urn:oasis:names:tc:SAML:2.0:ac:classes:X509",
         Method::TlsCertificate => "urn:oasis:names:tc:SAML:2.0:ac:classes:TLSClient",
         // How the partner knew is the partner's word, and not repeated as ours.
-        Method::Saml => "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified",
+        Method::Saml | Method::Jwt => "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified",
     }
 }
 
@@ -96,7 +96,7 @@ pub fn authentication_method(method: Method) -> &'static str {
         Method::Password | Method::Digest => "urn:oasis:names:tc:SAML:1.0:am:password",
         Method::X509 => "urn:oasis:names:tc:SAML:1.0:am:X509-PKI",
         Method::TlsCertificate => "urn:ietf:rfc:2246",
-        Method::Saml => "urn:oasis:names:tc:SAML:1.0:am:unspecified",
+        Method::Saml | Method::Jwt => "urn:oasis:names:tc:SAML:1.0:am:unspecified",
     }
 }
 

@@ -58,6 +58,8 @@ pub enum Evidence {
     /// A SAML assertion beside a `ds:Signature` over parts of the message, by a key that the assertion is to confirm
     /// (R-W060).
     Attested(SignedAssertion, SignedMessage),
+    /// A JWT, and what proves whoever presents it, where it is not for anybody who has it.
+    Jwt(SignedJwt, Presenter),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -182,6 +184,31 @@ pub struct SignedAssertion {
 
 /// Octets of an assertion, at most.
 pub const MOST_ASSERTED_OCTETS: usize = 128 * 1024;
+
+/// A JWT (RFC 7519), signed (RFC 7515). auth verifies these octets before it reads anything in them.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct SignedJwt {
+    /// Who is said to have issued it: this says whose keys are tried, and nothing else.
+    pub issuer: Text<1024>,
+    /// How it is said to be signed.
+    pub algorithm: SignatureAlgorithm,
+    /// The compact serialisation, as it came.
+    pub octets: Secret<MOST_JWT_OCTETS>,
+}
+
+/// Octets of a JWT, at most.
+pub const MOST_JWT_OCTETS: usize = 16 * 1024;
+
+/// What came with a JWT by which it may be confirmed that it is for whoever presents it (RFC 7800).
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub enum Presenter {
+    /// Nothing.
+    Anybody,
+    /// The TLS handshake in which the client proved the key of its certificate (RFC 8705).
+    Connected(ClientHandshake),
+    /// A `ds:Signature` over parts of the message.
+    Signed(SignedMessage),
+}
 
 /// How a message names the certificate that signed it (R-W031).
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

@@ -176,6 +176,8 @@ pub enum Method {
     TlsCertificate,
     /// An assertion of a partner, over TLS.
     Saml,
+    /// A JWT of an issuer, over TLS.
+    Jwt,
 }
 
 impl Method {
@@ -188,6 +190,7 @@ impl Method {
             Self::Digest => "digest",
             Self::TlsCertificate => "tls-certificate",
             Self::Saml => "saml",
+            Self::Jwt => "jwt",
         }
     }
 }

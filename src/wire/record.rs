@@ -133,7 +133,7 @@ pub struct Decision {
     /// How the requestor proved himself.
     pub method: Method,
     /// Who vouched for him: the authority that issued his certificate, unless that is registered itself, or the
-    /// partner that issued his assertion.
+    /// partner that issued his assertion, or the issuer of his JWT.
     pub authority: Option<Text<64>>,
     /// For which relying party, when one was found.
     pub relying_party: Option<Text<128>>,

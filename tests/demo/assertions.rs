@@ -22,8 +22,8 @@ use crate::signed::{Client, DS, Part, SOAP, TRUST, WSA, WSU};
 
 const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 const ADDRESS: &str = "https://sts.example.com/saml";
-const GENERIC: &str = "https://rp.example.com/";
-const SAML20: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
+pub(crate) const GENERIC: &str = "https://rp.example.com/";
+pub(crate) const SAML20: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
 const SAML11: &str = "urn:oasis:names:tc:SAML:1.0:assertion";
 const OURSELVES: &str = "https://sts.example.com/";
 
@@ -71,7 +71,7 @@ pub(crate) fn let_in(config: &Path, agency: &str) {
 }
 
 /// A request for a token of a kind for `party` that presents this.
-fn envelope(credential: &str, party: &str, kind: &str) -> String {
+pub(crate) fn envelope(credential: &str, party: &str, kind: &str) -> String {
     format!(
         "<s:Envelope xmlns:s=\"{SOAP}\" xmlns:a=\"{WSA}\" xmlns:saml=\"urn:of:the:envelope\"><s:Header>\
          <a:Action>{TRUST}/RST/Issue</a:Action><a:To>https://sts.example.com/saml</a:To>\
@@ -85,7 +85,7 @@ fn envelope(credential: &str, party: &str, kind: &str) -> String {
 }
 
 /// The body of the answer.
-fn post(demo: &Demo, config: &Path, path: &str, body: &str) -> String {
+pub(crate) fn post(demo: &Demo, config: &Path, path: &str, body: &str) -> String {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -102,7 +102,7 @@ fn post(demo: &Demo, config: &Path, path: &str, body: &str) -> String {
     answer
 }
 
-fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+pub(crate) fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
     text.split_once(from).unwrap_or_else(|| panic!("{from} in {text}")).1.split_once(to).unwrap().0
 }
 

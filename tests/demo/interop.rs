@@ -34,7 +34,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn possible(test: &str) -> bool {
+pub(crate) fn possible(test: &str) -> bool {
     let python = root().join(".venv/bin/python").exists();
     if !python {
         println!("SKIPPED interop-{test}: no .venv; tests/support/prepare makes it");
@@ -48,7 +48,7 @@ fn script(name: &str) {
     }
 }
 
-fn run(name: &str, demo: &Demo, more: &[&str]) {
+pub(crate) fn run(name: &str, demo: &Demo, more: &[&str]) {
     let mut command = Command::new(root().join(".venv/bin/python"));
     command.args(["-B", "-W", "error::DeprecationWarning:__main__"]);
     command.arg(root().join(format!("tests/interop/{name}.py"))).arg(&demo.ready_file).args(more);
@@ -207,6 +207,15 @@ pub(crate) fn only_endpoints(config: &Path, words: &[&str]) {
 
 /// A demo made in `directory` and then configured by an operator.
 pub(crate) fn reconfigured(directory: &Path, configure: impl FnOnce(&Path)) -> Demo {
+    reconfigured_with(directory, configure, |_| {})
+}
+
+/// As [`reconfigured`], with more arguments or environment.
+pub(crate) fn reconfigured_with(
+    directory: &Path,
+    configure: impl FnOnce(&Path),
+    more: impl FnOnce(&mut Command),
+) -> Demo {
     let made = Demo::start(directory);
     let config = Path::new(made.fact("config")).to_owned();
     let facts = |demo: &Demo| -> serde_json::Map<String, serde_json::Value> {
@@ -215,7 +224,7 @@ pub(crate) fn reconfigured(directory: &Path, configure: impl FnOnce(&Path)) -> D
     let mut ready = facts(&made);
     made.stop();
     configure(&config);
-    let demo = Demo::configured(directory, |_| {});
+    let demo = Demo::configured(directory, more);
     // What only the demo tells, and where this one listens.
     ready.extend(facts(&demo));
     std::fs::write(&demo.ready_file, serde_json::to_vec(&ready).unwrap()).unwrap();

@@ -7,6 +7,10 @@ mod asserted;
 mod assertions;
 mod first_look;
 mod interop;
+mod jwt;
+#[path = "../support/jwt.rs"]
+#[expect(dead_code, reason = "shared with tests/jwt, which uses all of it")]
+mod jwts;
 mod service;
 #[path = "../support/signed.rs"]
 #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]

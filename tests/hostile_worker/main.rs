@@ -28,6 +28,10 @@ mod evidence;
 mod faulty;
 mod floods;
 mod handshakes;
+#[path = "../support/jwt.rs"]
+#[expect(dead_code, reason = "shared with tests/jwt, which uses all of it")]
+mod jwt_words;
+mod jwts;
 #[path = "../support/handshakes.rs"]
 mod made;
 mod neighbours;
@@ -131,6 +135,10 @@ const CASES: &[Case] = &[
         Leaves::Tokens(1),
         assertions::an_assertion_that_is_good_once_twice,
     ),
+    ("an honest JWT is served: the cases below can fail", Leaves::Tokens(1), jwts::an_honest_jwt_is_served),
+    ("a JWT that no issuer signed proves nobody", Leaves::Nothing, jwts::a_jwt_that_no_issuer_signed),
+    ("a holder's JWT without his key proves nobody", Leaves::Nothing, jwts::a_jwt_of_a_holder),
+    ("a JWT with an id buys one token", Leaves::Tokens(1), jwts::a_jwt_with_an_id_twice),
     ("an honest digest is served: the cases below can fail", Leaves::Tokens(1), digests::an_honest_digest_is_served),
     ("a digest without the secret proves nobody", Leaves::Nothing, digests::a_digest_without_the_secret),
     ("a digest buys one token, however it is parted", Leaves::Tokens(1), digests::a_digest_twice),

@@ -23,6 +23,8 @@ use super::connections::{self, CONNECTED};
 use super::demo::Demo;
 use super::digests::{BOTH, SECRET, USER};
 use super::faulty;
+use super::jwt_words::{CLOUD, US, jwk, jwks};
+use super::jwts::{PRESENTED, USER as REPORTER};
 use super::made::Identity;
 use super::peer::Peer;
 use super::signatures::{ADDRESS, SIGNED};
@@ -163,6 +165,7 @@ impl Stack {
         std::fs::write(etc.join("auth.d/gate.pem"), connections::pem(&gate)).unwrap();
         std::fs::copy(etc.join("worker.d/tls.pem"), etc.join("auth.d/tls.pem")).unwrap();
         std::fs::write(directory.join("demo/etc/auth.d/agency.pem"), &agency.certificate).unwrap();
+        std::fs::write(etc.join("auth.d/cloud.json"), jwks(&[jwk(&agency, "")])).unwrap();
         faulty::change(directory, "auth.d/users.toml", |text| {
             let mail = "attributes = { mail = [\"machine@example.com\"] }";
             let robot = format!(
@@ -172,7 +175,12 @@ impl Stack {
             let inspector = format!(
                 "[users.{INSPECTOR}]\nsaml_partner = \"agency\"\nattributes = {{ mail = [\"{INSPECTOR}@example.com\"] }}"
             );
-            format!("{text}\n[users.machine]\ncertificates = [\"machine.pem\"]\n{mail}\n{robot}\n{gate}\n{inspector}\n")
+            let reporter = format!(
+                "[users.{REPORTER}]\njwt_issuer = \"cloud\"\nattributes = {{ mail = [\"{REPORTER}@example.com\"] }}"
+            );
+            format!(
+                "{text}\n[users.machine]\ncertificates = [\"machine.pem\"]\n{mail}\n{robot}\n{gate}\n{inspector}\n{reporter}\n"
+            )
         });
         faulty::change(directory, "auth.d/auth.toml", |text| {
             let usual = [ENDPOINT, "/adfs/services/trust/2005/usernamemixed"]
@@ -186,7 +194,12 @@ impl Stack {
                  issuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n\
                  [[saml_partner.subject]]\nfrom = \"name-id\"\n"
             );
-            let both = both + &asserted;
+            let presented = format!(
+                "[[endpoint]]\npath = \"{PRESENTED}\"\ncredentials = [\"jwt\"]\n[[jwt_issuer]]\nname = \"cloud\"\n\
+                 issuer = \"{CLOUD}\"\njwks = \"cloud.json\"\naudiences = [\"{US}\"]\n[[jwt_issuer.subject]]\n\
+                 claim = \"sub\"\n"
+            );
+            let both = both + &asserted + &presented;
             format!(
                 "server_certificates = [\"tls.pem\"]\n{text}\n{connected}{first}{second}{both}[[endpoint]]\npath = \"/sts\"\n[[endpoint]]\npath = \"{SIGNED}\"\n{signed}"
             )

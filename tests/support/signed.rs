@@ -84,6 +84,11 @@ impl Client {
         Self { key, pair, certificate: certificate.pem(), der: certificate.der().to_vec() }
     }
 
+    /// The public key as its certificate has it.
+    pub(crate) fn public_key(&self) -> &[u8] {
+        self.pair.public_key_raw()
+    }
+
     /// The certificate as a message brings it.
     pub(crate) fn reference(&self) -> KeyReference {
         KeyReference::Certificate(Octets::new(self.der.clone()).expect("fits"))
@@ -147,6 +152,9 @@ impl Client {
         }
     }
 }
+
+// One test needs it, and each test is a crate of its own.
+const _: fn(&Client) -> &[u8] = Client::public_key;
 
 /// A certificate that its own key signed.
 fn own(pair: &rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> rcgen::Certificate {

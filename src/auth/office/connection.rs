@@ -64,6 +64,29 @@ impl Office {
         Ok(Known { account, method, request, instant: None, until: None, certificate, vouched_by })
     }
 
+    /// The certificate that the client of this connection has proved, where it is the one that is asked for: `fits` is
+    /// told its octets, before anything in them is read. It need not be registered, nor of an authority.
+    pub(super) async fn shown(
+        &self,
+        config: &Auth,
+        handshake: &ClientHandshake,
+        asked: &Asked<'_>,
+        fits: impl FnOnce(&[u8]) -> Option<Certificate>,
+    ) -> Result<Certificate, Reason> {
+        let shown = handshake::read(handshake).ok_or(Reason::UnreadableHandshake)?;
+        let certificate = shown.certificates.first().and_then(|der| fits(der)).ok_or(Reason::Confirmation)?;
+        if !certificate.holds(Millis::now()) {
+            return Err(Reason::CertificateDates);
+        }
+        shown.proven_by(&certificate)?;
+        let completed = completed(config, &shown)?;
+        let name = Name::of(&completed);
+        if let Some(until) = self.confirmed(config, name, completed, asked).await? {
+            asked.confirmed.note(name, until, Instant::now());
+        }
+        Ok(certificate)
+    }
+
     /// Did issuer complete it for this worker, lately? Asked once for each connection of somebody known, as long as
     /// this process lives. Until when it has just said so.
     async fn confirmed(

@@ -1,6 +1,5 @@
-//! Who asks, by what he proves it with: a password, a digest, a signature, and, in files of their own, an assertion
-//! or the handshake. A proof that is good once is used up here,
-//! and whoever has proved himself is held to his pace.
+//! Who asks, by what he proves it with: a password, a digest, a signature, and, in files of their own, an assertion, a
+//! JWT or the handshake. A proof that is good once is used up here, and whoever has proved himself is held to his pace.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -44,7 +43,7 @@ pub(super) struct Asked<'a> {
 pub(super) enum Who<'a> {
     /// In the configuration.
     Listed(&'a Account),
-    /// As a directory or a partner described him a moment ago.
+    /// As a directory, a partner or an issuer described him a moment ago.
     Found(Arc<Account>),
 }
 
@@ -70,7 +69,7 @@ pub(super) struct Known<'a> {
     pub(super) until: Option<Millis>,
     /// The certificate that signed the message, or the handshake.
     pub(super) certificate: Option<Cow<'a, Certificate>>,
-    /// Who issued it, unless it is registered, or the assertion.
+    /// Who issued it, unless it is registered, or the assertion or JWT.
     pub(super) vouched_by: Option<&'a Text<64>>,
 }
 
@@ -116,6 +115,9 @@ impl Office {
             Evidence::Assertion(signed) => ("saml", self.asserted(config, rules, &signed, asked).await),
             Evidence::Attested(signed, message) => {
                 ("saml", self.attested(config, rules, &signed, &message, asked).await)
+            }
+            Evidence::Jwt(signed, presenter) => {
+                ("jwt", self.presented(config, rules, &signed, &presenter, asked).await)
             }
         };
         match &known {

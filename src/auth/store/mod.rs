@@ -29,6 +29,8 @@ pub enum Kind {
     Ticket,
     /// The id of a token that may be used once, with its issuer.
     TokenId,
+    /// `jti` of a JWT, with its issuer.
+    JwtId,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Self::CipherValue => "cipher-value",
             Self::Ticket => "ticket",
             Self::TokenId => "token-id",
+            Self::JwtId => "jwt-id",
         }
     }
 
@@ -47,7 +50,7 @@ impl Kind {
         match self {
             Self::SignedMessage | Self::PasswordNonce | Self::Ticket => Room::All,
             Self::CipherValue => Room::Most,
-            Self::TokenId => Room::Half,
+            Self::TokenId | Self::JwtId => Room::Half,
         }
     }
 

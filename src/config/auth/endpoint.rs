@@ -26,6 +26,8 @@ pub struct Endpoint {
     pub tls_certificate: bool,
     /// May an assertion of a partner?
     pub saml: bool,
+    /// May a JWT of an issuer?
+    pub jwt: bool,
     /// The addresses that a signed message may be sent to (`wsa:To`), and an assertion be made for (`Recipient`).
     pub addresses: Vec<String>,
     /// Is a signed message without a signed `wsa:To` let pass?
@@ -62,6 +64,7 @@ enum CredentialName {
     Signature,
     TlsCertificate,
     Saml,
+    Jwt,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,7 @@ fn usual() -> Endpoints {
 pub(super) struct Has {
     pub(super) store: bool,
     pub(super) partners: bool,
+    pub(super) issuers: bool,
     pub(super) servers: bool,
 }
 
@@ -134,9 +138,17 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         let why = "credentials names \"saml\", and without a [[saml_partner]] nobody's assertions would be taken";
         return Err(file.error(written.credentials.span(), why));
     }
-    for (named, name, used) in
-        [(signature, "signature", "messages"), (digest, "digest", "nonces"), (saml, "saml", "assertions")]
-    {
+    let jwt = credentials.contains(&CredentialName::Jwt);
+    if jwt && !has.issuers {
+        let why = "credentials names \"jwt\", and without a [[jwt_issuer]] nobody's JWTs would be taken";
+        return Err(file.error(written.credentials.span(), why));
+    }
+    for (named, name, used) in [
+        (signature, "signature", "messages"),
+        (digest, "digest", "nonces"),
+        (saml, "saml", "assertions"),
+        (jwt, "jwt", "JWTs"),
+    ] {
         if named && !has.store {
             let why = format!(
                 "credentials names {name:?}, and without [store] nothing would remember which {used} were used"
@@ -175,6 +187,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         signature,
         tls_certificate,
         saml,
+        jwt,
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),

@@ -18,15 +18,15 @@ use crate::wire::Text;
 use crate::wire::evidence::SignatureAlgorithm;
 
 /// Partners, and rules and audiences of one, at most.
-const MOST: usize = 64;
+pub(super) const MOST: usize = 64;
 /// Certificates of one, at most: a stranger may have each of them tried.
 const MOST_CERTIFICATES: usize = 4;
 
 /// Minutes an assertion may be old, and seconds a clock may differ, at most.
-const MOST_AGE_MIN: u32 = 1440;
-const MOST_SKEW_S: u32 = 300;
+pub(super) const MOST_AGE_MIN: u32 = 1440;
+pub(super) const MOST_SKEW_S: u32 = 300;
 /// The same where nothing is said.
-const AGE_MIN: u32 = 60;
+pub(super) const AGE_MIN: u32 = 60;
 /// Milliseconds that a use of an assertion is remembered at least: for so long no configuration makes it good again.
 pub const LEAST_KEPT_MS: i64 = AGE_MIN as i64 * 60_000;
 /// Milliseconds: no configuration takes an assertion of a clock that differs by more.
@@ -113,12 +113,23 @@ impl PartnerFile {
     pub(super) fn place(&self) -> Range<usize> {
         self.max_age_min.as_ref().map_or(self.name.span(), Spanned::span)
     }
+
+    /// What it says of its subjects.
+    pub(super) fn says(&self) -> Says<'_> {
+        Says { name: self.name.get_ref(), attributes: &self.attributes }
+    }
 }
 
-/// `[[saml_partner.attribute]]`.
+/// Somebody who says attributes of accounts, as it is written.
+pub(super) struct Says<'a> {
+    pub(super) name: &'a str,
+    pub(super) attributes: &'a [AttributeFile],
+}
+
+/// `[[saml_partner.attribute]]`, `[[jwt_issuer.attribute]]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AttributeFile {
+pub(super) struct AttributeFile {
     from: Spanned<String>,
     to: Spanned<String>,
     #[serde(default)]
@@ -129,7 +140,7 @@ struct AttributeFile {
 
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "lowercase")]
-enum ReplayName {
+pub(super) enum ReplayName {
     Once,
 }
 
@@ -232,24 +243,28 @@ pub(super) fn checked<T>(
     Ok(partners)
 }
 
-/// What it takes to read one partner.
-struct Reading<'a, T> {
-    directory: &'a Directory,
-    file: &'a Loaded<T>,
+/// What it takes to read one partner, or whoever else vouches for somebody.
+pub(super) struct Reading<'a, T> {
+    pub(super) directory: &'a Directory,
+    pub(super) file: &'a Loaded<T>,
 }
 
 impl<T> Reading<'_, T> {
-    fn refused(&self, span: Range<usize>, why: impl Display) -> ConfigError {
+    pub(super) fn refused(&self, span: Range<usize>, why: impl Display) -> ConfigError {
         self.file.error(span, why)
     }
 
-    fn partner(&self, written: &PartnerFile) -> Result<Partner, ConfigError> {
-        let name = written.name.get_ref();
+    /// What accounts name it by.
+    pub(super) fn name(&self, of: &str, written: &Spanned<String>) -> Result<Text<64>, ConfigError> {
+        let name = written.get_ref();
         let plain = |c: u8| c.is_ascii_alphanumeric() || b"_-.".contains(&c);
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
-            let why = "the name of a partner is 1 to 64 ASCII letters, digits, '_', '-' or '.'";
-            return Err(self.refused(written.name.span(), why));
-        }
+        let text = Text::new(name.clone()).ok().filter(|name| !name.is_empty() && name.bytes().all(plain));
+        let why = || format!("the name of {of} is 1 to 64 ASCII letters, digits, '_', '-' or '.'");
+        text.ok_or_else(|| self.refused(written.span(), why()))
+    }
+
+    fn partner(&self, written: &PartnerFile) -> Result<Partner, ConfigError> {
+        let name = self.name("a partner", &written.name)?;
         let lengths = [written.audiences.get_ref().len(), written.subject.len(), written.attributes.len()];
         if lengths.into_iter().any(|length| length > MOST) {
             return Err(self.refused(written.name.span(), format!("{name}: more than {MOST} audiences or rules")));
@@ -265,7 +280,7 @@ impl<T> Reading<'_, T> {
         let minute = 60_000;
         let certificates = self.certificates(&written.certificates)?;
         Ok(Partner {
-            name: Text::new(name.clone()).expect("64 octets at most"),
+            name,
             issuer: self.identifier("issuer", &written.issuer)?,
             algorithms: self.algorithms(written.algorithms.as_ref())?,
             certificates,
@@ -281,7 +296,7 @@ impl<T> Reading<'_, T> {
         })
     }
 
-    fn number(
+    pub(super) fn number(
         &self,
         key: &str,
         value: Option<&Spanned<u32>>,
@@ -299,7 +314,7 @@ impl<T> Reading<'_, T> {
     }
 
     /// The name of an issuer or an audience: compared octet for octet, so white space would only hide.
-    fn identifier(&self, key: &str, text: &Spanned<String>) -> Result<String, ConfigError> {
+    pub(super) fn identifier(&self, key: &str, text: &Spanned<String>) -> Result<String, ConfigError> {
         let value = text.get_ref();
         if value.is_empty() || value.len() > 1024 || value.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err(self.refused(text.span(), format!("{key}: 1 to 1024 octets without white space")));
@@ -343,7 +358,7 @@ impl<T> Reading<'_, T> {
         Ok(SubjectRule { from, naming: Naming::read(self.file, written.capture.as_ref(), written.case)? })
     }
 
-    fn attribute(&self, written: &AttributeFile) -> Result<AttributeRule, ConfigError> {
+    pub(super) fn attribute(&self, written: &AttributeFile) -> Result<AttributeRule, ConfigError> {
         Ok(AttributeRule {
             from: self.identifier("from", &written.from)?,
             to: written.to.get_ref().clone(),
@@ -352,29 +367,28 @@ impl<T> Reading<'_, T> {
     }
 }
 
-/// Are there all the attributes that partners say something of? They are declared in `users.toml`, so that one that
+/// Are there all the attributes that partners and issuers say something of? They are declared in `users.toml`, so that one that
 /// is spelled wrong is not silently nobody's. And is each one partner's word? Claims and policies go by the name of
 /// an attribute: where others have one of that name too, a partner could say of its subject what is theirs to say
 /// (A-60), so somebody has to write that this is meant. `of_directories` are the attributes that directories give.
 pub(super) fn known<T>(
     file: &Loaded<T>,
-    written: &[PartnerFile],
+    says: &[Says<'_>],
     listed: &Listed,
     of_directories: &[&str],
 ) -> Result<(), ConfigError> {
-    for partner in written {
-        for rule in &partner.attributes {
+    for (index, partner) in says.iter().enumerate() {
+        for rule in partner.attributes {
             let to = rule.to.get_ref();
             if !listed.vocabulary.names().any(|name| name == to) {
                 let why = format!("to: attributes of users.toml does not name {to:?}");
                 return Err(file.error(rule.to.span(), why));
             }
-            let says = |other: &&PartnerFile| {
-                other.name != partner.name && other.attributes.iter().any(|rule| rule.to.get_ref() == to)
-            };
+            let of_others = says.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other);
+            let mut others = of_others.filter(|other| other.attributes.iter().any(|rule| rule.to.get_ref() == to));
             let other = listed.owner_of(to).map(|name| format!("account {name}"));
             let other = other.or_else(|| of_directories.contains(&to.as_str()).then(|| "a directory".to_owned()));
-            let other = other.or_else(|| written.iter().find(says).map(|other| other.name.get_ref().clone()));
+            let other = other.or_else(|| others.next().map(|other| other.name.to_owned()));
             if let Some(other) = other.filter(|_| !rule.shared) {
                 let why = format!(
                     "to: {other} has {to:?} too, and claims and policies cannot tell whose word it is; \

@@ -24,7 +24,7 @@ pub enum Room {
     All,
     /// Three rows of four: anybody can seal a key for us, and a partner certifies as many keys as he likes.
     Most,
-    /// Every other one: a partner makes as many assertions as he likes, and they stay longest.
+    /// Every other one: a partner makes as many assertions or JWTs as he likes, and they stay longest.
     Half,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn doubts(file: &Loaded<File>, rules: &Rules) -> Vec<ConfigError> {
     [small(file, rules), crowded(file, rules)].into_iter().flatten().collect()
 }
 
-/// Minutes that a value which may be used once stays in the store, at most, unless it is an assertion.
+/// Minutes that a value which may be used once stays in the store, at most, unless it is an assertion or a JWT.
 const KEPT: u64 = 16;
 
 /// One account at its pace should not fill much of the store: a full one refuses everybody.
@@ -67,22 +67,27 @@ fn small(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
     Some(file.error(at.span(), why))
 }
 
-/// Nor should it fill the places that assertions may have.
+/// Nor should it fill the places that assertions and JWTs may have.
 fn crowded(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
     let most_rows = rules.store.as_ref()?.most_rows;
     let places = Room::Half.of(most_rows);
     let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
-    let (partner, written) = rules.partners.iter().zip(&file.value.partners).max_by_key(|(one, _)| one.max_age_ms)?;
-    let kept_ms = partner.max_age_ms.max(LEAST_KEPT_MS) + MOST_SKEW_MS;
+    let partners = rules.partners.iter().zip(&file.value.partners);
+    let partners = partners.map(|(one, written)| (one.max_age_ms, &one.name, "assertions", written.place()));
+    let issuers = rules.issuers.iter().zip(&file.value.issuers);
+    let issuers = issuers.map(|(one, written)| (one.max_age_ms, &one.name, "JWTs", written.place()));
+    let longest = partners.chain(issuers).max_by_key(|(max_age_ms, ..)| *max_age_ms);
+    let (max_age_ms, name, what, place) = longest?;
+    let kept_ms = max_age_ms.max(LEAST_KEPT_MS) + MOST_SKEW_MS;
     let minutes = u64::try_from(kept_ms / 60_000).unwrap_or_default() + 1;
     let rows = u64::from(account_burst) + minutes * u64::from(account_per_minute);
     if rows <= places {
         return None;
     }
     let why = format!(
-        "{}: one account may use {rows} assertions that are good once by throttle.account_burst and \
+        "{}: one account may use {rows} {what} that are good once by throttle.account_burst and \
          throttle.account_per_minute in the {minutes} minutes a use is remembered, and store.most_rows = {most_rows} has {places} places for them",
-        partner.name.as_str()
+        name.as_str()
     );
-    Some(file.error(written.place(), why))
+    Some(file.error(place, why))
 }

@@ -2,6 +2,7 @@
 
 mod authority;
 mod directory;
+mod jwt;
 mod partner;
 
 use super::certificate::Certificate;
@@ -278,6 +279,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             signature: true,
             tls_certificate: false,
             saml: false,
+            jwt: false,
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
             enveloped_transform: false,

@@ -17,7 +17,8 @@ use super::authority::Authority;
 use super::certificate::{Certificate, VerifyingKey};
 use super::directory::Directory as DirectoryRules;
 use super::hash::Hash;
-use super::partner::Partner;
+use super::jwt::JwtIssuer;
+use super::partner::{AttributeRule, Partner};
 use super::policy::{self, Vocabulary};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
@@ -63,6 +64,8 @@ pub struct Account {
     pub authority: Option<String>,
     /// The partner whose assertions may name it, when there is one.
     pub partner: Option<String>,
+    /// The issuer whose JWTs may name it, when there is one.
+    pub issuer: Option<String>,
     /// May it do nothing?
     pub disabled: bool,
     /// Values by attribute. `username` and `groups` are among them.
@@ -92,6 +95,7 @@ impl Account {
             digest_secret: None,
             authority: None,
             partner: None,
+            issuer: None,
             disabled: false,
             attributes,
             principal,
@@ -160,6 +164,7 @@ impl Account {
             digest_secret: None,
             authority: self.authority.clone(),
             partner: self.partner.clone(),
+            issuer: self.issuer.clone(),
             disabled: self.disabled,
             attributes,
             principal,
@@ -188,6 +193,7 @@ struct UserFile {
     certificates: Vec<Spanned<String>>,
     certificate_authority: Option<Spanned<String>>,
     saml_partner: Option<Spanned<String>>,
+    jwt_issuer: Option<Spanned<String>>,
     #[serde(default)]
     disabled: bool,
     #[serde(default)]
@@ -206,6 +212,24 @@ impl<'de> Deserialize<'de> for Written {
     }
 }
 
+/// Who may vouch for accounts.
+#[derive(Clone, Copy)]
+pub(super) struct Vouching<'a> {
+    pub(super) authorities: &'a [Authority],
+    pub(super) partners: &'a [Partner],
+    pub(super) issuers: &'a [JwtIssuer],
+}
+
+impl Vouching<'_> {
+    /// What somebody signs with this key that is taken for his word about others, and who he is.
+    fn signs(&self, key: &VerifyingKey) -> Option<(&str, &'static str)> {
+        let partner = self.partners.iter().find(|partner| partner.certificates.iter().any(|its| its.key == *key));
+        let issuer = || self.issuers.iter().find(|issuer| issuer.keys.iter().any(|its| its.key == *key));
+        let partner = partner.map(|partner| (partner.name.as_str(), "assertions"));
+        partner.or_else(|| issuer().map(|issuer| (issuer.name.as_str(), "JWTs")))
+    }
+}
+
 /// `users.toml`, its attributes known, its accounts not yet looked at.
 pub(super) struct Listed {
     file: Loaded<File>,
@@ -219,14 +243,8 @@ pub(super) fn list<'a>(directory: &Directory, elsewhere: impl Iterator<Item = &'
 }
 
 impl Listed {
-    /// Checks every account. Without the authorities and partners there are, whether one's is among them is not
-    /// looked at.
-    pub(super) fn users(
-        &self,
-        directory: &Directory,
-        vouching: Option<(&[Authority], &[Partner])>,
-    ) -> Result<Users, ConfigError> {
-        let partners = vouching.map_or(&[][..], |(_, partners)| partners);
+    /// Checks every account. Without those who may vouch for one, whether his is among them is not looked at.
+    pub(super) fn users(&self, directory: &Directory, vouching: Option<Vouching<'_>>) -> Result<Users, ConfigError> {
         let mut costs: HashMap<_, usize> = HashMap::new();
         let mut lengths: HashMap<usize, usize> = HashMap::new();
         let mut accounts = HashMap::new();
@@ -251,12 +269,10 @@ impl Listed {
                     let why = format!("certificate {}: its key is registered for {owner} already", path.get_ref());
                     return Err(self.file.error(path.span(), why));
                 }
-                let signs = |partner: &&Partner| partner.certificates.iter().any(|its| its.key == certificate.key);
-                if let Some(partner) = partners.iter().find(signs) {
+                if let Some((signer, what)) = vouching.as_ref().and_then(|all| all.signs(&certificate.key)) {
                     let why = format!(
-                        "certificate {}: {} signs assertions with its key, and a key has one use",
-                        path.get_ref(),
-                        partner.name.as_str()
+                        "certificate {}: {signer} signs {what} with its key, and a key has one use",
+                        path.get_ref()
                     );
                     return Err(self.file.error(path.span(), why));
                 }
@@ -312,8 +328,8 @@ impl Listed {
     }
 
     /// Is there who is said to vouch for this account?
-    fn vouched(&self, user: &UserFile, vouching: Option<(&[Authority], &[Partner])>) -> Result<(), ConfigError> {
-        let Some((authorities, partners)) = vouching else { return Ok(()) };
+    fn vouched(&self, user: &UserFile, vouching: Option<Vouching<'_>>) -> Result<(), ConfigError> {
+        let Some(Vouching { authorities, partners, issuers }) = vouching else { return Ok(()) };
         let unknown = |named: &Spanned<String>, list: &str| {
             self.file.error(named.span(), format!("no [[{list}]] of auth.toml is called {:?}", named.get_ref()))
         };
@@ -325,12 +341,22 @@ impl Listed {
         if let Some(named) = &user.saml_partner {
             let partner = partners.iter().find(|partner| partner.name.as_str() == named.get_ref());
             let partner = partner.ok_or_else(|| unknown(named, "saml_partner"))?;
-            // An attribute has one source: or nobody could say whose word a policy goes by.
-            let says = |name: &str| partner.attributes.iter().any(|rule| rule.to == name);
-            if let Some(name) = user.attributes.keys().find(|name| says(name.get_ref())) {
-                let why = format!("{} says what {:?} of this account is", named.get_ref(), name.get_ref());
-                return Err(self.file.error(name.span(), why));
-            }
+            self.says_alone(user, named, &partner.attributes)?;
+        }
+        if let Some(named) = &user.jwt_issuer {
+            let issuer = issuers.iter().find(|issuer| issuer.name.as_str() == named.get_ref());
+            let issuer = issuer.ok_or_else(|| unknown(named, "jwt_issuer"))?;
+            self.says_alone(user, named, &issuer.attributes)?;
+        }
+        Ok(())
+    }
+
+    /// An attribute has one source: or nobody could say whose word a policy goes by.
+    fn says_alone(&self, user: &UserFile, who: &Spanned<String>, rules: &[AttributeRule]) -> Result<(), ConfigError> {
+        let says = |name: &str| rules.iter().any(|rule| rule.to == name);
+        if let Some(name) = user.attributes.keys().find(|name| says(name.get_ref())) {
+            let why = format!("{} says what {:?} of this account is", who.get_ref(), name.get_ref());
+            return Err(self.file.error(name.span(), why));
         }
         Ok(())
     }
@@ -396,11 +422,12 @@ fn account(
         || user.digest_secret.is_some()
         || !user.certificates.is_empty()
         || user.certificate_authority.is_some()
-        || user.saml_partner.is_some();
+        || user.saml_partner.is_some()
+        || user.jwt_issuer.is_some();
     if !proven {
         let why = format!(
-            "{shown} has neither password nor digest_secret nor certificates nor a certificate authority nor a partner: \
-             nothing would prove who he is"
+            "{shown} has neither password nor digest_secret nor certificates nor a certificate authority nor a partner \
+             nor an issuer: nothing would prove who he is"
         );
         return Err(file.error(name.span(), why));
     }
@@ -433,8 +460,20 @@ fn account(
         .map_err(|why| file.error(name.span(), format!("account {shown}: {why}")))?;
     let authority = user.certificate_authority.as_ref().map(|name| name.get_ref().clone());
     let partner = user.saml_partner.as_ref().map(|name| name.get_ref().clone());
+    let issuer = user.jwt_issuer.as_ref().map(|name| name.get_ref().clone());
     let disabled = user.disabled;
-    Ok(Account { name: text, hash, digest_secret, authority, partner, disabled, attributes, principal, entities })
+    Ok(Account {
+        name: text,
+        hash,
+        digest_secret,
+        authority,
+        partner,
+        issuer,
+        disabled,
+        attributes,
+        principal,
+        entities,
+    })
 }
 
 /// A secret stands where no hash does: beside one it would undo what the hash is for.

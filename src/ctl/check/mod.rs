@@ -55,7 +55,7 @@ pub(crate) fn check(root: &Path) -> (Vec<ConfigError>, Vec<ConfigError>) {
     let mut doubts: Vec<ConfigError> = auth.iter_mut().flat_map(|auth| std::mem::take(&mut auth.doubts)).collect();
     let authorities = auth.iter_mut().flat_map(|auth| &mut auth.authorities);
     doubts.extend(authorities.flat_map(|authority| std::mem::take(&mut authority.doubts)));
-    doubts.extend(worker.iter().flat_map(|(worker, _)| together::doubts(root, worker)));
+    doubts.extend(worker.iter().flat_map(|(worker, _)| together::doubts(root, worker, auth.as_ref())));
     let issuer = wrong.keep(issuer::check(root));
     doubts.extend(auth.as_ref().zip(issuer.as_ref()).and_then(|(auth, issuer)| together::crowding(root, auth, issuer)));
     let signer = wrong.keep(signer::Signer::load(root));

@@ -9,7 +9,7 @@ use crate::config::auth::party::Party;
 use crate::config::auth::{Auth, Room};
 use crate::config::issuer::{Ceiling, Certificate, Issuer, Key, KeyState, Purpose};
 use crate::config::load::{self, ConfigError};
-use crate::config::worker::{ClientCertificates, Credential, Worker};
+use crate::config::worker::{ClientCertificates, Credential, Endpoint, Worker};
 
 /// Adds what does not agree.
 pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
@@ -18,6 +18,7 @@ pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     handshake(root, whole, wrong);
     keys(root, whole, wrong);
     partners(root, whole, wrong);
+    issuers(root, whole, wrong);
     parties(root, whole, wrong);
 }
 
@@ -63,6 +64,9 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                 if endpoint.credential.takes_assertion() && !any && !auths.saml {
                     refuse("credential", "takes an assertion, and credentials in auth.d/auth.toml has no \"saml\"");
                 }
+                if endpoint.credential.takes_jwt() && !any && !auths.jwt {
+                    refuse("credential", "takes a JWT, and credentials in auth.d/auth.toml has no \"jwt\"");
+                }
             }
         }
     }
@@ -84,15 +88,21 @@ pub(super) fn crowding(root: &Path, auth: &Auth, issuer: &Issuer) -> Option<Conf
     (rows > places).then(|| at(&root.join("issuer.d/issuer.toml"), &["unwraps_per_second"], why))
 }
 
-/// What is allowed and serves nothing: a listener that asks for certificates no endpoint looks at.
-pub(super) fn doubts(root: &Path, worker: &Worker) -> Vec<ConfigError> {
-    if worker.endpoints.iter().any(|endpoint| endpoint.credential == Credential::TlsCertificate) {
+/// What is allowed and serves nothing: a listener that asks for certificates no endpoint looks at. A JWT may be for the
+/// holder of one.
+pub(super) fn doubts(root: &Path, worker: &Worker, auth: Option<&Auth>) -> Vec<ConfigError> {
+    let jwts = |path: &str| auth.and_then(|auth| auth.endpoints.get(path)).is_some_and(|endpoint| endpoint.jwt);
+    let looks = |endpoint: &Endpoint| {
+        endpoint.credential == Credential::TlsCertificate || endpoint.credential.takes_jwt() && jwts(&endpoint.path)
+    };
+    if worker.endpoints.iter().any(looks) {
         return Vec::new();
     }
     let asking = worker.listeners.iter().enumerate();
     let asking = asking.filter(|(_, listener)| listener.client_certificates == ClientCertificates::Asked);
     let doubt = |(index, _): (usize, _)| {
-        let why = "no [[endpoint]] has credential = \"tls-certificate\": clients are asked in vain";
+        let why =
+            "no [[endpoint]] has credential = \"tls-certificate\", and none takes JWTs: clients are asked in vain";
         at(&root.join("worker.d/worker.toml"), &["listener", &index.to_string(), "client_certificates"], why)
     };
     asking.map(doubt).collect()
@@ -168,6 +178,21 @@ fn partners(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                 let (name, purpose) = (&key.name, key.purpose.name());
                 let why = format!("certificates: the key of one is our {name:?}, whose purpose is {purpose:?}");
                 wrong.push(at(&file, &["saml_partner", &index.to_string(), "certificates"], why));
+            }
+        }
+    }
+}
+
+/// An issuer signs JWTs, which no key of ours does.
+fn issuers(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
+    let file = root.join("auth.d/auth.toml");
+    for (index, issuer) in whole.auth.issuers.iter().enumerate() {
+        for one in &issuer.keys {
+            let (_, octets) = one.key.parts();
+            let is = |key: &&Key| key.certificate.as_ref().is_some_and(|ours| ours.public_key.ends_with(octets));
+            if let Some(key) = whole.issuer.keys.iter().find(is) {
+                let why = format!("jwks: one of its keys is our {:?}, which signs no JWTs", key.name);
+                wrong.push(at(&file, &["jwt_issuer", &index.to_string(), "jwks"], why));
             }
         }
     }

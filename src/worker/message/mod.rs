@@ -9,6 +9,7 @@ mod asserted;
 mod connection;
 mod envelope;
 mod fault;
+mod jwt;
 mod media;
 mod rejection;
 mod reply;
@@ -122,7 +123,7 @@ fn parts(
         let (evidence, timestamp) = connection::read(&tree, &envelope, endpoint, shape, client)?;
         (evidence, timestamp, None)
     } else {
-        security::read(&tree, &envelope, endpoint, shape)?
+        security::read(&tree, &envelope, endpoint, shape, client)?
     };
     let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
     if wish.use_key.as_deref().is_some_and(|id| signature.as_deref() != Some(id)) {

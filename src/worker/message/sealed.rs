@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::rejection::{Problem, Rejection};
 use super::shape::Shape;
 use super::signed::{self, encoded, only_child};
-use super::{Incoming, OCTETS, addressing, media};
+use super::{Incoming, OCTETS, addressing, jwt, media};
 use crate::config::worker::{Credential, Endpoint};
 use crate::trust::parts;
 use crate::wire::unwrap::{KeyTransport, MOST_PART_OCTETS, MOST_PARTS, Recipient, Sealed as SealedKey, SealedPart};
@@ -100,14 +100,25 @@ fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Res
     Ok(Some((Zeroizing::new(tree.source().to_owned()), places, question)))
 }
 
-/// Could the message be taken with the certificates that it brings? They stand beside a signature, which may be sealed,
-/// and beside nothing else: a key would be spent on what is refused whatever was sealed.
+/// Could the message be taken with the certificates and the JWT that it brings? Certificates stand beside a signature,
+/// which may be sealed, and beside nothing else: a key would be spent on what is refused whatever was sealed.
 fn tokens_fit(credential: Credential, security: Element<'_>) -> Result<(), Problem> {
     let brings = |uri, local| security.children().any(|child| child.is(uri, local));
     let signed = brings(names::DS, "Signature") || brings(names::XENC, "EncryptedData");
     let asserted = brings(names::SAML11, "Assertion") || brings(names::SAML20, "Assertion");
-    let taken = if asserted { credential.takes_assertion() } else { credential.takes_signature() };
-    if brings(names::WSSE, "BinarySecurityToken") && (!signed || !taken || brings(names::WSSE, "UsernameToken")) {
+    let tokens = security.children().filter(|child| child.is(names::WSSE, "BinarySecurityToken"));
+    let (jwts, certificates): (Vec<_>, Vec<_>) = tokens.partition(jwt::is_one);
+    let taken = match (asserted, jwts.is_empty()) {
+        (false, true) => credential.takes_signature(),
+        (true, true) => credential.takes_assertion(),
+        (false, false) => credential.takes_jwt(),
+        (true, false) => false,
+    };
+    let username = brings(names::WSSE, "UsernameToken");
+    if !jwts.is_empty() && (!taken || username) {
+        return Err(Problem::new(Fault::UnsupportedSecurityToken, "encryption: JWT where none is taken"));
+    }
+    if !certificates.is_empty() && (!signed || !taken || username) {
         return Err(Problem::new(Fault::UnsupportedSecurityToken, "encryption: certificate beside no signature"));
     }
     Ok(())

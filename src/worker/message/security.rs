@@ -1,16 +1,16 @@
 //! The `wsse:Security` header: one timestamp and one credential, a user name with a password or its digest, a
-//! signature, an assertion, or an assertion and a signature by the key that it confirms. The values are handed on as they came; whether the time is right and the credential true is auth's
-//! to say.
+//! signature, an assertion or a JWT, or one of these two and a signature by the key that it confirms. The values are
+//! handed on as they came; whether the time is right and the credential true is auth's to say.
 
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::shape::Shape;
 use super::signed::BASE64;
-use super::{Leniency, asserted, signed};
+use super::{Leniency, asserted, jwt, signed};
 use crate::config::worker::Endpoint;
 use crate::trust::timestamp;
-use crate::wire::evidence::{Evidence, Nonce, PasswordDigest, Timestamp};
+use crate::wire::evidence::{ClientHandshake, Evidence, Nonce, PasswordDigest, Presenter, Timestamp};
 use crate::wire::{Secret, Text};
 use crate::xml::signature::base64;
 use crate::xml::{Element, Ids, Tree, names};
@@ -31,12 +31,14 @@ fn unsupported(reason: &'static str) -> Problem {
     Problem::new(Fault::UnsupportedSecurityToken, reason)
 }
 
-/// Gives the credential, the timestamp, and the id of the signature when that is the credential.
+/// Gives the credential, the timestamp, and the id of the signature when that is the credential. `client` is who has
+/// proved a certificate on this connection, which a JWT may ask for.
 pub(super) fn read(
     tree: &Tree,
     envelope: &Envelope<'_>,
     endpoint: &Endpoint,
     shape: &mut Shape,
+    client: Option<&ClientHandshake>,
 ) -> Result<(Evidence, Option<Timestamp>, Option<String>), Problem> {
     let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));
     let (Some(security), None) = (ours.next(), ours.next()) else {
@@ -48,7 +50,7 @@ pub(super) fn read(
     let ids = Ids::of(tree).map_err(|_| invalid("security: duplicate id"))?;
 
     let mut at = None;
-    let (mut username, mut signature, mut assertion, mut tokens) = (None, None, None, Vec::new());
+    let (mut username, mut signature, mut assertion, mut token, mut tokens) = (None, None, None, None, Vec::new());
     for child in security.children() {
         match (child.uri(), child.local()) {
             (names::WSU, "Timestamp") if at.is_none() => {
@@ -56,7 +58,10 @@ pub(super) fn read(
             }
             (names::WSSE, "UsernameToken") if username.is_none() => username = Some(child),
             (names::DS, "Signature") if signature.is_none() => signature = Some(child),
-            (names::WSSE, "BinarySecurityToken") if tokens.len() < MOST_TOKENS => tokens.push(child),
+            (names::WSSE, "BinarySecurityToken") if jwt::is_one(&child) && token.is_none() => token = Some(child),
+            (names::WSSE, "BinarySecurityToken") if !jwt::is_one(&child) && tokens.len() < MOST_TOKENS => {
+                tokens.push(child)
+            }
             (names::SAML11 | names::SAML20, "Assertion") if assertion.is_none() => assertion = Some(child),
             (names::WSU, "Timestamp")
             | (names::WSSE, "UsernameToken" | "BinarySecurityToken")
@@ -73,20 +78,27 @@ pub(super) fn read(
         shape.tolerate(endpoint, Leniency::TimestampAbsent, invalid("security: no timestamp"))?;
     }
     let place = signed::Place { envelope, security: *security, tokens: &tokens, assertion, ids: &ids };
-    let evidence = match (username, signature, assertion) {
-        (Some(username), None, None) if tokens.is_empty() && endpoint.credential.takes_username() => {
+    let evidence = match (username, signature, assertion, token) {
+        (Some(username), None, None, None) if tokens.is_empty() && endpoint.credential.takes_username() => {
             read_username(username)?
         }
-        (None, Some(signature), None) if endpoint.credential.takes_signature() => {
+        (None, Some(signature), None, None) if endpoint.credential.takes_signature() => {
             Evidence::Signature(signed::read(signature, &place)?)
         }
-        (None, Some(signature), Some(assertion)) if endpoint.credential.takes_assertion() => {
+        (None, Some(signature), Some(assertion), None) if endpoint.credential.takes_assertion() => {
             Evidence::Attested(asserted::read(assertion, &ids)?, signed::read(signature, &place)?)
         }
-        (None, None, Some(assertion)) if tokens.is_empty() && endpoint.credential.takes_assertion() => {
+        (None, None, Some(assertion), None) if tokens.is_empty() && endpoint.credential.takes_assertion() => {
             Evidence::Assertion(asserted::read(assertion, &ids)?)
         }
-        (None, None, None) if tokens.is_empty() => return Err(invalid("security: no credential")),
+        (None, Some(signature), None, Some(token)) if endpoint.credential.takes_jwt() => {
+            Evidence::Jwt(jwt::read(token)?, Presenter::Signed(signed::read(signature, &place)?))
+        }
+        (None, None, None, Some(token)) if tokens.is_empty() && endpoint.credential.takes_jwt() => {
+            let presenter = client.map_or(Presenter::Anybody, |client| Presenter::Connected(client.clone()));
+            Evidence::Jwt(jwt::read(token)?, presenter)
+        }
+        (None, None, None, None) if tokens.is_empty() => return Err(invalid("security: no credential")),
         _ => return Err(unsupported("security: credential not offered here")),
     };
     let signature = signature.and_then(|signature| signature.attribute("", "Id")).map(str::to_owned);

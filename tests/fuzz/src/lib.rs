@@ -5,6 +5,7 @@
 //! A parser that is added is added here.
 
 pub mod frames;
+pub mod jose;
 pub mod messages;
 pub mod octets;
 pub mod sealed;
@@ -24,7 +25,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "envelope", run: messages::envelope },
     Target { name: "security", run: messages::security },
     Target { name: "key-info", run: messages::key_info },
@@ -36,6 +37,7 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "path", run: octets::path },
     Target { name: "handshake", run: octets::handshake },
     Target { name: "directory", run: octets::answer },
+    Target { name: "jwt", run: jose::jwt },
     Target { name: "frames", run: frames::frames },
 ];
 

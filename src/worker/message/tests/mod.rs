@@ -4,6 +4,7 @@ mod asserted;
 mod captures;
 mod connections;
 mod envelopes;
+mod jwt;
 mod mutations;
 mod replies;
 mod requests;

@@ -260,3 +260,39 @@ fn no_mutation_of_what_is_sealed_moves_it() {
         }
     }
 }
+
+#[test]
+fn a_jwt_beside_what_is_sealed_is_looked_at_before_a_key_is_opened() {
+    let jwt = "<o:BinarySecurityToken ValueType='urn:ietf:params:oauth:token-type:jwt'>AAEC</o:BinarySecurityToken>";
+    let body = DATA.replace("#Element", "#Content");
+    let read = |credential, beside: &str| {
+        let text = message(KEY, beside, &body);
+        let endpoint = Endpoint { credential, ..endpoint() };
+        sealed(&endpoint, &incoming(&text)).map(|sealed| sealed.is_some()).map_err(|rejection| rejection.reason())
+    };
+    let with = |more: &str| format!("{jwt}{more}");
+    let x509 = "<o:BinarySecurityToken>AAEC</o:BinarySecurityToken>";
+    let assertion = format!("<m:Assertion xmlns:m='{}' ID='a'/>", names::SAML20);
+    use Credential::{Any, Jwt, Saml, Signature, Username};
+    for (credential, beside) in [
+        (Jwt, with("")),
+        (Any, with("")),
+        (Jwt, with("<ds:Signature/>")),
+        (Jwt, with(&format!("{x509}<ds:Signature/>"))),
+        (Any, with(&format!("{x509}<ds:Signature/>"))),
+    ] {
+        assert_eq!(read(credential, &beside), Ok(true), "{credential:?}: {beside}");
+    }
+    let (none, certificate) = ("encryption: JWT where none is taken", "encryption: certificate beside no signature");
+    for (credential, beside, reason) in [
+        (Username, with(""), none),
+        (Signature, with(&format!("{x509}<ds:Signature/>")), none),
+        (Saml, with(""), none),
+        (Any, with(TOKEN), none),
+        (Jwt, with(TOKEN), none),
+        (Any, with(&assertion), none),
+        (Jwt, with(x509), certificate),
+    ] {
+        assert_eq!(read(credential, &beside), Err(reason), "{credential:?}: {beside}");
+    }
+}

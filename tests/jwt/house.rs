@@ -1,0 +1,160 @@
+//! Two issuers, auth that takes what they say of their own, and what the record knows of those it refuses.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use base64ct::{Base64, Encoding};
+use chancery::wire::Text;
+use chancery::wire::evidence::{Evidence, Presenter, Refusal, SignedJwt, Submission};
+use chancery::wire::links::{AuthToAudit, AuthToWorker};
+use chancery::wire::record::AuthEntry;
+
+use crate::support::handshakes::Identity;
+use crate::support::jwt::{CLOUD, US, Words, handed_on, jwk, jwks};
+use crate::support::office::{Office, hash, request};
+use crate::support::processes::eventually;
+use crate::support::signed::Client;
+
+const PARTY: &str = r#"
+applies_to = ["urn:office"]
+token_types = ["saml20"]
+confirmations = ["bearer", "holder-of-key"]
+policy = '''permit(principal, action, resource)
+when { context.method == "jwt" && !principal.role.contains("visitor") };'''
+[[claim]]
+uri = "urn:role"
+from = "role"
+[[claim]]
+uri = "urn:floor"
+from = "floor"
+"#;
+pub(crate) const ADDRESS: &str = "https://sts.example.com/jwt";
+const SUBJECTS: &str = r#"
+[[jwt_issuer.subject]]
+claim = "sub"
+capture = '([A-Za-z]+)@cloud\.example'
+case = "lower"
+[[jwt_issuer.subject]]
+claim = "upn"
+capture = '([a-z]+)@upn\.cloud\.example'
+"#;
+
+/// Two issuers, and auth that takes what they say of their own.
+pub(crate) struct House {
+    /// A key of the cloud's, on P-256, that is called `new`.
+    pub(crate) cloud: Client,
+    /// Another one, RSA, without a name.
+    pub(crate) old: Client,
+    /// The bank's, Ed25519.
+    pub(crate) bank: Client,
+    /// Whose key is registered for sam.
+    pub(crate) sam: Client,
+    /// Whose key is registered for eve, who is disabled.
+    pub(crate) eve: Client,
+    /// Our own server, as connections show it.
+    pub(crate) server: Identity,
+    pub(crate) office: Office,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more in the table of the cloud.
+    pub(crate) fn with(more: &str) -> Self {
+        let [cloud, sam, eve] = std::array::from_fn(|_| Client::new());
+        let (old, bank) = (Client::rsa(false), Client::ed25519());
+        let server = Identity::own("localhost", &rcgen::PKCS_ECDSA_P256_SHA256);
+        let auth = format!(
+            "server_certificates = [\"server.pem\"]\n[store]\ndirectory = \"../../state\"\n[[endpoint]]\n\
+             path = \"/jwt\"\ncredentials = [\"jwt\"]\naddresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\n\
+             [[jwt_issuer]]\nname = \"cloud\"\nissuer = \"{CLOUD}\"\njwks = \"cloud.json\"\n\
+             audiences = [\"{US}\", \"urn:sts\"]\n{more}\n{SUBJECTS}[[jwt_issuer]]\nname = \"bank\"\n\
+             issuer = \"urn:bank\"\njwks = \"bank.json\"\naudiences = [\"{US}\"]\n{SUBJECTS}"
+        );
+        let of = |name: &str, issuer: &str| format!("[users.{name}]\njwt_issuer = \"{issuer}\"\n");
+        let users = "attributes = [\"role\"]\n".to_owned()
+            + &of("sam", "cloud")
+            + "attributes.floor = [\"3\"]\ncertificates = [\"sam.pem\"]\n"
+            + "[users.eve]\ncertificates = [\"eve.pem\"]\ndisabled = true\n"
+            + &of("nina", "cloud")
+            + &of("kim", "cloud")
+            + "disabled = true\n"
+            + &of("otto", "bank")
+            + &format!("[users.bob]\npassword = '{}'\n", hash("wonderland"));
+        let files = [
+            ("cloud.json", keys(&[(&cloud, ",\"kid\":\"new\",\"use\":\"sig\""), (&old, "")])),
+            ("bank.json", keys(&[(&bank, ",\"kid\":\"new\"")])),
+            ("sam.pem", sam.certificate.clone()),
+            ("eve.pem", eve.certificate.clone()),
+            ("server.pem", pem(&server)),
+        ];
+        let files: Vec<(&str, &str)> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
+        let office = Office::with(&auth, &users, PARTY, &files);
+        Self { cloud, old, bank, sam, eve, server, office }
+    }
+
+    pub(crate) fn presented(&self, words: &Words) -> Submission {
+        submission(handed_on(&words.signed(&self.cloud), &self.cloud))
+    }
+}
+
+fn pem(identity: &Identity) -> String {
+    let base64 = Base64::encode_string(&identity.0.cert[0]);
+    format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
+}
+
+pub(crate) fn keys(keys: &[(&Client, &str)]) -> String {
+    jwks(&keys.iter().map(|(key, more)| jwk(key, more)).collect::<Vec<_>>())
+}
+
+pub(crate) fn submission(signed: SignedJwt) -> Submission {
+    with(signed, Presenter::Anybody)
+}
+
+pub(crate) fn with(signed: SignedJwt, presenter: Presenter) -> Submission {
+    let evidence = Evidence::Jwt(signed, presenter);
+    Submission { endpoint: Text::new("/jwt").unwrap(), evidence, ..request("", "") }
+}
+
+pub(crate) fn sam() -> Words {
+    Words::new("sam@cloud.example")
+}
+
+/// What the record says of refused strangers, by their address.
+pub(crate) fn reasons(office: &Office) -> HashMap<IpAddr, String> {
+    let said = office.audit.said.lock().unwrap();
+    let refused = |message: &AuthToAudit| match message {
+        AuthToAudit::Append { entry: AuthEntry::Refusals { source, reason, .. }, .. } => {
+            Some((*source, reason.to_string()))
+        }
+        AuthToAudit::Append { .. } => None,
+    };
+    said.iter().filter_map(refused).collect()
+}
+
+/// Each is refused as any failed authentication is, and the record knows why.
+#[track_caller]
+pub(crate) fn all_refused(office: &Office, cases: Vec<(&str, Submission, &str)>) {
+    let mut worker = office.worker();
+    let mut expected = Vec::new();
+    for (number, (what, submission, reason)) in cases.into_iter().enumerate() {
+        let source = IpAddr::from([198, 51, 100, u8::try_from(number).unwrap()]);
+        match worker.ask(Submission { source, ..submission }) {
+            AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, Refusal::FailedAuthentication, "{what}"),
+            AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) => panic!("vouched: {what}"),
+        }
+        expected.push((source, what, reason));
+    }
+    let known = eventually("every refusal is in the record", || {
+        let known = reasons(office);
+        expected.iter().all(|(source, ..)| known.contains_key(source)).then_some(known)
+    });
+    let wrong: Vec<_> = (expected.iter())
+        .filter(|(source, _, reason)| known[source] != *reason)
+        .map(|(source, what, reason)| (what, reason, &known[source]))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(office.decisions().is_empty());
+}

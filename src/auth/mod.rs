@@ -122,7 +122,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     metrics.report(ready.clone());
     // One thread for all requests: they are short, wait for others most of the time, and are handed from task to task,
     // which between threads costs more than the work. Passwords and the store have threads of their own.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(listener, (config, directories), (pool, store), gauges, reloads, &ready, &notifier))
 }
 

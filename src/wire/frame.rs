@@ -52,18 +52,22 @@ impl std::error::Error for Violation {}
 /// # Panics
 /// When a bounded type of ours does not serialise, which none can.
 pub fn encode(message: &impl BorshSerialize) -> Vec<Vec<u8>> {
-    let mut octets = borsh::to_vec(message).expect("bounded types serialise into memory");
-    let last = octets.len().div_ceil(FRAGMENT).max(1) - 1;
-    let mut datagrams = Vec::with_capacity(last + 1);
-    for (index, fragment) in octets.chunks(FRAGMENT).enumerate() {
-        let mut datagram = Vec::with_capacity(fragment.len() + 2);
-        datagram.extend_from_slice(&[VERSION, if index == last { 0 } else { MORE }]);
-        datagram.extend_from_slice(fragment);
-        datagrams.push(datagram);
+    const SERIALISES: &str = "bounded types serialise into memory";
+    // Room for all of it at once: passwords travel here, and growing would leave copies behind.
+    let mut octets = Vec::with_capacity(borsh::object_length(message).expect(SERIALISES) + 2);
+    octets.extend_from_slice(&[VERSION, 0]);
+    borsh::to_writer(&mut octets, message).expect(SERIALISES);
+    if octets.len() <= DATAGRAM {
+        return vec![octets];
     }
-    // Passwords travel here; the datagrams are wiped when they are sent.
+    let mut fragments: Vec<Vec<u8>> =
+        octets[2..].chunks(FRAGMENT).map(|fragment| [&[VERSION, MORE], fragment].concat()).collect();
+    if let Some(last) = fragments.last_mut() {
+        last[1] = 0;
+    }
+    // The datagrams are wiped when they are sent.
     zeroize::Zeroize::zeroize(&mut octets);
-    datagrams
+    fragments
 }
 
 /// Puts one direction of one channel together again.

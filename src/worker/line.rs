@@ -249,8 +249,13 @@ impl<S: Speech> Operator<S> {
         let duplex = Duplex::<S::In, Question<S::Out>>::new(channel, S::LINK);
         let mut carrying = pin!(carry(duplex, arriving, leaving));
         let mut sweep = Instant::now() + SWEEP;
+        // One clock, set again when it has to be: made anew for each message it would be the dearest part of it.
+        let mut clock = pin!(sleep_until(sweep));
         loop {
             let due = self.again.front().map_or(sweep, |(at, _)| sweep.min(*at));
+            if clock.deadline() != due {
+                clock.as_mut().reset(due);
+            }
             tokio::select! {
                 over = &mut carrying => {
                     while let Ok(answer) = answers.try_recv() {
@@ -269,7 +274,7 @@ impl<S: Speech> Operator<S> {
                     Some(call) => self.admit(call),
                     None => return Ok(()),
                 },
-                () = sleep_until(due) => {
+                () = clock.as_mut() => {
                     let now = Instant::now();
                     while let Some((_, key)) = self.again.pop_front_if(|(at, _)| *at <= now) {
                         self.unsent.push_back(key);

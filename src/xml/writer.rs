@@ -68,17 +68,20 @@ impl fmt::Display for Name {
     }
 }
 
+/// Octets that an assertion has, without growing on the way.
+const ROOM: usize = 4096;
+
 impl Writer {
     /// For octets that will be signed: a stray or missing declaration stops a debug build.
     #[must_use]
     pub fn new() -> Self {
-        Self { strict: true, ..Self::default() }
+        Self { out: String::with_capacity(ROOM), strict: true, ..Self::default() }
     }
 
     /// For octets that nobody signs: a prefix may be declared above its first use.
     #[must_use]
     pub fn for_envelope() -> Self {
-        Self::default()
+        Self { out: String::with_capacity(ROOM), ..Self::default() }
     }
 
     /// Opens an element; `name` is its qualified name, `saml:Assertion` or `Assertion`.

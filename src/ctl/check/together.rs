@@ -76,10 +76,11 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
 const KEPT_S: u64 = 16 * 60;
 
 /// What is allowed and lets strangers keep others out: anybody can seal session keys, and each has a place in the
-/// store. They may have three of four, and keep out assertions beyond every other one.
+/// store. They may have three of four, and keep out assertions and JWTs beyond every other one.
 pub(super) fn crowding(root: &Path, auth: &Auth, issuer: &Issuer) -> Option<ConfigError> {
     let store = auth.store.as_ref().filter(|_| auth.endpoints.values().any(|endpoint| endpoint.encryption))?;
-    let room = if auth.partners.is_empty() { Room::Most } else { Room::Half };
+    let once = !auth.partners.is_empty() || !auth.issuers.is_empty();
+    let room = if once { Room::Half } else { Room::Most };
     let (places, rows) = (room.of(store.most_rows), KEPT_S * u64::from(issuer.unwraps_per_second));
     let why = format!(
         "by unwraps_per_second the messages of each worker may have {rows} session keys remembered, and store.most_rows \

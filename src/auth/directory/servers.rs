@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustls_pki_types::TrustAnchor;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
@@ -34,8 +35,8 @@ pub(super) struct Servers {
     password: Secret<1024>,
     tls: TlsClient,
     state: Mutex<Vec<Server>>,
-    /// Who says to a server who we are where it has not just agreed: one at a time, for each may count there.
-    own: Vec<tokio::sync::Mutex<()>>,
+    /// Who says to a server who we are: two at a time, for each may count there.
+    own: Vec<Semaphore>,
     /// For lines on questions that have no answer, on servers that fail, and on those that are back.
     answers: LogGate,
     down: LogGate,
@@ -50,8 +51,6 @@ struct Server {
     /// Connections on which nobody asks now, and since when they are: that search, and that bind.
     searching: Vec<Since>,
     binding: Vec<Since>,
-    /// Has it agreed to who we are, since it last failed?
-    agreed: bool,
     /// Until when it is left alone because it refused our own password. Nothing ends that but time.
     refused: Option<Instant>,
 }
@@ -120,7 +119,7 @@ impl Servers {
     /// Of this directory, where that is our password.
     pub(super) fn new(rules: Arc<Directory>, password: Secret<1024>) -> Self {
         let state = Mutex::new(rules.servers.iter().map(|_| Server::default()).collect());
-        let own = rules.servers.iter().map(|_| tokio::sync::Mutex::default()).collect();
+        let own = rules.servers.iter().map(|_| Semaphore::new(2)).collect();
         let tls = TlsClient(connector(&rules.anchors));
         let gate = || LogGate::new(1);
         Self { rules, password, tls, state, own, answers: gate(), down: gate(), up: gate() }
@@ -170,15 +169,13 @@ impl Servers {
             }
         };
         if chosen.kind != Kind::Prove {
-            let agreed = lock(&self.state)[chosen.index].agreed;
-            let _alone = if agreed { None } else { Some(self.own[chosen.index].lock().await) };
+            // It is never closed.
+            let _turn = self.own[chosen.index].acquire().await.ok()?;
             // Somebody may have found out meanwhile.
             if !self.is_as_it_was(chosen) {
                 return None;
             }
-            let introduced = self.introduce(chosen.index, &mut connection).await;
-            lock(&self.state)[chosen.index].agreed = introduced.is_ok();
-            if let Err(why) = introduced {
+            if let Err(why) = self.introduce(chosen.index, &mut connection).await {
                 self.failed(chosen, &why);
                 return None;
             }
@@ -193,7 +190,7 @@ impl Servers {
             code if code.refuses() => {
                 lock(&self.state)[index].refused = Some(Instant::now() + REFUSED);
                 let (directory, server) = (self.rules.name.as_str(), self.rules.servers[index].host.as_str());
-                // Once in five minutes.
+                // In five minutes twice at most.
                 warn!(event = "directory-refuses-us", directory, server);
                 Err("refuses bind_dn and its password".to_owned())
             }
@@ -263,7 +260,6 @@ impl Servers {
         let longer = Duration::from_secs(1 << health.failures.min(12)).min(self.rules.limits.back_off);
         health.failures = health.failures.saturating_add(1);
         health.until = Some(Instant::now() + longer);
-        server.agreed = false;
         server.pile(chosen.kind).clear();
         drop(servers);
         if let Some(left_out) = self.down.pass() {

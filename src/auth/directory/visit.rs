@@ -35,7 +35,7 @@ impl<'a> Visit<'a> {
 
     /// He is who is called so, however he spelled it.
     pub(super) fn is_about(&mut self, name: &str) {
-        self.about = folded(name);
+        name.clone_into(&mut self.about);
     }
 
     /// Does a server let this entry in with this password? Whatever it says but yes is no: a word of its own for some
@@ -114,8 +114,8 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// One name for many spellings of it, and one for all that a directory may compare in ways of its own: who tells users
-/// apart so tells fewer of them apart than there are.
+/// One name for many spellings of it, and one for all that a directory may compare in ways of its own: until somebody is
+/// found, fewer are told apart than there are.
 fn folded(name: &str) -> String {
     if !name.is_ascii() {
         return "another".to_owned();

@@ -88,11 +88,22 @@ fn a_token_is_bound_to_the_key_that_the_jwt_confirms_and_the_message_proves() {
     let (house, holder) = (House::new(), Client::new());
     let created = Millis::now();
     let key_type = format!("<t:KeyType>{TRUST}/PublicKey</t:KeyType>");
-    let mut sent = beside(&house, &held_by(&holder), holder.message(&parts(created, &key_type)), created);
-    sent.wish.key_type = Some(KeyType::Public);
-    house.office.worker().vouched(sent);
+    let mut worker = house.office.worker();
+    let asked = |words: &Words| {
+        let mut sent = beside(&house, words, holder.message(&parts(created, &key_type)), created);
+        sent.wish.key_type = Some(KeyType::Public);
+        sent
+    };
+    worker.vouched(asked(&held_by(&holder)));
     let expected = Confirmation::HolderOfKey { certificate: der(&holder) };
     assert_eq!(house.office.lodged().order.confirmation, expected);
+    // A certificate that nobody vouches for, with whatever its holder calls himself in it, goes into no token.
+    for words in [by_thumbprint(&holder), by_key(&holder)] {
+        let created = Millis::now().plus(-1000);
+        let mut sent = beside(&house, &words, holder.message(&parts(created, &key_type)), created);
+        sent.wish.key_type = Some(KeyType::Public);
+        assert_eq!(worker.refused(sent), Refusal::InvalidRequest);
+    }
 }
 
 #[test]

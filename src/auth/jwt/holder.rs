@@ -33,6 +33,12 @@ impl Verified<'_> {
         }
     }
 
+    /// Does it name the octets of the certificate? Then it vouches for what stands in it; else for the key alone, and
+    /// whoever has that writes a certificate for it as he likes.
+    pub(in crate::auth) fn names_certificate(&self) -> bool {
+        matches!(self.claims.confirmation, Some(Confirmation::Certificate(_)))
+    }
+
     /// The certificate of these octets, DER, if its key is the one that must be proven. Where the JWT names the octets,
     /// they are read only when they are those.
     pub(in crate::auth) fn confirms(&self, der: &[u8]) -> Option<Certificate> {

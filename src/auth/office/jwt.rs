@@ -1,6 +1,6 @@
 //! A JWT that is presented: whose it is and whether it holds; then whether whoever presents it may, because it is for
 //! anybody who has it or because he proves the key that it confirms; then that it was not here before, where it has an
-//! id. Whatever is wrong with a JWT, a client hears that authentication failed.
+//! id. Whatever is wrong with a JWT, a client hears that authentication failed; that it was here before he hears, too.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -76,7 +76,12 @@ impl Office {
     ) -> Result<Known<'a>, Ended> {
         let shown = self.shown(config, handshake, asked, |der| verified.confirms(der)).await;
         let owned = shown
-            .map_err(|reason| verified.refused(reason, "the connection does not prove the key that it confirms"))
+            .map_err(|reason| {
+                verified.refused(
+                    reason,
+                    "the connection does not prove the key that it confirms, or nobody says whether it does",
+                )
+            })
             .and_then(|certificate| nobody_elses(config, &account, &verified, certificate));
         let certificate = owned.map_err(|refused| self.not_presented(asked.correlation, &refused))?;
         self.has_room(config, &account, asked).map_err(Ended::Known)?;
@@ -202,6 +207,8 @@ fn known<'a>(
         Cow::Borrowed(listed) => Who::Listed(listed),
         Cow::Owned(described) => Who::Found(Arc::new(described)),
     };
+    // A token that is bound to a certificate shows all of it to the relying party.
+    let certificate = certificate.filter(|_| verified.names_certificate());
     Known {
         account,
         method: Method::Jwt,

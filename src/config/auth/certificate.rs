@@ -153,7 +153,11 @@ fn verifying_key(certificate: &X509Certificate<'_>) -> Result<VerifyingKey, Stri
             }
             Ok(key(octets))
         }
-        _ if spki.algorithm.algorithm.to_id_string() == "1.3.101.112" => Ok(VerifyingKey::Ed25519(octets)),
+        // What stands in front of it in another structure is no part of it: one key is known by its 32 octets.
+        _ if spki.algorithm.algorithm.to_id_string() == "1.3.101.112" => match octets.len() {
+            32 => Ok(VerifyingKey::Ed25519(octets)),
+            _ => Err("an Ed25519 key that has not 32 octets".to_owned()),
+        },
         _ => Err("a public key that is none of RSA, ECDSA and Ed25519".to_owned()),
     }
 }

@@ -128,7 +128,10 @@ pub fn public(members: &Object) -> Result<VerifyingKey, String> {
             (key([&[4], &x[..], &y[..]].concat()), check)
         }
         "OKP" => match curve()? {
-            "Ed25519" => (VerifyingKey::Ed25519(octets("x")?), &ED25519),
+            "Ed25519" => match octets("x")? {
+                x if x.len() == 32 => (VerifyingKey::Ed25519(x), &ED25519),
+                _ => return Err("an x that has not 32 octets".to_owned()),
+            },
             other => return Err(format!("crv {other:?} is not Ed25519")),
         },
         other => return Err(format!("kty {other:?} is none of RSA, EC and OKP")),

@@ -99,7 +99,9 @@ fn a_key_that_is_weak_or_none_is_refused_r_j024() {
         (P256.replace("P-256", "secp256k1"), "crv \"secp256k1\" is none of"),
         (P256.replace("\"crv\":\"P-256\",", ""), "no crv"),
         (ED25519.replace("Ed25519", "X25519"), "is not Ed25519"),
-        (ED25519.replace("URo", "URoA"), "no usable key"),
+        (ED25519.replace("URo", "URoA"), "an x that has not 32 octets"),
+        // The same key in another structure.
+        (ED25519.replace("\"x\":\"", "\"x\":\"MCowBQYDK2VwAyEA"), "an x that has not 32 octets"),
         (RSA.replace("RSA", "rsa"), "kty \"rsa\" is none of"),
         (RSA.replace("\"kty\":\"RSA\",", ""), "no kty"),
         (RSA.replace("\"AQAB\"", "65537"), "e is not text"),

@@ -1,10 +1,8 @@
 //! What he makes of JWTs that an issuer made: he has seen them, and not the issuer's key, nor that of a holder. The issuer
 //! signs assertions with the same key, as AD FS does.
 
-use chancery::wire::evidence::{
-    Evidence, Presenter, Refusal, SignatureAlgorithm, SignedJwt, SignedMessage, Submission, Timestamp,
-};
-use chancery::wire::{Millis, Octets, Secret, Text};
+use chancery::wire::evidence::{Evidence, Presenter, Refusal, SignatureAlgorithm, SignedJwt, Submission, Timestamp};
+use chancery::wire::{Millis, Secret, Text};
 
 use super::assertions;
 use super::evidence::refused;
@@ -77,8 +75,7 @@ pub(super) fn a_jwt_of_a_holder(stack: &Stack) -> Verdict {
     let now = Millis::now();
     for words in [held, words(), words().but("cnf", "{\"kid\":\"x\"}")] {
         let parts = [Part::timestamp(now, None), Part::message_id()];
-        let message = SignedMessage { value: Octets::new([7; 64]).unwrap(), ..Client::new().message(&parts) };
-        let sent = with(stack, of(stack, &words), Presenter::Signed(message));
+        let sent = with(stack, of(stack, &words), Presenter::Signed(Client::new().message(&parts)));
         let timestamp = Some(Timestamp { created: now, expires: None });
         refused(stack, Submission { timestamp, ..sent }, Refusal::FailedAuthentication)?;
     }

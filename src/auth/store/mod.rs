@@ -203,7 +203,8 @@ mod tests {
 
     #[test]
     fn a_value_is_another_one_in_another_kind() {
-        let kinds = [Kind::SignedMessage, Kind::PasswordNonce, Kind::CipherValue, Kind::Ticket, Kind::TokenId];
+        let kinds =
+            [Kind::SignedMessage, Kind::PasswordNonce, Kind::CipherValue, Kind::Ticket, Kind::TokenId, Kind::JwtId];
         let keys: std::collections::HashSet<Key> = kinds.iter().map(|kind| kind.key(&[7; 32])).collect();
         assert_eq!(keys.len(), kinds.len());
         assert_ne!(Kind::Ticket.key(&[7; 32]), Kind::Ticket.key(&[8; 32]));

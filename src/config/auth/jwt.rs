@@ -10,9 +10,7 @@ use toml::Spanned;
 use super::claims::Case;
 use super::jwks::{self, Key};
 use super::naming::Naming;
-use super::partner::{
-    AGE_MIN, AttributeFile, AttributeRule, MOST, MOST_AGE_MIN, MOST_SKEW_S, Reading, ReplayName, Says,
-};
+use super::partner::{AGE_MIN, AttributeFile, AttributeRule, MOST, MOST_AGE_MIN, Reading, ReplayName, Says};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::jose::header::algorithm;
@@ -164,7 +162,7 @@ fn read<T>(reading: &Reading<'_, T>, written: &IssuerFile) -> Result<JwtIssuer, 
             .collect::<Result<_, _>>()?,
         sole_audience: written.sole_audience,
         kind: written.typ.as_ref().map(|typ| kind(reading, typ)).transpose()?,
-        skew_ms: number("skew_s", &written.skew_s, 60, 0..=MOST_SKEW_S)? * 1000,
+        skew_ms: number("skew_s", &written.skew_s, 60, 0..=60)? * 1000,
         max_age_ms: number("max_age_min", &written.max_age_min, AGE_MIN, 1..=MOST_AGE_MIN)? * minute,
         max_session_ms: number("max_session_min", &written.max_session_min, 480, 1..=10_080)? * minute,
         once: matches!(written.replay, Some(ReplayName::Once)),

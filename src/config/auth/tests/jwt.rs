@@ -64,7 +64,7 @@ fn an_issuer_says_whom_its_jwts_mean_and_an_account_which_issuer_may_mean_it() {
         ("\"sub\"", "\"\"", "auth.toml:7:9", "1 to 1024 octets"),
         ("claim = \"sub\"\n", "", "auth.toml:6:1", "missing field `claim`"),
         ("(.*)", "(.*", "auth.toml:8:11", "capture"),
-        ("audiences", "skew_s = 301\naudiences", "auth.toml:5:10", "skew_s must be from 0 to 300"),
+        ("audiences", "skew_s = 61\naudiences", "auth.toml:5:10", "skew_s must be from 0 to 60"),
         ("audiences", "max_age_min = 1441\naudiences", "auth.toml:5:15", "max_age_min must be from 1 to 1440"),
         ("audiences", "max_session_min = 0\naudiences", "auth.toml:5:19", "max_session_min must be"),
         ("audiences", "algorithms = []\naudiences", "auth.toml:5:14", "no key of jwks signs so"),

@@ -528,6 +528,23 @@ fn a_planned_end_answers_what_is_under_way() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_ends_nobody() {
+    let mut office = office();
+    // A disk that is full, and a file that has grown as far as it may.
+    office.start_with(|command| _ = command.stderr(std::fs::File::create("/dev/full").unwrap()));
+    let mut worker = office.worker();
+    worker.refused(request("alice", "wrong"));
+    worker.vouched(alice());
+    let log = tempfile::tempfile().unwrap();
+    office.start_with(|command| _ = command.stderr(log));
+    let pid = office.auth().pid().to_string();
+    assert!(Command::new("prlimit").args(["--pid", &pid, "--fsize=1:"]).status().unwrap().success());
+    let mut worker = office.worker();
+    worker.refused(request("alice", "wrong"));
+    worker.vouched(alice());
+}
+
+#[test]
 fn auth_is_ready_only_while_its_store_can_be_written() {
     let store = tempfile::tempdir().unwrap();
     drop(Store::open(&StoreRules { directory: store.path().to_owned(), most_rows: 1_000_000 }).unwrap());

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use nix::sys::signal::{SigSet, Signal};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
@@ -37,8 +38,13 @@ where
     }
 }
 
-/// Starts logging for this process. `CHANCERY_LOG=debug` shows more.
+/// Starts logging for this process. `CHANCERY_LOG=debug` shows more. A line that cannot be written is lost, and nothing
+/// else: neither a full disk nor a file that may not grow ends anybody. Call before there are threads.
 pub fn start(process: &str) {
+    let mut held = SigSet::empty();
+    held.add(Signal::SIGXFSZ);
+    // Where it is not held, a write beyond RLIMIT_FSIZE ends the process as it would have without this.
+    let _as_before = held.thread_block();
     let level = match std::env::var("CHANCERY_LOG").as_deref() {
         Ok("debug") => Level::DEBUG,
         Ok("trace") => Level::TRACE,
@@ -50,6 +56,8 @@ pub fn start(process: &str) {
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // They would go to standard error, by a macro that panics when that is what cannot be written.
+        .log_internal_errors(false)
         .event_format(Line { process: process.to_owned(), journal })
         .try_init();
 }

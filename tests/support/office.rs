@@ -113,6 +113,11 @@ impl Office {
     }
 
     pub(crate) fn start(&mut self) {
+        self.start_with(|_| {});
+    }
+
+    /// As [`Self::start`], with something else about the process.
+    pub(crate) fn start_with(&mut self, more: impl FnOnce(&mut Command)) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chancery-auth"));
         command.arg(self.root.path().join("etc"));
         command.env("CHANCERY_CLOCK_SHIFT_MS", self.clock_shift.to_string());
@@ -121,6 +126,7 @@ impl Office {
         if credentials.exists() {
             command.env("CREDENTIALS_DIRECTORY", credentials);
         }
+        more(&mut command);
         let started = Daemon::start(&mut command, &self.run(), &[("worker", &self.worker)]);
         self.auth = Some(started.expect("auth starts"));
     }

@@ -7,6 +7,7 @@ mod assertion;
 pub mod cipher;
 mod claims;
 mod confirmed;
+mod dates;
 mod dial;
 mod digest;
 mod directory;

@@ -17,6 +17,7 @@ pub mod party;
 pub mod policy;
 mod store;
 pub mod users;
+pub mod vouching;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -269,7 +270,7 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
         let of_directories = directory::vocabulary(&file.value.directories).map(|name| name.get_ref().as_str());
         let partners = file.value.partners.iter().map(PartnerFile::says);
         let says: Vec<_> = partners.chain(file.value.issuers.iter().map(IssuerFile::says)).collect();
-        wrong.keep(partner::known(file, &says, listed, &of_directories.collect::<Vec<_>>()));
+        wrong.keep(vouching::known(file, &says, listed, &of_directories.collect::<Vec<_>>()));
     }
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {

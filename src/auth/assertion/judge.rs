@@ -1,19 +1,15 @@
-//! Does an assertion hold here and now, and may whoever presents it (R-S031 to R-S035)? The skew is added once to
-//! each bound and nowhere else; where a session ends there is none, for tokens end there, too.
+//! Does an assertion hold here and now, and may whoever presents it (R-S031 to R-S035)?
 
 use std::net::IpAddr;
 
 use super::Verified;
-use super::read::{Assertion, Confirmation, ConfirmationMethod};
+use super::read::{Confirmation, ConfirmationMethod};
+use crate::auth::dates::Dates;
 use crate::auth::reason::Reason;
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
-use crate::config::auth::partner::{LEAST_KEPT_MS, MOST_SKEW_MS, Partner};
+use crate::config::auth::partner::Partner;
 use crate::wire::Millis;
-
-/// Longer than a question to the store may take: whoever has been told that an assertion was not here before has
-/// still to find it past when the store forgets it.
-const MARGIN_MS: i64 = 60_000;
 
 /// Keys of one assertion that are tried, at most.
 const MOST_KEYS: usize = 4;
@@ -25,7 +21,7 @@ impl Verified<'_> {
     /// The reason it does not, and a clause for the operator.
     pub(in crate::auth) fn judge(&self, now: Millis) -> Result<(), (Reason, &'static str)> {
         let Self { partner, assertion } = self;
-        dates(partner, assertion, now).map_err(|why| (Reason::AssertionDates, why))?;
+        self.dates().hold(partner.bounds, now).map_err(|why| (Reason::AssertionDates, why))?;
         let audiences = &assertion.conditions.audiences;
         let ours = |restriction: &Vec<String>| restriction.iter().any(|one| partner.audiences.contains(one));
         if audiences.is_empty() || !audiences.iter().all(ours) {
@@ -65,51 +61,31 @@ impl Verified<'_> {
         })
     }
 
-    /// When what is got by it ends at the latest: its chain of tokens goes back to one authentication.
+    fn dates(&self) -> Dates {
+        let assertion = &self.assertion;
+        Dates {
+            issued: assertion.issued,
+            authenticated: assertion.authenticated,
+            begin: assertion.conditions.not_before,
+            end: assertion.conditions.not_on_or_after,
+            session_until: assertion.session_until,
+        }
+    }
+
+    /// When what is got by it ends at the latest.
     pub(in crate::auth) fn session_end(&self) -> Millis {
-        let Self { partner, assertion } = self;
-        let end = assertion.authenticated.plus(partner.max_session_ms);
-        assertion.session_until.map_or(end, |until| until.min(end))
+        self.dates().session_end(self.partner.bounds)
     }
 
-    /// Until when it must be remembered that it was used: as long as it is taken, and an hour in any case. To remember
-    /// each for as long as some configuration would take it, a day, is more than there is room for.
+    /// Until when it must be remembered that it was used.
     pub(in crate::auth) fn until(&self) -> Millis {
-        let Self { partner, assertion } = self;
-        let kept = assertion.issued.plus(partner.max_age_ms.max(LEAST_KEPT_MS));
-        let end = assertion.conditions.not_on_or_after.min(kept);
-        end.plus(MOST_SKEW_MS).plus(MARGIN_MS)
+        self.dates().remembered(self.partner.bounds)
     }
-}
-
-fn dates(partner: &Partner, assertion: &Assertion, now: Millis) -> Result<(), &'static str> {
-    let (late, early) = (now.plus(partner.skew_ms), now.plus(-partner.skew_ms));
-    let conditions = &assertion.conditions;
-    if assertion.issued > late || assertion.authenticated > late || assertion.authenticated.0 < 0 {
-        return Err("of the future");
-    }
-    if early > assertion.issued.plus(partner.max_age_ms) {
-        return Err("older than max_age_min allows");
-    }
-    if conditions.not_before.is_some_and(|not_before| not_before > late) {
-        return Err("not yet valid");
-    }
-    if early >= conditions.not_on_or_after {
-        return Err("past its NotOnOrAfter");
-    }
-    let session = assertion.authenticated.plus(partner.max_session_ms);
-    if now >= session {
-        return Err("its subject authenticated longer ago than max_session_min allows");
-    }
-    if assertion.session_until.is_some_and(|until| now >= until) {
-        return Err("its session is over");
-    }
-    Ok(())
 }
 
 /// Does a confirmation hold for somebody at this address who presents it at this endpoint?
 fn confirmed(confirmation: &Confirmation, partner: &Partner, endpoint: &Endpoint, source: IpAddr, now: Millis) -> bool {
-    let (late, early) = (now.plus(partner.skew_ms), now.plus(-partner.skew_ms));
+    let (late, early) = (now.plus(partner.bounds.skew_ms), now.plus(-partner.bounds.skew_ms));
     let here = |recipient: &String| endpoint.addresses.contains(recipient);
     let there = |address: &String| address.parse::<IpAddr>().is_ok_and(|address| address == source);
     // Nobody here has asked for it.

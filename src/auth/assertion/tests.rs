@@ -2,6 +2,7 @@
 
 use super::read::{MANY, MOST_CONFIRMATIONS};
 use super::*;
+use crate::config::auth::vouching::Bounds;
 use crate::wire::{Octets, Secret, Text};
 use crate::xml::{Limits, Tree};
 
@@ -220,9 +221,7 @@ fn a_use_is_remembered_as_long_as_the_assertion_is_taken_and_an_hour_in_any_case
         certificates: Vec::new(),
         algorithms: Vec::new(),
         audiences: vec!["urn:us".to_owned()],
-        skew_ms: 0,
-        max_age_ms: minutes * 60_000,
-        max_session_ms: 3_600_000,
+        bounds: Bounds { skew_ms: 0, max_age_ms: minutes * 60_000, max_session_ms: 3_600_000 },
         once: true,
         subjects: Vec::new(),
         attributes: Vec::new(),

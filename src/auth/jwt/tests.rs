@@ -3,10 +3,13 @@
 use super::*;
 use crate::config::auth::jwks;
 use crate::config::auth::jwks::tests::{ED25519, P256, P521, RSA};
+use crate::config::auth::vouching::Bounds;
 use crate::wire::{Millis, Text};
 
 /// The claims of RFC 7515 A.1 to A.3.
 const JOE: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+
+const BOUNDS: Bounds = Bounds { skew_ms: 0, max_age_ms: 60_000, max_session_ms: 600_000 };
 
 fn issuer(keys: &[&str]) -> JwtIssuer {
     JwtIssuer {
@@ -16,9 +19,7 @@ fn issuer(keys: &[&str]) -> JwtIssuer {
         audiences: vec!["urn:us".to_owned()],
         sole_audience: false,
         kind: None,
-        skew_ms: 0,
-        max_age_ms: 60_000,
-        max_session_ms: 600_000,
+        bounds: BOUNDS,
         once: false,
         subjects: Vec::new(),
         attributes: Vec::new(),
@@ -107,7 +108,7 @@ const GOOD: &str = "\"aud\":\"urn:us\",\"iat\":1700000000,\"exp\":1700000600";
 fn a_jwt_holds_from_its_beginning_to_its_end_to_the_second_r_j023() {
     let dates = Err(Reason::JwtDates);
     let strict = issuer(&[RSA]);
-    let skewed = JwtIssuer { skew_ms: 30_000, ..issuer(&[RSA]) };
+    let skewed = JwtIssuer { bounds: Bounds { skew_ms: 30_000, ..BOUNDS }, ..issuer(&[RSA]) };
     for (table, claims, at, expected) in [
         (&strict, GOOD, 0, Ok(())),
         (&strict, GOOD, -1, dates),
@@ -217,7 +218,7 @@ fn the_key_that_a_header_names_is_the_one_that_signed_r_j021() {
 #[test]
 fn a_use_is_remembered_as_long_as_the_jwt_is_taken_and_an_hour_in_any_case() {
     let remembered = |minutes: i64, exp: i64| {
-        let issuer = JwtIssuer { max_age_ms: minutes * 60_000, ..issuer(&[RSA]) };
+        let issuer = JwtIssuer { bounds: Bounds { max_age_ms: minutes * 60_000, ..BOUNDS }, ..issuer(&[RSA]) };
         let text = format!("{{\"iss\":\"urn:idp\",\"aud\":\"urn:us\",\"iat\":{MADE},\"exp\":{exp},\"jti\":\"1\"}}");
         let verified = Verified { issuer: &issuer, claims: claims::read(text.as_bytes()).unwrap() };
         verified.until().0 - MADE * 1000

@@ -10,12 +10,14 @@ use toml::Spanned;
 use super::claims::Case;
 use super::jwks::{self, Key};
 use super::naming::Naming;
-use super::partner::{AGE_MIN, AttributeFile, AttributeRule, MOST, MOST_AGE_MIN, Reading, ReplayName, Says};
+use super::vouching::{AttributeFile, AttributeRule, Bounds, MOST, Reading, ReplayName, Says};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::jose::header::algorithm;
 use crate::wire::Text;
 
+/// Seconds clocks may differ, at most (R-J023).
+const MOST_SKEW_S: u32 = 60;
 /// Octets of a key set, at most.
 const LARGEST_SET: usize = 256 * 1024;
 
@@ -34,12 +36,8 @@ pub struct JwtIssuer {
     pub sole_audience: bool,
     /// What `typ` must be, in small letters; without it, `jwt` or nothing.
     pub kind: Option<String>,
-    /// Milliseconds clocks may differ; added once to each bound.
-    pub skew_ms: i64,
-    /// Milliseconds a JWT is good for after its `iat`, whatever it says itself.
-    pub max_age_ms: i64,
-    /// Milliseconds after its subject authenticated there within which one is taken, and tokens got by it end.
-    pub max_session_ms: i64,
+    /// How old a JWT may be; its `iat` says when it was made.
+    pub bounds: Bounds,
     /// Must every JWT have a `jti`, so that it is good once? One that has is, in any case.
     pub once: bool,
     /// Whom a JWT means. The first rule that gives a name decides.
@@ -151,20 +149,14 @@ fn read<T>(reading: &Reading<'_, T>, written: &IssuerFile) -> Result<JwtIssuer, 
         let why = "audiences: a JWT that may be for anybody is refused, so this issuer's would all be";
         return Err(reading.refused(written.audiences.span(), why));
     }
-    let minute = 60_000;
-    let number = |key, value: &Option<_>, default, range| reading.number(key, value.as_ref(), default, range);
     Ok(JwtIssuer {
         name,
         issuer: reading.identifier("issuer", &written.issuer)?,
         keys: keys(reading, written)?,
-        audiences: (written.audiences.get_ref().iter())
-            .map(|audience| reading.identifier("audiences", audience))
-            .collect::<Result<_, _>>()?,
+        audiences: reading.audiences(&written.audiences)?,
         sole_audience: written.sole_audience,
         kind: written.typ.as_ref().map(|typ| kind(reading, typ)).transpose()?,
-        skew_ms: number("skew_s", &written.skew_s, 60, 0..=60)? * 1000,
-        max_age_ms: number("max_age_min", &written.max_age_min, AGE_MIN, 1..=MOST_AGE_MIN)? * minute,
-        max_session_ms: number("max_session_min", &written.max_session_min, 480, 1..=10_080)? * minute,
+        bounds: reading.bounds([&written.skew_s, &written.max_age_min, &written.max_session_min], MOST_SKEW_S)?,
         once: matches!(written.replay, Some(ReplayName::Once)),
         subjects: written.subject.iter().map(|rule| subject(reading, rule)).collect::<Result<_, _>>()?,
         attributes: written.attributes.iter().map(|rule| reading.attribute(rule)).collect::<Result<_, _>>()?,

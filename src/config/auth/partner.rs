@@ -2,8 +2,7 @@
 //! how old, and which account one means. Our own issuer is one like any other where somebody lists it. Nothing is
 //! fetched, no path is built, and a key that is not in these files verifies nothing (A-11).
 
-use std::fmt::Display;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -11,26 +10,14 @@ use toml::Spanned;
 use super::certificate::Certificate;
 use super::claims::Case;
 use super::naming::Naming;
-use super::users::Listed;
+use super::vouching::{AttributeFile, AttributeRule, Bounds, MOST, MOST_SKEW_S, Reading, ReplayName, Says};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
 use crate::wire::evidence::SignatureAlgorithm;
 
-/// Partners, and rules and audiences of one, at most.
-pub(super) const MOST: usize = 64;
 /// Certificates of one, at most: a stranger may have each of them tried.
 const MOST_CERTIFICATES: usize = 4;
-
-/// Minutes an assertion may be old, and seconds a clock may differ, at most.
-pub(super) const MOST_AGE_MIN: u32 = 1440;
-pub(super) const MOST_SKEW_S: u32 = 300;
-/// The same where nothing is said.
-pub(super) const AGE_MIN: u32 = 60;
-/// Milliseconds that a use of an assertion is remembered at least: for so long no configuration makes it good again.
-pub const LEAST_KEPT_MS: i64 = AGE_MIN as i64 * 60_000;
-/// Milliseconds: no configuration takes an assertion of a clock that differs by more.
-pub const MOST_SKEW_MS: i64 = MOST_SKEW_S as i64 * 1000;
 
 /// Somebody whose assertions are taken.
 #[derive(Debug)]
@@ -45,30 +32,14 @@ pub struct Partner {
     pub algorithms: Vec<SignatureAlgorithm>,
     /// Who we are to it: each restriction must name one of these.
     pub audiences: Vec<String>,
-    /// Milliseconds clocks may differ; added once to each bound (A-34).
-    pub skew_ms: i64,
-    /// Milliseconds an assertion is good for after its `IssueInstant`, whatever it says itself.
-    pub max_age_ms: i64,
-    /// Milliseconds after its subject authenticated at the partner within which an assertion is taken, and tokens
-    /// got by it end.
-    pub max_session_ms: i64,
+    /// How old an assertion may be; its `IssueInstant` says when it was made.
+    pub bounds: Bounds,
     /// Is every assertion good once, and not only one that says so?
     pub once: bool,
     /// Whom an assertion means. The first rule that gives a name decides.
     pub subjects: Vec<SubjectRule>,
     /// What an assertion says of its subject besides.
     pub attributes: Vec<AttributeRule>,
-}
-
-/// How an attribute of an assertion becomes one that claims and policies may speak of.
-#[derive(Debug)]
-pub struct AttributeRule {
-    /// Its name there; of SAML 1.1 with its namespace, a slash between them.
-    pub from: String,
-    /// Its name here. An account that the partner may name has no such attribute of its own.
-    pub to: String,
-    /// What becomes of each value.
-    pub naming: Naming,
 }
 
 /// How an assertion gives the name of an account.
@@ -118,30 +89,6 @@ impl PartnerFile {
     pub(super) fn says(&self) -> Says<'_> {
         Says { name: self.name.get_ref(), attributes: &self.attributes }
     }
-}
-
-/// Somebody who says attributes of accounts, as it is written.
-pub(super) struct Says<'a> {
-    pub(super) name: &'a str,
-    pub(super) attributes: &'a [AttributeFile],
-}
-
-/// `[[saml_partner.attribute]]`, `[[jwt_issuer.attribute]]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AttributeFile {
-    from: Spanned<String>,
-    to: Spanned<String>,
-    #[serde(default)]
-    shared: bool,
-    capture: Option<Spanned<String>>,
-    case: Option<Case>,
-}
-
-#[derive(Deserialize, Clone, Copy)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum ReplayName {
-    Once,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -243,26 +190,7 @@ pub(super) fn checked<T>(
     Ok(partners)
 }
 
-/// What it takes to read one partner, or whoever else vouches for somebody.
-pub(super) struct Reading<'a, T> {
-    pub(super) directory: &'a Directory,
-    pub(super) file: &'a Loaded<T>,
-}
-
 impl<T> Reading<'_, T> {
-    pub(super) fn refused(&self, span: Range<usize>, why: impl Display) -> ConfigError {
-        self.file.error(span, why)
-    }
-
-    /// What accounts name it by.
-    pub(super) fn name(&self, of: &str, written: &Spanned<String>) -> Result<Text<64>, ConfigError> {
-        let name = written.get_ref();
-        let plain = |c: u8| c.is_ascii_alphanumeric() || b"_-.".contains(&c);
-        let text = Text::new(name.clone()).ok().filter(|name| !name.is_empty() && name.bytes().all(plain));
-        let why = || format!("the name of {of} is 1 to 64 ASCII letters, digits, '_', '-' or '.'");
-        text.ok_or_else(|| self.refused(written.span(), why()))
-    }
-
     fn partner(&self, written: &PartnerFile) -> Result<Partner, ConfigError> {
         let name = self.name("a partner", &written.name)?;
         let lengths = [written.audiences.get_ref().len(), written.subject.len(), written.attributes.len()];
@@ -277,49 +205,18 @@ impl<T> Reading<'_, T> {
             let why = "audiences: an assertion that may be for anybody is refused, so this partner's would all be";
             return Err(self.refused(written.audiences.span(), why));
         }
-        let minute = 60_000;
         let certificates = self.certificates(&written.certificates)?;
         Ok(Partner {
             name,
             issuer: self.identifier("issuer", &written.issuer)?,
             algorithms: self.algorithms(written.algorithms.as_ref())?,
             certificates,
-            audiences: (written.audiences.get_ref().iter())
-                .map(|audience| self.identifier("audiences", audience))
-                .collect::<Result<_, _>>()?,
-            skew_ms: self.number("skew_s", written.skew_s.as_ref(), 60, 0..=MOST_SKEW_S)? * 1000,
-            max_age_ms: self.number("max_age_min", written.max_age_min.as_ref(), AGE_MIN, 1..=MOST_AGE_MIN)? * minute,
-            max_session_ms: self.number("max_session_min", written.max_session_min.as_ref(), 480, 1..=10_080)? * minute,
+            audiences: self.audiences(&written.audiences)?,
+            bounds: self.bounds([&written.skew_s, &written.max_age_min, &written.max_session_min], MOST_SKEW_S)?,
             once: matches!(written.replay, Some(ReplayName::Once)),
             subjects: written.subject.iter().map(|rule| self.subject(rule)).collect::<Result<_, _>>()?,
             attributes: written.attributes.iter().map(|rule| self.attribute(rule)).collect::<Result<_, _>>()?,
         })
-    }
-
-    pub(super) fn number(
-        &self,
-        key: &str,
-        value: Option<&Spanned<u32>>,
-        default: u32,
-        range: RangeInclusive<u32>,
-    ) -> Result<i64, ConfigError> {
-        match value {
-            None => Ok(default.into()),
-            Some(value) if range.contains(value.get_ref()) => Ok((*value.get_ref()).into()),
-            Some(value) => {
-                let why = format!("{key} must be from {} to {}", range.start(), range.end());
-                Err(self.refused(value.span(), why))
-            }
-        }
-    }
-
-    /// The name of an issuer or an audience: compared octet for octet, so white space would only hide.
-    pub(super) fn identifier(&self, key: &str, text: &Spanned<String>) -> Result<String, ConfigError> {
-        let value = text.get_ref();
-        if value.is_empty() || value.len() > 1024 || value.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(self.refused(text.span(), format!("{key}: 1 to 1024 octets without white space")));
-        }
-        Ok(value.clone())
     }
 
     fn certificates(&self, paths: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Certificate>, ConfigError> {
@@ -357,46 +254,4 @@ impl<T> Reading<'_, T> {
         };
         Ok(SubjectRule { from, naming: Naming::read(self.file, written.capture.as_ref(), written.case)? })
     }
-
-    pub(super) fn attribute(&self, written: &AttributeFile) -> Result<AttributeRule, ConfigError> {
-        Ok(AttributeRule {
-            from: self.identifier("from", &written.from)?,
-            to: written.to.get_ref().clone(),
-            naming: Naming::read(self.file, written.capture.as_ref(), written.case)?,
-        })
-    }
-}
-
-/// Are there all the attributes that partners and issuers say something of? They are declared in `users.toml`, so that one that
-/// is spelled wrong is not silently nobody's. And is each one partner's word? Claims and policies go by the name of
-/// an attribute: where others have one of that name too, a partner could say of its subject what is theirs to say
-/// (A-60), so somebody has to write that this is meant. `of_directories` are the attributes that directories give.
-pub(super) fn known<T>(
-    file: &Loaded<T>,
-    says: &[Says<'_>],
-    listed: &Listed,
-    of_directories: &[&str],
-) -> Result<(), ConfigError> {
-    for (index, partner) in says.iter().enumerate() {
-        for rule in partner.attributes {
-            let to = rule.to.get_ref();
-            if !listed.vocabulary.names().any(|name| name == to) {
-                let why = format!("to: attributes of users.toml does not name {to:?}");
-                return Err(file.error(rule.to.span(), why));
-            }
-            let of_others = says.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, other)| other);
-            let mut others = of_others.filter(|other| other.attributes.iter().any(|rule| rule.to.get_ref() == to));
-            let other = listed.owner_of(to).map(|name| format!("account {name}"));
-            let other = other.or_else(|| of_directories.contains(&to.as_str()).then(|| "a directory".to_owned()));
-            let other = other.or_else(|| others.next().map(|other| other.name.to_owned()));
-            if let Some(other) = other.filter(|_| !rule.shared) {
-                let why = format!(
-                    "to: {other} has {to:?} too, and claims and policies cannot tell whose word it is; \
-                     shared = true says that it need not matter"
-                );
-                return Err(file.error(rule.to.span(), why));
-            }
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::partner::{LEAST_KEPT_MS, MOST_SKEW_MS};
+use super::vouching::{LEAST_KEPT_MS, MOST_SKEW_MS};
 use super::{File, Rules, ThrottleRules};
 use crate::config::load::{ConfigError, Loaded};
 
@@ -73,9 +73,9 @@ fn crowded(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
     let places = Room::Half.of(most_rows);
     let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
     let partners = rules.partners.iter().zip(&file.value.partners);
-    let partners = partners.map(|(one, written)| (one.max_age_ms, &one.name, "assertions", written.place()));
+    let partners = partners.map(|(one, written)| (one.bounds.max_age_ms, &one.name, "assertions", written.place()));
     let issuers = rules.issuers.iter().zip(&file.value.issuers);
-    let issuers = issuers.map(|(one, written)| (one.max_age_ms, &one.name, "JWTs", written.place()));
+    let issuers = issuers.map(|(one, written)| (one.bounds.max_age_ms, &one.name, "JWTs", written.place()));
     let longest = partners.chain(issuers).max_by_key(|(max_age_ms, ..)| *max_age_ms);
     let (max_age_ms, name, what, place) = longest?;
     let kept_ms = max_age_ms.max(LEAST_KEPT_MS) + MOST_SKEW_MS;

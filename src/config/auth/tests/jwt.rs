@@ -2,6 +2,7 @@
 
 use super::super::jwks::tests::{ED25519, P256, P521, RSA};
 use super::super::jwt::JwtIssuer;
+use super::super::vouching::Bounds;
 use super::{Tree, directory};
 use crate::wire::evidence::SignatureAlgorithm;
 
@@ -39,7 +40,7 @@ fn an_issuer_says_whom_its_jwts_mean_and_an_account_which_issuer_may_mean_it() {
     let auth = with(ISSUER, USERS).good();
     assert_eq!(auth.users.find("sam").unwrap().issuer.as_deref(), Some("cloud"));
     let cloud = issuer(ISSUER);
-    assert_eq!((cloud.skew_ms, cloud.max_age_ms, cloud.max_session_ms), (60_000, 3_600_000, 28_800_000));
+    assert_eq!(cloud.bounds, Bounds { skew_ms: 60_000, max_age_ms: 3_600_000, max_session_ms: 28_800_000 });
     assert_eq!((cloud.keys.len(), cloud.once, cloud.sole_audience, cloud.kind), (2, false, false, None));
     assert_eq!(cloud.subjects[0].claim, "sub");
     let more =

@@ -1,6 +1,7 @@
 //! Partners: whom their assertions mean, by which keys, and what of a table is refused.
 
 use super::super::partner::{NameOrigin, Partner};
+use super::super::vouching::Bounds;
 use super::{Tree, directory};
 use crate::wire::evidence::SignatureAlgorithm;
 
@@ -45,7 +46,7 @@ fn a_partner_says_whom_its_assertions_mean_and_an_account_which_partner_may_mean
     let auth = with(PARTNER, USERS).good();
     assert_eq!(auth.users.find("sam").unwrap().partner.as_deref(), Some("agency"));
     let agency = partner(PARTNER);
-    assert_eq!((agency.skew_ms, agency.max_age_ms, agency.max_session_ms), (60_000, 3_600_000, 28_800_000));
+    assert_eq!(agency.bounds, Bounds { skew_ms: 60_000, max_age_ms: 3_600_000, max_session_ms: 28_800_000 });
     assert_eq!((agency.algorithms.len(), agency.once), (10, false));
     assert_eq!(agency.subjects[0].from, NameOrigin::NameId);
     assert_eq!(agency.subjects[0].naming.name("x").as_deref(), Some("x"));

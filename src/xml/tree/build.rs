@@ -26,7 +26,10 @@ pub(super) fn build(octets: &[u8], limits: &Limits) -> Result<Tree, Malformed> {
         return Err(Malformed::Structure);
     }
     // Nearly every message is of plain characters throughout, which is seen without decoding them.
-    if !source.bytes().all(|octet| matches!(octet, b' '..=b'~')) && !source.chars().all(is_char) {
+    let is_plain = |octet: u8| matches!(octet, b'\t' | b'\n' | b'\r' | b' '..=b'~');
+    // All of it in any case: without an end on the way many octets are looked at together.
+    let plain = source.bytes().fold(true, |plain, octet| plain & is_plain(octet));
+    if !plain && !source.chars().all(is_char) {
         return Err(Malformed::Character);
     }
 

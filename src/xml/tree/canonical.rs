@@ -359,7 +359,7 @@ impl<'t> Canonicaliser<'t, '_> {
         self.push("\"")
     }
 
-    fn escaped(&mut self, text: &str, escape: fn(u8) -> Option<&'static str>) -> Result<(), Uncanonical> {
+    fn escaped(&mut self, text: &str, escape: impl Fn(u8) -> Option<&'static str>) -> Result<(), Uncanonical> {
         let mut plain = 0;
         // Everything that is escaped is one ASCII octet, which is never part of a longer character.
         for (at, octet) in text.bytes().enumerate() {

@@ -61,10 +61,11 @@ pub(super) struct Directory {
 #[derive(Debug, Default)]
 struct State {
     successes: Successes<Arc<Account>>,
-    /// Guesses being tried.
-    flights: HashMap<Mac, watch::Receiver<Option<Landed>>>,
-    /// How often each account that has proved itself is asked about at this moment.
-    turns: HashMap<Text<256>, usize>,
+    /// Guesses being tried, each for the worker it came through: what one worker is told for its own sake is no answer to
+    /// another.
+    flights: HashMap<(Peer, Mac), watch::Receiver<Option<Landed>>>,
+    /// How often each account that has proved itself through a worker is asked about at this moment.
+    turns: HashMap<(Peer, Text<256>), usize>,
 }
 
 type Landed = Result<Arc<Account>, Reason>;
@@ -167,7 +168,7 @@ impl Directory {
     ) -> Result<Begun<'a>, Exhausted> {
         let mac = self.key.mac(&[guess.username.as_bytes(), guess.password.expose()]);
         let mut state = lock(&self.state);
-        if let Some(way) = state.flights.get(&mac) {
+        if let Some(way) = state.flights.get(&(guess.from.0, mac)) {
             return Ok(Begun::Under(way.clone()));
         }
         // Before the memory is asked: else guesses at a user just seen would be free.
@@ -181,8 +182,8 @@ impl Directory {
             })));
         }
         let (landing, way) = watch::channel(None);
-        state.flights.insert(mac, way);
-        Ok(Begun::Paid(paid, Flight { directory: self, mac, landing }))
+        state.flights.insert((guess.from.0, mac), way);
+        Ok(Begun::Paid(paid, Flight { directory: self, worker: guess.from.0, mac, landing }))
     }
 
     async fn try_once(&self, config: &Auth, paid: &mut Paid<'_>, bare: &str, guess: Guess<'_>) -> Landed {
@@ -249,7 +250,7 @@ impl Directory {
             return Err(Reason::WrongPassword);
         }
         // Whose entry is hard to answer for takes so many places and no more, however he spells himself.
-        let _turn = Turn::of(self, &name).ok_or(Reason::QueueFull)?;
+        let _turn = Turn::of(self, guess.from.0, &name).ok_or(Reason::QueueFull)?;
         self.account(visit, config, &entry.dn, name).await
     }
 
@@ -325,30 +326,32 @@ enum Begun<'a> {
 /// A guess being tried. When it is given up, those who wait for it are told so.
 struct Flight<'a> {
     directory: &'a Directory,
+    worker: Peer,
     mac: Mac,
     landing: watch::Sender<Option<Landed>>,
 }
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
-        lock(&self.directory.state).flights.remove(&self.mac);
+        lock(&self.directory.state).flights.remove(&(self.worker, self.mac));
     }
 }
 
-/// One of the places of somebody who has proved himself.
-struct Turn<'a>(&'a Directory, Text<256>);
+/// One of the places of somebody who has proved himself, through one worker.
+struct Turn<'a>(&'a Directory, (Peer, Text<256>));
 
 impl<'a> Turn<'a> {
     /// None when a quarter of all places are his already.
-    fn of(directory: &'a Directory, name: &Text<256>) -> Option<Self> {
+    fn of(directory: &'a Directory, worker: Peer, name: &Text<256>) -> Option<Self> {
         let most = (directory.rules.limits.connections / 4).max(1);
+        let who = (worker, name.clone());
         let mut state = lock(&directory.state);
-        let turns = state.turns.entry(name.clone()).or_default();
+        let turns = state.turns.entry(who.clone()).or_default();
         if *turns >= most {
             return None;
         }
         *turns += 1;
-        Some(Self(directory, name.clone()))
+        Some(Self(directory, who))
     }
 }
 

@@ -16,6 +16,8 @@ use crate::metrics::Metrics;
 /// Who searches, and the password of everybody else.
 const OURS: &str = "cn=chancery,dc=corp";
 const RIGHT: &str = "right";
+/// How long answers are waited for, where a test does not say.
+const PATIENCE: &str = "operation_timeout_ms = 400\n";
 
 /// A directory with these servers, and what it takes to ask it.
 struct House {
@@ -35,11 +37,12 @@ impl House {
             format!("{{ host = 'ldap.corp.test', address = '127.0.0.1:{}', tls = 'ldaps' }}", server.port)
         };
         let servers: Vec<_> = servers.iter().map(entry).collect();
+        let more = if more.contains("operation_timeout_ms") { more.to_owned() } else { format!("{PATIENCE}{more}") };
         let text = format!(
             "[[directory]]\nname = 'corp'\nnames = ['@corp.test']\nservers = [{}]\nanchors = ['corp.pem']\n\
              bind_dn = '{OURS}'\nbind_password_file = 'corp.password'\nbase_dn = 'dc=corp'\n\
              filter = '(uid={{user}})'\ndecoy_dn = 'cn=decoy,dc=corp'\naccount = '{{uid}}@corp.test'\n\
-             refusal_ms = 10\nback_off_s = 1\nconnect_timeout_ms = 2000\noperation_timeout_ms = 400\n{more}\n\
+             refusal_ms = 10\nback_off_s = 1\nconnect_timeout_ms = 2000\n{more}\n\
              [password]\ncache_s = 0\n{after}\n",
             servers.join(", ")
         );
@@ -67,9 +70,14 @@ impl House {
 
     /// What comes of it when `user` tries that password.
     async fn guess(&self, user: &str, password: &str) -> Result<(), Reason> {
+        self.guess_by(Peer(1), user, password).await
+    }
+
+    /// The same through that worker.
+    async fn guess_by(&self, worker: Peer, user: &str, password: &str) -> Result<(), Reason> {
         let username = Text::new(format!("{user}@corp.test")).unwrap();
         let password = Secret::new(password.as_bytes()).unwrap();
-        let from = (Peer(1), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+        let from = (worker, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
         let guess = Guess { username: &username, password: &password, from };
         self.directory.verify(&self.config, &self.passwords, user, guess).await.map(drop)
     }
@@ -184,13 +192,16 @@ async fn who_has_proved_himself_and_is_hard_to_answer_for_takes_the_server_from_
         assert_eq!(house.guess("alice", RIGHT).await, Err(Reason::DirectoryDown));
     }
     assert_eq!(house.guess("bob", RIGHT).await, Ok(()));
-    // However he spells himself, a quarter of eight places are his.
-    let house = House::open(&authority, &[&server], groups, "");
+    // However he spells himself, a quarter of eight places are his through one worker, and none of another's.
+    let house =
+        House::open(&authority, &[&server], &format!("operation_timeout_ms = 2000\ndeadline_ms = 9000\n{groups}"), "");
     let guess = |user| house.guess(user, RIGHT);
-    let guesses = tokio::join!(guess("alice"), guess("alice-1"), guess("alice-2"), guess("alice-3"));
-    let guesses = [guesses.0, guesses.1, guesses.2, guesses.3];
+    let other = house.guess_by(Peer(2), "alice", RIGHT);
+    let guesses = tokio::join!(guess("alice"), guess("alice-1"), guess("alice-2"), guess("alice-3"), other);
+    let (guesses, other) = ([guesses.0, guesses.1, guesses.2, guesses.3], guesses.4);
     let of = |reason| guesses.iter().filter(|guess| **guess == Err(reason)).count();
     assert_eq!((of(Reason::DirectoryDown), of(Reason::QueueFull)), (2, 2), "{guesses:?}");
+    assert_eq!(other, Err(Reason::DirectoryDown), "it was asked");
 }
 
 #[tokio::test]
@@ -215,9 +226,9 @@ async fn a_server_that_knows_no_groups_is_not_asked_for_them_and_still_finds_and
 #[tokio::test]
 async fn our_own_password_is_tried_by_two_questions_at_a_time() {
     let authority = Authority::new();
-    let late = || Does::Later(Duration::from_millis(200), vec![result(0x61, 49)]);
+    let late = || Does::Later(Duration::from_millis(1000), vec![result(0x61, 49)]);
     let server = Scripted::start(&authority, well_but(bind_of("chancery"), late)).await;
-    let house = House::open(&authority, &[&server], "", "");
+    let house = House::open(&authority, &[&server], "operation_timeout_ms = 2000\ndeadline_ms = 9000\n", "");
     let guess = |user| house.guess(user, RIGHT);
     let guesses = tokio::join!(guess("alice"), guess("bob"), guess("carol"), guess("dave"), guess("erin"));
     let down = || Err(Reason::DirectoryDown);

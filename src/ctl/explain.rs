@@ -139,7 +139,10 @@ fn logged(out: &mut impl Write, id: &str, mut log: impl BufRead, words: &mut Wor
         }
         found = true;
         writeln!(out, "log: {}", text.trim_end().replace(|c: char| c.is_control(), "\u{FFFD}"))?;
-        reasons(&text).for_each(|word| words.note(word));
+        // Other processes have words of their own, which may be spelled alike: what issuer calls a wrong signature is ours.
+        if ours.split_ascii_whitespace().any(|field| field.ends_with("auth:")) {
+            reasons(&text).for_each(|word| words.note(word));
+        }
     }
 }
 
@@ -204,12 +207,13 @@ mod tests {
         let log = "WARN  auth: correlation=00ff event=\"refused\" reason=\"stale-timestamp\" age_s=431\n\
                    WARN  auth: correlation=00fe event=\"refused\" reason=\"replayed\"\n\
                    WARN  worker: x=\" correlation=00ff reason=\\\"excess\\\" \" message_id=\"a\u{9b}2J\"\n\
-                   WARN  worker: correlation=00ff x=\"a reason=\\\"excess\\\" reason=excess b\"\n\
+                   WARN  issuer: correlation=00ff event=\"refused\" reason=\"wrong-signature\"\n\
+                   WARN  auth: correlation=00ff x=\"a reason=\\\"excess\\\" reason=excess b\"\n\
                    WARN  worker: correlation=00ff message_id=\"a\u{9b}2J\" reason=\"a b\"\n";
         let (mut out, mut words) = (Vec::new(), Words::default());
         assert!(logged(&mut out, "00FF", log.as_bytes(), &mut words).unwrap());
         let out = String::from_utf8(out).unwrap();
-        assert_eq!(out.lines().count(), 3, "{out}");
+        assert_eq!(out.lines().count(), 4, "{out}");
         assert!(out.contains("age_s=431") && !out.contains('\u{9b}'), "{out}");
         assert_eq!(words.0, [Reason::StaleTimestamp]);
         assert!(!logged(&mut Vec::new(), "0", log.as_bytes(), &mut words).unwrap());

@@ -81,6 +81,8 @@ const AUDIT_LINK: &str = "audit-to-auth";
 /// that dials without end cannot keep the others out.
 const WORKERS: usize = 64;
 const OF_ONE: usize = 16;
+/// Those taken in before requests have their turn again.
+const AT_ONCE: usize = 16;
 /// How long a planned end waits for what is under way.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -198,7 +200,12 @@ async fn serve(
         tokio::select! {
             readable = listener.readable() => {
                 let mut readable = readable?;
-                while let Some(channel) = listener.get_ref().accept()? {
+                // A few, and then whatever else there is to do: requests are served by this very thread.
+                for _ in 0..AT_ONCE {
+                    let Some(channel) = listener.get_ref().accept()? else {
+                        readable.clear_ready();
+                        break;
+                    };
                     let peer = channel.peer();
                     if workers.len() >= WORKERS || open.get(&peer).is_some_and(|(count, ..)| *count >= OF_ONE) {
                         refused += 1;
@@ -216,7 +223,7 @@ async fn serve(
                         peer
                     });
                 }
-                readable.clear_ready();
+                tokio::task::yield_now().await;
             }
             Some(ended) = workers.join_next(), if !workers.is_empty() => {
                 // Panics abort the process and nobody cancels these tasks: each ends with its peer.

@@ -465,6 +465,25 @@ fn a_store_that_session_keys_fill_passes_with_a_warning() {
     assert!(output.status.success(), "{said}");
     let expected = format!("warning: {}:2:22: by unwraps_per_second", tree.path("issuer.d/issuer.toml").display());
     assert!(said.starts_with(&expected) && said.contains("960000") && said.contains("750000"), "{said}");
+    // Where somebody's JWTs are good once, they have half of the store, and it is they who are kept out.
+    let with = |more: &str| {
+        let tree = with_encryption();
+        tree.replace("issuer.d/issuer.toml", "unwraps_per_second = 50", "unwraps_per_second = 600");
+        let auth = fs::read_to_string(tree.path("auth.d/auth.toml")).unwrap();
+        fs::write(tree.path("auth.d/auth.toml"), auth + more).unwrap();
+        let set =
+            "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}";
+        fs::write(tree.path("auth.d/idp.json"), set).unwrap();
+        let output = tree.check();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    assert_eq!(with(""), "");
+    let issuer = "[[jwt_issuer]]\nname = \"idp\"\nissuer = \"urn:idp\"\njwks = \"idp.json\"\naudiences = [\"urn:us\"]\n\
+                  [[jwt_issuer.subject]]\nclaim = \"sub\"\n";
+    let said = with(issuer);
+    assert!(said.contains("by unwraps_per_second") && said.contains("576000") && said.contains("500000"), "{said}");
 }
 
 /// A configuration with an endpoint for JWTs, and an issuer whose key is that of this certificate.

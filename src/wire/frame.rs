@@ -167,6 +167,23 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_cut_where_it_no_longer_fits_and_nowhere_else() {
+        let overhead = encode(&release(0))[0].len() - 2;
+        for (octets, datagrams) in
+            [(FRAGMENT - 1, 1), (FRAGMENT, 1), (FRAGMENT + 1, 2), (2 * FRAGMENT, 2), (2 * FRAGMENT + 1, 3)]
+        {
+            let mut assembler = Assembler::new(Link::IssuerToWorker);
+            let encoded = encode(&release(octets - overhead));
+            assert_eq!(encoded.len(), datagrams, "{octets}");
+            let whole: Vec<_> = encoded
+                .iter()
+                .map(|datagram| assembler.accept::<IssuerToWorker>(datagram).unwrap().is_some())
+                .collect();
+            assert_eq!(whole.iter().position(|whole| *whole), Some(datagrams - 1), "{octets}");
+        }
+    }
+
+    #[test]
     fn a_message_above_its_cap_is_refused_before_it_is_whole() {
         let mut assembler = Assembler::new(Link::WorkerToIssuer);
         let mut datagram = vec![VERSION, MORE, 0];

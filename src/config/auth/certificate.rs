@@ -161,3 +161,39 @@ fn verifying_key(certificate: &X509Certificate<'_>) -> Result<VerifyingKey, Stri
         _ => Err("a public key that is none of RSA, ECDSA and Ed25519".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ED25519, PublicKeyData, SignatureAlgorithm};
+
+    use super::*;
+
+    /// These octets where a certificate has those of an Ed25519 key.
+    struct Spelled(Vec<u8>);
+
+    impl PublicKeyData for Spelled {
+        fn der_bytes(&self) -> &[u8] {
+            &self.0
+        }
+
+        fn algorithm(&self) -> &'static SignatureAlgorithm {
+            &PKCS_ED25519
+        }
+    }
+
+    #[test]
+    fn an_ed25519_key_has_one_spelling() {
+        let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let issuer = Issuer::new(CertificateParams::default(), KeyPair::generate().unwrap());
+        let of = |octets: &[u8]| {
+            let spelled = CertificateParams::default().signed_by(&Spelled(octets.to_vec()), &issuer).unwrap();
+            Certificate::from_der(spelled.der().to_vec())
+        };
+        let octets = pair.der_bytes();
+        assert_eq!(of(octets).unwrap().key, VerifyingKey::Ed25519(octets.to_vec()));
+        // As a whole SubjectPublicKeyInfo, which the library that verifies takes, too.
+        for other in [pair.subject_public_key_info(), octets[..31].to_vec(), [octets, &[0]].concat()] {
+            assert!(of(&other).is_err_and(|why| why.to_string().contains("32 octets")), "{other:x?}");
+        }
+    }
+}

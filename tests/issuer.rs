@@ -281,6 +281,15 @@ fn an_order_above_a_ceiling_is_neither_recorded_nor_signed() {
         Order { claims: List::new(vec![claim("http://schemas.example.com/role")]).unwrap(), ..office() },
         Order { subject: Subject { account: Text::new("ADMINISTRATOR").unwrap(), ..office().subject }, ..office() },
         Order { subject: Subject { name: Text::new("administrator").unwrap(), ..office().subject }, ..office() },
+        // Also where a relying party goes by a claim.
+        Order {
+            claims: List::new(vec![Claim {
+                uri: Text::new("http://schemas.xmlsoap.org/claims/UPN").unwrap(),
+                values: List::new(vec![Text::new("x").unwrap(), Text::new("administrator ").unwrap()]).unwrap(),
+            }])
+            .unwrap(),
+            ..office()
+        },
         Order { latest_expiry: Millis::now().plus(-1), ..office() },
         Order { not_before: Some(Millis::now().plus(86_400_000)), ..office() },
         Order {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub use ceiling::Ceiling;
+pub use ceiling::{Ceiling, plain};
 pub use certificate::{Certificate, KeyKind};
 
 use super::load::{self, ConfigError, ConfigErrors, Loaded};

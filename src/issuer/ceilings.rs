@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::quota::{Quota, Usage};
-use crate::config::issuer::{Ceiling, Issuer};
-use crate::wire::order::Order;
+use crate::config::issuer::{Ceiling, Issuer, plain};
+use crate::wire::order::{Claim, Order};
 use crate::wire::{Millis, Text};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -113,8 +113,12 @@ impl Ceilings {
         if !order.claims.iter().all(|claim| ceiling.claims.contains(claim.uri.as_str())) {
             return Err(Above::Claim);
         }
-        let protected = |name: &str| ceiling.protected_subjects.contains(&name.to_lowercase());
-        if protected(&order.subject.account) || protected(&order.subject.name) {
+        let protected = |name: &str| ceiling.protected_subjects.contains(&plain(name));
+        // A relying party may go by a claim, and never look at the subject.
+        let identifying = |claim: &&Claim| ceiling.identifying_claims.contains(claim.uri.as_str());
+        let mut claimed = order.claims.iter().filter(identifying).flat_map(|claim| claim.values.iter());
+        if protected(&order.subject.account) || protected(&order.subject.name) || claimed.any(|value| protected(value))
+        {
             return Err(Above::Protected);
         }
         let instant_of_proof = order.authentication.instant;
@@ -182,6 +186,12 @@ mod tests {
         assert_eq!(refused(|o| o.claims = List::new(vec![claim("urn:role", "admin")]).unwrap()), Above::Claim);
         assert_eq!(refused(|o| o.subject.account = Text::new("ADMINISTRATOR").unwrap()), Above::Protected);
         assert_eq!(refused(|o| o.subject.name = Text::new("Administrator").unwrap()), Above::Protected);
+        assert_eq!(refused(|o| o.subject.name = Text::new(" administrator\u{a0}").unwrap()), Above::Protected);
+        let claimed = |order: &mut Order| {
+            let upn = |name| claim("http://schemas.xmlsoap.org/claims/UPN", name);
+            order.claims = List::new(vec![upn("bob"), upn("Administrator ")]).unwrap();
+        };
+        assert_eq!(refused(claimed), Above::Protected);
         assert_eq!(refused(|o| o.authentication.instant = NOW.plus(2_001)), Above::Authentication);
         assert_eq!(refused(|o| o.latest_expiry = NOW), Above::Lifetime);
         assert_eq!(refused(|o| o.latest_expiry = Millis(i64::MIN)), Above::Lifetime);

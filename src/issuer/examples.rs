@@ -57,6 +57,7 @@ pub(super) fn configuration() -> Issuer {
         confirmations: [ConfirmationKind::Bearer, ConfirmationKind::HolderOfKey].into(),
         lifetime_ms: 3_600_000,
         protected_subjects: ["administrator".to_owned()].into(),
+        identifying_claims: ["http://schemas.xmlsoap.org/claims/UPN".to_owned()].into(),
         quota_per_minute: NonZeroU32::new(1000).unwrap(),
         quota_per_account_per_minute: NonZeroU32::new(1000).unwrap(),
         signature_algorithm: None,

@@ -26,8 +26,10 @@ pub struct Ceiling {
     pub confirmations: BTreeSet<ConfirmationKind>,
     /// The longest a token may hold, milliseconds from now.
     pub lifetime_ms: i64,
-    /// Accounts and names no token is ever issued for, in lower case.
+    /// Accounts and names no token is ever issued for, as [`plain`] has them.
     pub protected_subjects: BTreeSet<String>,
+    /// Claim types by which a relying party may know who somebody is.
+    pub identifying_claims: BTreeSet<String>,
     /// Tokens a minute.
     pub quota_per_minute: NonZeroU32,
     /// Tokens a minute for one account.
@@ -47,10 +49,29 @@ pub(super) struct File {
     lifetime_ceiling_min: Option<Spanned<u32>>,
     #[serde(default)]
     protected_subjects: Vec<String>,
+    identifying_claims: Option<Vec<Spanned<String>>>,
     quota_per_minute: Option<NonZeroU32>,
     quota_per_account_per_minute: Option<NonZeroU32>,
     signature_algorithm: Option<Spanned<String>>,
 }
+
+/// Claim types that say who somebody is, of those in use: these are held to `protected_subjects` where nothing is said.
+const IDENTIFYING: [&str; 13] = [
+    "http://schemas.xmlsoap.org/claims/UPN",
+    "http://schemas.xmlsoap.org/claims/CommonName",
+    "http://schemas.xmlsoap.org/claims/EmailAddress",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/privatepersonalidentifier",
+    "http://schemas.microsoft.com/ws/2008/06/identity/claims/windowsaccountname",
+    // uid, mail, eduPersonPrincipalName, eduPersonUniqueId.
+    "urn:oid:0.9.2342.19200300.100.1.1",
+    "urn:oid:0.9.2342.19200300.100.1.3",
+    "urn:oid:1.3.6.1.4.1.5923.1.1.1.6",
+    "urn:oid:1.3.6.1.4.1.5923.1.1.1.13",
+];
 
 const LIFETIME_MIN: u32 = 60;
 const LONGEST_MIN: u32 = 30 * 24 * 60;
@@ -88,17 +109,37 @@ pub(super) fn check(party: &str, file: &Loaded<File>, keys: Option<&[Key]>) -> R
     {
         return Err(file.error(minutes.span(), format!("lifetime_ceiling_min is from 1 to {LONGEST_MIN}")));
     }
+    let claims = claims(file, &token_types)?;
     Ok(Ceiling {
         audience,
-        claims: claims(file, &token_types)?,
+        identifying_claims: identifying(file, &claims)?,
+        claims,
         token_types,
         confirmations,
         lifetime_ms: i64::from(lifetime) * 60_000,
-        protected_subjects: value.protected_subjects.iter().map(|name| name.to_lowercase()).collect(),
+        protected_subjects: value.protected_subjects.iter().map(|name| plain(name)).collect(),
         quota_per_minute: value.quota_per_minute.unwrap_or(QUOTA),
         quota_per_account_per_minute: value.quota_per_account_per_minute.unwrap_or(QUOTA_ACCOUNT),
         signature_algorithm: algorithm(file, keys)?,
     })
+}
+
+/// A name as it is compared: without case, and without white space around it.
+#[must_use]
+pub fn plain(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+fn identifying(file: &Loaded<File>, claims: &BTreeSet<String>) -> Result<BTreeSet<String>, ConfigError> {
+    let Some(named) = &file.value.identifying_claims else {
+        let known = |claim: &&String| IDENTIFYING.iter().any(|known| known.eq_ignore_ascii_case(claim));
+        return Ok(claims.iter().filter(known).cloned().collect());
+    };
+    // One that is misspelt would protect nobody.
+    if let Some(other) = named.iter().find(|claim| !claims.contains(claim.get_ref())) {
+        return Err(file.error(other.span(), "identifying_claims: not among claims"));
+    }
+    Ok(named.iter().map(|claim| claim.get_ref().clone()).collect())
 }
 
 fn filled<'a>(

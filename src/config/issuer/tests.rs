@@ -191,6 +191,7 @@ fn a_broken_relying_party_is_refused_with_its_line() {
         (PARTY.replace("saml20", "saml30"), "office.toml:2:26: token types are"),
         (PARTY.replace("http://schemas.xmlsoap.org/claims/UPN", "urn:upn"), "office.toml:3:11: claims and token_types"),
         (PARTY.replace("bearer", "holder"), "office.toml:4:18: confirmations are"),
+        (format!("{PARTY}identifying_claims = [\"urn:upn\"]\n"), "office.toml:5:23: identifying_claims: not among"),
         (format!("{PARTY}lifetime_ceiling_min = 0\n"), "office.toml:5:24: lifetime_ceiling_min"),
         (format!("{PARTY}signature_algorithm = \"rsa-sha256\"\n"), "office.toml:5:23: signature_algorithm: no active"),
         (format!("{PARTY}signature_algorithm = \"rsa-sha1\"\n"), "office.toml:5:23: signature_algorithm is one of"),

@@ -12,6 +12,8 @@ use crate::wire::{Peer, VoucherId};
 
 /// Names held at a time, spent ones included: room for thirteen thousand a second.
 const MOST: usize = 65_536;
+/// Octets of the orders of unspent vouchers, all together: auth may name workers that there are not.
+const MOST_OCTETS: usize = 128 << 20;
 /// Unspent vouchers at a time for one worker.
 const MOST_OF_ONE: usize = 2048;
 
@@ -40,6 +42,8 @@ struct Held {
     worker: Peer,
     /// None once it is spent: the name is kept until it would have run out, so that it stays spent.
     order: Option<Box<Order>>,
+    /// What of [`MOST_OCTETS`] the order takes.
+    octets: usize,
     /// Its worker has put it in, rightly or not. It could not know that it was burnt otherwise.
     redeemed: bool,
 }
@@ -50,13 +54,14 @@ pub(super) struct Vouchers {
     life: Duration,
     held: HashMap<VoucherId, Held>,
     of_worker: HashMap<Peer, usize>,
+    octets: usize,
     /// In the order they run out.
     ends: VecDeque<(Instant, VoucherId)>,
 }
 
 impl Vouchers {
     pub(super) fn new(life: Duration) -> Self {
-        Self { life, held: HashMap::new(), of_worker: HashMap::new(), ends: VecDeque::new() }
+        Self { life, held: HashMap::new(), of_worker: HashMap::new(), octets: 0, ends: VecDeque::new() }
     }
 
     /// Names held, spent ones included.
@@ -78,12 +83,14 @@ impl Vouchers {
             };
         }
         let of_worker = self.of_worker.get(&voucher.worker).copied().unwrap_or(0);
-        if self.held.len() >= MOST || of_worker >= MOST_OF_ONE {
+        let octets = borsh::object_length(&voucher.order).unwrap_or(MOST_OCTETS);
+        if self.held.len() >= MOST || of_worker >= MOST_OF_ONE || self.octets.saturating_add(octets) > MOST_OCTETS {
             return Ok(Lodged::Full);
         }
+        self.octets += octets;
         // Not before: a name auth invents for what is refused must leave nothing behind.
         self.of_worker.insert(voucher.worker, of_worker + 1);
-        let held = Held { worker: voucher.worker, order: Some(Box::new(voucher.order)), redeemed: false };
+        let held = Held { worker: voucher.worker, order: Some(Box::new(voucher.order)), octets, redeemed: false };
         self.held.insert(voucher.id, held);
         self.ends.push_back((now + self.life, voucher.id));
         Ok(Lodged::Taken)
@@ -94,10 +101,10 @@ impl Vouchers {
         self.expire(now);
         let held = self.held.get_mut(&redemption.voucher).ok_or(NotRedeemed::NoSuchVoucher)?;
         let violation = |rule| Err(NotRedeemed::Violation(Violation::Rule(rule)));
-        let (owner, order) = (held.worker, held.order.take());
+        let (owner, order, octets) = (held.worker, held.order.take(), held.octets);
         let again = owner == worker && std::mem::replace(&mut held.redeemed, true);
         if order.is_some() {
-            self.one_less(owner);
+            self.one_less(owner, octets);
         }
         if owner != worker {
             return violation("voucher of another worker");
@@ -117,15 +124,19 @@ impl Vouchers {
         if let Some(held) = self.held.get_mut(&id)
             && held.order.take().is_some()
         {
-            let owner = held.worker;
-            self.one_less(owner);
+            let (owner, octets) = (held.worker, held.octets);
+            self.one_less(owner, octets);
         }
     }
 
     /// Burns all of a worker that is gone.
     pub(super) fn bereave(&mut self, worker: Peer) {
         if self.of_worker.remove(&worker).is_some() {
-            self.held.values_mut().filter(|held| held.worker == worker).for_each(|held| held.order = None);
+            for held in self.held.values_mut().filter(|held| held.worker == worker) {
+                if held.order.take().is_some() {
+                    self.octets -= held.octets;
+                }
+            }
         }
     }
 
@@ -138,12 +149,13 @@ impl Vouchers {
             if let Some(held) = self.held.remove(&id)
                 && held.order.is_some()
             {
-                self.one_less(held.worker);
+                self.one_less(held.worker, held.octets);
             }
         }
     }
 
-    fn one_less(&mut self, worker: Peer) {
+    fn one_less(&mut self, worker: Peer, octets: usize) {
+        self.octets -= octets;
         if let Some(count) = self.of_worker.get_mut(&worker) {
             *count -= 1;
             if *count == 0 {
@@ -157,7 +169,8 @@ impl Vouchers {
 mod tests {
     use super::*;
     use crate::issuer::examples::order;
-    use crate::wire::Correlation;
+    use crate::wire::order::Claim;
+    use crate::wire::{Correlation, List, Text};
 
     const WORKER: Peer = Peer(41);
 
@@ -201,6 +214,7 @@ mod tests {
         let later = now + Duration::from_secs(5);
         assert_eq!(vouchers.redeem(&redemption, WORKER, later), Err(NotRedeemed::NoSuchVoucher));
         assert_eq!((vouchers.count(), vouchers.of_worker.len(), vouchers.ends.len()), (0, 0, 0));
+        assert_eq!(vouchers.octets, 0);
     }
 
     #[test]
@@ -256,6 +270,27 @@ mod tests {
         let one_more = |worker| Voucher { id: VoucherId::random(), worker, order: order("office") };
         assert_eq!(vouchers.lodge(one_more(WORKER), now), Ok(Lodged::Full));
         assert_eq!(vouchers.lodge(one_more(Peer(42)), now), Ok(Lodged::Taken));
+    }
+
+    #[test]
+    fn orders_for_workers_that_there_are_not_take_so_much_room_and_give_it_back() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        let large = Text::new("x".repeat(4096)).unwrap();
+        let claim = Claim { uri: Text::new("urn:a").unwrap(), values: List::new(vec![large; 60]).unwrap() };
+        let order = Order { claims: List::new(vec![claim]).unwrap(), ..order("office") };
+        let of = |worker| Voucher { id: VoucherId::random(), worker: Peer(worker), order: order.clone() };
+        let mut taken = 0;
+        while vouchers.lodge(of(taken), now) == Ok(Lodged::Taken) {
+            taken += 1;
+        }
+        // 240 KiB each.
+        assert!((400..600).contains(&taken), "{taken}");
+        vouchers.bereave(Peer(0));
+        assert_eq!(vouchers.lodge(of(9000), now), Ok(Lodged::Taken));
+        assert_eq!(vouchers.lodge(of(9001), now), Ok(Lodged::Full));
+        vouchers.expire(now + Duration::from_secs(5));
+        assert_eq!(vouchers.octets, 0);
     }
 
     #[test]

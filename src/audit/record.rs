@@ -200,8 +200,9 @@ impl Record {
         let written = self
             .private
             .append(&private)
-            .and_then(|()| self.record.append(&record))
+            // On disk, before anything that refers to it can be: the order of writing says nothing of a power cut.
             .and_then(|()| self.private.sync(&private))
+            .and_then(|()| self.record.append(&record))
             .and_then(|()| self.record.sync(&record));
         private.zeroize();
         match written {

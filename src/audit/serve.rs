@@ -21,6 +21,7 @@ use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
 use crate::sandbox;
 use crate::sys::channel::{Closed, Listener};
 use crate::sys::failpoint::{self, failpoint};
+use crate::sys::gate::LogGate;
 use crate::sys::listen::Inherited;
 use crate::sys::notify::Notifier;
 use crate::sys::{log, places};
@@ -28,6 +29,10 @@ use crate::sys::{log, places};
 /// Channels of one origin open at once: one, and what a restart leaves behind. Counted for each, so that auth
 /// cannot keep issuer out.
 const SESSIONS: usize = 8;
+/// Those taken in before everything else has its turn again.
+const AT_ONCE: usize = 16;
+/// Lines a second about channels that come and go, and as many about those that break the protocol.
+const LINES: u32 = 10;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long entries that nobody waits for are held back for others, so that one sync serves them all.
 const HELD: Duration = Duration::from_millis(5);
@@ -40,6 +45,8 @@ struct Counters {
     failures: IntCounter,
     length: IntGauge,
     violations: IntCounterVec,
+    comings: LogGate,
+    breaches: LogGate,
 }
 
 impl Counters {
@@ -64,6 +71,8 @@ impl Counters {
                 "link",
                 links,
             ),
+            comings: LogGate::new(LINES),
+            breaches: LogGate::new(LINES),
         }
     }
 }
@@ -198,19 +207,28 @@ impl Audits {
     }
 
     fn accept(&mut self, listener: &Listener, origin: Origin) {
-        loop {
+        // A few, and then whatever else there is to do: one who dials without end keeps nobody from the record.
+        for _ in 0..AT_ONCE {
             match listener.accept() {
                 // A channel too many is closed at once; whoever made it finds out by its end.
                 Ok(Some(_)) if self.of(origin) >= SESSIONS => {
-                    tracing::warn!(event = "too-many-channels", origin = origin.name());
+                    if let Some(left_out) = self.counters.comings.pass() {
+                        tracing::warn!(event = "too-many-channels", origin = origin.name(), left_out);
+                    }
                 }
                 Ok(Some(channel)) => match Session::accept(channel, origin, &self.record) {
                     Ok(session) => self.sessions.push(session),
-                    Err(error) => tracing::info!(event = "peer-gone", origin = origin.name(), why = %error),
+                    Err(error) => {
+                        if let Some(left_out) = self.counters.comings.pass() {
+                            tracing::info!(event = "peer-gone", origin = origin.name(), why = %error, left_out);
+                        }
+                    }
                 },
                 Ok(None) => return,
                 Err(error) => {
-                    tracing::warn!(event = "accept-failed", origin = origin.name(), %error);
+                    if let Some(left_out) = self.counters.comings.pass() {
+                        tracing::warn!(event = "accept-failed", origin = origin.name(), %error, left_out);
+                    }
                     return;
                 }
             }
@@ -314,7 +332,9 @@ impl Audits {
 fn over(session: &Session, closed: &Closed, counters: &Counters) {
     let (origin, peer) = (session.origin(), session.peer());
     let Closed::Violation(why) = closed else {
-        tracing::info!(event = "peer-gone", origin = origin.name(), peer, why = %closed);
+        if let Some(left_out) = counters.comings.pass() {
+            tracing::info!(event = "peer-gone", origin = origin.name(), peer, why = %closed, left_out);
+        }
         return;
     };
     let link = match origin {
@@ -322,5 +342,7 @@ fn over(session: &Session, closed: &Closed, counters: &Counters) {
         Origin::Auth => "auth-to-audit",
     };
     counters.violations.with_label_values(&[link]).inc();
-    tracing::warn!(event = "violation", link, peer, why = %why);
+    if let Some(left_out) = counters.breaches.pass() {
+        tracing::warn!(event = "violation", link, peer, why = %why, left_out);
+    }
 }

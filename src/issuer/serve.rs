@@ -32,6 +32,8 @@ const TICK: Duration = Duration::from_millis(10);
 const REST: Duration = Duration::from_millis(250);
 /// How long a planned end may take.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// Channels taken in through one door before everything else has its turn again.
+const AT_ONCE: usize = 16;
 /// What is left to the workers to read the last answers.
 const LINGER: Duration = Duration::from_millis(50);
 
@@ -204,17 +206,20 @@ impl Loop {
                 }
             }
             Source::Workers => {
-                while let Some(channel) = self.listeners.worker.accept()? {
+                for _ in 0..AT_ONCE {
+                    let Some(channel) = self.listeners.worker.accept()? else { break };
                     self.office.adopt_worker(channel, now);
                 }
             }
             Source::Auths => {
-                while let Some(channel) = self.listeners.auth.accept()? {
+                for _ in 0..AT_ONCE {
+                    let Some(channel) = self.listeners.auth.accept()? else { break };
                     self.office.adopt_auth(channel, now);
                 }
             }
             Source::Signers => {
-                while let Some(channel) = self.listeners.signer.accept()? {
+                for _ in 0..AT_ONCE {
+                    let Some(channel) = self.listeners.signer.accept()? else { break };
                     self.office.adopt_signer(channel, now);
                 }
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 use prometheus::{HistogramOpts, Opts, Registry};
 
+use crate::sys::log;
 use crate::sys::places::Place;
 use crate::wire::snapshot::{Family, FamilyKind, Label, Sample, Snapshot};
 use crate::wire::{List, Text};
@@ -20,6 +21,8 @@ pub use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec
 pub struct Metrics {
     process: String,
     registry: Registry,
+    /// `chancery_log_lines_lost_total`.
+    lost: IntCounter,
     exporter: Option<Arc<UnixDatagram>>,
 }
 
@@ -34,7 +37,11 @@ impl Metrics {
     #[must_use]
     pub fn new(process: &str) -> Self {
         let exporter = exporter().map(Arc::new);
-        Self { process: process.to_owned(), registry: Registry::new(), exporter }
+        let registry = Registry::new();
+        let name = "chancery_log_lines_lost_total";
+        let lost = IntCounter::new(name, "Lines of log that could not be written.").expect("a literal of this program");
+        registry.register(Box::new(lost.clone())).expect("the first one");
+        Self { process: process.to_owned(), registry, lost, exporter }
     }
 
     /// Starts the thread that sends a snapshot once a second, and at once. Call it after lock-down, which
@@ -55,6 +62,7 @@ impl Metrics {
     /// Everything as it is now. Families and samples beyond the bounds of the types are left out.
     #[must_use]
     pub fn snapshot(&self, ready: bool) -> Snapshot {
+        self.lost.inc_by(log::lost().saturating_sub(self.lost.get()));
         let mut families: Vec<Family> = self.registry.gather().iter().filter_map(family).collect();
         families.truncate(64);
         Snapshot {
@@ -226,6 +234,6 @@ mod tests {
         ] {
             assert!(lines.iter().any(|line| line == wanted), "{wanted} is not in {lines:#?}");
         }
-        assert_eq!(lines.len(), 4 + 14 + 2);
+        assert_eq!(lines.len(), 1 + 4 + 14 + 2);
     }
 }

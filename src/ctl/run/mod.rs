@@ -2,7 +2,7 @@
 //! sockets, one unprivileged user: here seccomp, landlock and non-dumpable memory are the walls between the
 //! processes, and not user ids. It handles no request and reads no secret but to pass on where the PIN is.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -141,7 +141,7 @@ fn start(args: Args) -> io::Result<ExitCode> {
     let code = runner.block_on(async {
         let supervisor = Supervisor::new(around, listeners, args.workers, args.signers)?;
         let announce = move |pids: &[(String, u32)]| {
-            eprintln!("{}", news.line(pids));
+            say(&news.line(pids));
             if let Some(path) = &ready_file {
                 write_whole(path, format!("{:#}\n", news.json(pids)).as_bytes(), 0o644)?;
             }
@@ -149,11 +149,11 @@ fn start(args: Args) -> io::Result<ExitCode> {
             if let Some(proof) = service.proof {
                 // The loop goes on meanwhile: a process that dies now must be seen.
                 tokio::task::spawn_blocking(move || {
-                    proof().iter().chain(&advice).for_each(|line| eprintln!("{line}"));
+                    proof().iter().chain(&advice).for_each(|line| say(line));
                 });
                 return Ok(());
             }
-            advice.iter().for_each(|line| eprintln!("{line}"));
+            advice.iter().for_each(|line| say(line));
             Ok(())
         };
         Ok::<_, io::Error>(supervisor.run(announce).await)
@@ -213,6 +213,11 @@ fn named_port(text: &str) -> Result<(String, u16), String> {
         return Err("the name of a listener is ASCII letters, digits, '-', '_' or '.'".to_owned());
     }
     Ok((name.to_owned(), port.parse().map_err(|_| "not a port")?))
+}
+
+/// Tells whoever looks. Nobody may, or the disk may be full: what runs goes on.
+fn say(line: &str) {
+    let _nobody_hears = writeln!(io::stderr(), "{line}");
 }
 
 /// The port a URL names, or that of its scheme.

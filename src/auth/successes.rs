@@ -45,36 +45,46 @@ impl Key {
 
 /// Guesses that were right, what is known of whom, and until when they hold.
 #[derive(Debug)]
-pub(super) struct Successes<T>(HashMap<Mac, (Instant, T)>);
+pub(super) struct Successes<T> {
+    known: HashMap<Mac, (Instant, T)>,
+    swept: Option<Instant>,
+}
+
+/// When there is no room, what has run out is looked for this often.
+const SWEEP: Duration = Duration::from_secs(1);
 
 impl<T> Default for Successes<T> {
     fn default() -> Self {
-        Self(HashMap::new())
+        Self { known: HashMap::new(), swept: None }
     }
 }
 
 impl<T> Successes<T> {
     /// Was this guess right lately?
     pub(super) fn recall(&self, mac: &Mac, now: Instant) -> Option<&T> {
-        self.0.get(mac).filter(|(until, _)| *until > now).map(|(_, known)| known)
+        self.known.get(mac).filter(|(until, _)| *until > now).map(|(_, known)| known)
     }
 
-    /// It was.
+    /// It was. Where there is no room, one of the others goes: somebody who is right in many spellings keeps nobody out.
     pub(super) fn remember(&mut self, mac: Mac, known: T, memory: &PasswordRules, now: Instant) {
         if memory.cache == Duration::ZERO {
             return;
         }
-        if self.0.len() >= memory.cache_entries {
-            self.0.retain(|_, (until, _)| *until > now);
+        if self.known.len() >= memory.cache_entries && self.swept.is_none_or(|swept| now - swept >= SWEEP) {
+            self.swept = Some(now);
+            self.known.retain(|_, (until, _)| *until > now);
         }
-        if self.0.len() < memory.cache_entries {
-            self.0.insert(mac, (now + memory.cache, known));
+        if self.known.len() >= memory.cache_entries
+            && let Some(any) = self.known.keys().next().copied()
+        {
+            self.known.remove(&any);
         }
+        self.known.insert(mac, (now + memory.cache, known));
     }
 
     /// Forgets them all.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.known.clear();
     }
 }
 
@@ -96,17 +106,24 @@ mod tests {
     }
 
     #[test]
-    fn no_memory_is_kept_where_none_is_wanted_or_there_is_no_room() {
+    fn no_memory_is_kept_where_none_is_wanted_and_a_new_one_takes_the_place_of_another() {
         let (mut successes, now) = (Successes::default(), Instant::now());
         successes.remember([1; 32], (), &rules(0, 8), now);
         assert_eq!(successes.recall(&[1; 32], now), None);
         successes.remember([1; 32], (), &rules(60, 1), now);
         successes.remember([2; 32], (), &rules(60, 1), now);
-        assert!(successes.recall(&[1; 32], now).is_some() && successes.recall(&[2; 32], now).is_none());
-        // One that has run out makes room.
+        assert!(successes.recall(&[1; 32], now).is_none() && successes.recall(&[2; 32], now).is_some());
+        // Those that have run out make room before any that has not.
         let later = now + Duration::from_secs(60);
-        successes.remember([2; 32], (), &rules(60, 1), later);
-        assert!(successes.recall(&[2; 32], later).is_some() && successes.0.len() == 1);
+        let mut successes = Successes::default();
+        successes.remember([1; 32], (), &rules(60, 3), now);
+        successes.remember([2; 32], (), &rules(60, 3), now);
+        for number in 3..5 {
+            successes.remember([number; 32], (), &rules(60, 3), later);
+            successes.remember([number; 32], (), &rules(60, 3), later);
+        }
+        assert!((3..5).all(|number| successes.recall(&[number; 32], later).is_some()));
+        assert_eq!(successes.known.len(), 2);
     }
 
     #[test]

@@ -341,13 +341,19 @@ impl Drop for Flight<'_> {
 struct Turn<'a>(&'a Directory, (Peer, Text<256>));
 
 impl<'a> Turn<'a> {
-    /// None when a quarter of all places are his already.
+    /// None when a quarter of all places are his already through this worker, or half of them through all: one who is
+    /// slow to be found takes them from nobody, and a worker that takes his takes no other worker's.
     fn of(directory: &'a Directory, worker: Peer, name: &Text<256>) -> Option<Self> {
         let most = (directory.rules.limits.connections / 4).max(1);
         let who = (worker, name.clone());
         let mut state = lock(&directory.state);
+        // Never more of them than there are places.
+        let all: usize = state.turns.iter().filter(|((_, other), _)| other == name).map(|(_, count)| count).sum();
         let turns = state.turns.entry(who.clone()).or_default();
-        if *turns >= most {
+        if *turns >= most || all >= most * 2 {
+            if *turns == 0 {
+                state.turns.remove(&who);
+            }
             return None;
         }
         *turns += 1;

@@ -280,8 +280,10 @@ fn a_message_is_fresh_by_what_was_signed() {
     let old = now.plus(-400_000);
     let stale = || client.message(&[Part::timestamp(old, None), to.clone(), body.clone()]);
     assert_eq!(worker.refused(submission(stale(), old)), Refusal::MessageExpired);
-    // A worker that says the message of yesterday is of today is told by the signature.
+    // A worker that says the message of yesterday is of today is told by the signature, and the record whose it is.
     assert_eq!(worker.refused(submission(stale(), now)), Refusal::MessageExpired);
+    let decisions = [(false, "unsigned-timestamp".to_owned()), (false, "stale-timestamp".to_owned())];
+    assert_eq!(office.decisions(), decisions);
 }
 
 #[test]
@@ -402,7 +404,10 @@ fn what_a_registered_key_has_signed_is_still_read_by_the_grammar() {
     for (what, message, refusal) in cases {
         assert_eq!(worker.refused(submission(message, now)), refusal, "{what}");
     }
-    assert!(office.decisions().is_empty());
+    // Those whose parts are what was signed are his, whatever is wrong with them; of the others the record has a sum.
+    let unreadable = |(allowed, reason): &(bool, String)| !allowed && reason.starts_with("unreadable-");
+    let decisions = office.decisions();
+    assert!(decisions.len() == 8 && decisions.iter().all(unreadable), "{decisions:?}");
     worker.vouched(good(&client));
 }
 

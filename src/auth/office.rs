@@ -9,6 +9,7 @@ mod open;
 mod proof;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
@@ -27,15 +28,16 @@ use super::strangers::Strangers;
 use super::timestamp;
 use super::vouchers::{ChannelNumber, Vouchers};
 use crate::config::auth::Auth;
+use crate::config::auth::users::Account;
 use crate::sys::failpoint::failpoint;
 use crate::sys::gate::LogGate;
 use crate::wire::evidence::{Refused, Submission, Vouched};
 use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
-use crate::wire::order::{Authentication, Order, Voucher};
+use crate::wire::order::{Authentication, Method, Order, Voucher};
 use crate::wire::record::{AuthEntry, Decision, DecisionPrivate};
-use crate::wire::{Millis, VoucherId};
+use crate::wire::{List, Millis, Text, VoucherId};
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -72,6 +74,8 @@ pub(super) struct Office {
     unlodged: LogGate,
 }
 
+/// For how long requests that began under a configuration are waited for: longer than any takes.
+const LET_GO: Duration = Duration::from_secs(120);
 /// Lines a second through each gate.
 const LINES: u32 = 10;
 
@@ -79,9 +83,29 @@ const LINES: u32 = 10;
 /// than he may.
 enum Ended {
     Stranger(Reason),
+    /// The record has it, or a sum of those who ask too much will.
     Known(Reason),
+    /// It is known whose it is, and the record has nothing of it yet.
+    Named(Box<Named>),
     /// The worker says something else than what it passes on.
     Breach(&'static str),
+}
+
+/// Somebody who has proved himself by something that is refused all the same.
+struct Named {
+    reason: Reason,
+    account: Text<256>,
+    method: Method,
+    vouched_by: Option<Text<64>>,
+}
+
+impl Ended {
+    /// The same, of somebody who is no stranger: he has proved himself, and had his pace.
+    fn of(self, account: &Account, method: Method, vouched_by: Option<&Text<64>>) -> Self {
+        let Self::Stranger(reason) = self else { return self };
+        let (account, vouched_by) = (account.name.clone(), vouched_by.cloned());
+        Self::Named(Box::new(Named { reason, account, method, vouched_by }))
+    }
 }
 
 impl Office {
@@ -146,8 +170,15 @@ impl Office {
         let config = std::mem::replace(&mut *rules, Arc::new(config));
         drop(rules);
         self.passwords.forget();
-        // Policies of many parties and many users take a while to be let go of, and requests do not wait for it.
-        tokio::task::spawn_blocking(move || drop((config, directories)));
+        // Policies of many parties and many users take a while to be let go of, and requests do not wait for it. The last of
+        // those that began under it would have to: so somebody else waits for them. Where there is no thread, they do.
+        let let_go = move || {
+            let patience = Instant::now() + LET_GO;
+            while Arc::strong_count(&config) + Arc::strong_count(&directories) > 2 && Instant::now() < patience {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        };
+        let _no_thread = std::thread::Builder::new().name("old-configuration".to_owned()).spawn(let_go);
     }
 
     /// Nothing more comes of that worker, unless it dials again.
@@ -179,6 +210,8 @@ impl Office {
                 }
             }),
             Err(Ended::Known(reason)) => Err(reason),
+            // Those are in the record by now.
+            Err(Ended::Named(named)) => Err(named.reason),
             Err(Ended::Stranger(reason)) => {
                 self.strangers.note(source, reason, correlation, timestamp);
                 Err(reason)
@@ -204,7 +237,27 @@ impl Office {
         timestamp::judge(&config.timestamp, timestamp, Millis::now()).map_err(Ended::Stranger)?;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
         let asked = Asked { worker, confirmed, source, correlation, timestamp, wish: &wish };
-        let known = self.prove(config, rules, evidence, &asked).await?;
+        let known = match self.prove(config, rules, evidence, &asked).await {
+            Ok(known) => known,
+            Err(Ended::Named(named)) => {
+                let Named { reason, account, method, vouched_by } = *named;
+                let decision = Decision {
+                    instant: Millis::now(),
+                    correlation,
+                    endpoint,
+                    source,
+                    method,
+                    authority: vouched_by,
+                    relying_party: None,
+                    allowed: false,
+                    reason: recorded(reason.word()),
+                    policies: List::default(),
+                };
+                self.decided(config, decision, account).await?;
+                return Err(Ended::Known(reason));
+            }
+            Err(ended) => return Err(ended),
+        };
         let Known { account, method, request, certificate, vouched_by, until, .. } = known;
         let instant = Millis::now();
         let authentication = Authentication { method, instant: known.instant.unwrap_or(instant) };
@@ -234,24 +287,31 @@ impl Office {
             reason: recorded(order.as_ref().err().map_or(ALLOWED, |reason| reason.word())),
             policies,
         };
+        self.decided(config, decision, account.name.clone()).await?;
+        failpoint("recorded");
+        order.map_err(Ended::Known)
+    }
+
+    /// Tells the log and the record. Nobody hears of a decision that the record has not.
+    async fn decided(&self, config: &Auth, decision: Decision, account: Text<256>) -> Result<(), Ended> {
+        let correlation = decision.correlation;
         info!(
             correlation = %correlation,
             event = "decided",
-            account = ?account.name,
+            account = ?account,
             authority = decision.authority.as_deref().unwrap_or("-"),
             relying_party = decision.relying_party.as_deref().unwrap_or("-"),
             allowed = decision.allowed,
             reason = decision.reason.as_str(),
         );
-        let entry = AuthEntry::Decision(decision, DecisionPrivate { account: account.name.clone() });
-        if let Err(reason) = self.record.append(entry, config.limits.audit_deadline).await {
+        let entry = AuthEntry::Decision(decision, DecisionPrivate { account });
+        let appended = self.record.append(entry, config.limits.audit_deadline).await;
+        appended.map_err(|reason| {
             if let Some(left_out) = self.unrecorded.pass() {
                 error!(correlation = %correlation, event = "not-recorded", reason = reason.word(), left_out);
             }
-            return Err(Ended::Known(reason));
-        }
-        failpoint("recorded");
-        order.map_err(Ended::Known)
+            Ended::Known(reason)
+        })
     }
 
     async fn lodge(

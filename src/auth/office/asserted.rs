@@ -88,10 +88,11 @@ impl Office {
         let first = self.first_seen_within(Room::Most, Kind::SignedMessage, covered.once(), until).await;
         first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
-        let request = self.as_signed(config, rules, &covered, asked, now)?;
+        let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&verified.partner.name));
+        let request = self.as_signed(config, rules, &covered, asked, now).map_err(his)?;
         // Last: a message that is stale or for somebody else does not use up the assertion.
         if verified.is_once() {
-            self.first_presented(&verified).await?;
+            self.first_presented(&verified).await.map_err(his)?;
         }
         Ok(Known { certificate: Some(Cow::Owned(certificate)), ..known(account, &verified, request, now) })
     }

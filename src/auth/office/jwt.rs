@@ -119,9 +119,10 @@ impl Office {
         let first = self.first_seen_within(Room::Most, Kind::SignedMessage, covered.once(), until).await;
         first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
-        let request = self.as_signed(config, rules, &covered, asked, now)?;
+        let his = |ended: Ended| ended.of(&account, Method::Jwt, Some(&verified.issuer.name));
+        let request = self.as_signed(config, rules, &covered, asked, now).map_err(his)?;
         // Last: a message that is stale or for somebody else does not use up the JWT.
-        self.newly_presented(&verified).await?;
+        self.newly_presented(&verified).await.map_err(his)?;
         Ok(known(account, &verified, request, Some(certificate), now))
     }
 

@@ -123,6 +123,7 @@ impl Office {
         match &known {
             Ok(_) => self.count(credential, None),
             Err(Ended::Stranger(reason) | Ended::Known(reason)) => self.count(credential, Some(*reason)),
+            Err(Ended::Named(named)) => self.count(credential, Some(named.reason)),
             Err(Ended::Breach(_)) => {}
         }
         known
@@ -164,8 +165,9 @@ impl Office {
         self.first_seen(Kind::SignedMessage, verified.once(), until).await.map_err(Ended::Stranger)?;
         // Whatever else is wrong with it, it is his, and has a place in the store.
         self.pace(config, account, asked)?;
-        let request = self.as_signed(config, rules, &verified, asked, now)?;
         let vouched_by = authority.map(|authority| &authority.name);
+        let request = self.as_signed(config, rules, &verified, asked, now);
+        let request = request.map_err(|ended| ended.of(account, Method::X509, vouched_by))?;
         let (account, certificate) = (Who::Listed(account), Some(certificate));
         Ok(Known { account, method: Method::X509, request, instant: None, until: None, certificate, vouched_by })
     }

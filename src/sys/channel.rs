@@ -279,6 +279,13 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
     }
 }
 
+impl<In, Out> Drop for Duplex<In, Out> {
+    fn drop(&mut self) {
+        // What the peer did not take.
+        self.outgoing.iter_mut().for_each(zeroize::Zeroize::zeroize);
+    }
+}
+
 impl<In, Out> AsFd for Duplex<In, Out> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.channel.as_fd()

@@ -70,12 +70,30 @@ pub fn encode(message: &impl BorshSerialize) -> Vec<Vec<u8>> {
     fragments
 }
 
+/// Adds to what has come. Growing leaves no copy behind.
+fn grow(partial: &mut Vec<u8>, more: &[u8]) {
+    let wanted = partial.len() + more.len();
+    if partial.capacity() < wanted {
+        let mut larger = Vec::with_capacity(wanted * 2);
+        larger.extend_from_slice(partial);
+        zeroize::Zeroize::zeroize(partial);
+        *partial = larger;
+    }
+    partial.extend_from_slice(more);
+}
+
 /// Puts one direction of one channel together again.
 #[derive(Debug)]
 pub struct Assembler {
     link: Link,
     state: State,
     partial: Vec<u8>,
+}
+
+impl Drop for Assembler {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.partial);
+    }
 }
 
 impl Assembler {
@@ -114,13 +132,13 @@ impl Assembler {
             return Err(Violation::Oversized);
         }
         if more {
-            self.partial.extend_from_slice(payload);
+            grow(&mut self.partial, payload);
             return Ok(None);
         }
         let message = if self.partial.is_empty() {
             M::try_from_slice(payload)
         } else {
-            self.partial.extend_from_slice(payload);
+            grow(&mut self.partial, payload);
             let whole = M::try_from_slice(&self.partial);
             zeroize::Zeroize::zeroize(&mut self.partial);
             whole

@@ -527,6 +527,12 @@ fn a_listener_that_asks_for_the_sake_of_jwts_asks_not_in_vain() {
     let listener = "[[listener]]\nname = \"certificates\"\nclient_certificates = \"asked\"\n[limits]";
     tree.replace("worker.d/worker.toml", "[limits]", listener);
     let output = tree.check();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("clients are asked in vain"), "{said}");
+    // auth must know the server to which a holder proves his key.
+    tree.replace("auth.d/auth.toml", "[store]", "server_certificates = [\"tls.pem\"]\n[store]");
+    fs::copy(tree.path("issuer.d/tls.pem"), tree.path("auth.d/tls.pem")).unwrap();
+    let output = tree.check();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -92,7 +92,9 @@ pub(super) fn crowding(root: &Path, auth: &Auth, issuer: &Issuer) -> Option<Conf
 /// What is allowed and serves nothing: a listener that asks for certificates no endpoint looks at. A JWT may be for the
 /// holder of one.
 pub(super) fn doubts(root: &Path, worker: &Worker, auth: Option<&Auth>) -> Vec<ConfigError> {
-    let jwts = |path: &str| auth.and_then(|auth| auth.endpoints.get(path)).is_some_and(|endpoint| endpoint.jwt);
+    // One for the holder of a key is proven by a handshake of a server that auth knows.
+    let known = auth.filter(|auth| !auth.servers.is_empty());
+    let jwts = |path: &str| known.and_then(|auth| auth.endpoints.get(path)).is_some_and(|endpoint| endpoint.jwt);
     let looks = |endpoint: &Endpoint| {
         endpoint.credential == Credential::TlsCertificate || endpoint.credential.takes_jwt() && jwts(&endpoint.path)
     };
@@ -102,8 +104,8 @@ pub(super) fn doubts(root: &Path, worker: &Worker, auth: Option<&Auth>) -> Vec<C
     let asking = worker.listeners.iter().enumerate();
     let asking = asking.filter(|(_, listener)| listener.client_certificates == ClientCertificates::Asked);
     let doubt = |(index, _): (usize, _)| {
-        let why =
-            "no [[endpoint]] has credential = \"tls-certificate\", and none takes JWTs: clients are asked in vain";
+        let why = "no [[endpoint]] has credential = \"tls-certificate\", and none takes JWTs with server_certificates in \
+             auth.d/auth.toml: clients are asked in vain";
         at(&root.join("worker.d/worker.toml"), &["listener", &index.to_string(), "client_certificates"], why)
     };
     asking.map(doubt).collect()

@@ -21,7 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("quick-xml-", &["worker", "auth", "chancery"]),
     ("/rustls-0", &["worker", "auth", "chancery"]),
     ("/rustls-webpki-", &["worker", "auth", "chancery"]),
-    ("/hyper-1", &["worker", "exporter", "chancery"]),
+    ("/hyper-1", &["worker", "auth", "exporter", "chancery"]),
     ("/cryptoki-", &["signer"]),
     ("/libloading-", &["signer"]),
     ("/cedar-policy", &["auth", "chancery"]),

@@ -28,6 +28,10 @@ pub(super) struct Gauges {
     pub(super) workers: IntGauge,
     /// `chancery_reloads_total{outcome}`.
     pub(super) reloads: IntCounterVec,
+    /// `chancery_fetches_total{outcome}`.
+    pub(super) fetches: IntCounterVec,
+    /// `chancery_sources_missing`.
+    pub(super) missing: IntGauge,
     /// `chancery_leniencies_total{leniency}`.
     pub(super) leniencies: IntCounterVec,
     /// `chancery_refusals_not_recorded_total`.
@@ -94,6 +98,16 @@ impl Gauges {
                 "Configurations read on SIGHUP.",
                 "outcome",
                 &["taken", "refused"],
+            ),
+            fetches: metrics.counters(
+                "chancery_fetches_total",
+                "Visits to where others publish revocation lists and keys.",
+                "outcome",
+                &["new", "same", "failed"],
+            ),
+            missing: metrics.gauge(
+                "chancery_sources_missing",
+                "Places that publish a revocation list or keys, from which there is nothing that holds now.",
             ),
             leniencies: metrics.counters(
                 "chancery_leniencies_total",

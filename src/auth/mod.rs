@@ -12,6 +12,7 @@ mod dial;
 mod digest;
 mod directory;
 mod excess;
+mod fetch;
 mod gauges;
 mod handshake;
 mod homes;
@@ -53,6 +54,7 @@ use tracing::{error, info, warn};
 use self::confirmed::Confirmed;
 use self::dial::Dial;
 use self::directory::{Directories, Means};
+use self::fetch::Fetching;
 use self::gauges::Gauges;
 use self::office::Office;
 use self::password::Passwords;
@@ -185,6 +187,8 @@ async fn serve(
     let vouchers = Vouchers::open(dial(Place::IssuerAuth, Link::IssuerToAuth, ISSUER_LINK));
     let passwords = Passwords::new(pool, gauges.password.clone());
     let office = Arc::new(Office::new(config, passwords, store, record, vouchers, gauges));
+    let mut fetching = Fetching::default();
+    fetching.follow(&office.config(), None, &office);
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -239,6 +243,7 @@ async fn serve(
             }
             _ = second.tick() => {
                 office.gauges.workers.set(workers.len().try_into().unwrap_or(i64::MAX));
+                office.gauges.missing.set(fetch::missing(&office.config()).try_into().unwrap_or(i64::MAX));
                 settle(&office);
                 if refused > 0 {
                     warn!(event = "workers-refused", count = std::mem::take(&mut refused), why = "too many channels");
@@ -253,7 +258,7 @@ async fn serve(
                 // A reload under way reads what is there now; asking twice changes nothing.
                 let _already_asked = ask.try_send(());
             }
-            Some(config) = reloaded.recv() => reconfigure(&office, config),
+            Some(config) = reloaded.recv() => reconfigure(&office, config, &mut fetching),
             Some(()) = terminate.recv() => break,
             Some(()) = interrupt.recv() => break,
         }
@@ -269,13 +274,18 @@ async fn serve(
     Ok(())
 }
 
-fn reconfigure(office: &Office, configured: Result<Configured, String>) {
+fn reconfigure(office: &Arc<Office>, configured: Result<Configured, String>, fetching: &mut Fetching) {
     match configured {
         Ok((config, directories)) => {
             describe(&config);
-            if config.store != office.config().store {
+            let before = office.config();
+            if config.store != before.store {
                 warn!(event = "store-unchanged", why = "[store] is read at start only");
             }
+            let config = Arc::new(config);
+            // First what was fetched, so that no request finds less than there was.
+            fetching.follow(&config, Some(&before), office);
+            drop(before);
             office.reconfigure((config, directories));
             office.gauges.reloads.with_label_values(&["taken"]).inc();
             info!(event = "reloaded");

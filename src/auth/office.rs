@@ -161,13 +161,13 @@ impl Office {
     }
 
     /// Puts a new configuration in place.
-    pub(super) fn reconfigure(&self, (config, directories): (Auth, Directories)) {
+    pub(super) fn reconfigure(&self, (config, directories): (Arc<Auth>, Directories)) {
         // What the old ones remember goes with them.
         let mut known = self.directories.write().unwrap_or_else(PoisonError::into_inner);
         let directories = std::mem::replace(&mut *known, Arc::new(directories));
         drop(known);
         let mut rules = self.config.write().unwrap_or_else(PoisonError::into_inner);
-        let config = std::mem::replace(&mut *rules, Arc::new(config));
+        let config = std::mem::replace(&mut *rules, config);
         drop(rules);
         self.passwords.forget();
         // Policies of many parties and many users take a while to be let go of, and requests do not wait for it. The last of

@@ -3,6 +3,7 @@
 //! for by name and number on every list of every authority, so that the order of authorities hides nothing. Then the
 //! authority of the path must know of each that it was not taken back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -11,6 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::auth::authority::{Anchor, Authority};
 use crate::config::auth::list::{List, Place};
+use crate::config::auth::lists::Lists;
 use crate::wire::Millis;
 
 /// Judges a path that ends at an anchor of `authority`, one of `all`.
@@ -32,10 +34,10 @@ pub(super) fn judge(
     if numbers.any(|(issuer, serial)| taken_back(all, issuer, serial)) {
         return Err(Error::CertRevoked);
     }
-    let Some(lists) = &authority.lists else { return Ok(()) };
+    let Some(lists) = authority.lists.as_ref().map(Lists::now) else { return Ok(()) };
     for (number, certificate) in certificates.iter().enumerate() {
         let place = if number == 0 { Place::Leaf } else { Place::Between };
-        let list = list_for(lists, certificate, place, now)?;
+        let list = list_for(&lists, certificate, place, now)?;
         let issuer = certificates.get(number + 1);
         let key = issuer.map_or_else(|| spki_for_anchor(path.anchor()), |issuer| issuer.subject_public_key_info());
         if !list.is_signed_by(&key) {
@@ -54,16 +56,17 @@ pub(super) fn judge(
 /// Does it stand on any list by an issuer of that name? Also on one that is past, is not the newest or is signed by
 /// another key: an authority that says so is believed.
 fn taken_back(all: &[Authority], issuer: &[u8], serial: &[u8]) -> bool {
-    let mut lists = all.iter().flat_map(|authority| &authority.lists).flatten();
+    let mut lists = all.iter().flat_map(|authority| &authority.lists).flat_map(Lists::now);
     lists.any(|list| list.issuer() == issuer && list.names(serial))
 }
 
 /// The list that is asked about a certificate: the newest of its issuer that holds already.
-fn list_for<'a>(lists: &'a [List], certificate: &Cert<'_>, place: Place, now: Millis) -> Result<&'a List, Error> {
+fn list_for<'a>(lists: &'a [Arc<List>], certificate: &Cert<'_>, place: Place, now: Millis) -> Result<&'a List, Error> {
     let der = certificate.der();
     let (_, read) = X509Certificate::from_der(&der).map_err(|_| Error::BadDer)?;
-    let its = |list: &&List| list.issuer() == certificate.issuer() && list.speaks_for(&read, place);
-    lists.iter().filter(|list| !list.is_early(now)).find(its).ok_or(Error::UnknownRevocationStatus)
+    let its = |list: &&Arc<List>| list.issuer() == certificate.issuer() && list.speaks_for(&read, place);
+    let list = lists.iter().filter(|list| !list.is_early(now)).find(its);
+    list.map(|list| &**list).ok_or(Error::UnknownRevocationStatus)
 }
 
 /// Where it says what its key is for, lists must be among it.

@@ -15,7 +15,7 @@ use crate::support::office::{Office, hash, request};
 use crate::support::processes::eventually;
 use crate::support::signed::Client;
 
-const PARTY: &str = r#"
+pub(crate) const PARTY: &str = r#"
 applies_to = ["urn:office"]
 token_types = ["saml20"]
 confirmations = ["bearer", "holder-of-key"]
@@ -29,7 +29,7 @@ uri = "urn:floor"
 from = "floor"
 "#;
 pub(crate) const ADDRESS: &str = "https://sts.example.com/jwt";
-const SUBJECTS: &str = r#"
+pub(crate) const SUBJECTS: &str = r#"
 [[jwt_issuer.subject]]
 claim = "sub"
 capture = '([A-Za-z]+)@cloud\.example'

@@ -11,11 +11,13 @@ mod support {
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
     pub(crate) mod processes;
+    pub(crate) mod publisher;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod signed;
 }
 
 mod bearer;
 mod connection;
+mod fetched;
 mod holder;
 mod house;

@@ -1,4 +1,4 @@
-//! What auth needs for its directories and can get before it locks itself down, no later: ports it may connect to, and
+//! What auth needs for its directories, and to fetch what others publish, and can get before it locks itself down, no later: ports it may connect to, and
 //! the credentials the service manager hands it. A configuration that is read anew has to do with them.
 
 use std::collections::BTreeSet;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Directories;
 use crate::config::auth::Auth;
 use crate::config::auth::directory::{BindPassword, Directory as Rules, password};
+use crate::config::auth::source::Source;
 use crate::config::beneath::Directory;
 use crate::config::load::ConfigErrors;
 use crate::sandbox::Grants;
@@ -23,7 +24,7 @@ pub(in super::super) struct Means {
 impl Means {
     /// What this configuration needs.
     pub(in super::super) fn of(config: &Auth) -> Result<Self, ConfigErrors> {
-        let ports = config.directories.iter().flat_map(|rules| ports(rules)).collect();
+        let ports = config.directories.iter().flat_map(|rules| ports(rules)).chain(fetched(config).map(port)).collect();
         let named = config.directories.iter().any(|rules| matches!(rules.bind_password, BindPassword::Credential(_)));
         let place = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| named);
         let credentials = place.map(|place| Directory::open(&PathBuf::from(place))).transpose()?;
@@ -41,13 +42,14 @@ impl Means {
     /// # Errors
     /// A clause for the operator.
     pub(in super::super) fn directories(&self, config: &Auth) -> Result<Directories, String> {
+        if let Some(source) = fetched(config).find(|source| !self.ports.contains(&port(source))) {
+            return Err(format!("{}: {}", source.url, without(port(source))));
+        }
         let mut directories = Vec::new();
         for rules in &config.directories {
             let refused = |why: String| format!("[[directory]] {}: {why}", rules.name.as_str());
             if let Some(port) = ports(rules).find(|port| !self.ports.contains(port)) {
-                return Err(refused(format!(
-                    "auth was started without port {port}, and gains nothing while it runs: restart it"
-                )));
+                return Err(refused(without(port)));
             }
             let password = self.password(&rules.bind_password).map_err(refused)?;
             directories.push((Arc::clone(rules), password));
@@ -66,6 +68,21 @@ impl Means {
             }
         }
     }
+}
+
+fn without(port: u16) -> String {
+    format!("auth was started without port {port}, and gains nothing while it runs: restart it")
+}
+
+/// From where documents are fetched.
+fn fetched(config: &Auth) -> impl Iterator<Item = &Source> {
+    let lists = config.authorities.iter().flat_map(|authority| &authority.lists).flat_map(|lists| &lists.sources);
+    let keys = config.issuers.iter().filter_map(|issuer| issuer.keys.source());
+    lists.map(|list| &list.source).chain(keys.map(|keys| &keys.source))
+}
+
+fn port(source: &Source) -> u16 {
+    source.address.port()
 }
 
 fn ports(rules: &Rules) -> impl Iterator<Item = u16> {

@@ -25,6 +25,7 @@ use tracing::warn;
 use self::entry::Unfit;
 pub(super) use self::means::Means;
 use self::message::{Entry, Scope, Search};
+pub(super) use self::servers::connector;
 use self::servers::{Kind, Servers};
 use self::visit::Visit;
 use super::password::Passwords;

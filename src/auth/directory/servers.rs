@@ -309,7 +309,7 @@ fn clause(why: &str) -> &str {
 }
 
 /// Trusts these and nobody else: whatever authorities the system trusts, the directory is one of the house.
-fn connector(anchors: &[TrustAnchor<'static>]) -> TlsConnector {
+pub(in super::super) fn connector(anchors: &[TrustAnchor<'static>]) -> TlsConnector {
     let roots = RootCertStore { roots: anchors.to_vec() };
     let mut config = ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()

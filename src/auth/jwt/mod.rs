@@ -55,7 +55,14 @@ pub(super) fn verify<'a>(config: &'a Auth, signed: &SignedJwt) -> Result<Verifie
     let refused = |(reason, why): (Reason, &str)| Refused { reason, issuer: Some(issuer), why: why.to_owned() };
     let unreadable = |why| refused((Reason::UnreadableJwt, why));
     let parts = compact::apart(signed.octets.expose()).map_err(unreadable)?;
-    let key = signer(issuer, signed.algorithm, &parts).map_err(refused)?;
+    let keys = issuer.keys.now();
+    let key = signer(&keys, signed.algorithm, &parts).map_err(|why| {
+        // By a key that its issuer has published since, perhaps.
+        if let Some(source) = issuer.keys.source() {
+            source.asked.notify_one();
+        }
+        refused(why)
+    })?;
     let header = header::read(&parts.header).map_err(|why| match why {
         Unreadable::Shape(why) => unreadable(why),
         Unreadable::Algorithm => unreadable("a header that says it is signed as nothing is"),
@@ -71,12 +78,13 @@ pub(super) fn verify<'a>(config: &'a Auth, signed: &SignedJwt) -> Result<Verifie
 
 /// The key of this issuer that has signed it, in a way in which that key signs. Of several any may have.
 fn signer<'a>(
-    issuer: &'a JwtIssuer,
+    keys: &'a [Key],
     algorithm: SignatureAlgorithm,
     parts: &Compact<'_>,
 ) -> Result<&'a Key, (Reason, &'static str)> {
-    let mut closest = (Reason::SignatureAlgorithm, "no key of this issuer signs so");
-    for key in issuer.keys.iter().filter(|key| key.algorithms.contains(&algorithm)) {
+    let why = if keys.is_empty() { "its keys are not there yet" } else { "no key of this issuer signs so" };
+    let mut closest = (Reason::SignatureAlgorithm, why);
+    for key in keys.iter().filter(|key| key.algorithms.contains(&algorithm)) {
         match proves(&key.key, algorithm, parts.signed, &parts.signature) {
             Ok(()) => return Ok(key),
             Err(reason) => closest = (reason, "no key of this issuer signed it"),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::auth::jwks;
 use crate::config::auth::jwks::tests::{ED25519, P256, P521, RSA};
+use crate::config::auth::jwt::Keys;
 use crate::config::auth::vouching::Bounds;
 use crate::wire::{Millis, Text};
 
@@ -15,7 +16,8 @@ fn issuer(keys: &[&str]) -> JwtIssuer {
     JwtIssuer {
         name: Text::new("idp").unwrap(),
         issuer: "urn:idp".to_owned(),
-        keys: jwks::read(format!("{{\"keys\":[{}]}}", keys.join(",")).as_bytes()).unwrap(),
+        keys: Keys::Written(jwks::read(format!("{{\"keys\":[{}]}}", keys.join(",")).as_bytes()).unwrap().into()),
+        algorithms: None,
         audiences: vec!["urn:us".to_owned()],
         sole_audience: false,
         kind: None,
@@ -30,7 +32,7 @@ fn issuer(keys: &[&str]) -> JwtIssuer {
 fn signed(issuer: &JwtIssuer, jws: &str) -> Result<(), Reason> {
     let parts = compact::apart(jws.as_bytes()).unwrap();
     let header = header::read(&parts.header).map_err(|_| Reason::UnreadableJwt)?;
-    signer(issuer, header.algorithm, &parts).map(drop).map_err(|(reason, _)| reason)
+    signer(&issuer.keys.now(), header.algorithm, &parts).map(drop).map_err(|(reason, _)| reason)
 }
 
 #[test]
@@ -65,7 +67,9 @@ fn a_key_signs_as_its_set_says_and_never_as_a_header_does_a_12() {
     let parts = compact::apart(b"AAEC.AAEC.AAEC").unwrap();
     let tried = |alg: &str| {
         let key = RSA.replacen('{', &format!("{{\"alg\":\"{alg}\","), 1);
-        signer(&issuer(&[&key]), SignatureAlgorithm::RsaSha256, &parts).map(drop).map_err(|(reason, _)| reason)
+        signer(&issuer(&[&key]).keys.now(), SignatureAlgorithm::RsaSha256, &parts)
+            .map(drop)
+            .map_err(|(reason, _)| reason)
     };
     assert_eq!(tried("RS256"), Err(Reason::WrongSignature));
     for other in ["RS384", "RS512", "PS256", "PS384", "PS512"] {
@@ -194,7 +198,8 @@ fn a_kind_is_taken_by_its_own_name_and_no_other_r_j022() {
         (",\"typ\":\"application/application/jwt\"", false, false),
     ] {
         let header = header::read(format!("{{\"alg\":\"RS256\"{typ}}}").as_bytes()).unwrap();
-        let taken = |issuer: &JwtIssuer| fits(issuer, &issuer.keys[0], SignatureAlgorithm::RsaSha256, &header).is_ok();
+        let taken =
+            |issuer: &JwtIssuer| fits(issuer, &issuer.keys.now()[0], SignatureAlgorithm::RsaSha256, &header).is_ok();
         assert_eq!((taken(&plain), taken(&access)), (of_plain, of_access), "{typ}");
     }
 }
@@ -210,7 +215,8 @@ fn the_key_that_a_header_names_is_the_one_that_signed_r_j021() {
         (",\"kid\":\"\"", false, false),
     ] {
         let header = header::read(format!("{{\"alg\":\"RS256\"{kid}}}").as_bytes()).unwrap();
-        let taken = |issuer: &JwtIssuer| fits(issuer, &issuer.keys[0], SignatureAlgorithm::RsaSha256, &header).is_ok();
+        let taken =
+            |issuer: &JwtIssuer| fits(issuer, &issuer.keys.now()[0], SignatureAlgorithm::RsaSha256, &header).is_ok();
         assert_eq!((taken(&named), taken(&unnamed)), (of_named, of_unnamed), "{kid}");
     }
 }

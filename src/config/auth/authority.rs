@@ -1,9 +1,10 @@
 //! `[[certificate_authority]]` of `auth.toml`: who issues certificates that nobody registers one by one, what
 //! they may be used for, how it is known which ones were taken back, and which account a certificate means. The
-//! files beside it are read with it, on SIGHUP too. Nothing is fetched.
+//! files beside it are read with it, on SIGHUP too; revocation lists may also be fetched.
 
 use std::fmt::Display;
 use std::ops::Range;
+use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use serde::Deserialize;
@@ -14,7 +15,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::claims::Case;
 use super::list::List;
+use super::lists::{self, Lists};
 use super::naming::Naming;
+use super::source::{Fetched, Source, SourceFile, Way};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::{Millis, Text};
@@ -32,7 +35,7 @@ pub struct Authority {
     /// What a path may lead over, DER.
     pub intermediates: Vec<(CertificateDer<'static>, Dates)>,
     /// What was taken back; none where somebody wrote that nobody asks.
-    pub lists: Option<Vec<List>>,
+    pub lists: Option<Lists>,
     /// What a certificate must be issued for.
     pub usages: Vec<Usage>,
     /// Whom a certificate means. The first rule that gives a name decides.
@@ -108,6 +111,8 @@ pub(super) struct AuthorityFile {
     intermediates: Vec<Spanned<String>>,
     #[serde(default)]
     crls: Vec<Spanned<String>>,
+    #[serde(default)]
+    crl_source: Vec<SourceFile>,
     revocation: Option<Spanned<RevocationName>>,
     extended_key_usages: Option<Vec<Spanned<String>>>,
     #[serde(default)]
@@ -174,8 +179,8 @@ impl<T> Reading<'_, T> {
             return Err(refused(written.name.span(), &why));
         }
         let span = written.name.span();
-        let lengths = [written.anchors.get_ref().len(), written.intermediates.len(), written.crls.len()];
-        if lengths.into_iter().chain([written.subject.len()]).any(|length| length > MOST) {
+        let lengths = [written.anchors.get_ref().len(), written.intermediates.len(), written.subject.len()];
+        if lengths.into_iter().chain([written.crls.len() + written.crl_source.len()]).any(|length| length > MOST) {
             return Err(refused(span, &format!("{name}: more than {MOST} files or rules of one kind")));
         }
         if written.anchors.get_ref().is_empty() {
@@ -197,24 +202,24 @@ impl<T> Reading<'_, T> {
         if anchors.len() > MOST || intermediates.len() > MOST {
             return Err(refused(span, &format!("{name}: more than {MOST} certificates of one kind")));
         }
-        let lists = match (&written.revocation, &written.crls[..]) {
-            (None, []) => {
+        let lists = match (&written.revocation, written.crls.is_empty() && written.crl_source.is_empty()) {
+            (None, true) => {
                 let why = format!("{name}: crls are missing; revocation = \"none\" says that nobody is to ask");
                 return Err(refused(span, &why));
             }
-            (Some(revocation), []) => {
+            (Some(revocation), true) => {
                 let why = format!("a certificate that {name} took back is good until it expires");
                 doubts.push(refused(revocation.span(), &why));
                 None
             }
-            (Some(revocation), _) => {
+            (Some(revocation), false) => {
                 return Err(refused(revocation.span(), &"revocation = \"none\" and crls exclude each other"));
             }
-            (None, paths) => {
-                let mut lists: Vec<List> = Vec::new();
-                for path in paths {
+            (None, false) => {
+                let mut lists: Vec<Arc<List>> = Vec::new();
+                for path in &written.crls {
                     let list = self.list(path)?;
-                    let same = |other: &&List| other.issuer() == list.issuer();
+                    let same = |other: &&Arc<List>| other.issuer() == list.issuer();
                     if lists.iter().filter(same).any(|other| !other.is_for_the_same(&list)) {
                         let why = format!(
                             "crl {}: not for the same certificates as another list of its issuer",
@@ -226,10 +231,8 @@ impl<T> Reading<'_, T> {
                         let why = "its nextUpdate is past: whom it is about is refused";
                         doubts.push(refused(path.span(), &why));
                     }
-                    lists.push(list);
+                    lists.push(Arc::new(list));
                 }
-                // The first one of an issuer is asked, and no other: an older list says less.
-                lists.sort_by(|one, other| other.age().cmp(&one.age()));
                 for list in &lists {
                     for (_, anchor) in anchors.iter().chain(&intermediates) {
                         if *anchor.trusted.subject == *list.issuer() {
@@ -237,7 +240,7 @@ impl<T> Reading<'_, T> {
                         }
                     }
                 }
-                Some(lists)
+                Some(Lists { files: lists, sources: self.sources(&written.crl_source)? })
             }
         };
         let usages = match &written.extended_key_usages {
@@ -278,16 +281,20 @@ impl<T> Reading<'_, T> {
     fn list(&self, path: &Spanned<String>) -> Result<List, ConfigError> {
         let refused = |why: String| self.file.error(path.span(), format!("crl {}: {why}", path.get_ref()));
         let octets = self.directory.octets(path.get_ref()).map_err(|error| refused(error.to_string()))?;
-        let der = if octets.first() == Some(&0x30) {
-            octets
-        } else {
-            let mut lists = Pem::iter_from_buffer(&octets);
-            match (lists.next(), lists.next()) {
-                (Some(Ok(pem)), None) if pem.label == "X509 CRL" => pem.contents,
-                _ => return Err(refused("neither DER nor PEM with one \"X509 CRL\"".to_owned())),
+        lists::read(octets).map_err(refused)
+    }
+
+    /// Where lists are fetched from.
+    fn sources(&self, written: &[SourceFile]) -> Result<Vec<Fetched<List>>, ConfigError> {
+        let mut sources: Vec<Fetched<List>> = Vec::new();
+        for one in written {
+            let source = Source::read(self.directory, self.file, one, Way::Any)?;
+            if sources.iter().any(|other| other.source.url == source.url) {
+                return Err(self.file.error(one.url.span(), "url: this source stands here twice"));
             }
-        };
-        List::from_der(&der).map_err(refused)
+            sources.push(Fetched::new(source));
+        }
+        Ok(sources)
     }
 
     fn usage(&self, name: &Spanned<String>) -> Result<Usage, ConfigError> {

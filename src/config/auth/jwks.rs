@@ -1,5 +1,5 @@
 //! Public keys as JWKs (RFC 7517, 7518), and what one is called by its content (RFC 7638). A set is one of the operator's
-//! files: nothing is fetched, a private or shared key in it is refused, and so is a key that is weak or of a kind that
+//! files or fetched from its issuer's place: a private or shared key in it is refused, and so is a key that is weak or of a kind that
 //! nobody here verifies with. What a key signs by is its own matter, and never that of what it has signed.
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -25,7 +25,7 @@ type Make = fn(Vec<u8>) -> VerifyingKey;
 type Check = &'static dyn VerificationAlgorithm;
 
 /// A key of an issuer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Key {
     /// `kid`.
     pub id: Option<String>,

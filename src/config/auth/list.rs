@@ -91,6 +91,14 @@ impl List {
         })
     }
 
+    /// Is this signed by one of these, of whom it says it is? Names as [`Self::issuer`] has them, and keys. Nothing else of
+    /// it is read: of what strangers send, a list that is read takes many times the room.
+    pub(super) fn is_genuine<K: AsRef<[u8]>>(der: &[u8], signers: impl IntoIterator<Item = (Vec<u8>, K)>) -> bool {
+        let Some(signed) = Signed::read(der) else { return false };
+        let Some(name) = signed.issuer() else { return false };
+        signers.into_iter().any(|(issuer, key)| issuer == name && signed.by(key.as_ref()))
+    }
+
     /// The name of its issuer: the content of the sequence, DER.
     #[must_use]
     pub fn issuer(&self) -> &[u8] {
@@ -160,13 +168,15 @@ impl List {
         verdict
     }
 
-    /// Verifies it by a key of the configuration, once and for all.
-    pub(super) fn verify(&self, key: &[u8]) {
+    /// Has this key of the configuration signed it? Verified once and for all.
+    pub(super) fn verify(&self, key: &[u8]) -> bool {
         let named = fingerprint(key);
-        if self.lock().of(&named).is_none() {
-            let verdict = self.signed.by(key);
-            self.lock().configured.push((named, verdict));
+        if let Some(verdict) = self.lock().of(&named) {
+            return verdict;
         }
+        let verdict = self.signed.by(key);
+        self.lock().configured.push((named, verdict));
+        verdict
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Verdicts> {
@@ -195,6 +205,13 @@ impl Signed {
             algorithm: algorithm.content.to_vec(),
             signature: whole_octets(&signature)?.to_vec(),
         })
+    }
+
+    /// Who is said to have signed: after the version, where there is one, and the algorithm.
+    fn issuer(&self) -> Option<&[u8]> {
+        let [list] = elements(&self.octets)?[..] else { return None };
+        let mut fields = elements(list.content)?.into_iter().filter(|field| field.tag != Tag::Integer);
+        fields.nth(1).map(|name| name.content)
     }
 
     /// The same algorithms as for certificates, each for the keys it is for.

@@ -225,7 +225,7 @@ impl Vouching<'_> {
     /// What somebody signs with this key that is taken for his word about others, and who he is.
     fn signs(&self, key: &VerifyingKey) -> Option<(&str, &'static str)> {
         let partner = self.partners.iter().find(|partner| partner.certificates.iter().any(|its| its.key == *key));
-        let issuer = || self.issuers.iter().find(|issuer| issuer.keys.iter().any(|its| its.key == *key));
+        let issuer = || self.issuers.iter().find(|issuer| issuer.keys.now().iter().any(|its| its.key == *key));
         let partner = partner.map(|partner| (partner.name.as_str(), "assertions"));
         partner.or_else(|| issuer().map(|issuer| (issuer.name.as_str(), "JWTs")))
     }

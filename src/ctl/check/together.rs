@@ -190,7 +190,7 @@ fn partners(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
 fn issuers(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let file = root.join("auth.d/auth.toml");
     for (index, issuer) in whole.auth.issuers.iter().enumerate() {
-        for one in &issuer.keys {
+        for one in &*issuer.keys.now() {
             let (_, octets) = one.key.parts();
             let is = |key: &&Key| key.certificate.as_ref().is_some_and(|ours| ours.public_key.ends_with(octets));
             if let Some(key) = whole.issuer.keys.iter().find(is) {

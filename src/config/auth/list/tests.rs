@@ -75,6 +75,17 @@ fn no_bit_of_a_list_or_its_signature_may_change() {
     for length in 0..der.len() {
         assert!(List::from_der(&der[..length]).is_err());
     }
+    // Before it is read at all: by the name that it has, and by the same octets.
+    let name = List::from_der(&der).unwrap().issuer().to_vec();
+    let genuine = |der: &[u8], name: &[u8]| List::is_genuine(der, [(name.to_vec(), &key)]);
+    assert!(genuine(&der, &name) && !genuine(&der, &name[1..]) && !genuine(&der, b""));
+    for octet in 0..der.len() {
+        let mut other = der.clone();
+        other[octet] ^= 1;
+        // What is around the signed octets is looked at when it is read.
+        assert!(!genuine(&other, &name) || List::from_der(&other).is_err(), "{octet}");
+        assert!(!genuine(&der[..octet], &name), "{octet}");
+    }
     assert!(List::from_der(&[&der[..], &[0]].concat()).is_err());
 }
 

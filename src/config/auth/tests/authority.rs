@@ -3,7 +3,7 @@
 use super::Tree;
 
 /// An authority, PEM, and a list of it, DER, that holds from so many minutes from now for an hour.
-fn authority(change: impl FnOnce(&mut rcgen::CertificateParams), from: i64) -> (String, Vec<u8>) {
+pub(super) fn authority(change: impl FnOnce(&mut rcgen::CertificateParams), from: i64) -> (String, Vec<u8>) {
     authority_and(change, from, |_| {})
 }
 
@@ -89,6 +89,49 @@ fn an_authority_says_whom_its_certificates_mean_and_an_account_which_authority_m
     trusting(AUTHORITY, &TRUSTED.replace("corporate", "x")).refused(&["users.toml:2:25", "is called \"x\""]);
 }
 
+const SOURCE: &str = r#"
+[[certificate_authority.crl_source]]
+url = "http://pki.example.com/corporate.crl"
+address = "192.0.2.21:80"
+"#;
+
+#[test]
+fn lists_may_come_from_where_an_authority_publishes_them() {
+    let with = |source: &str| AUTHORITY.replace("crls = [\"root.crl\"]\n", "") + source;
+    let auth = trusting(&with(SOURCE), TRUSTED).good();
+    let lists = auth.authorities[0].lists.as_ref().unwrap();
+    let source = &lists.sources[0].source;
+    assert_eq!((source.authority.as_str(), source.path.as_str()), ("pki.example.com", "/corporate.crl"));
+    assert_eq!((source.address.port(), source.every.as_secs(), lists.now().len()), (80, 3600, 0));
+    let secured = SOURCE.replace("http:", "https:") + "anchors = \"root.crt\"\nrefresh_s = 600\n";
+    let auth = trusting(&(AUTHORITY.to_owned() + &secured), TRUSTED).good();
+    let lists = auth.authorities[0].lists.as_ref().unwrap();
+    assert!(lists.sources[0].source.tls.is_some());
+    assert_eq!((lists.sources[0].source.every.as_secs(), lists.now().len()), (600, 1));
+
+    for (from, to, place, word) in [
+        ("http://pki.example.com/corporate.crl", "ldap://pki.example.com/", "auth.toml:11:7", "an absolute http"),
+        ("http://pki", "http://me@pki", "auth.toml:11:7", "without user"),
+        (".crl\"", ".crl#a\"", "auth.toml:11:7", "without user and fragment"),
+        ("http:", "https:", "auth.toml:11:7", "anchors are missing"),
+        ("192.0.2.21:80", "pki.example.com:80", "auth.toml:12:11", "auth asks no resolver"),
+        ("192.0.2.21:80", "192.0.2.21", "auth.toml:12:11", "a number and a port"),
+        ("192.0.2.21:80", "0.0.0.0:80", "auth.toml:12:11", "a number and a port"),
+        ("url", "uri", "auth.toml:11:1", "unknown field"),
+    ] {
+        trusting(&with(&SOURCE.replace(from, to)), TRUSTED).refused(&[place, word]);
+    }
+    for (more, place, word) in [
+        ("anchors = \"root.crt\"\n", "auth.toml:13:11", "nobody proves anything over plain http"),
+        ("refresh_s = 59\n", "auth.toml:13:13", "from 60 to 604800"),
+        (SOURCE, "auth.toml:15:7", "twice"),
+    ] {
+        trusting(&with(&(SOURCE.to_owned() + more)), TRUSTED).refused(&[place, word]);
+    }
+    let careless = AUTHORITY.replace("crls = [\"root.crl\"]", "revocation = \"none\"") + SOURCE;
+    trusting(&careless, TRUSTED).refused(&["auth.toml:5:14", "exclude each other"]);
+}
+
 #[test]
 fn only_who_may_issue_is_an_anchor_or_lies_between() {
     use rcgen::{IsCa, KeyUsagePurpose::CrlSign};
@@ -152,7 +195,7 @@ fn of_two_lists_of_one_instant_the_one_with_the_higher_number_is_asked_first() {
     let (lower, higher) = (numbered(9), numbered(16));
     for two in [[&*lower, &*higher], [&*higher, &*lower]] {
         let auth = listing(two).good();
-        let first = &auth.authorities[0].lists.as_ref().unwrap()[0];
+        let first = &auth.authorities[0].lists.as_ref().unwrap().now()[0];
         assert!(first.names(&[16]) && !first.names(&[9]));
     }
 }

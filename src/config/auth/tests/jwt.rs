@@ -36,19 +36,44 @@ fn issuer(toml: &str) -> JwtIssuer {
 }
 
 #[test]
+fn the_keys_of_an_issuer_may_come_from_where_it_publishes_them() {
+    const SOURCE: &str = "jwks_source = { url = \"https://login.cloud.example/keys\", address = \"192.0.2.9:443\", anchors = \"web.pem\" }\n";
+    let fetched = ISSUER.replace("jwks = \"1.json\"\n", SOURCE);
+    let (web, _) = super::authority::authority(|_| {}, 0);
+    let tree = |toml: &str| with(toml, USERS).with("web.pem", &web);
+    let cloud = tree(&fetched.replace("audiences", "jwks_kept_h = 2\naudiences")).good().issuers.pop().unwrap();
+    let source = &cloud.keys.source().unwrap().source;
+    assert_eq!((source.authority.as_str(), source.path.as_str()), ("login.cloud.example", "/keys"));
+    assert!(source.tls.is_some() && cloud.keys.now().is_empty());
+
+    for (from, to, place, word) in [
+        ("https:", "http:", "auth.toml:4:23", "https, for nothing but TLS says"),
+        (", anchors = \"web.pem\"", "", "auth.toml:4:23", "anchors are missing"),
+        ("web.pem", "1.json", "auth.toml:4:96", "certificate 1.json"),
+        ("audiences", "jwks_kept_h = 0\naudiences", "auth.toml:5:15", "jwks_kept_h must be from 1 to 168"),
+        ("audiences", "jwks = \"1.json\"\naudiences", "auth.toml:4:15", "jwks and jwks_source exclude each other"),
+        ("audiences", "algorithms = []\naudiences", "auth.toml:5:14", "no key would sign so"),
+        (SOURCE, "", "auth.toml:2:8", "jwks or jwks_source is missing"),
+        (SOURCE, "jwks = \"1.json\"\njwks_kept_h = 2\n", "auth.toml:5:15", "for what jwks_source gives"),
+    ] {
+        tree(&fetched.replace(from, to)).refused(&[place, word]);
+    }
+}
+
+#[test]
 fn an_issuer_says_whom_its_jwts_mean_and_an_account_which_issuer_may_mean_it() {
     let auth = with(ISSUER, USERS).good();
     assert_eq!(auth.users.find("sam").unwrap().issuer.as_deref(), Some("cloud"));
     let cloud = issuer(ISSUER);
     assert_eq!(cloud.bounds, Bounds { skew_ms: 60_000, max_age_ms: 3_600_000, max_session_ms: 28_800_000 });
-    assert_eq!((cloud.keys.len(), cloud.once, cloud.sole_audience, cloud.kind), (2, false, false, None));
+    assert_eq!((cloud.keys.now().len(), cloud.once, cloud.sole_audience, cloud.kind), (2, false, false, None));
     assert_eq!(cloud.subjects[0].claim, "sub");
     let more =
         "replay = \"once\"\nsole_audience = true\ntyp = \"application/AT+JWT\"\nalgorithms = [\"PS256\", \"ES512\"]\n";
     let cloud = issuer(&ISSUER.replace("audiences", &format!("{more}audiences")));
     assert_eq!((cloud.once, cloud.sole_audience, cloud.kind.as_deref()), (true, true, Some("at+jwt")));
-    assert_eq!(cloud.keys.len(), 1, "the other one signs in another way");
-    assert_eq!(cloud.keys[0].algorithms, [SignatureAlgorithm::PssSha256]);
+    assert_eq!(cloud.keys.now().len(), 1, "the other one signs in another way");
+    assert_eq!(cloud.keys.now()[0].algorithms, [SignatureAlgorithm::PssSha256]);
 
     for (from, to, place, word) in [
         ("\"cloud\"", "\"\"", "auth.toml:2:8", "1 to 64 ASCII letters"),

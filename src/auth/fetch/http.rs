@@ -1,0 +1,68 @@
+//! One GET, over a connection of its own, to the address of the configuration. Whatever is not 200 is a failure, nobody is
+//! followed elsewhere, and time and octets are bounded from the first to the last.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::super::directory::connector;
+use crate::config::auth::source::Source;
+
+/// Until there is a connection, and until there is all of a document.
+const CONNECT: Duration = Duration::from_secs(5);
+const WHOLE: Duration = Duration::from_secs(30);
+/// Octets of a response's head, at most.
+const HEAD: usize = 16 * 1024;
+
+/// What is there, of at most so many octets.
+///
+/// # Errors
+/// Why there is nothing, for the operator.
+pub(super) async fn get(source: &Source, largest: usize) -> Result<Vec<u8>, String> {
+    timeout(WHOLE, over(source, largest)).await.map_err(|_| "does not answer in time".to_owned())?
+}
+
+async fn over(source: &Source, largest: usize) -> Result<Vec<u8>, String> {
+    let connected = timeout(CONNECT, TcpStream::connect(source.address)).await;
+    let stream = connected.map_err(|_| "does not answer in time")?.map_err(|error| error.to_string())?;
+    match &source.tls {
+        None => ask(stream, source, largest).await,
+        Some((name, anchors)) => {
+            let secured = timeout(CONNECT, connector(anchors).connect(name.clone(), stream)).await;
+            let stream = secured.map_err(|_| "does not answer in time")?.map_err(|error| error.to_string())?;
+            ask(stream, source, largest).await
+        }
+    }
+}
+
+async fn ask<S>(stream: S, source: &Source, largest: usize) -> Result<Vec<u8>, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let told = |error: hyper::Error| error.to_string();
+    let mut http = http1::Builder::new();
+    http.max_buf_size(HEAD);
+    let (mut sender, connection) = http.handshake(TokioIo::new(stream)).await.map_err(told)?;
+    // It goes when this is dropped, whatever becomes of the answer.
+    let mut driving = tokio::task::JoinSet::new();
+    driving.spawn(connection);
+    let request = Request::get(&source.path)
+        .header(header::HOST, &source.authority)
+        .header(header::ACCEPT, "*/*")
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let response = sender.send_request(request).await.map_err(told)?;
+    if response.status() != StatusCode::OK {
+        return Err(format!("answers {}", response.status()));
+    }
+    let body = Limited::new(response.into_body(), largest).collect().await.map_err(|error| error.to_string())?;
+    Ok(body.to_bytes().to_vec())
+}

@@ -1,0 +1,133 @@
+//! Keys that an issuer publishes: fetched over TLS from the one place of the configuration, and nothing else is taken for them.
+
+use std::sync::Arc;
+
+use chancery::wire::evidence::Refusal;
+use chancery::wire::links::AuthToWorker;
+use nix::sys::signal::{Signal, kill};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+
+use crate::house::{ADDRESS, PARTY, SUBJECTS, keys, sam, submission};
+use crate::support::jwt::{CLOUD, US, handed_on};
+use crate::support::office::{Office, hash};
+use crate::support::processes::eventually;
+use crate::support::publisher::{Publisher, found};
+use crate::support::signed::Client;
+
+/// Who certifies servers.
+struct Web {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Web {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = parameters.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(parameters, key), pem }
+    }
+
+    /// A server of that name.
+    fn server(&self, host: &str) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![host.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap())
+    }
+}
+
+fn office(web: &Web, publisher: &Publisher) -> Office {
+    let auth = format!(
+        "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/jwt\"\ncredentials = [\"jwt\"]\n\
+         addresses = [\"{ADDRESS}\"]\n[[jwt_issuer]]\nname = \"cloud\"\nissuer = \"{CLOUD}\"\naudiences = [\"{US}\"]\n\
+         [jwt_issuer.jwks_source]\nurl = \"https://login.cloud.example/keys\"\naddress = \"{}\"\nanchors = \"web.pem\"\n\
+         {SUBJECTS}[[jwt_issuer]]\nname = \"bank\"\nissuer = \"urn:bank\"\njwks = \"bank.json\"\naudiences = [\"{US}\"]\n\
+         {SUBJECTS}",
+        publisher.address
+    );
+    let users = format!(
+        "attributes = [\"role\", \"floor\"]\n[users.sam]\njwt_issuer = \"cloud\"\n[users.eve]\ncertificates = [\"eve.pem\"]\n\
+         [users.bob]\npassword = '{}'\n",
+        hash("wonderland")
+    );
+    let (bank, eve) = (keys(&[(&Client::ed25519(), "")]), Client::new());
+    let files = [("web.pem", web.pem.as_str()), ("bank.json", &bank), ("eve.pem", &eve.certificate)];
+    Office::with(&auth, &users, PARTY, &files)
+}
+
+fn takes(office: &Office, by: &Client) -> bool {
+    match office.worker().ask(submission(handed_on(&sam().signed(by), by))) {
+        AuthToWorker::Vouched(_) => true,
+        AuthToWorker::Refused(refused) => {
+            assert_eq!(refused.refusal, Refusal::FailedAuthentication);
+            false
+        }
+        AuthToWorker::Opened(_) => panic!("opened"),
+    }
+}
+
+fn visited(office: &Office, publisher: &Publisher) {
+    let before = publisher.heard().len();
+    kill(office.auth().pid(), Signal::SIGHUP).unwrap();
+    eventually("auth visits the issuer", || (publisher.heard().len() > before).then_some(()));
+}
+
+#[test]
+fn the_keys_of_an_issuer_are_fetched_and_change_with_it() {
+    let (web, old, new) = (Web::new(), Client::new(), Client::new());
+    let set = |client: &Client| found(keys(&[(client, "")]));
+    let publisher = Publisher::open(set(&old), Some(web.server("login.cloud.example")));
+    let office = office(&web, &publisher);
+    eventually("the keys are there", || takes(&office, &old).then_some(()));
+    assert!(!takes(&office, &new));
+    assert!(publisher.heard()[0].starts_with("GET /keys HTTP/1.1\r\n"));
+    publisher.says(set(&new));
+    visited(&office, &publisher);
+    eventually("the new key is in force", || takes(&office, &new).then_some(()));
+    assert!(!takes(&office, &old));
+}
+
+#[test]
+fn a_set_that_is_none_or_somebody_elses_leaves_the_one_before() {
+    let (web, ours, another) = (Web::new(), Client::new(), Client::new());
+    let publisher = Publisher::open(found(keys(&[(&ours, "")])), Some(web.server("login.cloud.example")));
+    let office = office(&web, &publisher);
+    eventually("the keys are there", || takes(&office, &ours).then_some(()));
+    let registered = Client::new();
+    office.write("eve.pem", &registered.certificate);
+    let bank = Client::ed25519();
+    office.write("bank.json", &keys(&[(&bank, "")]));
+    for (what, says) in [
+        ("no set", found("{}")),
+        ("an empty one", found("{\"keys\":[]}")),
+        ("a page", found("<html>")),
+        ("with a key that is shared", found("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAEC\"}]}")),
+        ("with a key of the bank's", found(keys(&[(&another, ""), (&bank, "")]))),
+        ("with a key that is registered for eve", found(keys(&[(&another, ""), (&registered, "")]))),
+        ("not there", b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec()),
+        ("too much", found(vec![b' '; 300 * 1024])),
+    ] {
+        publisher.says(says);
+        visited(&office, &publisher);
+        visited(&office, &publisher);
+        assert!(takes(&office, &ours) && !takes(&office, &another), "{what}");
+    }
+}
+
+#[test]
+fn who_does_not_prove_to_be_the_host_gives_nobody_a_key() {
+    let (web, key) = (Web::new(), Client::new());
+    for identity in [Some(web.server("login.cloud.invalid")), Some(Web::new().server("login.cloud.example")), None] {
+        let publisher = Publisher::open(found(keys(&[(&key, "")])), identity);
+        let office = office(&web, &publisher);
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        assert!(!takes(&office, &key));
+        assert!(publisher.heard().is_empty(), "nothing is asked of somebody else");
+    }
+}

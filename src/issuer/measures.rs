@@ -57,7 +57,7 @@ impl Measures {
                 "chancery_handshakes_total",
                 "TLS handshake signatures asked for, by result.",
                 "result",
-                &["signed", "rate", "unavailable", "failed"],
+                &["signed", "rate", "unavailable", "key", "failed"],
             ),
             unwraps: metrics.counters(
                 "chancery_unwraps_total",

@@ -151,6 +151,18 @@ fn signers_are_never_started_by_a_socket_and_never_again_after_78() {
     );
 }
 
+/// Every process says once a second that it lives; without the setting nobody listens.
+#[test]
+fn every_daemon_has_a_watchdog() {
+    for unit in units(".service") {
+        let text = std::fs::read_to_string(&unit).unwrap();
+        assert_eq!(settings(&text, "WatchdogSec"), ["30s"], "{}", unit.display());
+        // The word is taken from the daemon alone.
+        assert_eq!(settings(&text, "Type"), ["notify"], "{}", unit.display());
+        assert!(settings(&text, "NotifyAccess").is_empty(), "{}", unit.display());
+    }
+}
+
 #[test]
 fn every_user_of_a_unit_is_made_by_sysusers() {
     let users = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/sysusers.d/chancery.conf");

@@ -174,8 +174,18 @@ fn serve(prepared: Prepared) -> io::Result<()> {
         tracing::info!(event = "draining");
         let _ = drain.send(true);
         // One of them may have taken a connection in this very moment, which is to be served like the others.
-        porters.join_all().await;
-        let left = door.emptied(Instant::now() + Duration::from_secs(limits.drain_s.into())).await;
+        let emptied = async {
+            porters.join_all().await;
+            door.emptied(Instant::now() + Duration::from_secs(limits.drain_s.into())).await
+        };
+        tokio::pin!(emptied);
+        // A drain may last longer than the watchdog waits.
+        let left = loop {
+            tokio::select! {
+                left = &mut emptied => break left,
+                _ = look.tick() => notifier.alive(),
+            }
+        };
         tracing::info!(event = "drained", left);
         end
     });

@@ -32,6 +32,12 @@ impl Running {
         Self(hsm.signer(ordinal).stderr(Stdio::inherit()).spawn().unwrap())
     }
 
+    /// The same, with its log in a file.
+    fn start_logging(hsm: &SoftHsm, ordinal: u32, log: &str) -> Self {
+        let log = std::fs::File::create(hsm.path(log)).unwrap();
+        Self(hsm.signer(ordinal).stderr(log).spawn().unwrap())
+    }
+
     fn ends(&mut self, limit: Duration) -> ExitStatus {
         within(limit, || self.0.try_wait().unwrap())
     }
@@ -337,6 +343,114 @@ fn a_wrong_pin_is_tried_once_when_four_first_signers_race() {
         assert_eq!(ends_for_good(&hsm, &issuer, signer, 1), Some(78));
     }
     assert_eq!(hsm.calls("C_Login") - before, 1);
+}
+
+/// A token whose marks lie on a disk of a few pages, in a mount namespace of this thread and its children; none where
+/// there can be no such namespace.
+fn marks_on_a_small_disk(test: &str) -> Option<SoftHsm> {
+    use nix::sched::{CloneFlags, unshare};
+    if !nix::unistd::geteuid().is_root() || unshare(CloneFlags::CLONE_NEWNS).is_err() {
+        println!("SKIPPED custody-{test}: no mount namespace for us");
+        return None;
+    }
+    let hsm = SoftHsm::new();
+    let state = hsm.path("state");
+    std::fs::create_dir_all(&state).unwrap();
+    let small = ["-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", state.to_str().unwrap()];
+    for arguments in [&["--make-rprivate", "/"][..], &small] {
+        assert!(Command::new("mount").args(arguments).status().unwrap().success(), "mount {arguments:?}");
+    }
+    Some(hsm)
+}
+
+fn fill(hsm: &SoftHsm) {
+    use std::io::Write;
+    let mut ballast = std::fs::File::create(hsm.path("state/ballast")).unwrap();
+    while ballast.write_all(&[0; 4096]).is_ok() {}
+    while ballast.write_all(&[0; 1]).is_ok() {}
+}
+
+fn marks(hsm: &SoftHsm, kind: &str) -> Vec<std::path::PathBuf> {
+    let all = std::fs::read_dir(hsm.path("state")).unwrap().map(|entry| entry.unwrap().path());
+    all.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(kind)).collect()
+}
+
+#[test]
+fn a_pin_is_not_touched_while_its_mark_could_not_be_written() {
+    let Some(hsm) = marks_on_a_small_disk("mark-first") else { return };
+    let issuer = hsm.issuer();
+    let right = std::fs::read(hsm.path("credentials/pin")).unwrap();
+    let before = hsm.calls("C_Login");
+    fill(&hsm);
+    for pin in [&b"wrong-13579\n"[..], &right] {
+        std::fs::write(hsm.path("credentials/pin"), pin).unwrap();
+        for _ in 0..3 {
+            let mut signer = Running::start_logging(&hsm, 1, "log");
+            let _channel = issuer.accept();
+            // Its supervisor starts it again, and once there is room it serves.
+            assert_eq!(signer.ends(Duration::from_secs(5)).code(), Some(75));
+            let log = std::fs::read_to_string(hsm.path("log")).unwrap();
+            assert!(log.contains("pin-spare-") && log.contains("No space left"), "{log}");
+        }
+        // Nor by a ceremony, nor by the one that clears marks.
+        assert!(!hsm.try_chancery(&["key", "list"]).status.success());
+        assert!(!hsm.try_chancery(&["token", "unlock"]).status.success());
+    }
+    assert_eq!(hsm.calls("C_Login"), before, "the PIN was tried");
+    std::fs::remove_file(hsm.path("state/ballast")).unwrap();
+    let _signer = Running::start(&hsm, 1);
+    ready(&mut issuer.accept());
+}
+
+#[test]
+fn a_wrong_pin_leaves_its_mark_on_a_full_disk() {
+    let Some(hsm) = marks_on_a_small_disk("mark-full") else { return };
+    let issuer = hsm.issuer();
+    // There was room once.
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+    let before = hsm.calls("C_Login");
+    std::fs::write(hsm.path("credentials/pin"), "wrong-13579\n").unwrap();
+    fill(&hsm);
+    for round in 0..3 {
+        for ordinal in [1, 1, 2, 3] {
+            let mut signer = Running::start(&hsm, ordinal);
+            let _channel = issuer.accept();
+            assert_eq!(ends_for_good(&hsm, &issuer, &mut signer, ordinal), Some(78), "round {round}: {ordinal}");
+            assert_eq!(hsm.calls("C_Login") - before, 1, "round {round}: {ordinal}");
+            assert_eq!((marks(&hsm, "pin-refused-").len(), marks(&hsm, "pin-proved-").len()), (1, 0));
+        }
+        assert!(!hsm.try_chancery(&["key", "list"]).status.success());
+        assert_eq!(hsm.calls("C_Login") - before, 1);
+    }
+}
+
+#[test]
+fn a_right_pin_whose_proof_finds_no_room_serves_and_is_proved_once_there_is_some() {
+    let Some(hsm) = marks_on_a_small_disk("proof-full") else { return };
+    let issuer = hsm.issuer();
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+    // As after the machine was started anew: the proof of another boot counts for nothing.
+    for proof in marks(&hsm, "pin-proved-") {
+        std::fs::remove_file(proof).unwrap();
+    }
+    let before = hsm.calls("C_Login");
+    fill(&hsm);
+    let _first = Running::start_logging(&hsm, 1, "log");
+    let mut first = issuer.accept();
+    ready(&mut first);
+    let mut second = Running::start(&hsm, 2);
+    let channel = issuer.accept();
+    assert_eq!(second.ends(Duration::from_secs(20)).code(), Some(75));
+    drop(channel);
+    assert_eq!(hsm.calls("C_Login") - before, 1, "the second did not wait");
+    let log = std::fs::read_to_string(hsm.path("log")).unwrap();
+    assert_eq!(log.matches("event=\"pin-proof-not-written\"").count(), 1, "{log}");
+    std::fs::remove_file(hsm.path("state/ballast")).unwrap();
+    let _second = Running::start(&hsm, 2);
+    ready(&mut issuer.accept());
+    assert_eq!(hsm.calls("C_Login") - before, 2);
+    first.send(&IssuerToSigner::Draw { id: 1, length: 8 }).unwrap();
+    assert!(matches!(next(&mut first), SignerToIssuer::Drawn { id: 1, .. }));
 }
 
 #[test]

@@ -97,8 +97,10 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     let metrics = Metrics::new(name);
     let meters = meters::Meters::new(&metrics);
     let door = pin::Door::new(pin, config.profile.auth.clone(), config.state_directory.clone(), ordinal);
-    std::fs::create_dir_all(&config.state_directory)
-        .map_err(|error| configuration(format!("{}: {error}", config.state_directory.display())))?;
+    std::fs::create_dir_all(&config.state_directory).map_err(|error| {
+        let why = format!("{}: {error}", config.state_directory.display());
+        if pin::passes(&error) { later(why) } else { configuration(why) }
+    })?;
     let notifier = Notifier::open();
     let outbox = serve::Outbox::new().map_err(later)?;
     // A signer makes no socket once it is locked down; when issuer goes away it ends and starts anew.

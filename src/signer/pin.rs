@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cryptoki::context::Pkcs11;
@@ -55,6 +56,8 @@ pub(crate) struct Door {
     /// What a `pin-proved` mark must say to count: this boot, this runtime directory.
     stamp: String,
     passed: AtomicBool,
+    /// The token whose proof could not be written: the others wait for it.
+    owed: Mutex<Option<Marks>>,
 }
 
 impl Door {
@@ -63,7 +66,7 @@ impl Door {
         keep_in_memory(&pin);
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let stamp = format!("{} {}\n", boot.trim(), crate::sys::places::runtime_directory().display());
-        Self { pin, limits, state_directory, ordinal, stamp, passed: AtomicBool::new(false) }
+        Self { pin, limits, state_directory, ordinal, stamp, passed: AtomicBool::new(false), owed: Mutex::new(None) }
     }
 
     /// Logs the session's token in, or says why the PIN was not tried. True when somebody had logged in to it
@@ -75,6 +78,8 @@ impl Door {
         // Held until the outcome is on disk: two processes cannot both try a wrong PIN.
         let _lock = marks.lock()?;
         marks.check()?;
+        // Before the PIN is touched: what cannot be written now could not be written once it was refused.
+        marks.make_room()?;
         self.check_token(module, found, known)?;
         let attempt = deadline_login(module, session, &self.pin);
         match attempt {
@@ -92,9 +97,35 @@ impl Door {
         }
         self.passed.store(true, Ordering::Relaxed);
         if self.ordinal == 1 {
-            marks.prove(&self.stamp)?;
+            self.prove(marks);
         }
         Ok(known)
+    }
+
+    /// Tells the others that the PIN is right. Where that cannot be written this process goes on, for its own PIN is
+    /// not tried again; the others wait, and [`Self::prove_again`] is asked once more.
+    fn prove(&self, marks: Marks) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = owed.is_none();
+        *owed = match marks.prove(&self.stamp) {
+            Ok(()) => None,
+            Err(fault) => {
+                if first {
+                    tracing::error!(event = "pin-proof-not-written", fault = %fault, why = "other signers wait for it");
+                }
+                Some(marks)
+            }
+        };
+    }
+
+    /// Writes the proof that is owed, if there is one and it can be written now.
+    pub(crate) fn prove_again(&self) {
+        let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(marks) = owed else { return };
+        // Somebody who was refused meanwhile knows better.
+        if marks.check().is_ok() {
+            self.prove(marks);
+        }
     }
 
     /// The same without marks, for a ceremony before there is any signer: the token's own flags decide.
@@ -150,7 +181,16 @@ fn deadline_login(module: &Module, session: &Session, pin: &AuthPin) -> Result<(
     module.call(|_| session.login(UserType::User, Some(pin)))
 }
 
+/// Does what stands in the way of the disk go away without anybody who changes a configuration?
+pub(crate) fn passes(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, Interrupted, OutOfMemory, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kinds = [FileTooLarge, Interrupted, OutOfMemory, QuotaExceeded, ReadOnlyFilesystem, StorageFull];
+    let codes = [libc::EIO, libc::EMFILE, libc::ENFILE, libc::ESTALE];
+    kinds.contains(&error.kind()) || error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
 /// The files that speak of one token's PIN.
+#[derive(Clone)]
 pub(crate) struct Marks {
     directory: PathBuf,
     name: String,
@@ -175,9 +215,14 @@ impl Marks {
         self.directory.join(format!("pin-proved-{}", self.name))
     }
 
+    fn spare(&self) -> PathBuf {
+        self.directory.join(format!("pin-spare-{}", self.name))
+    }
+
+    /// Why no PIN was tried: without the marks the rule cannot be kept.
     fn fault(&self, path: &Path, error: &io::Error) -> Fault {
-        // Without the marks the rule cannot be kept, so nothing is tried.
-        Fault::Refused(format!("{}: {error}; without its marks no PIN is tried", path.display()))
+        let why = format!("{}: {error}; without its marks no PIN is tried", path.display());
+        if passes(error) { Fault::NotYet(why) } else { Fault::Refused(why) }
     }
 
     /// Refused when the mark is there.
@@ -226,10 +271,27 @@ impl Marks {
         write().map_err(|error| self.fault(path, &error))
     }
 
-    /// The PIN was refused: never again. On disk when this returns.
+    /// Sees to it that [`Self::refuse`] needs no room on the disk. Before the PIN is touched.
+    pub(crate) fn make_room(&self) -> Result<(), Fault> {
+        let path = self.spare();
+        match std::fs::metadata(&path) {
+            Ok(spare) if spare.len() > 0 => Ok(()),
+            _ => self.write(&path, "a PIN was refused\n"),
+        }
+    }
+
+    /// The PIN was refused: never again. On disk when this returns; when it cannot be, the process must end and not be
+    /// started again by itself.
     pub(crate) fn refuse(&self, why: &str) -> Result<(), Fault> {
         let _ = std::fs::remove_file(self.proof());
-        self.write(&self.refused(), &format!("{why}\n"))
+        let taken =
+            std::fs::rename(self.spare(), self.refused()).and_then(|()| File::open(&self.directory)?.sync_all());
+        // From here on it is the mark that counts, not what stands in it.
+        let written = self.write(&self.refused(), &format!("{why}\n"));
+        match (taken, written) {
+            (Ok(()), _) | (_, Ok(())) => Ok(()),
+            (Err(_), Err(fault)) => Err(Fault::Refused(format!("the PIN was refused ({why}), but {fault}"))),
+        }
     }
 
     fn prove(&self, stamp: &str) -> Result<(), Fault> {
@@ -273,6 +335,28 @@ mod tests {
         assert!(Marks::new(directory.path(), "9").check().is_ok(), "another token's PIN is not concerned");
         marks.clear().unwrap();
         assert!(marks.check().is_ok());
+    }
+
+    #[test]
+    fn a_mark_takes_the_place_of_its_spare_and_needs_no_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let marks = Marks::new(directory.path(), "0123");
+        marks.make_room().unwrap();
+        assert!(marks.check().is_ok() && marks.spare().exists());
+        marks.refuse("CKR_PIN_INCORRECT").unwrap();
+        assert!(marks.check().is_err() && !marks.spare().exists());
+        assert_eq!(std::fs::read_to_string(marks.refused()).unwrap(), "CKR_PIN_INCORRECT\n");
+    }
+
+    #[test]
+    fn a_full_disk_passes_and_a_directory_that_may_not_be_written_does_not() {
+        let full = io::Error::from_raw_os_error;
+        for code in [libc::ENOSPC, libc::EDQUOT, libc::EIO, libc::EROFS, libc::EFBIG] {
+            assert!(passes(&full(code)), "{code}");
+        }
+        for code in [libc::EACCES, libc::EPERM, libc::ENOENT, libc::ENOTDIR] {
+            assert!(!passes(&full(code)), "{code}");
+        }
     }
 
     #[test]

@@ -333,6 +333,7 @@ impl Custody {
                 pause = shortest;
                 let guard = lock(&self.broken.0);
                 let _ = self.broken.1.wait_timeout(guard, Duration::from_secs(1));
+                self.door.prove_again();
                 if self.signs.usable.load(Ordering::SeqCst)
                     && let Err(fault) = self.glance()
                 {

@@ -78,6 +78,7 @@ pub(super) fn unlock(
     let found = find(module, token)?;
     let marks = Marks::new(state_directory, &found.serial);
     let _lock = marks.lock()?;
+    marks.make_room()?;
     let session = open(module, &found)?;
     if let Some(so_pin) = so_pin {
         let so_pin = secret(so_pin)?;

@@ -30,6 +30,12 @@ enum Line {
     },
     /// Becomes a signer that loads SoftHSM.
     Signer,
+    /// Becomes a signer that may connect to one port or one socket, and talks to it as the module of an HSM does.
+    Hsm {
+        attempt: String,
+        granted: String,
+        asked: String,
+    },
     /// Becomes an auth with a store in that directory.
     Store {
         directory: PathBuf,
@@ -53,6 +59,8 @@ const TESTS: &[Test] = &[
     ("a_locked_down_worker_reaches_its_two_places_through_the_dialer", a_worker_reaches_its_places),
     ("a_hijacked_worker_reaches_no_other_socket_by_its_dialer_or_itself", a_hijacked_worker_reaches_no_other_socket),
     ("a_locked_down_signer_loads_softhsm_and_signs", a_locked_down_signer_loads_softhsm_and_signs),
+    ("a_signer_reaches_the_port_of_its_hsm_and_no_other", a_signer_reaches_the_port_of_its_hsm),
+    ("a_signer_reaches_the_daemon_of_its_hsm", a_signer_reaches_the_daemon_of_its_hsm),
     ("a_locked_down_auth_keeps_its_store", a_locked_down_auth_keeps_its_store),
     ("an_auth_with_a_directory_reaches_its_port_and_no_other", an_auth_with_a_directory_reaches_its_port),
     ("the_debug_mode_names_the_refused_call_and_refuses_it", the_debug_mode_names_the_refused_call),
@@ -65,7 +73,8 @@ fn main() -> ExitCode {
         return code;
     }
     let first = std::env::args().nth(1);
-    let again = ["check-sandbox", "worker", "hijacked-dialing", "hijacked-connecting", "signer", "store", "directory"];
+    let again =
+        ["check-sandbox", "worker", "hijacked-dialing", "hijacked-connecting", "signer", "hsm", "store", "directory"];
     if first.is_some_and(|first| again.contains(&first.as_str())) {
         return match Line::parse() {
             Line::HijackedDialing { octets } => hijacked_dialing(&octets),
@@ -73,6 +82,7 @@ fn main() -> ExitCode {
             Line::CheckSandbox(args) => check_sandbox::run(&args),
             Line::Worker => worker(),
             Line::Signer => signer(),
+            Line::Hsm { attempt, granted, asked } => hsm(&attempt, &granted, &asked),
             Line::Store { directory } => store(&directory),
             Line::Directory { attempt, granted, port } => directory(&attempt, granted, port),
         };
@@ -138,7 +148,17 @@ fn seccomp_alone_refuses_all_but_what_the_table_names() {
                 "connect-listener-again",
                 "directory-dial-elsewhere",
             ],
-            Role::Signer | Role::Audit => &["open-passwd", "create-file", "write-readable"],
+            Role::Signer => &[
+                "open-passwd",
+                "create-file",
+                "write-readable",
+                "hsm-tcp-dial-elsewhere",
+                "hsm-unix-dial-elsewhere",
+                "hsm-unix-dial-abstract",
+                "hsm-unix-dial-tcp",
+                "hsm-device-elsewhere",
+            ],
+            Role::Audit => &["open-passwd", "create-file", "write-readable"],
             Role::Issuer | Role::Dialer => &["connect-tcp", "connect-accepted-again", "connect-listener-again"],
         };
         assert_eq!(left, named, "{role}");
@@ -330,6 +350,138 @@ fn signer() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// What became of a signer that was granted that much: the Landlock ABI in force and how it ended.
+fn hsm_attempt(abi: &str, attempt: &str, granted: &str, asked: &str) -> (u8, Option<i32>, Option<i32>) {
+    use std::os::unix::process::ExitStatusExt;
+    let output = std::process::Command::new("/proc/self/exe")
+        .args(["hsm", attempt, granted, asked])
+        .env("CHANCERY_SANDBOX_ABI", abi)
+        .env_remove("CHANCERY_SANDBOX")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let landlock = said.split_once(", landlock ").unwrap().1.split(';').next().unwrap().trim().parse().unwrap();
+    (landlock, output.status.code(), output.status.signal())
+}
+
+fn a_signer_reaches_the_port_of_its_hsm() {
+    let (its, other) = (outside(), outside());
+    let [its_port, other_port] = [&its, &other].map(|listener| listener.local_addr().unwrap().port().to_string());
+    its.set_nonblocking(true).unwrap();
+    other.set_nonblocking(true).unwrap();
+    let _its = Server::start(move || its.accept().map(|(stream, _)| stream));
+    let _other = Server::start(move || other.accept().map(|(stream, _)| stream));
+    for abi in ["7", "2", "0"] {
+        // By number, and by a name of /etc/hosts: no other resolver is reached.
+        for host in ["127.0.0.1", "localhost"] {
+            let (_, code, signal) = hsm_attempt(abi, host, &its_port, &its_port);
+            assert_eq!((code, signal), (Some(0), None), "{abi}: {host}");
+        }
+        let (landlock, code, _) = hsm_attempt(abi, "127.0.0.1", &its_port, &other_port);
+        assert_eq!(code, Some(if landlock < 4 { 0 } else { libc::EACCES }), "landlock {landlock}");
+        for (attempt, granted) in [("127.0.0.1", ""), ("udp", &*its_port), ("unix", &its_port), ("netlink", &its_port)]
+        {
+            let (_, code, signal) = hsm_attempt(abi, attempt, granted, &its_port);
+            assert_eq!((code, signal), (Some(libc::EACCES), None), "{abi}: {attempt}");
+        }
+        let (_, code, signal) = hsm_attempt(abi, "listen", &its_port, &its_port);
+        assert_eq!((code, signal), (None, Some(libc::SIGSYS)), "{abi}");
+    }
+}
+
+fn a_signer_reaches_the_daemon_of_its_hsm() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("daemon.sock");
+    let daemon = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    daemon.set_nonblocking(true).unwrap();
+    let _daemon = Server::start(move || daemon.accept().map(|(stream, _)| stream));
+    let tcp = outside();
+    let (path, port) = (path.to_str().unwrap(), tcp.local_addr().unwrap().port().to_string());
+    for abi in ["7", "2", "0"] {
+        assert_eq!(hsm_attempt(abi, "unix", path, path).1, Some(0), "{abi}");
+        for (attempt, granted, asked) in [("unix", "", path), ("127.0.0.1", path, &*port), ("udp", path, &port)] {
+            assert_eq!(hsm_attempt(abi, attempt, granted, asked).1, Some(libc::EACCES), "{abi}: {attempt}");
+        }
+    }
+}
+
+/// Gives five octets for five octets until it is dropped: another test counts the threads of this program.
+struct Server(std::sync::Arc<std::sync::atomic::AtomicBool>, Option<std::thread::JoinHandle<()>>);
+
+impl Server {
+    fn start<S: std::io::Read + std::io::Write>(accept: impl Fn() -> std::io::Result<S> + Send + 'static) -> Self {
+        let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let told = std::sync::Arc::clone(&over);
+        let serve = move || {
+            while !told.load(std::sync::atomic::Ordering::SeqCst) {
+                let Ok(mut stream) = accept() else {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                    continue;
+                };
+                if stream.read_exact(&mut [0; 5]).is_ok() {
+                    stream.write_all(b"world").unwrap();
+                }
+            }
+        };
+        Self(over, Some(std::thread::spawn(serve)))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.1.take().unwrap().join().unwrap();
+    }
+}
+
+/// As the module of an HSM behind TCP or a daemon makes its sockets, and as a hijacker would make others.
+fn hsm(attempt: &str, granted: &str, asked: &str) -> ExitCode {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+    use std::net::{TcpStream, UdpSocket};
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+    let mut grants = Grants { read: chancery::sandbox::NAMES.map(Into::into).to_vec(), ..Grants::default() };
+    grants.read.retain(|path| path.exists());
+    match granted.parse() {
+        Ok(port) => grants.tcp_connect.push(port),
+        Err(_) if granted.is_empty() => {}
+        Err(_) => grants.unix_connect.push(granted.into()),
+    }
+    eprintln!("{}", lock_down(Role::Signer, &grants).unwrap());
+    let port = || asked.parse::<u16>().unwrap();
+    let outcome = match attempt {
+        "udp" => UdpSocket::bind("127.0.0.1:0").map(drop),
+        "listen" => socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+            .and_then(|socket| chancery::sys::attempts::bind(socket.as_fd()))
+            .map_err(Into::into),
+        "netlink" => {
+            socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, None).map(drop).map_err(Into::into)
+        }
+        "unix" => std::os::unix::net::UnixStream::connect(asked).and_then(talk),
+        host => TcpStream::connect((host, port())).and_then(|stream| {
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+            stream.peer_addr()?;
+            talk(stream)
+        }),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(u8::try_from(error.raw_os_error().unwrap_or(255)).unwrap())
+        }
+    }
+}
+
+fn talk(mut stream: impl std::io::Read + std::io::Write) -> std::io::Result<()> {
+    stream.write_all(b"hello")?;
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer)?;
+    assert_eq!(&answer, b"world");
+    Ok(())
+}
+
 fn a_locked_down_auth_keeps_its_store() {
     for abi in ["7", "2", "0"] {
         let directory = tempfile::tempdir().unwrap();
@@ -465,7 +617,10 @@ fn a_role_is_not_granted_what_it_may_not_have() {
         (Role::Auth, Grants { write: vec!["/etc".into()], ..Grants::default() }),
         (Role::Worker, Grants { write_held: true, ..Grants::default() }),
         (Role::Audit, Grants { execute_map: vec!["/usr/lib".into()], ..Grants::default() }),
-        (Role::Signer, Grants { tcp_connect: vec![636], ..Grants::default() }),
+        (Role::Issuer, Grants { tcp_connect: vec![636], ..Grants::default() }),
+        (Role::Worker, Grants { tcp_connect: vec![636], ..Grants::default() }),
+        (Role::Auth, Grants { unix_connect: vec!["/run/x".into()], ..Grants::default() }),
+        (Role::Audit, Grants { devices: vec!["/dev/urandom".into()], ..Grants::default() }),
     ];
     for (role, grants) in refused {
         match lock_down(role, &grants) {

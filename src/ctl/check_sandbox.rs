@@ -178,15 +178,18 @@ fn print_json(finding: &Finding) {
     println!("{line}");
 }
 
-/// The directory of the scene, gone when dropped, with a listener in it.
-struct Directory(PathBuf, Option<std::os::fd::OwnedFd>);
+/// The directory of the scene, gone when dropped, with the listeners in it.
+struct Directory(PathBuf, Option<std::os::fd::OwnedFd>, Vec<std::os::unix::net::UnixListener>);
 
 impl Directory {
     fn new() -> io::Result<Self> {
         use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
         use std::os::fd::AsRawFd;
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::net::{SocketAddr, UnixListener};
         let path = nix::unistd::mkdtemp(&std::env::temp_dir().join("chancery-sandbox-XXXXXX"))?;
-        let mut directory = Self(path, None);
+        let mut directory = Self(path, None, Vec::new());
         for name in ["readable", "writable", "forbidden"] {
             std::fs::create_dir(directory.0.join(name))?;
         }
@@ -197,6 +200,11 @@ impl Directory {
         // Nobody accepts: as many attempts as there are wait in the queue.
         listen(&listener, Backlog::MAXCONN)?;
         directory.1 = Some(listener);
+        for name in ["daemon.sock", "other.sock"] {
+            directory.2.push(UnixListener::bind(directory.0.join(name))?);
+        }
+        let unseen = SocketAddr::from_abstract_name(directory.0.as_os_str().as_bytes())?;
+        directory.2.push(UnixListener::bind_addr(&unseen)?);
         Ok(directory)
     }
 

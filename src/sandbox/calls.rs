@@ -31,6 +31,8 @@ impl Roles {
 pub(super) enum Arg {
     /// Argument `.0` is `.1`.
     Is(u8, u64),
+    /// Argument `.0` is anything else.
+    Not(u8, u64),
     /// Of argument `.0`, the bits `.1` are `.2`.
     Bits(u8, u64, u64),
     /// Argument `.0` is a null pointer.
@@ -46,8 +48,11 @@ pub(super) enum When {
     Always,
     /// When all of these hold. Several rows of one call are alternatives.
     All(&'static [Arg]),
-    /// Never, but it returns this errno instead of killing, for callers that know another way.
+    /// Where no other row of the call lets it through it returns this errno instead of killing, for callers that
+    /// know another way.
     Refused(i32),
+    /// When all of these hold it returns this errno, whatever the other rows of the call say.
+    Denied(i32, &'static [Arg]),
 }
 
 /// What the process must have been granted for the row to count.
@@ -64,6 +69,12 @@ pub(super) enum Need {
     Map,
     /// TCP connections to the outside.
     Tcp,
+    /// Connections to stream sockets of this machine.
+    Unix,
+    /// One of these two.
+    Net,
+    /// Devices.
+    Device,
 }
 
 /// One row.
@@ -81,9 +92,9 @@ const fn row(name: &'static str, number: c_long, roles: Roles, need: Need, when:
     Call { name, number, roles, need, when, why }
 }
 
-use Need::{Held, Map, Nothing, Read, Tcp, Write};
+use Need::{Device, Held, Map, Net, Nothing, Read, Tcp, Unix, Write};
 use Role::{Audit, Auth, Dialer, Exporter, Issuer, Signer, Worker};
-use When::{All, Always, Refused};
+use When::{All, Always, Denied, Refused};
 
 /// Every process, the dialer too.
 const ALL: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter, Dialer]);
@@ -133,6 +144,9 @@ const OPEN_TO_READ: u64 = bits(libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC |
 
 const SEQPACKET: u64 = bits(libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
 const STREAM: u64 = bits(libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+/// A stream however it is opened: a vendor's module does not ask as this program does.
+const A_STREAM: Arg =
+    Arg::Bits(1, 0xffff_ffff & !bits(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK), bits(libc::SOCK_STREAM));
 const UNIX: u64 = bits(libc::AF_UNIX);
 
 const EXEC: u64 = bits(libc::PROT_EXEC);
@@ -140,6 +154,8 @@ const WRITABLE: u64 = bits(libc::PROT_WRITE);
 const FASTOPEN: u64 = bits(libc::MSG_FASTOPEN);
 const SOCKET_LEVEL: u64 = bits(libc::SOL_SOCKET);
 const TCP_LEVEL: u64 = bits(libc::IPPROTO_TCP);
+const INET: u64 = bits(libc::AF_INET);
+const INET6: u64 = bits(libc::AF_INET6);
 
 /// The table.
 #[rustfmt::skip]
@@ -169,10 +185,47 @@ pub(super) const CALLS: &[Call] = &[
     row("socket", libc::SYS_socket, RECONNECTING, Nothing, All(&[Arg::Is(0, UNIX), Arg::Is(1, SEQPACKET), Arg::Is(2, 0)]), "a channel to a peer that was restarted"),
     row("socket", libc::SYS_socket, AUTH, Tcp, All(&[Arg::Is(0, bits(libc::AF_INET)), Arg::Is(1, STREAM), Arg::Is(2, 0)]), "the directory"),
     row("socket", libc::SYS_socket, AUTH, Tcp, All(&[Arg::Is(0, bits(libc::AF_INET6)), Arg::Is(1, STREAM), Arg::Is(2, 0)]), "the directory"),
-    row("socket", libc::SYS_socket, SIGNER, Nothing, Refused(libc::EACCES), "the C library's name service asks nscd before it reads files"),
+    // What a profile of an HSM grants: TCP to its ports, stream sockets of daemons on this machine. Their addresses
+    // are in memory, where no filter can look.
+    row("socket", libc::SYS_socket, SIGNER, Tcp, All(&[Arg::Is(0, INET), A_STREAM, Arg::Is(2, 0)]), "an HSM behind TCP"),
+    row("socket", libc::SYS_socket, SIGNER, Tcp, All(&[Arg::Is(0, INET), A_STREAM, Arg::Is(2, TCP_LEVEL)]), "an HSM behind TCP, as getaddrinfo says it"),
+    row("socket", libc::SYS_socket, SIGNER, Tcp, All(&[Arg::Is(0, INET6), A_STREAM, Arg::Is(2, 0)]), "an HSM behind TCP"),
+    row("socket", libc::SYS_socket, SIGNER, Tcp, All(&[Arg::Is(0, INET6), A_STREAM, Arg::Is(2, TCP_LEVEL)]), "an HSM behind TCP, as getaddrinfo says it"),
+    row("socket", libc::SYS_socket, SIGNER, Unix, All(&[Arg::Is(0, UNIX), A_STREAM, Arg::Is(2, 0)]), "a vendor's daemon; the channels here are of another type and cannot be met so"),
+    row("socket", libc::SYS_socket, SIGNER, Nothing, Refused(libc::EACCES), "the C library's name service asks nscd before it reads files, and the kernel for addresses"),
     row("connect", libc::SYS_connect, RECONNECTING, Nothing, Always, "a channel to a peer that was restarted"),
+    row("connect", libc::SYS_connect, SIGNER, Net, Always, "the HSM or its daemon"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Net, All(&[Arg::Is(1, SOCKET_LEVEL), Arg::Is(2, bits(libc::SO_KEEPALIVE))]), "links that idle are kept"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Net, All(&[Arg::Is(1, SOCKET_LEVEL), Arg::Is(2, bits(libc::SO_RCVTIMEO))]), "an HSM that does not answer"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Net, All(&[Arg::Is(1, SOCKET_LEVEL), Arg::Is(2, bits(libc::SO_SNDTIMEO))]), "an HSM that does not listen"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Net, All(&[Arg::Is(1, SOCKET_LEVEL), Arg::Is(2, bits(libc::SO_LINGER))]), "links are reset at once"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Tcp, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_NODELAY))]), "questions leave at once"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Tcp, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_KEEPIDLE))]), "libcurl sets its pace of keep-alive"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Tcp, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_KEEPINTVL))]), "libcurl sets its pace of keep-alive"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Tcp, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_KEEPCNT))]), "libcurl sets its pace of keep-alive"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Tcp, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_USER_TIMEOUT))]), "a dead link is given up"),
+    row("setsockopt", libc::SYS_setsockopt, SIGNER, Net, Refused(libc::ENOPROTOOPT), "clients try options that a kernel may not have"),
+    row("getsockopt", libc::SYS_getsockopt, SIGNER, Net, Refused(libc::ENOPROTOOPT), "as setsockopt"),
+    row("getsockname", libc::SYS_getsockname, SIGNER, Net, Always, "libcurl names both ends"),
+    row("getpeername", libc::SYS_getpeername, SIGNER, Net, Always, "libcurl names both ends"),
+    row("shutdown", libc::SYS_shutdown, SIGNER, Net, Always, "links end; a signer has no listener that this could turn"),
+    row("socketpair", libc::SYS_socketpair, SIGNER, Net, All(&[Arg::Is(0, UNIX), A_STREAM, Arg::Is(2, 0)]), "libcurl and tokio wake themselves so"),
+    row("pipe2", libc::SYS_pipe2, SIGNER, Net, Always, "as socketpair"),
+    #[cfg(target_arch = "x86_64")]
+    row("pipe", libc::SYS_pipe, SIGNER, Net, Always, "as socketpair"),
+    #[cfg(target_arch = "x86_64")]
+    row("select", libc::SYS_select, SIGNER, Net, Always, "older clients wait so"),
+    row("pselect6", libc::SYS_pselect6, SIGNER, Net, Always, "older clients wait so"),
+    #[cfg(target_arch = "x86_64")]
+    row("epoll_wait", libc::SYS_epoll_wait, SIGNER, Net, Always, "tokio in a vendor's client"),
+    row("epoll_pwait", libc::SYS_epoll_pwait, SIGNER, Net, Always, "tokio in a vendor's client"),
+    row("epoll_ctl", libc::SYS_epoll_ctl, SIGNER, Net, Always, "tokio in a vendor's client"),
+    row("epoll_create1", libc::SYS_epoll_create1, SIGNER, Net, Always, "tokio in a vendor's client"),
     row("socketpair", libc::SYS_socketpair, TOKIO, Nothing, All(&[Arg::Is(0, UNIX), Arg::Is(1, STREAM)]), "tokio's own wake-up for signals"),
     row("ioctl", libc::SYS_ioctl, ALL, Nothing, All(&[Arg::Is(1, libc::FIONBIO)]), "std makes sockets non-blocking so"),
+    row("ioctl", libc::SYS_ioctl, SIGNER, Device, Always, "a driver's own commands; Landlock says on which devices"),
+    // A terminal that was inherited takes what is typed into it by TIOCSTI for its owner's.
+    row("ioctl", libc::SYS_ioctl, SIGNER, Device, Denied(libc::EPERM, &[Arg::Bits(1, 0xff00, 0x5400), Arg::Not(1, libc::FIONBIO)]), "commands of terminals"),
     row("fcntl", libc::SYS_fcntl, ALL, Nothing, All(&[Arg::Is(1, bits(libc::F_GETFL))]), "std, nix"),
     row("fcntl", libc::SYS_fcntl, ALL, Nothing, All(&[Arg::Is(1, bits(libc::F_SETFL))]), "O_NONBLOCK"),
     row("fcntl", libc::SYS_fcntl, ALL, Nothing, All(&[Arg::Is(1, bits(libc::F_GETFD))]), "std checks descriptors in debug builds"),
@@ -308,11 +361,10 @@ mod tests {
             let other = |other: &Call| {
                 other.number == call.number && other.need == call.need && other.roles.0 & call.roles.0 != 0
             };
-            let always = CALLS
-                .iter()
-                .enumerate()
-                .any(|(at, row)| at != index && other(row) && matches!(row.when, When::Always | When::Refused(_)));
-            assert!(!always, "{}", call.name);
+            let always =
+                CALLS.iter().enumerate().any(|(at, row)| at != index && other(row) && matches!(row.when, When::Always));
+            let denied = matches!(call.when, When::Denied(..));
+            assert!(!always || denied, "{}", call.name);
         }
     }
 }

@@ -36,8 +36,9 @@ pub(super) fn restrict(grants: &Grants, most: u8) -> Result<u8, SandboxError> {
     // Device nodes, pipes and sockets are nobody's to make, and no program is started from here.
     let write = AccessFs::from_write(abi)
         & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeFifo | AccessFs::MakeSock | AccessFs::IoctlDev);
-    let sets: [(&[_], BitFlags<AccessFs>); 3] =
-        [(&grants.read, read), (&grants.execute_map, read), (&grants.write, read | write)];
+    let device = (read | AccessFs::WriteFile | AccessFs::IoctlDev) & AccessFs::from_all(abi);
+    let sets: [(&[_], BitFlags<AccessFs>); 4] =
+        [(&grants.read, read), (&grants.execute_map, read), (&grants.write, read | write), (&grants.devices, device)];
     for (paths, access) in sets {
         for path in paths {
             created = created.add_rule(beneath(path, access, abi)?)?;

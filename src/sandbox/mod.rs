@@ -19,6 +19,10 @@ pub mod probe;
 #[cfg(feature = "ctl")]
 mod scene;
 
+/// What the C library reads to find a host by its name in `/etc/hosts`. A resolver beyond that is asked by UDP, which
+/// nobody may.
+pub const NAMES: [&str; 4] = ["/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf"];
+
 /// Whose table of system calls applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -30,7 +34,8 @@ pub enum Role {
     Auth,
     /// `chancery-issuer`: as auth.
     Issuer,
-    /// `chancery-signer`: the module's files and shared objects; no new socket.
+    /// `chancery-signer`: the module's files and shared objects, and what its profile grants to reach the HSM; no new
+    /// socket otherwise.
     Signer,
     /// `chancery-audit`: the directory of the record.
     Audit,
@@ -102,9 +107,15 @@ pub struct Grants {
     /// Directories (or files) from which shared objects may be mapped: the signer's module and what it
     /// links. They can be read, too.
     pub execute_map: Vec<PathBuf>,
-    /// Ports outside that TCP connections may be made to: those of auth's directories. Without any no socket of TCP can
-    /// be made.
+    /// Ports outside that TCP connections may be made to: those of auth's directories, of a signer's HSM. Without any no
+    /// socket of TCP can be made.
     pub tcp_connect: Vec<u16>,
+    /// Stream sockets of daemons on this machine. Without any no such socket can be made; with one, every stream
+    /// socket can be connected to that file permissions and namespaces leave in reach, for no Landlock up to ABI 8
+    /// knows their paths. They need not exist.
+    pub unix_connect: Vec<PathBuf>,
+    /// Devices, or directories of them, to read, write and give commands to (ioctl).
+    pub devices: Vec<PathBuf>,
     /// The signer's profile says that its module loads under PR_SET_MDWE. The other roles always have it.
     pub deny_write_execute: bool,
 }
@@ -222,8 +233,14 @@ pub fn lock_down(role: Role, grants: &Grants) -> Result<Report, SandboxError> {
     if landlock < 4 {
         left_open.push(format!("landlock {landlock}: seccomp alone refuses TCP and signals"));
         if !grants.tcp_connect.is_empty() {
-            left_open.push("TCP to the outside is not held to the directories' ports".to_owned());
+            left_open.push("TCP to the outside is not held to the granted ports".to_owned());
         }
+    }
+    if !grants.unix_connect.is_empty() {
+        left_open.push("unix_connect: stream sockets are held by file permissions, not by their paths".to_owned());
+    }
+    if landlock < 5 && !grants.devices.is_empty() {
+        left_open.push(format!("landlock {landlock}: commands go to any device that is open"));
     }
     for program in &programs {
         seccompiler::apply_filter_all_threads(program).map_err(|error| SandboxError::Filter(error.to_string()))?;
@@ -249,8 +266,14 @@ fn grantable(role: Role, grants: &Grants) -> Result<(), SandboxError> {
     if role != Role::Signer && !grants.execute_map.is_empty() {
         return Err(SandboxError::Grant(role, "shared objects to map"));
     }
-    if role != Role::Auth && !grants.tcp_connect.is_empty() {
+    if !matches!(role, Role::Auth | Role::Signer) && !grants.tcp_connect.is_empty() {
         return Err(SandboxError::Grant(role, "TCP connections"));
+    }
+    if role != Role::Signer && !grants.unix_connect.is_empty() {
+        return Err(SandboxError::Grant(role, "stream sockets to connect to"));
+    }
+    if role != Role::Signer && !grants.devices.is_empty() {
+        return Err(SandboxError::Grant(role, "devices"));
     }
     Ok(())
 }

@@ -129,6 +129,95 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
         |_| attempts::socket(libc::AF_INET, libc::SOCK_RAW | OPENED, libc::IPPROTO_TCP),
         |role| asking(role, killed()),
     ),
+    // What an HSM behind TCP is granted to a signer, one port; and that nothing comes with it.
+    ("hsm-tcp-socket", |_| attempts::socket(libc::AF_INET, STREAM, 0), |role| custody(role, works())),
+    (
+        "hsm-tcp-socket-6",
+        |_| attempts::socket(libc::AF_INET6, STREAM, libc::IPPROTO_TCP),
+        |role| custody(role, works()),
+    ),
+    ("hsm-tcp-dial", |s| attempts::connect(s.fresh.as_fd(), s.directory_at), |role| custody(role, works())),
+    (
+        "hsm-tcp-dial-elsewhere",
+        |s| attempts::connect(s.fresh.as_fd(), s.elsewhere),
+        |role| custody(role, Some(Verdict::Landlock(4, "reaches what IPAddressAllow= of its unit names, at any port"))),
+    ),
+    (
+        "hsm-tcp-keep-alive",
+        |s| attempts::option(s.fresh.as_fd(), libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1),
+        |role| custody(role, works()),
+    ),
+    (
+        "hsm-tcp-repair",
+        |s| attempts::option(s.fresh.as_fd(), libc::IPPROTO_TCP, libc::TCP_REPAIR, 1),
+        |role| custody(role, fails(Errno::ENOPROTOOPT)),
+    ),
+    (
+        "hsm-tcp-socket-mptcp",
+        |_| attempts::socket(libc::AF_INET, STREAM, libc::IPPROTO_MPTCP),
+        |role| custody(role, unsocketed()),
+    ),
+    (
+        "hsm-tcp-socket-udp",
+        |_| attempts::socket(libc::AF_INET, libc::SOCK_DGRAM | OPENED, 0),
+        |role| custody(role, unsocketed()),
+    ),
+    (
+        "hsm-tcp-socket-raw",
+        |_| attempts::socket(libc::AF_INET, libc::SOCK_RAW | OPENED, libc::IPPROTO_TCP),
+        |role| custody(role, unsocketed()),
+    ),
+    (
+        "hsm-tcp-socket-netlink",
+        |_| attempts::socket(libc::AF_NETLINK, libc::SOCK_RAW | OPENED, 0),
+        |role| custody(role, unsocketed()),
+    ),
+    ("hsm-tcp-socket-unix", |_| attempts::socket(libc::AF_UNIX, STREAM, 0), |role| custody(role, unsocketed())),
+    ("hsm-tcp-bind", |s| attempts::bind(s.fresh.as_fd()), |role| custody(role, killed())),
+    (
+        "hsm-tcp-listen",
+        |s| nix::sys::socket::listen(&s.fresh, nix::sys::socket::Backlog::MAXCONN),
+        |role| custody(role, killed()),
+    ),
+    ("hsm-tcp-dial-by-sending", |s| attempts::fast_open(s.fresh.as_fd(), s.elsewhere), |role| custody(role, killed())),
+    // What a vendor's daemon on this machine is granted.
+    ("hsm-unix-socket", |_| attempts::socket(libc::AF_UNIX, STREAM, 0), |role| custody(role, works())),
+    ("hsm-unix-dial", |s| s.dial_daemon("daemon.sock"), |role| custody(role, works())),
+    (
+        "hsm-unix-dial-elsewhere",
+        |s| s.dial_daemon("other.sock"),
+        |role| custody(role, Some(Verdict::Landlock(9, "file permissions of the sockets; namespaces of the unit"))),
+    ),
+    ("hsm-unix-dial-abstract", Scene::dial_abstract, |role| {
+        custody(role, Some(Verdict::Landlock(6, "PrivateNetwork= of its unit")))
+    }),
+    // The channels between the processes are of another type.
+    ("hsm-unix-dial-channel", |s| s.dial_daemon("listener.sock"), |role| custody(role, fails(Errno::EPROTOTYPE))),
+    (
+        "hsm-unix-socket-channel",
+        |_| attempts::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | OPENED, 0),
+        |role| custody(role, unsocketed()),
+    ),
+    (
+        "hsm-unix-socket-datagram",
+        |_| attempts::socket(libc::AF_UNIX, libc::SOCK_DGRAM | OPENED, 0),
+        |role| custody(role, unsocketed()),
+    ),
+    ("hsm-unix-socket-tcp", |_| attempts::socket(libc::AF_INET, STREAM, 0), |role| custody(role, unsocketed())),
+    (
+        "hsm-unix-dial-tcp",
+        |s| attempts::connect(s.fresh.as_fd(), s.elsewhere),
+        |role| custody(role, Some(Verdict::Landlock(4, "holds no TCP socket and can make none"))),
+    ),
+    // What a device is granted.
+    ("hsm-device-command", |_| Scene::command_device("/dev/urandom"), |role| custody(role, works())),
+    (
+        "hsm-device-elsewhere",
+        |_| Scene::command_device("/dev/random"),
+        |role| custody(role, landlocked("file permissions; DeviceAllow= of its unit")),
+    ),
+    ("hsm-device-terminal", |_| attempts::type_in(), |role| custody(role, fails(Errno::EPERM))),
+    ("hsm-device-socket", |_| attempts::socket(libc::AF_INET, STREAM, 0), |role| custody(role, unsocketed())),
     ("unlisten", |s| attempts::unlisten(s.listener.as_fd()), |_| killed()),
     ("unlisten-and-dial", |s| attempts::unlisten_and_dial(s.listener.as_fd(), s.elsewhere), |_| killed()),
     ("dial-by-sending", |s| attempts::fast_open(s.fresh.as_fd(), s.elsewhere), |_| killed()),
@@ -185,13 +274,18 @@ pub fn expected(name: &str, role: Role) -> Option<Verdict> {
 /// others need rights or a kernel option, and can fail without any sandbox.
 #[must_use]
 pub fn gets_through_unconfined(name: &str) -> bool {
-    const NEED_MORE: [&str; 9] = [
+    const NEED_MORE: [&str; 14] = [
         "clone3",
         "socket-packet",
         "socket-vsock",
         "socket-alg",
         "directory-socket-mptcp",
         "directory-socket-raw",
+        "hsm-tcp-repair",
+        "hsm-tcp-socket-mptcp",
+        "hsm-tcp-socket-raw",
+        "hsm-unix-dial-channel",
+        "hsm-device-terminal",
         "send-elsewhere",
         "compat-call",
         "unlisten-and-dial",
@@ -213,6 +307,9 @@ pub fn run(name: &str, role: Option<Role>, directory: &Path) -> ExitCode {
         let mut grants = scene.grants(role);
         if name.starts_with("directory-") {
             grants.tcp_connect.push(scene.directory_at.port());
+        }
+        if role == Role::Signer {
+            scene.grant_hsm(name, &mut grants);
         }
         match lock_down(role, &grants) {
             Ok(report) => eprintln!("{report}"),
@@ -281,6 +378,19 @@ fn socketless(role: Role) -> Option<Verdict> {
 /// Where there is a directory to ask, auth may connect to it.
 fn asking(role: Role, verdict: Option<Verdict>) -> Option<Verdict> {
     if role == Role::Auth { verdict } else { None }
+}
+
+/// Where the profile of an HSM grants it, a signer may.
+fn custody(role: Role, verdict: Option<Verdict>) -> Option<Verdict> {
+    if role == Role::Signer { verdict } else { None }
+}
+
+fn fails(errno: Errno) -> Option<Verdict> {
+    Some(Verdict::Fails(errno))
+}
+
+fn unsocketed() -> Option<Verdict> {
+    fails(Errno::EACCES)
 }
 
 /// connect(2) hides its address from the filter.

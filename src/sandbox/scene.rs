@@ -48,7 +48,7 @@ fn errno(error: &std::io::Error) -> Errno {
 
 impl Scene {
     /// Sets the stage below `directory`, which has `readable`, `writable` and `forbidden` and in `readable`
-    /// the file `known`, and `listener.sock`, on which somebody listens.
+    /// the file `known`, and `listener.sock`, `daemon.sock` and `other.sock`, on which somebody listens.
     pub(super) fn set(directory: &Path) -> std::io::Result<Self> {
         use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
         let local = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0);
@@ -96,6 +96,17 @@ impl Scene {
             grants.execute_map.extend(shared_object().and_then(|path| Some(path.parent()?.to_owned())));
         }
         grants
+    }
+
+    /// What a profile grants to the signer that makes that attempt.
+    pub(super) fn grant_hsm(&self, name: &str, grants: &mut Grants) {
+        if name.starts_with("hsm-tcp-") {
+            grants.tcp_connect.push(self.directory_at.port());
+        } else if name.starts_with("hsm-unix-") {
+            grants.unix_connect.push(self.directory.join("daemon.sock"));
+        } else if name.starts_with("hsm-device-") {
+            grants.devices.push(PathBuf::from("/dev/urandom"));
+        }
     }
 
     /// Reads a file nobody was granted.
@@ -181,6 +192,29 @@ impl Scene {
     pub(super) fn reconnect(&self) -> Result<(), Errno> {
         let path = self.directory.join("listener.sock");
         Channel::connect(&path).map(drop).map_err(|error| errno(&error))
+    }
+
+    /// Connects to a daemon of this machine by its path.
+    pub(super) fn dial_daemon(&self, file: &str) -> Result<(), Errno> {
+        let path = self.directory.join(file);
+        std::os::unix::net::UnixStream::connect(path).map(drop).map_err(|error| errno(&error))
+    }
+
+    /// Connects to one that has no path.
+    pub(super) fn dial_abstract(&self) -> Result<(), Errno> {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::net::{SocketAddr, UnixStream};
+        let connect =
+            || UnixStream::connect_addr(&SocketAddr::from_abstract_name(self.directory.as_os_str().as_bytes())?);
+        connect().map(drop).map_err(|error| errno(&error))
+    }
+
+    /// Opens a device to write to it, and gives it a command.
+    pub(super) fn command_device(device: &str) -> Result<(), Errno> {
+        use std::os::fd::AsFd;
+        let file = File::options().read(true).write(true).open(device).map_err(|error| errno(&error))?;
+        crate::sys::attempts::device_command(file.as_fd())
     }
 
     /// Takes a connection that waits and talks over it.

@@ -203,6 +203,34 @@ pub fn connect(socket: BorrowedFd<'_>, address: SocketAddrV4) -> Result<(), Errn
     bare(libc::SYS_connect, [fd, address.as_ptr() as c_long, 16, 0, 0, 0])
 }
 
+/// Sets an option of a socket to a number.
+///
+/// # Errors
+/// As [`bare`].
+pub fn option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> Result<(), Errno> {
+    let fd = socket.as_raw_fd().into();
+    bare(libc::SYS_setsockopt, [fd, level.into(), name.into(), (&raw const value) as c_long, 4, 0])
+}
+
+/// Asks the kernel's generator how much it has, by a command to its device.
+///
+/// # Errors
+/// As [`bare`].
+pub fn device_command(device: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut count: c_int = 0;
+    // RNDGETENTCNT of linux/random.h.
+    bare(libc::SYS_ioctl, [device.as_raw_fd().into(), 0x8004_5200, (&raw mut count) as c_long, 0, 0, 0])
+}
+
+/// Types a character into the terminal that standard input may be.
+///
+/// # Errors
+/// As [`bare`].
+pub fn type_in() -> Result<(), Errno> {
+    let character = [b'x'];
+    bare(libc::SYS_ioctl, [0, libc::TIOCSTI as c_long, character.as_ptr() as c_long, 0, 0, 0])
+}
+
 /// Binds a TCP socket to any port.
 ///
 /// # Errors

@@ -88,6 +88,72 @@ fn systemd_understands_every_unit() {
     }
 }
 
+/// The example drop-ins for signers, by what they open.
+fn drop_in(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/etc/systemd").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// What profiles and `signer.toml` grant to the process, its unit has to let through, and nothing else.
+#[test]
+fn a_signer_has_no_way_to_an_hsm_but_by_the_drop_in_of_its_kind() {
+    let unit = std::fs::read_to_string(units("chancery-signer@.service").remove(0)).unwrap();
+    for (setting, closed) in [
+        ("PrivateNetwork", "yes"),
+        ("RestrictAddressFamilies", "AF_UNIX"),
+        ("IPAddressDeny", "any"),
+        ("PrivateDevices", "yes"),
+        ("DevicePolicy", "closed"),
+    ] {
+        assert_eq!(settings(&unit, setting), [closed]);
+    }
+    let names = |text: &str| -> Vec<String> {
+        let mut names: Vec<String> = text
+            .lines()
+            .filter(|line| !line.starts_with(['#', '[']))
+            .map(|line| line.split('=').next().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    let network = drop_in("network-hsm.conf");
+    assert_eq!(names(&network), ["IPAddressAllow", "PrivateNetwork", "RestrictAddressFamilies"]);
+    assert_eq!(settings(&network, "RestrictAddressFamilies"), ["AF_UNIX AF_INET AF_INET6"]);
+    // Of the addresses for documentation, one alone: nobody's HSM, so that it cannot be left as it is.
+    assert_eq!(settings(&network, "IPAddressAllow"), ["192.0.2.10/32"]);
+    let daemon = drop_in("daemon-hsm.conf");
+    assert_eq!(names(&daemon), ["InaccessiblePaths"]);
+    assert!(settings(&daemon, "InaccessiblePaths")[0].split(' ').any(|path| path == "-/run/dbus"));
+    let device = drop_in("device-hsm.conf");
+    assert_eq!(names(&device), ["DeviceAllow", "PrivateDevices", "PrivateUsers", "SupplementaryGroups"]);
+    // A class of devices is more than a token.
+    assert!(settings(&device, "DeviceAllow")[0].starts_with("/dev/"));
+}
+
+#[test]
+fn systemd_understands_every_drop_in_for_signers() {
+    if analyze("drop-ins").is_none() {
+        return;
+    }
+    let unit = std::fs::read_to_string(units("chancery-signer@.service").remove(0)).unwrap();
+    let start = "ExecStart=/usr/libexec/chancery/chancery-signer";
+    for (name, known) in [("network-hsm.conf", true), ("daemon-hsm.conf", true), ("device-hsm.conf", true), ("", false)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let drop_ins = directory.path().join("chancery-signer@.service.d");
+        std::fs::create_dir(&drop_ins).unwrap();
+        let text = if known { drop_in(name) } else { "[Service]\nIPAddressAllow=hsm.example.com\n".to_owned() };
+        std::fs::write(drop_ins.join("hsm.conf"), text).unwrap();
+        std::fs::write(directory.path().join("chancery-signer@.service"), unit.replace(start, "ExecStart=/bin/true"))
+            .unwrap();
+        let mut command = Command::new(ANALYZE);
+        command.args(["verify", "--man=no"]).arg(directory.path().join("chancery-signer@1.service"));
+        command.env("SYSTEMD_UNIT_PATH", format!("{}:", directory.path().display()));
+        let said = String::from_utf8_lossy(&command.output().unwrap().stderr).into_owned();
+        assert_eq!(!said.contains("hsm.conf:"), known, "{name}: {said}");
+    }
+}
+
 #[test]
 fn every_place_has_its_socket_unit() {
     let sockets: Vec<String> = units(".socket").iter().map(|unit| std::fs::read_to_string(unit).unwrap()).collect();

@@ -1,6 +1,7 @@
 //! HSM profiles: what a vendor's module does otherwise than strict PKCS#11. Every field's default is the
 //! standard's behaviour, so a profile holds deviations and nothing else; how far it can be believed stands
-//! in `evidence`.
+//! in `evidence`. Of the sandbox's grants that word says what `[sandbox]` does not: nobody tried an HSM that is not at
+//! hand, and `chancery check-sandbox` proves what a grant gives, not that it is enough.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +49,7 @@ pub struct Profile {
     /// Coming back after a failure.
     #[serde(default)]
     pub recovery: Recovery,
-    /// What the module needs of the file system.
+    /// What the module needs of the machine.
     #[serde(default)]
     pub sandbox: Sandbox,
 }
@@ -210,6 +211,58 @@ pub struct Sandbox {
     pub read: Vec<PathBuf>,
     /// Directories the module writes.
     pub write: Vec<PathBuf>,
+    /// TCP ports the module connects to. Addresses are the unit's: `IPAddressAllow=`.
+    pub tcp_connect: Vec<u16>,
+    /// Stream sockets of the vendor's daemons, by path.
+    pub unix_connect: Vec<PathBuf>,
+    /// Devices, or directories of them, that the module reads, writes and gives commands to.
+    pub devices: Vec<PathBuf>,
+    /// How this HSM is reached, where only the site knows: one of these must stand in its `signer.toml`.
+    pub site: Vec<Reach>,
+}
+
+/// A way to an HSM, as `[sandbox]` and `signer.toml` name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// `tcp_connect`.
+    TcpConnect,
+    /// `unix_connect`.
+    UnixConnect,
+    /// `devices`.
+    Devices,
+}
+
+impl Reach {
+    /// The key in a file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TcpConnect => "tcp_connect",
+            Self::UnixConnect => "unix_connect",
+            Self::Devices => "devices",
+        }
+    }
+}
+
+/// What is wrong with a grant, if anything is: the key and why.
+pub(super) fn bad_grant(ports: &[u16], sockets: &[PathBuf], devices: &[PathBuf]) -> Option<(Reach, String)> {
+    if ports.contains(&0) {
+        return Some((Reach::TcpConnect, "0 is no port to connect to".to_owned()));
+    }
+    // sun_path holds 108 octets, one of them the NUL.
+    let socket = |path: &&PathBuf| !path.is_absolute() || path.as_os_str().len() > 107;
+    if let Some(path) = sockets.iter().find(socket) {
+        let why = format!("{}: the path of a socket begins with / and has at most 107 octets", path.display());
+        return Some((Reach::UnixConnect, why));
+    }
+    let device = |path: &&PathBuf| {
+        !path.starts_with("/dev")
+            || path.as_os_str() == "/dev"
+            || path.components().any(|part| part.as_os_str() == "..")
+    };
+    let why = |path: &PathBuf| format!("{}: a device lies below /dev, and is not all of it", path.display());
+    devices.iter().find(device).map(|path| (Reach::Devices, why(path)))
 }
 
 impl Profile {
@@ -240,7 +293,7 @@ impl Profile {
     }
 
     fn checked(loaded: Loaded<Self>) -> Result<Self, ConfigError> {
-        let Self { schema, recovery, auth, .. } = &loaded.value;
+        let Self { schema, recovery, auth, sandbox, .. } = &loaded.value;
         if *schema != 1 {
             return Err(loaded.error_at(&["schema"], format!("schema {schema} is not known, 1 is")));
         }
@@ -256,6 +309,9 @@ impl Profile {
         if auth.pin_min_octets > auth.pin_max_octets {
             let why = "auth.pin_min_octets is above auth.pin_max_octets";
             return Err(loaded.error_at(&["auth", "pin_min_octets"], why));
+        }
+        if let Some((key, why)) = bad_grant(&sandbox.tcp_connect, &sandbox.unix_connect, &sandbox.devices) {
+            return Err(loaded.error_at(&["sandbox", key.name()], format!("sandbox.{}: {why}", key.name())));
         }
         Ok(loaded.value)
     }
@@ -288,6 +344,10 @@ mod tests {
             ("[recovery]\ncall_deadline_ms = 0\n", ":4:20: recovery.call_deadline_ms"),
             ("[recovery]\nreinitialise_backoff_min_ms = 40000\n", ":4:31: recovery.reinitialise_backoff_min_ms"),
             ("[recovery]\nreinitialise_backoff_max_ms = 1\n", ":3:1: recovery.reinitialise_backoff_min_ms"),
+            ("[sandbox]\ntcp_connect = [1792, 0]\n", ":4:15: sandbox.tcp_connect: 0 is"),
+            ("[sandbox]\nunix_connect = [\"run/x\"]\n", ":4:16: sandbox.unix_connect: run/x: the path of a socket"),
+            ("[sandbox]\ndevices = [\"/dev/../etc\"]\n", ":4:11: sandbox.devices: /dev/../etc: a device lies"),
+            ("[sandbox]\ndevices = [\"/dev\"]\n", ":4:11: sandbox.devices: /dev: a device lies"),
             ("[auth]\npin_min_octets = 8\npin_max_octets = 4\n", ":4:18: auth.pin_min_octets"),
         ] {
             let source = format!("schema = 1\nevidence = \"measured\"\n{fields}");
@@ -296,6 +356,13 @@ mod tests {
         }
         let error = Profile::parse("schema = 2\nevidence = \"measured\"\n", Path::new("x.toml")).unwrap_err();
         assert!(error.to_string().starts_with("x.toml:1:10: schema 2"), "{error}");
+    }
+
+    /// What a signer of that profile keeps is what stood there before grants did.
+    #[test]
+    fn softhsm_is_granted_files_and_nothing_else() {
+        let Sandbox { tcp_connect, unix_connect, devices, site, .. } = Profile::find("softhsm2").unwrap().sandbox;
+        assert!(tcp_connect.is_empty() && unix_connect.is_empty() && devices.is_empty() && site.is_empty());
     }
 
     #[test]

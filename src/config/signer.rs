@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::load::{self, ConfigError, Loaded};
-use super::profile::{Evidence, Profile};
+use super::profile::{Evidence, Profile, Reach, bad_grant};
 use crate::wire::KeyId;
 
 /// The file.
@@ -30,6 +30,9 @@ struct File {
     read: Vec<PathBuf>,
     #[serde(default)]
     write: Vec<PathBuf>,
+    tcp_connect: Option<Spanned<Vec<u16>>>,
+    unix_connect: Option<Spanned<Vec<PathBuf>>>,
+    devices: Option<Spanned<Vec<PathBuf>>>,
     #[serde(default, rename = "key")]
     keys: Vec<FileKey>,
 }
@@ -142,6 +145,12 @@ pub struct Signer {
     pub read: Vec<PathBuf>,
     /// What the module may write besides the profile's.
     pub write: Vec<PathBuf>,
+    /// TCP ports it may connect to, the profile's among them.
+    pub tcp_connect: Vec<u16>,
+    /// Stream sockets it may connect to, the profile's among them.
+    pub unix_connect: Vec<PathBuf>,
+    /// Devices it may use besides the profile's.
+    pub devices: Vec<PathBuf>,
     /// The keys.
     pub keys: Vec<Key>,
 }
@@ -195,6 +204,7 @@ impl Signer {
             return Err(loaded.error(file.queue.span(), "queue must be above 0"));
         }
         let keys = Self::keys(loaded, base)?;
+        Self::reach(loaded, &profile)?;
         Ok(Self {
             path: loaded.path.clone(),
             module: base.join(file.module.get_ref()),
@@ -202,12 +212,39 @@ impl Signer {
             sessions,
             queue: usize::from(*file.queue.get_ref()),
             profile_name: file.profile.get_ref().clone(),
-            profile,
             state_directory: base.join(&file.state_directory),
             read: file.read.iter().map(|path| base.join(path)).collect(),
             write: file.write.iter().map(|path| base.join(path)).collect(),
+            tcp_connect: [&profile.sandbox.tcp_connect, granted(&file.tcp_connect)].concat(),
+            unix_connect: [&profile.sandbox.unix_connect, granted(&file.unix_connect)].concat(),
+            devices: granted(&file.devices).to_vec(),
+            profile,
             keys,
         })
+    }
+
+    /// Is what the file grants fit to be granted, and does it say what only the site knows? An empty list says so, too.
+    fn reach(loaded: &Loaded<File>, profile: &Profile) -> Result<(), ConfigError> {
+        let file = &loaded.value;
+        let (ports, sockets, devices) = (&file.tcp_connect, &file.unix_connect, &file.devices);
+        if let Some((key, why)) = bad_grant(granted(ports), granted(sockets), granted(devices)) {
+            return Err(loaded.error_at(&[key.name()], format!("{}: {why}", key.name())));
+        }
+        let said = |reach: &Reach| match reach {
+            Reach::TcpConnect => ports.is_some(),
+            Reach::UnixConnect => sockets.is_some(),
+            Reach::Devices => devices.is_some(),
+        };
+        let site = &profile.sandbox.site;
+        if site.is_empty() || site.iter().any(said) {
+            return Ok(());
+        }
+        let names: Vec<&str> = site.iter().map(|reach| reach.name()).collect();
+        let why = format!(
+            "the signer may not reach an HSM of this profile unless this file says how: {} is missing",
+            names.join(" or ")
+        );
+        Err(loaded.error(file.profile.span(), why))
     }
 
     fn keys(loaded: &Loaded<File>, base: &Path) -> Result<Vec<Key>, ConfigError> {
@@ -229,6 +266,10 @@ impl Signer {
         }
         Ok(keys)
     }
+}
+
+fn granted<T>(list: &Option<Spanned<Vec<T>>>) -> &[T] {
+    list.as_ref().map_or(&[], |list| list.get_ref().as_slice())
 }
 
 /// Reads a `CKA_ID` written in hexadecimal.
@@ -278,6 +319,10 @@ mod tests {
             ("token_serial = \"1\"\n", ":5:", "token_serial"),
             ("sessions = 0\n", ":5:", "sessions"),
             ("slot = 3\n", ":5:", "slot"),
+            ("tcp_connect = [0]\n", ":5:", "no port to connect to"),
+            ("tcp_connect = [65536]\n", ":5:", "65536"),
+            ("unix_connect = [\"pcscd.comm\"]\n", ":5:", "begins with /"),
+            ("devices = [\"/etc/passwd\"]\n", ":5:", "below /dev"),
             ("pin = \"1234\"\n", ":5:", "pin"),
             ("[[key]]\nid = \"xyz\"\npurpose = \"assertion\"\ncertificate = \"a\"\n", ":6:", "hexadecimal"),
             ("[[key]]\nid = \"01\"\npurpose = \"assertion\"\n", ":6:", "certificate"),
@@ -290,6 +335,14 @@ mod tests {
             let error = load(&format!("{GOOD}{more}")).unwrap_err().to_string();
             assert!(error.contains(line) && error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn grants_of_profile_and_file_are_added_up() {
+        let signer = load(&format!("{GOOD}tcp_connect = [1792]\nunix_connect = [\"/run/a\"]\n")).unwrap();
+        assert_eq!((signer.tcp_connect, signer.unix_connect.len()), (vec![1792], 1));
+        let signer = load(GOOD).unwrap();
+        assert!(signer.tcp_connect.is_empty() && signer.unix_connect.is_empty() && signer.devices.is_empty());
     }
 
     #[test]

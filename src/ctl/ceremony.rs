@@ -4,6 +4,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -21,7 +22,7 @@ pub(super) struct Target {
     /// Configuration root; module, token and profile are taken from its signer.d/signer.toml
     #[arg(long, value_name = "ROOT", default_value = "/etc/chancery", conflicts_with = "module")]
     config: PathBuf,
-    /// PKCS#11 module, without any configuration
+    /// PKCS#11 module, without any configuration, and so without a sandbox
     #[arg(long, value_name = "FILE")]
     module: Option<PathBuf>,
     /// The token's label
@@ -39,6 +40,8 @@ pub(super) struct Target {
 pub(super) struct Place {
     module: PathBuf,
     profile: String,
+    /// The configuration root, when it was read.
+    configuration: Option<PathBuf>,
     token: Option<Token>,
     /// Where the marks of refused PINs are, when there is a configuration.
     pub(super) state_directory: Option<PathBuf>,
@@ -55,6 +58,7 @@ impl Target {
             return Ok(Place {
                 module: module.clone(),
                 profile: self.profile.clone(),
+                configuration: None,
                 token: label.or_else(|| self.token_serial.clone().map(Token::Serial)),
                 state_directory: None,
                 pin_max: profile.auth.pin_max_octets,
@@ -64,6 +68,7 @@ impl Target {
         Ok(Place {
             module: signer.module,
             profile: signer.profile_name,
+            configuration: Some(self.config.clone()),
             token: Some(signer.token),
             state_directory: Some(signer.state_directory),
             pin_max: signer.profile.auth.pin_max_octets,
@@ -92,8 +97,14 @@ impl Place {
     /// Holds the ceremony; every reply but progress goes to `hear`.
     pub(super) fn hold(&self, act: Act, mut hear: impl FnMut(Reply) -> Result<(), String>) -> Result<(), String> {
         let module = self.module.to_str().ok_or("the module's path is not text")?;
-        let ceremony =
-            Ceremony { module: fitting(module, "module")?, profile: fitting(&self.profile, "profile")?, act };
+        let configuration = self.configuration.as_ref().map(|root| root.to_str().ok_or("--config is not text"));
+        let configuration = configuration.transpose()?.map(|root| fitting(root, "--config")).transpose()?;
+        let ceremony = Ceremony {
+            module: fitting(module, "module")?,
+            profile: fitting(&self.profile, "profile")?,
+            configuration,
+            act,
+        };
         let program = program();
         let say = |error: io::Error| format!("{}: {error}", program.display());
         let mut child = Command::new(&program)
@@ -132,6 +143,12 @@ impl Place {
         let _ = io::copy(&mut from, &mut io::sink());
         let status = child.wait().map_err(say)?;
         match outcome {
+            // Its sandbox is the signers': they would have ended like this once there were keys.
+            Err(_) if status.signal() == Some(libc::SIGSYS) => Err(
+                "the sandbox ended the ceremony, as it would end a signer: the module made a system call that is not \
+                 granted; CHANCERY_SANDBOX=debug names it"
+                    .to_owned(),
+            ),
             Ok(()) if !status.success() => Err(format!("the ceremony ended with {status}")),
             outcome => outcome,
         }

@@ -12,8 +12,8 @@ mod pool;
 mod recovery;
 mod serve;
 mod unwrap;
+mod walls;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -23,16 +23,11 @@ use self::keys::Expected;
 use self::pkcs11::{Fault, Module};
 use crate::config::signer::{Signer, hex};
 use crate::metrics::Metrics;
-use crate::sandbox::{self, Grants, Role};
+use crate::sandbox;
 use crate::sys::channel::Closed;
 use crate::sys::notify::Notifier;
 use crate::wire::links::{KeyReport, SignerReady, SignerToIssuer};
 use crate::wire::{List, Octets, Text};
-
-/// Where the system keeps shared objects.
-const SHARED_OBJECTS: [&str; 4] = ["/lib", "/lib64", "/usr/lib", "/usr/lib64"];
-/// What the C library and OpenSSL read wherever they run.
-const READ: [&str; 4] = ["/etc/ld.so.cache", "/etc/ssl", "/etc/localtime", "/usr/share/zoneinfo"];
 
 /// EX_CONFIG: a person must do something; the supervisor does not start this again by itself.
 pub(crate) const CONFIG: u8 = 78;
@@ -103,12 +98,13 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     })?;
     let notifier = Notifier::open();
     let outbox = serve::Outbox::new().map_err(later)?;
-    // A signer makes no socket once it is locked down; when issuer goes away it ends and starts anew.
+    // A signer makes no such socket once it is locked down; when issuer goes away it ends and starts anew.
     let channel = serve::connect().map_err(|error| later(format!("issuer: {error}")))?;
     // Loaded before lock-down, used only after it.
     let module = Module::load(&config.module, &config.profile).map_err(configuration)?;
 
-    lock_down(&config)?;
+    let report = walls::lock_down(&config).map_err(configuration)?;
+    tracing::info!(event = "locked-down", report = %report);
 
     let usable = Arc::new(AtomicBool::new(false));
     metrics.report(Arc::clone(&usable));
@@ -118,9 +114,9 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     let health = Mutex::new(Box::new(move |usable| told.send(&SignerToIssuer::Health { usable })) as _);
     let plan = recovery::Plan { token: config.token.clone(), expected, sessions: config.sessions };
     let signs = recovery::Signs { usable, health, meters: meters.clone() };
-    let custody = recovery::Custody::open(module, door, plan, signs)?;
+    let custody = recovery::Custody::open(module, door, plan, signs, &walls::Way::of(&config))?;
     let custody = Arc::new(custody);
-    let ready = report(&custody, config.sessions)?;
+    let ready = self::report(&custody, config.sessions)?;
     for key in ready.keys.iter() {
         tracing::info!(event = "key", id = hex(&key.id));
     }
@@ -129,28 +125,6 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
 
     let pool = pool::Pool::new(config.queue, limit);
     Ok(serve::serve(&custody, &pool, &outbox, ready, channel, &meters, &notifier))
-}
-
-/// Keeps what the module needs, by profile and configuration, and the directory of the marks.
-fn lock_down(config: &Signer) -> Result<(), Stop> {
-    let profile = &config.profile.sandbox;
-    // A profile names every place a vendor's package may use; not all are there.
-    let existing = |usual: &[PathBuf], own: &[PathBuf]| -> Vec<PathBuf> {
-        usual.iter().filter(|path| path.exists()).chain(own).cloned().collect()
-    };
-    let mut grants = Grants {
-        read: existing(&profile.read, &config.read),
-        write: existing(&profile.write, &config.write),
-        ..Grants::default()
-    };
-    grants.write.push(config.state_directory.clone());
-    // Modules load what they need at their first use (OpenSSL its providers) and look where the loader does.
-    grants.execute_map = existing(&SHARED_OBJECTS.map(PathBuf::from), &[]);
-    grants.execute_map.extend(config.module.parent().map(Path::to_owned));
-    grants.read.extend(existing(&READ.map(PathBuf::from), &[]));
-    let report = sandbox::lock_down(Role::Signer, &grants).map_err(configuration)?;
-    tracing::info!(event = "locked-down", report = %report);
-    Ok(())
 }
 
 fn report(custody: &recovery::Custody, sessions: u16) -> Result<SignerReady, Stop> {

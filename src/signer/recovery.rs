@@ -15,6 +15,7 @@ use super::pkcs11::codes::Class;
 use super::pkcs11::mechanism::question;
 use super::pkcs11::{Fault, Found, Module, Opened};
 use super::unwrap;
+use super::walls::Way;
 use crate::config::signer::{Purpose, Token};
 use crate::sys::failpoint::failpoint;
 use crate::wire::KeyId;
@@ -122,8 +123,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Custody {
-    /// Initialises the module, logs in and finds every key, or fails: nothing is retried at start.
-    pub(crate) fn open(module: Module, door: Door, plan: Plan, signs: Signs) -> Result<Self, Fault> {
+    /// Initialises the module, logs in and finds every key, or fails: nothing is retried at start. `way` explains why
+    /// an HSM was not reached.
+    pub(crate) fn open(module: Module, door: Door, plan: Plan, signs: Signs, way: &Way) -> Result<Self, Fault> {
         let custody = Self {
             module,
             token: plan.token,
@@ -137,9 +139,10 @@ impl Custody {
             broken: (Mutex::new(()), Condvar::new()),
             signs,
         };
-        custody.module.initialise()?;
+        custody.module.initialise().map_err(|fault| way.explain(fault))?;
+        let found = custody.find().map_err(|fault| way.explain(fault))?;
         let mut epoch = custody.epoch.write().unwrap_or_else(PoisonError::into_inner);
-        custody.begin(&mut epoch)?;
+        custody.begin(&mut epoch, found)?;
         drop(epoch);
         custody.signs.change(true, || ());
         Ok(custody)
@@ -277,13 +280,18 @@ impl Custody {
         epoch.found = None;
         self.module.finalise();
         self.module.initialise()?;
-        self.begin(&mut epoch)?;
+        let found = self.find()?;
+        self.begin(&mut epoch, found)?;
         tracing::info!(event = "reinitialised", epoch = epoch.number);
         Ok(())
     }
 
-    fn begin(&self, epoch: &mut Epoch) -> Result<(), Fault> {
-        let found = self.module.find(&self.token, self.serial.get().map(String::as_str))?;
+    /// The token, wherever it is now.
+    fn find(&self) -> Result<Found, Fault> {
+        self.module.find(&self.token, self.serial.get().map(String::as_str))
+    }
+
+    fn begin(&self, epoch: &mut Epoch, found: Found) -> Result<(), Fault> {
         // Not every vendor numbers its tokens.
         if !found.serial.is_empty() {
             self.serial.get_or_init(|| found.serial.clone());

@@ -19,6 +19,9 @@ pub struct Ceremony {
     pub module: Text<4096>,
     /// Name of the HSM profile.
     pub profile: Text<64>,
+    /// Configuration root of the signers the ceremony is for: it keeps what they keep. Without one nobody has said what
+    /// the module needs, and it is not locked down.
+    pub configuration: Option<Text<4096>>,
     /// What is to be done.
     pub act: Act,
 }

@@ -1,7 +1,8 @@
 //! `chancery-signer --ceremony`: making tokens, keys and certificates, in a process of its own that has the
 //! module and its sandbox, so that the command line has neither. One request comes on standard input,
 //! replies go to what was standard output; the module cannot write among them. A ceremony tries a PIN once,
-//! under the same marks as a signer.
+//! under the same marks as a signer, and behind the same walls, so that what a signer's module would be refused is
+//! found out before there are keys.
 
 mod certify;
 mod generate;
@@ -13,7 +14,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::pkcs11::{Fault, Module};
+use super::walls;
 use crate::config::profile::Profile;
+use crate::config::signer::Signer;
 use crate::wire::Text;
 use crate::wire::ceremony::{Act, Ceremony, Reply, read, write};
 
@@ -42,6 +45,10 @@ pub(crate) fn text<const N: usize>(words: &str) -> Text<N> {
 /// Runs one ceremony.
 pub(crate) fn main() -> ExitCode {
     crate::sys::log::start("ceremony");
+    if let Err(error) = crate::sandbox::begin() {
+        tracing::error!(event = "stopped", why = %error);
+        return ExitCode::from(super::CONFIG);
+    }
     let mut voice = match private_output() {
         Ok(file) => Voice(file),
         Err(error) => {
@@ -79,9 +86,33 @@ fn request() -> io::Result<Ceremony> {
 }
 
 fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
-    let profile = Profile::find(&ceremony.profile).map_err(|error| Fault::Refused(error.to_string()))?;
+    let refuse = |error: &dyn std::fmt::Display| Fault::Refused(error.to_string());
+    let profile = Profile::find(&ceremony.profile).map_err(|error| refuse(&error))?;
+    let configured = ceremony.configuration.as_deref().map(|root| Signer::load(Path::new(root)));
+    let config = configured.transpose().map_err(|error| refuse(&error))?;
+    if let (Some(config), Act::Unlock { .. } | Act::Keys { .. }) = (&config, &ceremony.act) {
+        // For the marks; a path that is not there cannot be granted.
+        std::fs::create_dir_all(&config.state_directory)
+            .map_err(|error| refuse(&format!("{}: {error}", config.state_directory.display())))?;
+    }
     let module = Module::load(Path::new(ceremony.module.as_str()), &profile)?;
-    module.initialise()?;
+    let way = match &config {
+        Some(config) => {
+            let report = walls::lock_down(config).map_err(|error| refuse(&error))?;
+            tracing::debug!(event = "locked-down", report = %report);
+            Some(walls::Way::of(config))
+        }
+        None => None,
+    };
+    let explain = |fault| match &way {
+        Some(way) => way.explain(fault),
+        None => fault,
+    };
+    module.initialise().map_err(explain)?;
+    // A first look, for what cannot be seen here will not be seen by a signer.
+    if module.tokens().map_err(explain)?.is_empty() {
+        return Err(explain(Fault::Absent("no slot holds any token".to_owned())));
+    }
     let result = match ceremony.act {
         Act::Initialise { label, so_pin, pin } => token::initialise(&module, voice, &label, &so_pin, &pin),
         Act::Unlock { token, state_directory, pin, so_pin } => {

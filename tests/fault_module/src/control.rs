@@ -10,6 +10,9 @@
 //! no_objects                 # C_FindObjects finds nothing
 //! no_pin                     # the token says that no PIN is set
 //! move_handles               # object handles are others after each C_Initialize
+//! reach tcp 127.0.0.1:1792   # C_Initialize and each C_Sign greet a server there, and fail with 0x30 where it does not
+//! reach unix /run/daemon     # answer, as the client of an HSM behind TCP or a daemon would
+//! reach device /dev/urandom  # or give a command to a device
 //! ```
 
 use std::os::unix::fs::MetadataExt;
@@ -27,6 +30,8 @@ pub(crate) struct Control {
     pub(crate) no_objects: bool,
     pub(crate) no_pin: bool,
     pub(crate) move_handles: bool,
+    /// How the HSM is reached, and where.
+    pub(crate) reach: Option<(String, String)>,
 }
 
 type Stamp = (u64, i64, i64, u64);
@@ -71,6 +76,9 @@ fn parse(text: &str) -> Control {
             ["no_objects"] => control.no_objects = true,
             ["no_pin"] => control.no_pin = true,
             ["move_handles"] => control.move_handles = true,
+            ["reach", how @ ("tcp" | "unix" | "device"), place] => {
+                control.reach = Some(((*how).to_owned(), (*place).to_owned()));
+            }
             // A test that misspells its instruction must not pass.
             _ => panic!("unknown instruction: {line}"),
         }

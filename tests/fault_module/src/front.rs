@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cryptoki_sys::*;
 
-use crate::{control, counts, handles, module};
+use crate::{control, counts, handles, module, reach};
 
 macro_rules! stand_in_front {
     (by_hand($($special:ident),*); $($name:ident($($arg:ident: $type:ty),*) in($($in:ident),*) out($($out:ident),*);)* ) => {
@@ -114,6 +114,11 @@ stand_in_front! {
     C_WaitForSlotEvent(a1: CK_FLAGS, a2: *mut CK_SLOT_ID, a3: *mut c_void) in() out();
 }
 
+/// Is the HSM out of reach, where it is elsewhere?
+fn unreached() -> bool {
+    control::now().reach.as_ref().is_some_and(|(how, place)| !reach::reached(how, place))
+}
+
 /// Counts the call; what to answer instead of passing it on, if anything.
 fn misbehave(function: Function) -> Option<CK_RV> {
     let index = function as usize;
@@ -151,6 +156,9 @@ fn misbehave(function: Function) -> Option<CK_RV> {
 unsafe extern "C" fn C_Initialize(arguments: *mut c_void) -> CK_RV {
     if let Some(rv) = misbehave(Function::C_Initialize) {
         return rv;
+    }
+    if unreached() {
+        return CKR_DEVICE_ERROR;
     }
     let Some(inner) = module().and_then(|module| module.inner.C_Initialize) else {
         return CKR_FUNCTION_NOT_SUPPORTED;
@@ -236,6 +244,9 @@ unsafe extern "C" fn C_Sign(
     }
     let Some(inner) = module().and_then(|module| module.inner.C_Sign) else { return CKR_FUNCTION_NOT_SUPPORTED };
     let control = control::now();
+    if !size_query && unreached() {
+        return CKR_DEVICE_ERROR;
+    }
     if !size_query && control.sign_delay_us > 0 {
         std::thread::sleep(Duration::from_micros(control.sign_delay_us));
     }

@@ -10,6 +10,7 @@ mod control;
 mod counts;
 mod front;
 mod handles;
+mod reach;
 
 use std::sync::OnceLock;
 

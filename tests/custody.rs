@@ -398,8 +398,30 @@ fn a_pin_is_not_touched_while_its_mark_could_not_be_written() {
     }
     assert_eq!(hsm.calls("C_Login"), before, "the PIN was tried");
     std::fs::remove_file(hsm.path("state/ballast")).unwrap();
-    let _signer = Running::start(&hsm, 1);
+    let signer = Running::start(&hsm, 1);
     ready(&mut issuer.accept());
+    drop(signer);
+    // Nor on a disk that the kernel made read-only, although the proof of this boot and the spare are on it.
+    std::fs::write(hsm.path("credentials/pin"), "wrong-13579\n").unwrap();
+    let before = hsm.calls("C_Login");
+    let remount = |how: &str| {
+        let state = hsm.path("state");
+        assert!(Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(state).status().unwrap().success());
+    };
+    remount("ro");
+    for ordinal in [1, 2, 1] {
+        let mut signer = Running::start(&hsm, ordinal);
+        let _channel = issuer.accept();
+        assert_eq!(signer.ends(Duration::from_secs(5)).code(), Some(75), "{ordinal}");
+    }
+    assert_eq!(hsm.calls("C_Login"), before, "the PIN was tried");
+    remount("rw");
+    for ordinal in [2, 1, 3] {
+        let mut signer = Running::start(&hsm, ordinal);
+        let _channel = issuer.accept();
+        assert_eq!(ends_for_good(&hsm, &issuer, &mut signer, ordinal), Some(78), "{ordinal}");
+        assert_eq!(hsm.calls("C_Login") - before, 1, "{ordinal}");
+    }
 }
 
 #[test]

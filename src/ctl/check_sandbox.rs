@@ -157,12 +157,12 @@ fn landlock_of(report: &[u8]) -> u8 {
 fn print_table(role: Role, rows: &BTreeMap<usize, Vec<Finding>>) {
     let first = rows.values().next().map_or(&[][..], Vec::as_slice);
     let heads: Vec<String> = first.iter().map(|finding| format!("landlock {}", finding.landlock)).collect();
-    println!("{:<25} {}", role.name(), heads.join("   "));
+    println!("{:<27} {}", role.name(), heads.join("   "));
     for findings in rows.values() {
         let Some(first) = findings.first() else { continue };
         let mut words: Vec<String> = findings.iter().map(Finding::word).collect();
         words.dedup();
-        println!("  {:<23} {}", first.probe, words.join(" / "));
+        println!("  {:<25} {}", first.probe, words.join(" / "));
     }
 }
 

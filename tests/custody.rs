@@ -356,7 +356,7 @@ fn marks_on_a_small_disk(test: &str) -> Option<SoftHsm> {
     let hsm = SoftHsm::new();
     let state = hsm.path("state");
     std::fs::create_dir_all(&state).unwrap();
-    let small = ["-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", state.to_str().unwrap()];
+    let small = ["-t", "tmpfs", "-o", "size=64k,nr_inodes=64,mode=700", "tmpfs", state.to_str().unwrap()];
     for arguments in [&["--make-rprivate", "/"][..], &small] {
         assert!(Command::new("mount").args(arguments).status().unwrap().success(), "mount {arguments:?}");
     }
@@ -368,6 +368,12 @@ fn fill(hsm: &SoftHsm) {
     let mut ballast = std::fs::File::create(hsm.path("state/ballast")).unwrap();
     while ballast.write_all(&[0; 4096]).is_ok() {}
     while ballast.write_all(&[0; 1]).is_ok() {}
+}
+
+/// Not even an empty file finds room any more.
+fn fill_to_the_last_name(hsm: &SoftHsm) {
+    fill(hsm);
+    while std::fs::File::create(hsm.path(&format!("state/{}", marks(hsm, "").len()))).is_ok() {}
 }
 
 fn marks(hsm: &SoftHsm, kind: &str) -> Vec<std::path::PathBuf> {
@@ -430,9 +436,12 @@ fn a_wrong_pin_leaves_its_mark_on_a_full_disk() {
     let issuer = hsm.issuer();
     // There was room once.
     drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+    for proof in marks(&hsm, "pin-proved-") {
+        std::fs::remove_file(proof).unwrap();
+    }
     let before = hsm.calls("C_Login");
     std::fs::write(hsm.path("credentials/pin"), "wrong-13579\n").unwrap();
-    fill(&hsm);
+    fill_to_the_last_name(&hsm);
     for round in 0..3 {
         for ordinal in [1, 1, 2, 3] {
             let mut signer = Running::start(&hsm, ordinal);

@@ -29,9 +29,9 @@ use chancery::wire::record::AuthEntry;
 use chancery::wire::{Correlation, List, Millis, Octets, Text};
 use nix::sys::signal::{Signal, kill};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, OtherNameValue,
-    RevokedCertParams, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlIssuingDistributionPoint, CustomExtension,
+    DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    NameConstraints, OtherNameValue, RevokedCertParams, SanType,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -100,7 +100,21 @@ impl Ca {
     }
 
     /// What it took back; the list holds from so many minutes from now to so many.
-    fn list(&self, revoked: &[u64], (from, until): (i64, i64)) -> String {
+    fn list(&self, revoked: &[u64], between: (i64, i64)) -> String {
+        self.listed(revoked, between, None)
+    }
+
+    /// The same, for a part of its certificates.
+    fn part(&self, revoked: &[u64], between: (i64, i64), part: CrlIssuingDistributionPoint) -> String {
+        self.listed(revoked, between, Some(part))
+    }
+
+    fn listed(
+        &self,
+        revoked: &[u64],
+        (from, until): (i64, i64),
+        issuing_distribution_point: Option<CrlIssuingDistributionPoint>,
+    ) -> String {
         let now = OffsetDateTime::now_utc();
         let revoked = revoked.iter().map(|serial| RevokedCertParams {
             serial_number: (*serial).into(),
@@ -112,7 +126,7 @@ impl Ca {
             this_update: now + Duration::minutes(from),
             next_update: now + Duration::minutes(until),
             crl_number: 1.into(),
-            issuing_distribution_point: None,
+            issuing_distribution_point,
             revoked_certs: revoked.collect(),
             key_identifier_method: rcgen::KeyIdMethod::Sha256,
         };

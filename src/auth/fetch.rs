@@ -1,5 +1,5 @@
 //! Keeping what others publish: revocation lists and key sets. One task a source visits it when its document becomes old,
-//! sooner when somebody needs a newer one, and after failures at growing distances. A document that is not taken leaves
+//! sooner when somebody needs a newer set of keys, and after failures at growing distances. A document that is not taken leaves
 //! the one before in place, which ends by itself: a list with its `nextUpdate`, a key set after so many hours.
 
 mod http;
@@ -7,7 +7,7 @@ mod http;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -26,9 +26,29 @@ const LONG: Duration = Duration::from_secs(300);
 /// Between two visits, however much somebody would like a newer document.
 const APART: Duration = Duration::from_secs(60);
 
+/// Sources that are visited at one time.
+const VISITS: usize = 8;
+
 /// The tasks of one configuration.
-#[derive(Debug, Default)]
-pub(super) struct Fetching(JoinSet<()>);
+#[derive(Debug)]
+pub(super) struct Fetching {
+    tasks: JoinSet<()>,
+    room: Arc<Room>,
+}
+
+/// What is held of strangers at one time is bounded: so many documents on their way, and one of them being read.
+#[derive(Debug)]
+struct Room {
+    visits: Semaphore,
+    reading: Arc<Semaphore>,
+}
+
+impl Default for Fetching {
+    fn default() -> Self {
+        let room = Room { visits: Semaphore::new(VISITS), reading: Arc::new(Semaphore::new(1)) };
+        Self { tasks: JoinSet::new(), room: Arc::new(room) }
+    }
+}
 
 impl Fetching {
     /// Goes on with this configuration, and with what the one before had fetched where that fits it still.
@@ -40,9 +60,9 @@ impl Fetching {
         }
         for which in all(config) {
             let asked = named(config, which).2.clone();
-            tasks.spawn(visit(Arc::downgrade(config), which, asked, office.clone()));
+            tasks.spawn(visit(Arc::downgrade(config), which, asked, office.clone(), self.room.clone()));
         }
-        self.0 = tasks;
+        self.tasks = tasks;
     }
 }
 
@@ -61,25 +81,31 @@ fn all(config: &Auth) -> Vec<Which> {
     lists.chain(issuers.map(|(issuer, _)| Which::Keys(issuer))).collect()
 }
 
-/// Hands on what was fetched from the same places, as far as the new configuration would take it.
+/// Hands on what was fetched, as far as it is as good under the new configuration: lists by who has signed them, sets of keys
+/// by where they came from.
 fn keep(config: &Auth, before: &Auth) {
     for authority in &config.authorities {
-        let Some(old) = before.authorities.iter().find(|old| old.name == authority.name) else { continue };
-        for source in authority.lists.iter().flat_map(|lists| &lists.sources) {
-            let mut held =
-                old.lists.iter().flat_map(|lists| &lists.sources).filter(|old| old.source.url == source.source.url);
-            if let Some((list, age)) = held.find_map(|old| old.held().zip(old.age())) {
-                let _one_that_is_not_taken_is_fetched_anew = authority.take(source, list, since(age));
+        let old = before.authorities.iter().find(|old| old.name == authority.name).and_then(|old| old.lists.as_ref());
+        let Some((lists, old)) = authority.lists.as_ref().zip(old) else { continue };
+        if !lists.sources.is_empty() {
+            old.fetched().into_iter().for_each(|list| authority.keep(list));
+        }
+        for source in &lists.sources {
+            let from_there = |old: &&Fetched<List>| old.source.is_as_good_as(&source.source);
+            if let Some((list, age)) = old.sources.iter().find(from_there).and_then(|old| old.held().zip(old.age())) {
+                source.hold(list, since(age));
             }
         }
     }
     for issuer in &config.issuers {
         let Some(source) = issuer.keys.source() else { continue };
         let old = before.issuers.iter().filter(|old| old.name == issuer.name).find_map(|old| old.keys.source());
-        let Some(old) = old.filter(|old| old.source.url == source.source.url) else { continue };
+        let Some(old) = old.filter(|old| old.source.is_as_good_as(&source.source)) else { continue };
         if let Some((set, age)) = old.held().zip(old.age()) {
-            let those = (&config.issuers[..], &config.users);
-            let _one_that_is_not_taken_is_fetched_anew = issuer.take(source, set.octets().to_vec(), those, since(age));
+            let taken = issuer.take(source, set.octets().to_vec(), (&config.issuers, &config.users), since(age));
+            if let Err(why) = taken {
+                warn!(event = "not-kept", what = "keys", of = issuer.name.as_str(), url = source.source.url, why);
+            }
         }
     }
 }
@@ -90,21 +116,21 @@ fn since(age: Duration) -> Instant {
 }
 
 /// Visits one source as long as the configuration is in use.
-async fn visit(config: Weak<Auth>, which: Which, asked: Arc<Notify>, office: Arc<Office>) {
+async fn visit(config: Weak<Auth>, which: Which, asked: Arc<Notify>, office: Arc<Office>, room: Arc<Room>) {
     let mut failures = 0_u32;
     // Not held while nothing is done: whoever lets go of it last frees all of it.
     while let Some(config) = config.upgrade() {
         let begun = Instant::now();
-        let outcome = fetch(config.clone(), which).await;
+        let outcome = fetch(config.clone(), which, &room).await;
         let (of, source, _) = named(&config, which);
         let what = match which {
             Which::List(..) => "list",
             Which::Keys(_) => "keys",
         };
         let wait = match outcome {
-            Ok(new) => {
+            Ok((new, left_out)) => {
                 if new {
-                    info!(event = "fetched", what, of, url = source.url);
+                    info!(event = "fetched", what, of, url = source.url, left_out);
                 }
                 office.gauges.fetches.with_label_values(&[if new { "new" } else { "same" }]).inc();
                 failures = 0;
@@ -120,10 +146,13 @@ async fn visit(config: Weak<Auth>, which: Which, asked: Arc<Notify>, office: Arc
             }
         };
         drop(config);
-        let early = APART.saturating_sub(begun.elapsed());
+        let needed = async {
+            asked.notified().await;
+            tokio::time::sleep(APART.saturating_sub(begun.elapsed())).await;
+        };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = async { asked.notified().await; tokio::time::sleep(early).await } => {}
+            () = needed => {}
         }
     }
 }
@@ -163,25 +192,34 @@ fn next(config: &Auth, which: Which) -> Option<Duration> {
     Some(Duration::from_millis(left.try_into().unwrap_or(0)).max(APART))
 }
 
-/// Fetches one document and holds it. Whether it is a new one.
-async fn fetch(config: Arc<Auth>, which: Which) -> Result<bool, String> {
+/// Fetches one document and holds it. Whether it is a new one, and how many keys of it are of no use here.
+async fn fetch(config: Arc<Auth>, which: Which, room: &Room) -> Result<(bool, usize), String> {
     let largest = match which {
         Which::List(..) => LARGEST_LIST,
         Which::Keys(_) => LARGEST_SET,
     };
+    // They are never closed.
+    let _visit = room.visits.acquire().await.map_err(|error| error.to_string())?;
     let since = Instant::now();
     let octets = http::get(named(&config, which).1, largest).await?;
     // A large list takes a while to be read and hashed, and requests do not wait for it.
-    let taken = tokio::task::spawn_blocking(move || match which {
+    let reading = room.reading.clone().acquire_owned().await.map_err(|error| error.to_string())?;
+    let read = move || match which {
         Which::List(authority, source) => {
             let (authority, source) = (&config.authorities[authority], list(&config, authority, source));
-            authority.take(source, authority.read_list(octets)?, since)
+            Ok((authority.take(source, authority.read_list(octets)?, since)?, 0))
         }
         Which::Keys(issuer) => {
             let issuer = &config.issuers[issuer];
             let source: &Fetched<Set> = issuer.keys.source().ok_or("no source")?;
             issuer.take(source, octets, (&config.issuers, &config.users), since)
         }
+    };
+    let taken = tokio::task::spawn_blocking(move || {
+        let taken = read();
+        // Also when nobody waits for it any more.
+        drop(reading);
+        taken
     });
     taken.await.map_err(|error| error.to_string())?
 }

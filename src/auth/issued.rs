@@ -1,6 +1,7 @@
 //! Certificates that nobody registered: does an authority the operator trusts vouch for one, and which account
 //! does it mean? Asked only of a certificate whose key has verified a signature, before anything that was signed
-//! is read. Everything it is judged by is configuration; nothing is fetched.
+//! is read. Everything it is judged by is there already: nothing is
+//! fetched for it.
 
 use std::borrow::Cow;
 use std::cell::RefCell;

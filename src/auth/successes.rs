@@ -75,6 +75,7 @@ impl<T> Successes<T> {
             self.known.retain(|_, (until, _)| *until > now);
         }
         if self.known.len() >= memory.cache_entries
+            && !self.known.contains_key(&mac)
             && let Some(any) = self.known.keys().next().copied()
         {
             self.known.remove(&any);

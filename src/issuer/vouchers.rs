@@ -14,8 +14,14 @@ use crate::wire::{Peer, VoucherId};
 const MOST: usize = 65_536;
 /// Octets of the orders of unspent vouchers, all together: auth may name workers that there are not.
 const MOST_OCTETS: usize = 128 << 20;
+/// What a value takes besides its octets.
+const EACH: usize = 64;
 /// Unspent vouchers at a time for one worker.
 const MOST_OF_ONE: usize = 2048;
+
+fn values(order: &Order) -> usize {
+    order.claims.iter().map(|claim| 1 + claim.values.len()).sum()
+}
 
 /// What lodging came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,7 +89,7 @@ impl Vouchers {
             };
         }
         let of_worker = self.of_worker.get(&voucher.worker).copied().unwrap_or(0);
-        let octets = borsh::object_length(&voucher.order).unwrap_or(MOST_OCTETS);
+        let octets = borsh::object_length(&voucher.order).unwrap_or(MOST_OCTETS) + EACH * values(&voucher.order);
         if self.held.len() >= MOST || of_worker >= MOST_OF_ONE || self.octets.saturating_add(octets) > MOST_OCTETS {
             return Ok(Lodged::Full);
         }

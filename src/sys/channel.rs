@@ -281,8 +281,9 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
 
 impl<In, Out> Drop for Duplex<In, Out> {
     fn drop(&mut self) {
-        // What the peer did not take.
+        // What the peer did not take, and what was too long to be a message.
         self.outgoing.iter_mut().for_each(zeroize::Zeroize::zeroize);
+        zeroize::Zeroize::zeroize(&mut self.buffer);
     }
 }
 

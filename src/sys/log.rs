@@ -49,7 +49,9 @@ impl Line {
             let _never_fails = self.head(Level::ERROR, &mut before);
             before.push_str(&format!("event=\"log-lines-lost\" count={untold}\n"));
         }
-        let written = out.write_all(before.as_bytes()).and_then(|()| out.write_all(line));
+        let told = out.write_all(before.as_bytes());
+        let untold = if told.is_ok() { 0 } else { untold };
+        let written = told.and_then(|()| out.write_all(line));
         if written.is_err() {
             LOST.fetch_add(1, Ordering::Relaxed);
             UNTOLD.fetch_add(untold + 1, Ordering::Relaxed);

@@ -4,6 +4,7 @@
 use chancery::wire::evidence::Refusal;
 use chancery::wire::links::AuthToWorker;
 use nix::sys::signal::{Signal, kill};
+use rcgen::{CrlDistributionPoint, CrlIssuingDistributionPoint};
 
 use super::support::office::Office;
 use super::support::processes::eventually;
@@ -32,6 +33,13 @@ impl Town {
         let before = self.publisher.heard().len();
         kill(self.office.auth().pid(), Signal::SIGHUP).unwrap();
         eventually("auth visits the publisher", || (self.publisher.heard().len() > before).then_some(()));
+    }
+
+    /// The same, until auth has tried twice: it comes again by itself when it has taken nothing.
+    fn tried(&self) {
+        self.visited();
+        let before = self.publisher.heard().len();
+        eventually("auth comes again", || (self.publisher.heard().len() > before).then_some(()));
     }
 
     fn takes(&self, serial: u64) -> bool {
@@ -95,7 +103,10 @@ fn who_is_on_the_way_puts_no_list_in_force_and_none_out_of_it() {
     let mut damaged = der(&town.root.list(&[5], (-10, 60)));
     let last = damaged.len() - 1;
     damaged[last] ^= 1;
-    let large = [b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n\x30\x84\x7f\xff\xff\xff".to_vec()].concat();
+    // A good one, behind more than is read.
+    let large = [vec![b'\n'; 17 << 20], town.root.list(&[5], (-10, 60)).into_bytes()].concat();
+    // Millions of values, and none of them signed.
+    let nulls = [&[0x30, 0x83, 0x7f, 0xff, 0xfe][..], &[5, 0].repeat(0x003f_ffff)].concat();
     for (what, says) in [
         ("another's, of the same name", found(another.takes_back(&[5]))),
         ("another's, of another name", found(Ca::root("other").takes_back(&[5]))),
@@ -106,16 +117,15 @@ fn who_is_on_the_way_puts_no_list_in_force_and_none_out_of_it() {
         ("cut short", found(&der(&town.root.list(&[], (-10, 60)))[..100])),
         ("nothing", found("")),
         ("a page", found("<html>Your session has expired</html>")),
-        ("too much", large),
+        ("too much", found(large)),
+        ("too many values", found(nulls)),
         ("one that comes with an error", with_status("404 Not Found", &town.root.list(&[5], (-10, 60)))),
         ("elsewhere", b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".to_vec()),
         ("no HTTP", b"220 ready\r\n".to_vec()),
         ("a hang-up", Vec::new()),
     ] {
         town.publisher.says(says);
-        town.visited();
-        // The visit is over when the next one begins, which a reload begins anew.
-        town.visited();
+        town.tried();
         assert!(town.takes(5), "{what}");
         assert!(!town.takes(77), "{what}");
     }
@@ -123,6 +133,72 @@ fn who_is_on_the_way_puts_no_list_in_force_and_none_out_of_it() {
     town.publisher.says(found(newest));
     town.visited();
     eventually("the honest one is taken after all of them", || (!town.takes(5)).then_some(()));
+}
+
+/// With two authorities in its paths, whose lists are at two places.
+fn of_two(issuing: &Ca, root: &Ca, says: [Vec<u8>; 2]) -> ([Publisher; 2], Office) {
+    let publishers = says.map(|says| Publisher::open(says, None));
+    let [first, second] = &publishers;
+    let authority = format!(
+        "[[certificate_authority]]\nname = \"corporate\"\nanchors = [\"root.crt\"]\nintermediates = [\"issuing.crt\"]\n\
+         [[certificate_authority.crl_source]]\nurl = \"http://pki.example.com/issuing.crl\"\naddress = \"{}\"\n\
+         [[certificate_authority.crl_source]]\nurl = \"http://pki.example.com/root.crl\"\naddress = \"{}\"\n{SUBJECTS}",
+        first.address, second.address
+    );
+    let files = [("root.crt", root.pem.as_str()), ("issuing.crt", issuing.pem.as_str())];
+    (publishers, Office::with(&auth(&authority), USERS, PARTY, &files))
+}
+
+fn let_in(office: &Office, by: &Ca, serial: u64) -> bool {
+    matches!(office.worker().ask(good(&by.client(numbered(serial)))), AuthToWorker::Vouched(_))
+}
+
+#[test]
+fn a_good_list_at_the_wrong_place_keeps_no_other_out_of_it() {
+    let root = Ca::root("root");
+    let issuing = root.below("issuing", 2, |_| {});
+    let roots = || found(root.list(&[66], (-30, 600)));
+    let ([first, _second], office) = of_two(&issuing, &root, [roots(), roots()]);
+    eventually("both were visited", || (first.visits() > 0).then_some(()));
+    assert!(!let_in(&office, &issuing, 5), "nothing is known of the issuing authority's");
+    for reload in [false, true] {
+        first.says(found(issuing.list(&[77], (if reload { -10 } else { -20 }, 60))));
+        kill(office.auth().pid(), Signal::SIGHUP).unwrap();
+        eventually("its list is in force", || let_in(&office, &issuing, 5).then_some(()));
+        assert!(!let_in(&office, &issuing, 77));
+    }
+    // The other way round, what is held stays held.
+    first.says(roots());
+    kill(office.auth().pid(), Signal::SIGHUP).unwrap();
+    let before = first.visits();
+    eventually("it was visited", || (first.visits() > before).then_some(()));
+    assert!(let_in(&office, &issuing, 5) && !let_in(&office, &issuing, 77));
+}
+
+#[test]
+fn a_list_that_says_where_it_is_published_is_taken_from_there_only() {
+    let part = |root: &Ca, url: &str| {
+        root.part(
+            &[],
+            (-5, 60),
+            CrlIssuingDistributionPoint {
+                distribution_point: CrlDistributionPoint { uris: vec![url.to_owned()] },
+                scope: None,
+            },
+        )
+    };
+    let town = Town::new(|root| found(root.list(&[77], (-30, 60))));
+    eventually("the list is there", || town.takes(5).then_some(()));
+    // A part of another place, newer, on which that number does not stand.
+    town.publisher.says(found(part(&town.root, "http://pki.example.com/part-5.crl")));
+    town.tried();
+    assert!(town.takes(5) && !town.takes(77));
+    // What the whole one says stays said beside a part that is of this place.
+    town.publisher.says(found(part(&town.root, "http://pki.example.com:8080/root.crl?of=it")));
+    town.visited();
+    // When it was visited once more, the first visit was judged.
+    town.visited();
+    assert!(town.takes(5) && !town.takes(77));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 
 use crate::house::{ADDRESS, PARTY, SUBJECTS, keys, sam, submission};
-use crate::support::jwt::{CLOUD, US, handed_on};
+use crate::support::jwt::{CLOUD, US, handed_on, jwk, jwks};
 use crate::support::office::{Office, hash};
 use crate::support::processes::eventually;
 use crate::support::publisher::{Publisher, found};
@@ -106,18 +106,61 @@ fn a_set_that_is_none_or_somebody_elses_leaves_the_one_before() {
     for (what, says) in [
         ("no set", found("{}")),
         ("an empty one", found("{\"keys\":[]}")),
+        ("one with nothing for us", found("{\"keys\":[{\"kty\":\"AKP\",\"alg\":\"ML-DSA-65\",\"pub\":\"AAEC\"}]}")),
         ("a page", found("<html>")),
         ("with a key that is shared", found("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAEC\"}]}")),
-        ("with a key of the bank's", found(keys(&[(&another, ""), (&bank, "")]))),
-        ("with a key that is registered for eve", found(keys(&[(&another, ""), (&registered, "")]))),
+        ("with a key of the bank's only", found(keys(&[(&bank, "")]))),
+        ("with a key that is registered for eve", found(keys(&[(&registered, "")]))),
         ("not there", b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec()),
-        ("too much", found(vec![b' '; 300 * 1024])),
+        ("too much", found(keys(&[(&another, "")]) + &" ".repeat(300 * 1024))),
     ] {
         publisher.says(says);
         visited(&office, &publisher);
-        visited(&office, &publisher);
+        let before = publisher.heard().len();
+        eventually("auth comes again, as it has taken nothing", || (publisher.heard().len() > before).then_some(()));
         assert!(takes(&office, &ours) && !takes(&office, &another), "{what}");
     }
+}
+
+#[test]
+fn of_a_set_what_is_not_for_us_is_left_out_and_the_rest_counts() {
+    let (web, ours, new) = (Web::new(), Client::new(), Client::new());
+    let publisher = Publisher::open(found(keys(&[(&ours, "")])), Some(web.server("login.cloud.example")));
+    let office = office(&web, &publisher);
+    eventually("the keys are there", || takes(&office, &ours).then_some(()));
+    let (registered, bank) = (Client::new(), Client::ed25519());
+    office.write("eve.pem", &registered.certificate);
+    office.write("bank.json", &keys(&[(&bank, "")]));
+    let tomorrow = [
+        "{\"kty\":\"AKP\",\"alg\":\"ML-DSA-65\",\"pub\":\"AAEC\"}",
+        "{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AAEC\",\"y\":\"AAEC\"}",
+        "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"AAEC\",\"alg\":\"RSA-OAEP\"}",
+        "17",
+    ];
+    let others = [jwk(&registered, ""), jwk(&bank, ""), jwk(&new, ",\"kid\":\"new\",\"alg\":\"ES256\"")];
+    let set = tomorrow.iter().map(ToString::to_string).chain(others).collect::<Vec<_>>();
+    publisher.says(found(jwks(&set)));
+    visited(&office, &publisher);
+    eventually("the new key is in force", || takes(&office, &new).then_some(()));
+    assert!(!takes(&office, &ours) && !takes(&office, &registered));
+    let as_cloud = handed_on(&sam().signed(&bank), &bank);
+    assert!(matches!(office.worker().ask(submission(as_cloud)), AuthToWorker::Refused(_)));
+    // A key that is registered for a user from now on is the issuer's no more, at the very reload.
+    office.write("eve.pem", &new.certificate);
+    publisher.says(found("{}"));
+    visited(&office, &publisher);
+    eventually("it signs for nobody else", || (!takes(&office, &new)).then_some(()));
+}
+
+#[test]
+fn what_came_from_elsewhere_or_under_other_trust_is_not_kept() {
+    let (web, key) = (Web::new(), Client::new());
+    let publisher = Publisher::open(found(keys(&[(&key, "")])), Some(web.server("login.cloud.example")));
+    let office = office(&web, &publisher);
+    eventually("the keys are there", || takes(&office, &key).then_some(()));
+    office.write("web.pem", &Web::new().pem);
+    kill(office.auth().pid(), Signal::SIGHUP).unwrap();
+    eventually("they count no more", || (!takes(&office, &key)).then_some(()));
 }
 
 #[test]
@@ -126,7 +169,7 @@ fn who_does_not_prove_to_be_the_host_gives_nobody_a_key() {
     for identity in [Some(web.server("login.cloud.invalid")), Some(Web::new().server("login.cloud.example")), None] {
         let publisher = Publisher::open(found(keys(&[(&key, "")])), identity);
         let office = office(&web, &publisher);
-        std::thread::sleep(std::time::Duration::from_millis(400));
+        eventually("auth was there", || (publisher.visits() > 0).then_some(()));
         assert!(!takes(&office, &key));
         assert!(publisher.heard().is_empty(), "nothing is asked of somebody else");
     }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +14,7 @@ pub(crate) struct Publisher {
     pub(crate) address: SocketAddr,
     says: Arc<Mutex<Vec<u8>>>,
     heard: Arc<Mutex<Vec<String>>>,
+    visits: Arc<AtomicUsize>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -25,23 +26,30 @@ impl Publisher {
         let address = listener.local_addr().expect("it has one");
         let says = Arc::new(Mutex::new(says));
         let (heard, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let mine = (says.clone(), heard.clone(), over.clone());
+        let visits = Arc::new(AtomicUsize::new(0));
+        let mine = (says.clone(), heard.clone(), visits.clone(), over.clone());
         let thread = std::thread::spawn(move || {
-            let (says, heard, over) = mine;
+            let (says, heard, visits, over) = mine;
             while let Ok((stream, _)) = listener.accept() {
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
                 let says: Vec<u8> = says.lock().expect("not poisoned").clone();
                 let _a_visitor_may_leave = serve(stream, &says, &heard, identity.clone());
+                visits.fetch_add(1, Ordering::SeqCst);
             }
         });
-        Self { address, says, heard, over, thread: Some(thread) }
+        Self { address, says, heard, visits, over, thread: Some(thread) }
     }
 
     /// Says that from now on.
     pub(crate) fn says(&self, what: Vec<u8>) {
         *self.says.lock().expect("not poisoned") = what;
+    }
+
+    /// How many have come so far, and are served.
+    pub(crate) fn visits(&self) -> usize {
+        self.visits.load(Ordering::SeqCst)
     }
 
     /// The heads of the requests so far.

@@ -64,5 +64,5 @@ where
         return Err(format!("answers {}", response.status()));
     }
     let body = Limited::new(response.into_body(), largest).collect().await.map_err(|error| error.to_string())?;
-    Ok(body.to_bytes().to_vec())
+    Ok(body.to_bytes().into())
 }

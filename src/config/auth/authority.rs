@@ -240,7 +240,7 @@ impl<T> Reading<'_, T> {
                         }
                     }
                 }
-                Some(Lists { files: lists, sources: self.sources(&written.crl_source)? })
+                Some(Lists::new(lists, self.sources(&written.crl_source)?))
             }
         };
         let usages = match &written.extended_key_usages {

@@ -17,6 +17,8 @@ use crate::wire::evidence::SignatureAlgorithm as By;
 
 /// Keys of one issuer, at most: a stranger may have each of them tried.
 const MOST: usize = 8;
+/// The same of those that an issuer publishes, who has some for others as well.
+const MOST_PUBLISHED: usize = 16;
 /// Members of a private key, or of one that is shared.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
@@ -59,6 +61,33 @@ pub fn read(octets: &[u8]) -> Result<Vec<Key>, String> {
         keys.push(key);
     }
     if keys.is_empty() { Err("no key that verifies signatures".to_owned()) } else { Ok(keys) }
+}
+
+/// The keys of a set that somebody else publishes, and how many it has: those that verify signatures by one of these
+/// algorithms, and are understood (RFC 7517, 5). A private or shared key refuses it all the same.
+///
+/// # Errors
+/// A clause for the operator.
+pub fn published(octets: &[u8], taken: Option<&[By]>) -> Result<(Vec<Key>, usize), String> {
+    let set = json::object(octets)?;
+    let Some(Value::List(all)) = set.get("keys") else { return Err("no list of keys".to_owned()) };
+    let mut keys: Vec<Key> = Vec::new();
+    for one in all {
+        let Value::Object(members) = one else { continue };
+        if let Some(name) = PRIVATE.iter().find(|name| members.contains_key(**name)) {
+            return Err(format!("{name:?} belongs to a private or shared key, which must not be there"));
+        }
+        let Ok(Some(mut key)) = key(members) else { continue };
+        key.algorithms.retain(|one| taken.is_none_or(|taken| taken.contains(one)));
+        if let Some(other) = keys.iter_mut().find(|other| other.key == key.key && other.id == key.id) {
+            // It stands there once for each way in which it signs.
+            key.algorithms.retain(|one| !other.algorithms.contains(one));
+            other.algorithms.append(&mut key.algorithms);
+        } else if !key.algorithms.is_empty() && keys.len() < MOST_PUBLISHED {
+            keys.push(key);
+        }
+    }
+    Ok((keys, all.len()))
 }
 
 /// A key, unless it is for something else than signatures.

@@ -191,7 +191,9 @@ fn sharing<'a>(issuers: impl IntoIterator<Item = &'a JwtIssuer>, keys: &[Key]) -
 }
 
 impl JwtIssuer {
-    /// Holds a set that our source gave. False where it is the one that is held already.
+    /// Holds a set that our source gave, but for keys that are not understood, sign in other ways than are taken, or are
+    /// known to be somebody else's here: an issuer publishes what others need as well, and it is not for him to take
+    /// another's keys from him. False where it is the one that is held already, and how many were left out.
     ///
     /// # Errors
     /// Why it is not taken, for the operator.
@@ -201,18 +203,20 @@ impl JwtIssuer {
         octets: Vec<u8>,
         (issuers, users): (&[Self], &Users),
         since: Instant,
-    ) -> Result<bool, String> {
-        let keys = self.of(jwks::read(&octets)?)?;
-        let others = issuers.iter().filter(|other| other.name != self.name);
-        if let Some(owner) = sharing(others, &keys) {
-            return Err(format!("one of its keys is that of {owner}"));
+    ) -> Result<(bool, usize), String> {
+        let (mut keys, all) = jwks::published(&octets, self.algorithms.as_deref())?;
+        // Of sets that are fetched none is first: who reads a key of another's in his could keep the other out with it.
+        let written = issuers.iter().filter(|other| matches!(other.keys, Keys::Written(_)));
+        let written: Vec<_> = written.map(|other| other.keys.now()).collect();
+        let elsewhere = |key: &Key| written.iter().flat_map(|keys| &**keys).any(|its| its.key == key.key);
+        keys.retain(|key| !elsewhere(key) && users.owner(&key.key).is_none());
+        if keys.is_empty() {
+            return Err(format!("of {all} keys none that could be used"));
         }
-        if let Some(owner) = keys.iter().find_map(|key| users.owner(&key.key)) {
-            return Err(format!("one of its keys is registered for {owner:?}"));
-        }
+        let left_out = all - keys.len();
         let new = source.held().is_none_or(|held| held.octets != octets);
         source.hold(Arc::new(Set { octets, keys: Arc::new(keys) }), since);
-        Ok(new)
+        Ok((new, left_out))
     }
 
     /// Of these keys those that sign as is taken from this issuer.

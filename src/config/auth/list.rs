@@ -134,6 +134,11 @@ impl List {
         self.read.issuing_distribution_point() == other.read.issuing_distribution_point()
     }
 
+    /// Is it published there? One that does not say where is published anywhere.
+    pub(super) fn is_published_at(&self, url: &str) -> bool {
+        self.part.as_ref().is_none_or(|part| part.uris.is_empty() || part.has(url.as_bytes()))
+    }
+
     /// Is a certificate of its issuer among those it is for? One that says where its list is must mean this one, when
     /// this one is a part.
     #[must_use]
@@ -198,8 +203,8 @@ fn fingerprint(key: &[u8]) -> [u8; 32] {
 
 impl Signed {
     fn read(der: &[u8]) -> Option<Self> {
-        let [list] = elements(der)?[..] else { return None };
-        let [octets, algorithm, signature] = elements(list.content)?[..] else { return None };
+        let [list] = row(der)?;
+        let [octets, algorithm, signature] = row(list.content)?;
         Some(Self {
             octets: octets.whole.to_vec(),
             algorithm: algorithm.content.to_vec(),
@@ -209,8 +214,8 @@ impl Signed {
 
     /// Who is said to have signed: after the version, where there is one, and the algorithm.
     fn issuer(&self) -> Option<&[u8]> {
-        let [list] = elements(&self.octets)?[..] else { return None };
-        let mut fields = elements(list.content)?.into_iter().filter(|field| field.tag != Tag::Integer);
+        let [list] = row(&self.octets)?;
+        let mut fields = Elements(list.content).take(3).filter(|field| field.tag != Tag::Integer);
         fields.nth(1).map(|name| name.content)
     }
 
@@ -292,16 +297,32 @@ impl Element<'_> {
     }
 }
 
-/// A row of values, whole.
-fn elements(mut der: &[u8]) -> Option<Vec<Element<'_>>> {
-    let mut elements = Vec::new();
-    while !der.is_empty() {
-        let (rest, one) = Any::from_der(der).ok()?;
-        let whole = der.get(..der.len() - rest.len())?;
-        elements.push(Element { class: one.class(), tag: one.tag(), whole, content: one.data });
-        der = rest;
+/// Values in a row, up to the first that is none.
+struct Elements<'a>(&'a [u8]);
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        let (rest, one) = Any::from_der(self.0).ok()?;
+        let whole = self.0.get(..self.0.len() - rest.len())?;
+        self.0 = rest;
+        Some(Element { class: one.class(), tag: one.tag(), whole, content: one.data })
     }
-    Some(elements)
+}
+
+/// A row of values, whole.
+fn elements(der: &[u8]) -> Option<Vec<Element<'_>>> {
+    let mut elements = Elements(der);
+    let all = elements.by_ref().collect();
+    elements.0.is_empty().then_some(all)
+}
+
+/// A row of so many values, whole, of which no more are looked at: a stranger's may have millions.
+fn row<const N: usize>(der: &[u8]) -> Option<[Element<'_>; N]> {
+    let mut elements = Elements(der);
+    let all: Vec<_> = elements.by_ref().take(N).collect();
+    all.try_into().ok().filter(|_| elements.0.is_empty())
 }
 
 /// A bit string without bits left over.

@@ -3,7 +3,7 @@
 //! it holds, and never in the place of a newer one: whoever is on the way can keep lists back, and no more than that.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use rustls_pki_types::CertificateDer;
@@ -15,22 +15,60 @@ use super::list::List;
 use super::source::Fetched;
 use crate::wire::Millis;
 
+/// Lists that were fetched, at most: of every issuer of a path a few.
+const MOST: usize = 64;
+
 /// Revocation lists.
 #[derive(Debug)]
 pub struct Lists {
-    pub(super) files: Vec<Arc<List>>,
+    files: Vec<Arc<List>>,
     /// Where more come from.
     pub sources: Vec<Fetched<List>>,
+    /// What came from there, wherever: of each issuer, for each kind of certificates, the newest.
+    fetched: RwLock<Vec<Arc<List>>>,
 }
 
 impl Lists {
+    pub(super) fn new(files: Vec<Arc<List>>, sources: Vec<Fetched<List>>) -> Self {
+        Self { files, sources, fetched: RwLock::default() }
+    }
+
     /// Those there are now, newest first: the first one of an issuer is asked, and no other, for an older one says less.
     #[must_use]
     pub fn now(&self) -> Vec<Arc<List>> {
-        let fetched = self.sources.iter().filter_map(Fetched::held);
-        let mut lists: Vec<_> = self.files.iter().cloned().chain(fetched).collect();
+        let mut lists: Vec<_> = self.files.iter().cloned().chain(self.fetched()).collect();
         lists.sort_by(|one, other| other.age().cmp(&one.age()));
         lists
+    }
+
+    /// Those that were fetched.
+    #[must_use]
+    pub fn fetched(&self) -> Vec<Arc<List>> {
+        self.fetched.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts a list among those that were fetched. It takes the place of an older one of its issuer for the same
+    /// certificates, and of no other: whoever can choose among lists that are genuine puts none out of force.
+    fn add(&self, list: Arc<List>, now: Millis) -> Result<bool, String> {
+        let mut fetched = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
+        let same = |other: &Arc<List>| other.issuer() == list.issuer() && other.is_for_the_same(&list);
+        let order = fetched.iter().find(|other| same(other)).map(|other| other.age().cmp(&list.age()));
+        match order {
+            Some(Ordering::Greater) => return Err("an older list than before".to_owned()),
+            Some(Ordering::Equal) => return Ok(false),
+            Some(Ordering::Less) | None => {}
+        }
+        let (out, kept): (Vec<_>, Vec<_>) =
+            (fetched.drain(..)).partition(|other| same(other) || other.issuer() == list.issuer() && other.is_past(now));
+        *fetched = kept;
+        let full = fetched.len() >= MOST;
+        if !full {
+            fetched.push(list);
+        }
+        drop(fetched);
+        // Large ones take a while, and requests do not wait for it.
+        drop(out);
+        if full { Err("more lists than can be held".to_owned()) } else { Ok(true) }
     }
 }
 
@@ -56,7 +94,8 @@ impl Authority {
         anchors.chain(between.filter_map(|(der, _)| signer(der)))
     }
 
-    /// Holds a list that one of our sources gave. False where it is the one that is held already.
+    /// Holds a list that one of our sources gave. False where it is held already. One that says where it is published is
+    /// taken from there only.
     ///
     /// # Errors
     /// Why it is not taken, for the operator.
@@ -65,26 +104,27 @@ impl Authority {
         if list.is_early(now) || list.is_past(now) {
             return Err("a list that does not hold now".to_owned());
         }
-        // Also by those of a configuration that is newer than the list.
-        if !self.signers(now).any(|(name, key)| name == list.issuer() && list.verify(&key)) {
-            return Err("a list that no certificate of the configuration has signed".to_owned());
+        if !list.is_published_at(&source.source.url) {
+            return Err("a list that is published elsewhere, as it says".to_owned());
         }
-        let held = source.held();
-        let mut others = self.lists.iter().flat_map(Lists::now).filter(|other| other.issuer() == list.issuer());
-        let before = |other: &Arc<List>| held.as_ref().is_some_and(|held| Arc::ptr_eq(held, other));
-        if others.any(|other| !before(&other) && !other.is_for_the_same(&list)) {
-            return Err("a list that is not for the same certificates as another of its issuer".to_owned());
-        }
-        let order = held.as_ref().map(|held| (held.issuer() == list.issuer(), held.age().cmp(&list.age())));
-        let new = match order {
-            Some((false, _)) => return Err("a list of another issuer than before".to_owned()),
-            Some((true, Ordering::Greater)) => return Err("an older list than before".to_owned()),
-            Some((true, Ordering::Equal)) => false,
-            Some((true, Ordering::Less)) | None => true,
-        };
-        // The same one, too: that nothing newer is there is known anew.
+        let new = self.hold(list.clone(), now)?;
         source.hold(list, since);
         Ok(new)
+    }
+
+    /// Holds one that was fetched before, also one that is past: who stands on it is taken back, and nothing older is taken.
+    pub fn keep(&self, list: Arc<List>) {
+        let _one_of_nobody_we_know_is_let_go = self.hold(list, Millis::now());
+    }
+
+    fn hold(&self, list: Arc<List>, now: Millis) -> Result<bool, String> {
+        let lists = self.lists.as_ref().ok_or("nobody is asked")?;
+        // Each of the keys that have its issuer's name, now and not when somebody asks.
+        let signers = self.signers(now).filter(|(name, _)| name == list.issuer());
+        if signers.filter(|(_, key)| list.verify(key)).count() == 0 {
+            return Err("a list that no certificate of the configuration has signed".to_owned());
+        }
+        lists.add(list, now)
     }
 }
 

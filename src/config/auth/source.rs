@@ -58,6 +58,12 @@ pub(super) enum Way {
 }
 
 impl Source {
+    /// Is what the other one gave as good as what this one gives: the same place, and the same who may say so?
+    #[must_use]
+    pub fn is_as_good_as(&self, other: &Self) -> bool {
+        (&self.url, self.address, &self.tls) == (&other.url, other.address, &other.tls)
+    }
+
     pub(super) fn read<T>(
         directory: &Directory,
         file: &Loaded<T>,
@@ -167,7 +173,11 @@ impl<T> Fetched<T> {
 
     /// Holds this from now on, as of that instant.
     pub fn hold(&self, document: Arc<T>, since: Instant) {
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some((document, since));
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let before = held.replace((document, since));
+        drop(held);
+        // A large one takes a while, and requests do not wait for it.
+        drop(before);
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) struct File {
 }
 
 /// Claim types that say who somebody is, of those in use: these are held to `protected_subjects` where nothing is said.
-const IDENTIFYING: [&str; 13] = [
+const IDENTIFYING: [&str; 15] = [
     "http://schemas.xmlsoap.org/claims/UPN",
     "http://schemas.xmlsoap.org/claims/CommonName",
     "http://schemas.xmlsoap.org/claims/EmailAddress",
@@ -71,6 +71,8 @@ const IDENTIFYING: [&str; 13] = [
     "urn:oid:0.9.2342.19200300.100.1.3",
     "urn:oid:1.3.6.1.4.1.5923.1.1.1.6",
     "urn:oid:1.3.6.1.4.1.5923.1.1.1.13",
+    "urn:oasis:names:tc:SAML:attribute:subject-id",
+    "urn:oasis:names:tc:SAML:attribute:pairwise-id",
 ];
 
 const LIFETIME_MIN: u32 = 60;

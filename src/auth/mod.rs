@@ -19,6 +19,7 @@ mod homes;
 mod issued;
 mod jwt;
 mod lifetime;
+mod means;
 mod office;
 mod order;
 mod password;
@@ -34,6 +35,7 @@ mod strangers;
 mod successes;
 mod throttle;
 mod timestamp;
+mod tls;
 mod vouchers;
 mod worker;
 
@@ -53,9 +55,10 @@ use tracing::{error, info, warn};
 
 use self::confirmed::Confirmed;
 use self::dial::Dial;
-use self::directory::{Directories, Means};
+use self::directory::Directories;
 use self::fetch::Fetching;
 use self::gauges::Gauges;
+use self::means::Means;
 use self::office::Office;
 use self::password::Passwords;
 use self::pool::Pool;

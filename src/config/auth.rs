@@ -15,6 +15,8 @@ pub mod lists;
 pub mod naming;
 pub mod partner;
 pub mod party;
+pub mod password;
+mod place;
 pub mod policy;
 pub mod source;
 mod store;

@@ -7,7 +7,6 @@
 mod ber;
 mod connection;
 mod entry;
-mod means;
 mod message;
 mod servers;
 #[cfg(test)]
@@ -23,9 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing::warn;
 
 use self::entry::Unfit;
-pub(super) use self::means::Means;
 use self::message::{Entry, Scope, Search};
-pub(super) use self::servers::connector;
 use self::servers::{Kind, Servers};
 use self::visit::Visit;
 use super::password::Passwords;

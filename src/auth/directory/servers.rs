@@ -8,16 +8,14 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls_pki_types::TrustAnchor;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use tracing::{info, warn};
 
 use super::connection::{Connection, Question, Trouble};
 use super::message::Code;
 use crate::auth::reason::Reason;
+use crate::auth::tls::TlsClient;
 use crate::config::auth::directory::Directory;
 use crate::sys::gate::LogGate;
 use crate::wire::Secret;
@@ -107,20 +105,12 @@ impl Chosen {
     }
 }
 
-struct TlsClient(TlsConnector);
-
-impl std::fmt::Debug for TlsClient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TlsClient")
-    }
-}
-
 impl Servers {
     /// Of this directory, where that is our password.
     pub(super) fn new(rules: Arc<Directory>, password: Secret<1024>) -> Self {
         let state = Mutex::new(rules.servers.iter().map(|_| Server::default()).collect());
         let own = rules.servers.iter().map(|_| Semaphore::new(2)).collect();
-        let tls = TlsClient(connector(&rules.anchors));
+        let tls = TlsClient::trusting(&rules.anchors);
         let gate = || LogGate::new(1);
         Self { rules, password, tls, state, own, answers: gate(), down: gate(), up: gate() }
     }
@@ -306,18 +296,6 @@ impl Server {
 
 fn clause(why: &str) -> &str {
     &why[..why.floor_char_boundary(256)]
-}
-
-/// Trusts these and nobody else: whatever authorities the system trusts, the directory is one of the house.
-pub(in super::super) fn connector(anchors: &[TrustAnchor<'static>]) -> TlsConnector {
-    let roots = RootCertStore { roots: anchors.to_vec() };
-    let mut config = ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider has suites for TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.resumption = tokio_rustls::rustls::client::Resumption::disabled();
-    TlsConnector::from(Arc::new(config))
 }
 
 fn lock(state: &Mutex<Vec<Server>>) -> MutexGuard<'_, Vec<Server>> {

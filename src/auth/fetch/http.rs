@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::super::directory::connector;
+use super::super::tls::TlsClient;
 use crate::config::auth::source::Source;
 
 /// Until there is a connection, and until there is all of a document.
@@ -35,7 +35,7 @@ async fn over(source: &Source, largest: usize) -> Result<Vec<u8>, String> {
     match &source.tls {
         None => ask(stream, source, largest).await,
         Some((name, anchors)) => {
-            let secured = timeout(CONNECT, connector(anchors).connect(name.clone(), stream)).await;
+            let secured = timeout(CONNECT, TlsClient::trusting(anchors).0.connect(name.clone(), stream)).await;
             let stream = secured.map_err(|_| "does not answer in time")?.map_err(|error| error.to_string())?;
             ask(stream, source, largest).await
         }

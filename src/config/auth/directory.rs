@@ -8,7 +8,6 @@ pub mod filter;
 mod groups;
 mod limits;
 pub mod names;
-mod password;
 mod server;
 mod written;
 
@@ -20,9 +19,9 @@ use self::filter::Filter;
 pub use self::groups::{GroupForm, Groups, GroupsFrom};
 pub use self::limits::Limits;
 use self::names::{AccountName, Mark};
-pub use self::password::{BindPassword, password};
 pub use self::server::{Server, Tls};
 pub(super) use self::written::{DirectoryFile, vocabulary};
+use super::password::Password;
 use crate::wire::Text;
 
 /// A directory.
@@ -39,7 +38,7 @@ pub struct Directory {
     /// Who we are when we search.
     pub bind_dn: String,
     /// What proves that.
-    pub bind_password: BindPassword,
+    pub bind_password: Password,
     /// Where users are.
     pub base_dn: String,
     /// Which of them is meant.

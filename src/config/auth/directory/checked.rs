@@ -10,6 +10,7 @@ use super::filter::Filter;
 use super::names::{AccountName, Mark};
 use super::{Directory, DirectoryFile};
 use crate::config::auth::authority::anchors;
+use crate::config::auth::password::Written;
 use crate::config::auth::{Number, between};
 use crate::config::beneath;
 use crate::config::load::{ConfigError, Loaded};
@@ -49,7 +50,7 @@ pub(in super::super) fn checked<T>(
 /// What it takes to read one directory.
 pub(super) struct Reading<'a, T> {
     pub(super) beneath: &'a beneath::Directory,
-    file: &'a Loaded<T>,
+    pub(super) file: &'a Loaded<T>,
 }
 
 impl<T> Reading<'_, T> {
@@ -99,7 +100,14 @@ impl<T> Reading<'_, T> {
             servers: written.servers.get_ref().iter().map(|server| self.server(server)).collect::<Result<_, _>>()?,
             anchors: trusted,
             bind_dn: self.dn("bind_dn", &written.bind_dn)?,
-            bind_password: self.bind_password(written)?,
+            bind_password: Written {
+                key: "bind_password",
+                file: written.bind_password_file.as_ref(),
+                credential: written.bind_password_credential.as_ref(),
+                owner: written.bind_dn.span(),
+                without: "nobody searches unnamed",
+            }
+            .read(self.beneath, self.file)?,
             base_dn: self.dn("base_dn", &written.base_dn)?,
             filter,
             decoy_dn: self.dn("decoy_dn", &written.decoy_dn)?,

@@ -1,5 +1,4 @@
-//! A server of a directory: where it is, and who it must prove to be. Its address is a number, for auth asks no
-//! resolver.
+//! A server of a directory: where it is, who it must prove to be, and when TLS begins.
 
 use std::net::SocketAddr;
 
@@ -8,6 +7,7 @@ use serde::Deserialize;
 
 use super::checked::Reading;
 use super::written::ServerFile;
+use crate::config::auth::place::place;
 use crate::config::load::ConfigError;
 
 /// A server of a directory.
@@ -35,21 +35,7 @@ pub enum Tls {
 
 impl<T> Reading<'_, T> {
     pub(super) fn server(&self, written: &ServerFile) -> Result<Server, ConfigError> {
-        let host = written.host.get_ref();
-        let name = ServerName::try_from(host.clone()).map_err(|_| {
-            let why = format!("host {host:?}: neither a DNS name nor an address, as a certificate has it");
-            self.refused(written.host.span(), why)
-        })?;
-        let address = written.address.get_ref();
-        let address: SocketAddr = address.parse().map_err(|_| {
-            let why = format!(
-                "address {address:?}: a number and a port, as 192.0.2.21:636 or [2001:db8::21]:636: auth asks no resolver"
-            );
-            self.refused(written.address.span(), why)
-        })?;
-        if address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast() {
-            return Err(self.refused(written.address.span(), format!("address {address} is nobody's")));
-        }
-        Ok(Server { host: host.clone(), name, address, tls: written.tls })
+        let (name, address) = place(self.file, &written.host, &written.address)?;
+        Ok(Server { host: written.host.get_ref().clone(), name, address, tls: written.tls })
     }
 }

@@ -1,7 +1,8 @@
 //! Directories: which names are theirs, what they are asked, what of them is refused.
 
 use super::Tree;
-use crate::config::auth::directory::{BindPassword, Disabled, Form, GroupForm, GroupsFrom, Tls, password};
+use crate::config::auth::directory::{Disabled, Form, GroupForm, GroupsFrom, Tls};
+use crate::config::auth::password::{Password, password};
 
 pub(super) const DIRECTORY: &str = r#"[[directory]]
 name = "corp"
@@ -59,7 +60,7 @@ fn a_directory_says_which_names_are_its_own_and_what_it_is_asked() {
     assert_eq!((corp.bare("alice"), corp.bare("alice@example")), (None, None));
     assert_eq!(corp.key("ALice"), "alice@corp.example");
     assert_eq!((corp.servers[0].tls, corp.servers[1].tls), (Tls::Ldaps, Tls::Starttls));
-    assert!(matches!(&corp.bind_password, BindPassword::Read(password) if password.expose() == b"search and find"));
+    assert!(matches!(&corp.bind_password, Password::Read(password) if password.expose() == b"search and find"));
     assert_eq!(corp.disabled, [Disabled::Mask("useraccountcontrol".to_owned(), 2)]);
     assert_eq!((corp.attributes[1].from.as_str(), corp.attributes[1].form), ("objectguid", Form::Guid));
     let groups = corp.groups.as_ref().unwrap();
@@ -68,7 +69,7 @@ fn a_directory_says_which_names_are_its_own_and_what_it_is_asked() {
     assert!(auth.users.vocabulary.knows("guid") && !auth.users.vocabulary.knows("objectGUID"));
     assert!(!format!("{auth:?}").contains("search and find"));
     let credential = DIRECTORY.replace("bind_password_file = \"corp.password\"", "bind_password_credential = \"corp\"");
-    assert!(matches!(&tree(&credential).good().directories[0].bind_password, BindPassword::Credential(_)));
+    assert!(matches!(&tree(&credential).good().directories[0].bind_password, Password::Credential(_)));
 }
 
 #[test]

@@ -1,13 +1,14 @@
-//! What auth needs for its directories, and to fetch what others publish, and can get before it locks itself down, no later: ports it may connect to, and
+//! What auth needs of the outside and can get before it locks itself down, no later: ports it may connect to, and
 //! the credentials the service manager hands it. A configuration that is read anew has to do with them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Directories;
+use super::directory::Directories;
 use crate::config::auth::Auth;
-use crate::config::auth::directory::{BindPassword, Directory as Rules, password};
+use crate::config::auth::directory::Directory as Rules;
+use crate::config::auth::password::{Password, password};
 use crate::config::auth::source::Source;
 use crate::config::beneath::Directory;
 use crate::config::load::ConfigErrors;
@@ -16,23 +17,23 @@ use crate::wire::Secret;
 
 /// Ports and credentials. By default there are none.
 #[derive(Debug, Default)]
-pub(in super::super) struct Means {
+pub(super) struct Means {
     ports: BTreeSet<u16>,
     credentials: Option<Directory>,
 }
 
 impl Means {
     /// What this configuration needs.
-    pub(in super::super) fn of(config: &Auth) -> Result<Self, ConfigErrors> {
+    pub(super) fn of(config: &Auth) -> Result<Self, ConfigErrors> {
         let ports = config.directories.iter().flat_map(|rules| ports(rules)).chain(fetched(config).map(port)).collect();
-        let named = config.directories.iter().any(|rules| matches!(rules.bind_password, BindPassword::Credential(_)));
+        let named = config.directories.iter().any(|rules| matches!(rules.bind_password, Password::Credential(_)));
         let place = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| named);
         let credentials = place.map(|place| Directory::open(&PathBuf::from(place))).transpose()?;
         Ok(Self { ports, credentials })
     }
 
     /// Adds them to what is granted.
-    pub(in super::super) fn grant(&self, grants: &mut Grants) {
+    pub(super) fn grant(&self, grants: &mut Grants) {
         grants.tcp_connect.extend(&self.ports);
         grants.read.extend(self.credentials.iter().map(|place| place.path().to_owned()));
     }
@@ -41,7 +42,7 @@ impl Means {
     ///
     /// # Errors
     /// A clause for the operator.
-    pub(in super::super) fn directories(&self, config: &Auth) -> Result<Directories, String> {
+    pub(super) fn directories(&self, config: &Auth) -> Result<Directories, String> {
         if let Some(source) = fetched(config).find(|source| !self.ports.contains(&port(source))) {
             return Err(format!("{}: {}", source.url, without(port(source))));
         }
@@ -57,10 +58,10 @@ impl Means {
         Ok(Directories::new(directories))
     }
 
-    fn password(&self, given: &BindPassword) -> Result<Secret<1024>, String> {
+    fn password(&self, given: &Password) -> Result<Secret<1024>, String> {
         match given {
-            BindPassword::Read(password) => Ok(password.clone()),
-            BindPassword::Credential(name) => {
+            Password::Read(password) => Ok(password.clone()),
+            Password::Credential(name) => {
                 let refused = |why: &dyn std::fmt::Display| format!("credential {name}: {why}");
                 let place = self.credentials.as_ref().ok_or_else(|| refused(&"CREDENTIALS_DIRECTORY was not set"))?;
                 let octets = zeroize::Zeroizing::new(place.octets(name).map_err(|error| refused(&error))?);

@@ -3,15 +3,17 @@
 //! that is still valid makes room for something new.
 
 mod file;
+mod keeper;
 mod rows;
 mod sqlite;
+mod writer;
 
 use std::fmt;
 use std::io;
 
 pub use self::file::OpenError;
-use self::rows::{Asked, Key, Verdict};
-use self::sqlite::Sqlite;
+use self::keeper::{Asked, Key, Verdict};
+use self::writer::Writer;
 use crate::config::auth::{Room, StoreRules};
 use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
 use crate::wire::Millis;
@@ -120,22 +122,16 @@ impl Opened {
     /// # Errors
     /// When no thread can be started.
     pub fn start(self, measures: Measures) -> io::Result<Store> {
-        let place = Place::Sqlite(Sqlite::start(self.0, measures.clone())?);
-        Ok(Store { place, measures })
+        let writer = sqlite::start(self.0, measures.clone())?;
+        Ok(Store { writer, measures })
     }
 }
 
 /// The store at work.
 #[derive(Debug)]
 pub struct Store {
-    place: Place,
+    writer: Writer,
     measures: Measures,
-}
-
-/// Where the rows are. A database that several appliances share will be another.
-#[derive(Debug)]
-enum Place {
-    Sqlite(Sqlite),
 }
 
 impl Store {
@@ -168,9 +164,7 @@ impl Store {
         expires: Millis,
     ) -> Result<bool, Down> {
         let timer = self.measures.seconds.start_timer();
-        let verdict = match &self.place {
-            Place::Sqlite(sqlite) => sqlite.ask(Asked { key: kind.key(value), expires, room }).await,
-        };
+        let verdict = self.writer.ask(Asked { key: kind.key(value), expires, room }).await;
         let word = match verdict {
             Ok(Verdict::New) => "new",
             Ok(Verdict::Seen) => "seen",
@@ -191,9 +185,7 @@ impl Store {
     /// Did the last write get through?
     #[must_use]
     pub fn up(&self) -> bool {
-        match &self.place {
-            Place::Sqlite(sqlite) => sqlite.up(),
-        }
+        self.writer.up()
     }
 }
 

@@ -4,31 +4,8 @@
 use rusqlite::{Connection, OptionalExtension, Result, Statement};
 
 use super::file;
-use crate::config::auth::Room;
+use super::keeper::{Asked, Verdict};
 use crate::wire::Millis;
-
-/// What is stored of a value.
-pub(super) type Key = [u8; 32];
-
-/// A question.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) key: Key,
-    pub(super) expires: Millis,
-    /// How far it may fill the table.
-    pub(super) room: Room,
-}
-
-/// What became of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Never seen, or expired since; remembered from now on.
-    New,
-    /// Seen, and not expired.
-    Seen,
-    /// Not seen, and no room to remember it.
-    Full,
-}
 
 /// A row outlives its expiry by this much, milliseconds, unless its room is needed: a clock that is set back
 /// by less finds it still there.
@@ -46,7 +23,7 @@ pub(super) struct Rows<'c> {
     insert: Statement<'c>,
     renew: Statement<'c>,
     sweep: Statement<'c>,
-    count: u64,
+    pub(super) count: u64,
     most: u64,
 }
 
@@ -68,16 +45,11 @@ impl<'c> Rows<'c> {
         })
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
     /// Decides every question, in their order, durably.
     ///
     /// # Errors
     /// What SQLite says. Nothing was decided; of what was asked, some may be remembered after a crash.
-    pub(super) fn decide(&mut self, asked: &[Asked], now: Millis) -> Result<Vec<Verdict>> {
+    pub(super) fn decide_at(&mut self, asked: &[Asked], now: Millis) -> Result<Vec<Verdict>> {
         self.transaction(|rows| {
             rows.remove(now.plus(-KEPT_MS), SWEPT + 2 * asked.len())?;
             asked.iter().map(|asked| rows.one(asked, now)).collect()
@@ -87,7 +59,7 @@ impl<'c> Rows<'c> {
     /// Removes what expired.
     ///
     /// # Errors
-    /// As [`Self::decide`].
+    /// As [`Self::decide_at`].
     pub(super) fn tidy(&mut self, now: Millis) -> Result<()> {
         self.transaction(|rows| rows.remove(now.plus(-KEPT_MS), SWEPT_IDLE))
     }
@@ -152,8 +124,10 @@ impl<'c> Rows<'c> {
 #[cfg(test)]
 mod tests {
     use super::super::file::File;
+    use super::super::keeper::Key;
     use super::Verdict::{Full, New, Seen};
     use super::*;
+    use crate::config::auth::Room;
 
     fn with(most: u64, test: impl FnOnce(Rows<'_>)) {
         let directory = tempfile::tempdir().unwrap();
@@ -170,7 +144,7 @@ mod tests {
     }
 
     fn ask(rows: &mut Rows<'_>, number: u8, expires: i64, now: i64) -> Verdict {
-        rows.decide(&[asked(key(number), expires)], Millis(now)).unwrap()[0]
+        rows.decide_at(&[asked(key(number), expires)], Millis(now)).unwrap()[0]
     }
 
     #[test]
@@ -180,18 +154,18 @@ mod tests {
                 numbers.map(|number| Asked { room, ..asked(key(number), expires) }).collect()
             };
             let others = |numbers, expires| of(Room::Most, numbers, expires);
-            assert_eq!(rows.decide(&of(Room::Half, 0..5, 100), Millis(0)).unwrap(), [New, New, New, New, Full]);
-            assert_eq!(rows.decide(&others(4..6, 100), Millis(0)).unwrap(), [New; 2]);
-            assert_eq!(rows.decide(&of(Room::Half, 0..1, 100), Millis(0)).unwrap(), [Seen]);
-            assert_eq!(rows.decide(&others(6..8, 100), Millis(0)).unwrap(), [Full; 2]);
+            assert_eq!(rows.decide_at(&of(Room::Half, 0..5, 100), Millis(0)).unwrap(), [New, New, New, New, Full]);
+            assert_eq!(rows.decide_at(&others(4..6, 100), Millis(0)).unwrap(), [New; 2]);
+            assert_eq!(rows.decide_at(&of(Room::Half, 0..1, 100), Millis(0)).unwrap(), [Seen]);
+            assert_eq!(rows.decide_at(&others(6..8, 100), Millis(0)).unwrap(), [Full; 2]);
             assert_eq!(
                 (ask(&mut rows, 6, 200, 0), ask(&mut rows, 7, 200, 0), ask(&mut rows, 8, 200, 0)),
                 (New, New, Full)
             );
             // What was seen is seen all the same, and what is past makes room for both.
-            assert_eq!(rows.decide(&others(0..1, 100), Millis(99)).unwrap(), [Seen]);
-            assert_eq!(rows.decide(&others(8..12, 300), Millis(100)).unwrap(), [New; 4]);
-            assert_eq!(rows.decide(&others(12..13, 300), Millis(100)).unwrap(), [Full]);
+            assert_eq!(rows.decide_at(&others(0..1, 100), Millis(99)).unwrap(), [Seen]);
+            assert_eq!(rows.decide_at(&others(8..12, 300), Millis(100)).unwrap(), [New; 4]);
+            assert_eq!(rows.decide_at(&others(12..13, 300), Millis(100)).unwrap(), [Full]);
         });
     }
 
@@ -202,7 +176,7 @@ mod tests {
             assert_eq!(ask(&mut rows, 1, 100, 99), Seen);
             assert_eq!(ask(&mut rows, 1, 300, 100), New);
             assert_eq!(ask(&mut rows, 1, 300, 299), Seen);
-            assert_eq!(rows.count(), 1);
+            assert_eq!(rows.count, 1);
         });
     }
 
@@ -210,7 +184,7 @@ mod tests {
     fn the_same_key_twice_in_one_batch_has_one_winner() {
         with(10, |mut rows| {
             let asked = [asked(key(1), 9), asked(key(2), 9), asked(key(1), 9)];
-            assert_eq!(rows.decide(&asked, Millis(0)).unwrap(), [New, New, Seen]);
+            assert_eq!(rows.decide_at(&asked, Millis(0)).unwrap(), [New, New, Seen]);
         });
     }
 
@@ -218,7 +192,7 @@ mod tests {
     fn a_full_store_takes_nothing_new_and_forgets_nothing_valid() {
         with(2, |mut rows| {
             let asked = [asked(key(1), 100), asked(key(2), 200), asked(key(3), 200)];
-            assert_eq!(rows.decide(&asked, Millis(0)).unwrap(), [New, New, Full]);
+            assert_eq!(rows.decide_at(&asked, Millis(0)).unwrap(), [New, New, Full]);
             assert_eq!(ask(&mut rows, 1, 100, 99), Seen);
             // What is expired makes room, and no more than is needed goes before its time.
             assert_eq!(ask(&mut rows, 3, 200, 100), New);
@@ -233,7 +207,7 @@ mod tests {
             rows.tidy(Millis(1_000 + KEPT_MS - 1)).unwrap();
             assert_eq!(ask(&mut rows, 1, 1_000, 500), Seen);
             rows.tidy(Millis(1_000 + KEPT_MS)).unwrap();
-            assert_eq!(rows.count(), 0);
+            assert_eq!(rows.count, 0);
         });
     }
 
@@ -247,12 +221,12 @@ mod tests {
                     asked(key, 1)
                 })
                 .collect();
-            rows.decide(&asked, Millis(0)).unwrap();
+            rows.decide_at(&asked, Millis(0)).unwrap();
             let late = Millis(2 + KEPT_MS);
             rows.tidy(late).unwrap();
-            assert_eq!(rows.count(), 3000 - SWEPT_IDLE as u64);
-            rows.decide(&[self::asked([255; 32], late.0 + 1)], late).unwrap();
-            assert_eq!(rows.count(), 3000 - (SWEPT_IDLE + SWEPT + 2) as u64 + 1);
+            assert_eq!(rows.count, 3000 - SWEPT_IDLE as u64);
+            rows.decide_at(&[self::asked([255; 32], late.0 + 1)], late).unwrap();
+            assert_eq!(rows.count, 3000 - (SWEPT_IDLE + SWEPT + 2) as u64 + 1);
         });
     }
 
@@ -263,7 +237,7 @@ mod tests {
                 rows.one(&asked(key(1), 100), Millis(0))?;
                 Err(rusqlite::Error::InvalidQuery)
             });
-            assert!(failed.is_err() && rows.count() == 0);
+            assert!(failed.is_err() && rows.count == 0);
             assert_eq!(ask(&mut rows, 1, 100, 0), New);
         });
     }

@@ -6,6 +6,7 @@
 
 #[path = "support"]
 mod support {
+    pub(crate) mod authority;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
     pub(crate) mod processes;
@@ -27,9 +28,10 @@ use chancery::wire::links::{AuthToAudit, AuthToWorker};
 use chancery::wire::record::AuthEntry;
 use nix::sys::signal::{Signal, kill};
 
+use support::authority::Authority;
 use support::office::{HOME, Office, Worker, hash, request};
 use support::processes::eventually;
-use support::slapd::{Authority, BACK, GROUPS, PASSWORD, SEARCH_PASSWORD, Slapd, installed};
+use support::slapd::{BACK, GROUPS, PASSWORD, SEARCH_PASSWORD, Slapd, installed};
 
 const PARTY: &str = "applies_to = ['urn:office']\ntoken_types = ['saml20']\n\
                      policy = 'permit(principal, action, resource);'\n\

@@ -1,8 +1,8 @@
-//! OpenLDAP for one test: servers with a directory of their own each, on free ports, certified by an authority that is
-//! made for it. They are children of the test, and are ended by pid.
+//! OpenLDAP for one test: servers with a directory of their own each, on free ports, certified by an authority of
+//! the test. They are children of the test, and are ended by pid.
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use base64ct::{Base64, Encoding};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
+use super::authority::{Authority, free_port};
 use super::processes::eventually;
 
 /// The password of everybody in the directory.
@@ -34,30 +34,6 @@ pub(crate) fn installed(test: &str) -> bool {
         println!("SKIPPED directory-{test}: slapd is not installed");
     }
     there
-}
-
-/// An authority that certifies servers.
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pub(crate) pem: String,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let mut parameters = CertificateParams::new(Vec::new()).expect("parameters");
-        parameters.distinguished_name.push(DnType::CommonName, "corp");
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let key = KeyPair::generate().expect("a key");
-        let pem = parameters.self_signed(&key).expect("signed").pem();
-        Self { issuer: Issuer::new(parameters, key), pem }
-    }
-
-    fn certify(&self, host: &str) -> (String, String) {
-        let parameters = CertificateParams::new(vec![host.to_owned()]).expect("parameters");
-        let key = KeyPair::generate().expect("a key");
-        (parameters.signed_by(&key, &self.issuer).expect("signed").pem(), key.serialize_pem())
-    }
 }
 
 /// A server.
@@ -157,11 +133,6 @@ impl Drop for Slapd {
             let _ = child.wait();
         }
     }
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 fn configuration(directory: &Path) -> String {

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use chancery::auth::store::Store;
-use chancery::config::auth::StoreRules;
+use chancery::config::auth::{StorePlace, StoreRules};
 use chancery::sys::places::Place;
 use chancery::wire::evidence::{ClaimWish, KeyType, Lifetime, Refusal, Timestamp};
 use chancery::wire::ids::Peer;
@@ -547,7 +547,10 @@ fn a_log_that_cannot_be_written_ends_nobody() {
 #[test]
 fn auth_is_ready_only_while_its_store_can_be_written() {
     let store = tempfile::tempdir().unwrap();
-    drop(Store::open(&StoreRules { directory: store.path().to_owned(), most_rows: 1_000_000 }).unwrap());
+    drop(
+        Store::open(&StoreRules { place: StorePlace::Sqlite(store.path().to_owned()), most_rows: 1_000_000 }, None)
+            .unwrap(),
+    );
     // So much is over that every second something is removed.
     let over = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
         INSERT INTO first_seen SELECT randomblob(32), i FROM n";

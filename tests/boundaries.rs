@@ -28,6 +28,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("/argon2-", &["auth", "chancery"]),
     ("/rusqlite-", &["auth"]),
     ("SQLite format 3", &["auth"]),
+    ("/tokio-postgres-", &["auth"]),
+    ("/postgres-protocol-", &["auth"]),
     // Nobody's clock can be told another time.
     ("CHANCERY_CLOCK_SHIFT_MS", &[]),
     ("/clap_builder-", &["chancery"]),
@@ -128,6 +130,7 @@ fn the_marks_are_found_where_they_belong() {
         ("/cryptoki-", "signer"),
         ("/cedar-policy", "auth"),
         ("SQLite format 3", "auth"),
+        ("/tokio-postgres-", "auth"),
         ("/clap_builder-", "chancery"),
     ] {
         let octets = std::fs::read(binary(&root, role)).unwrap();

@@ -176,6 +176,19 @@ const BROKEN: &[Break] = &[
     (
         "auth.d/auth.toml",
         "[timestamp]",
+        "[store]\nmost_rows = 5000\n[timestamp]",
+        "2:1: store: neither directory nor [store.postgresql] says where",
+    ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[store.postgresql]\nservers = [{ host = \"db\", address = \"db:5432\" }]\nanchors = []\n\
+         database = \"x\"\nuser = \"x\"\n[timestamp]",
+        "4:11: store.postgresql.anchors: there are from 1 to 8 of them",
+    ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
         "[store]\ndirectory = \"x\"\n[[endpoint]]\npath = \"/x\"\ncredentials = [\"digests\"]\n[timestamp]",
         "6:16: unknown variant `digests`",
     ),

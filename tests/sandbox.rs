@@ -500,9 +500,10 @@ fn a_locked_down_auth_keeps_its_store() {
 /// Everything a store does: it grows, copies its log into its file and forgets.
 fn store(directory: &Path) -> ExitCode {
     use chancery::auth::store::{Kind, Measures, Store};
-    use chancery::config::auth::StoreRules;
+    use chancery::config::auth::{StorePlace, StoreRules};
     use chancery::wire::Millis;
-    let opened = Store::open(&StoreRules { directory: directory.to_owned(), most_rows: 50_000 }).unwrap();
+    let opened =
+        Store::open(&StoreRules { place: StorePlace::Sqlite(directory.to_owned()), most_rows: 50_000 }, None).unwrap();
     let measures = Measures::new(&chancery::metrics::Metrics::new("auth"));
     let grants = Grants { read: vec!["/etc".into()], write_held: true, ..Grants::default() };
     eprintln!("{}", lock_down(Role::Auth, &grants).unwrap());

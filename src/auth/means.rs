@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::directory::Directories;
-use crate::config::auth::Auth;
 use crate::config::auth::directory::Directory as Rules;
 use crate::config::auth::password::{Password, password};
 use crate::config::auth::source::Source;
+use crate::config::auth::store::postgresql::PostgreSql;
+use crate::config::auth::{Auth, StoreRules};
 use crate::config::beneath::Directory;
 use crate::config::load::ConfigErrors;
 use crate::sandbox::Grants;
@@ -25,8 +26,13 @@ pub(super) struct Means {
 impl Means {
     /// What this configuration needs.
     pub(super) fn of(config: &Auth) -> Result<Self, ConfigErrors> {
-        let ports = config.directories.iter().flat_map(|rules| ports(rules)).chain(fetched(config).map(port)).collect();
-        let named = config.directories.iter().any(|rules| matches!(rules.bind_password, Password::Credential(_)));
+        let database = config.store.as_ref().and_then(StoreRules::postgresql);
+        let of_directories = config.directories.iter().flat_map(|rules| ports(rules));
+        let of_database = database.into_iter().flat_map(of_database);
+        let ports = of_directories.chain(of_database).chain(fetched(config).map(port)).collect();
+        let passwords = config.directories.iter().map(|rules| &rules.bind_password);
+        let mut passwords = passwords.chain(database.map(|database| &database.password));
+        let named = passwords.any(|password| matches!(password, Password::Credential(_)));
         let place = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|_| named);
         let credentials = place.map(|place| Directory::open(&PathBuf::from(place))).transpose()?;
         Ok(Self { ports, credentials })
@@ -38,24 +44,41 @@ impl Means {
         grants.read.extend(self.credentials.iter().map(|place| place.path().to_owned()));
     }
 
+    /// Our password at the database of a store that is in one.
+    ///
+    /// # Errors
+    /// A clause for the operator.
+    pub(super) fn store_password(&self, rules: &StoreRules) -> Result<Option<Secret<1024>>, String> {
+        let password = rules.postgresql().map(|database| self.password(&database.password)).transpose();
+        password.map_err(|why| format!("[store.postgresql]: {why}"))
+    }
+
     /// The directories of a configuration that can do with these.
     ///
     /// # Errors
     /// A clause for the operator.
     pub(super) fn directories(&self, config: &Auth) -> Result<Directories, String> {
-        if let Some(source) = fetched(config).find(|source| !self.ports.contains(&port(source))) {
-            return Err(format!("{}: {}", source.url, without(port(source))));
+        for source in fetched(config) {
+            self.has(std::iter::once(port(source))).map_err(|why| format!("{}: {why}", source.url))?;
+        }
+        if let Some(database) = config.store.as_ref().and_then(StoreRules::postgresql) {
+            self.has(of_database(database)).map_err(|why| format!("[store.postgresql]: {why}"))?;
         }
         let mut directories = Vec::new();
         for rules in &config.directories {
             let refused = |why: String| format!("[[directory]] {}: {why}", rules.name.as_str());
-            if let Some(port) = ports(rules).find(|port| !self.ports.contains(port)) {
-                return Err(refused(without(port)));
-            }
+            self.has(ports(rules)).map_err(refused)?;
             let password = self.password(&rules.bind_password).map_err(refused)?;
             directories.push((Arc::clone(rules), password));
         }
         Ok(Directories::new(directories))
+    }
+
+    fn has(&self, mut ports: impl Iterator<Item = u16>) -> Result<(), String> {
+        match ports.find(|port| !self.ports.contains(port)) {
+            None => Ok(()),
+            Some(port) => Err(without(port)),
+        }
     }
 
     fn password(&self, given: &Password) -> Result<Secret<1024>, String> {
@@ -87,5 +110,9 @@ fn port(source: &Source) -> u16 {
 }
 
 fn ports(rules: &Rules) -> impl Iterator<Item = u16> {
+    rules.servers.iter().map(|server| server.address.port())
+}
+
+fn of_database(rules: &PostgreSql) -> impl Iterator<Item = u16> {
     rules.servers.iter().map(|server| server.address.port())
 }

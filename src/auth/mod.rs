@@ -114,10 +114,14 @@ fn run() -> Result<(), Box<dyn Error>> {
     let metrics = Metrics::new("auth");
     let gauges = Gauges::new(&metrics);
     let notifier = Notifier::open();
-    let store = config.store.as_ref().map(Store::open).transpose()?;
     let means = Means::of(&config)?;
+    let (mut store, mut write_held) = (None, false);
+    if let Some(rules) = &config.store {
+        store = Some(Store::open(rules, means.store_password(rules)?)?);
+        write_held = rules.postgresql().is_none();
+    }
     let read = vec![directory.path().to_owned()];
-    let mut grants = Grants { read, write_held: store.is_some(), ..Grants::default() };
+    let mut grants = Grants { read, write_held, ..Grants::default() };
     means.grant(&mut grants);
     let report = sandbox::lock_down(Role::Auth, &grants)?;
     info!(event = "locked-down", "{report}");

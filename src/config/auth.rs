@@ -19,7 +19,7 @@ pub mod password;
 mod place;
 pub mod policy;
 pub mod source;
-mod store;
+pub mod store;
 pub mod users;
 pub mod vouching;
 
@@ -41,7 +41,8 @@ use self::jwt::{IssuerFile, JwtIssuer};
 use self::partner::{Partner, PartnerFile};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
-pub use self::store::{Room, StoreRules};
+use self::store::StoreFile;
+pub use self::store::{Room, StorePlace, StoreRules};
 use self::users::{Users, Vouching};
 use super::beneath::Directory;
 use super::load::{ConfigError, ConfigErrors, Loaded};
@@ -181,7 +182,7 @@ struct File {
     throttle: ThrottleFile,
     #[serde(default)]
     limits: LimitsFile,
-    store: Option<StoreFile>,
+    store: Option<Spanned<StoreFile>>,
     #[serde(rename = "certificate_authority", default)]
     authorities: Vec<AuthorityFile>,
     #[serde(default)]
@@ -234,13 +235,6 @@ struct LimitsFile {
     audit_deadline_ms: Number,
     issuer_deadline_ms: Number,
     voucher_ttl_ms: Number,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StoreFile {
-    directory: PathBuf,
-    most_rows: Number,
 }
 
 /// Reads `auth.d/` below the configuration root, as the daemon does.
@@ -317,11 +311,7 @@ struct Rules {
 }
 
 fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigError> {
-    let number = |key: &str, value: &Number, default: u32, range: RangeInclusive<u32>| match value {
-        None => Ok(default),
-        Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
-        Some(value) => Err(file.error(value.span(), between(key, &range))),
-    };
+    let number = |key, value, default, range| self::number(file, key, value, default, range);
     let File { timestamp, password, throttle, limits, store, .. } = &file.value;
     let has = Has {
         store: store.is_some(),
@@ -382,13 +372,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
             )?),
             voucher_ttl: milliseconds(number("limits.voucher_ttl_ms", &limits.voucher_ttl_ms, 5000, 100..=60_000)?),
         },
-        store: match store {
-            Some(store) => Some(StoreRules {
-                directory: file.path.with_file_name("").join(&store.directory),
-                most_rows: number("store.most_rows", &store.most_rows, 1_000_000, 1_000..=50_000_000)?.into(),
-            }),
-            None => None,
-        },
+        store: store.as_ref().map(|store| store::checked(directory, file, store)).transpose()?,
         authorities: authority::checked(directory, file, &file.value.authorities)?,
         servers: servers(directory, file)?,
         partners: partner::checked(directory, file, &file.value.partners)?,
@@ -420,6 +404,21 @@ fn servers(directory: &Directory, file: &Loaded<File>) -> Result<Vec<Certificate
 /// A hundred a second, as issuer's quota of an account at one relying party is unless its file says otherwise:
 /// more than an honest machine account asks for.
 const ACCOUNT: u32 = 6_000;
+
+/// What that key says, or what holds where it is not there.
+fn number<T>(
+    file: &Loaded<T>,
+    key: &str,
+    value: &Number,
+    default: u32,
+    range: RangeInclusive<u32>,
+) -> Result<u32, ConfigError> {
+    match value {
+        None => Ok(default),
+        Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
+        Some(value) => Err(file.error(value.span(), between(key, &range))),
+    }
+}
 
 fn between(key: &str, range: &RangeInclusive<u32>) -> impl Display {
     format!("{key} must be from {} to {}", range.start(), range.end())

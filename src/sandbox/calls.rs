@@ -181,10 +181,10 @@ pub(super) const CALLS: &[Call] = &[
     row("setsockopt", libc::SYS_setsockopt, WEB, Nothing, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_USER_TIMEOUT))]), "a client that stops reading is given up"),
     row("setsockopt", libc::SYS_setsockopt, WEB, Nothing, All(&[Arg::Is(1, SOCKET_LEVEL), Arg::Is(2, bits(libc::SO_KEEPALIVE))]), "dead clients are noticed"),
     row("setsockopt", libc::SYS_setsockopt, WEB, Nothing, All(&[Arg::Is(1, SOCKET_LEVEL), Arg::Is(2, bits(libc::SO_LINGER))]), "a connection of garbage is reset"),
-    row("setsockopt", libc::SYS_setsockopt, AUTH, Tcp, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_NODELAY))]), "questions to the directory leave at once"),
+    row("setsockopt", libc::SYS_setsockopt, AUTH, Tcp, All(&[Arg::Is(1, TCP_LEVEL), Arg::Is(2, bits(libc::TCP_NODELAY))]), "questions to the directory and the store leave at once"),
     row("socket", libc::SYS_socket, RECONNECTING, Nothing, All(&[Arg::Is(0, UNIX), Arg::Is(1, SEQPACKET), Arg::Is(2, 0)]), "a channel to a peer that was restarted"),
-    row("socket", libc::SYS_socket, AUTH, Tcp, All(&[Arg::Is(0, bits(libc::AF_INET)), Arg::Is(1, STREAM), Arg::Is(2, 0)]), "the directory"),
-    row("socket", libc::SYS_socket, AUTH, Tcp, All(&[Arg::Is(0, bits(libc::AF_INET6)), Arg::Is(1, STREAM), Arg::Is(2, 0)]), "the directory"),
+    row("socket", libc::SYS_socket, AUTH, Tcp, All(&[Arg::Is(0, bits(libc::AF_INET)), Arg::Is(1, STREAM), Arg::Is(2, 0)]), "the directory, PostgreSQL"),
+    row("socket", libc::SYS_socket, AUTH, Tcp, All(&[Arg::Is(0, bits(libc::AF_INET6)), Arg::Is(1, STREAM), Arg::Is(2, 0)]), "the directory, PostgreSQL"),
     // What a profile of an HSM grants: TCP to its ports, stream sockets of daemons on this machine. Their addresses
     // are in memory, where no filter can look.
     row("socket", libc::SYS_socket, SIGNER, Tcp, All(&[Arg::Is(0, INET), A_STREAM, Arg::Is(2, 0)]), "an HSM behind TCP"),

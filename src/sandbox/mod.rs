@@ -107,8 +107,8 @@ pub struct Grants {
     /// Directories (or files) from which shared objects may be mapped: the signer's module and what it
     /// links. They can be read, too.
     pub execute_map: Vec<PathBuf>,
-    /// Ports outside that TCP connections may be made to: those of auth's directories, of a signer's HSM. Without any no
-    /// socket of TCP can be made.
+    /// Ports outside that TCP connections may be made to: those of auth's directories and of its store, of a signer's
+    /// HSM. Without any no socket of TCP can be made.
     pub tcp_connect: Vec<u16>,
     /// Stream sockets of daemons on this machine. Without any no such socket can be made; with one, every stream
     /// socket can be connected to that file permissions and namespaces leave in reach, for no Landlock up to ABI 8

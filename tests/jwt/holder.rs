@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use chancery::auth::store::Store;
-use chancery::config::auth::StoreRules;
+use chancery::config::auth::{StorePlace, StoreRules};
 use chancery::wire::evidence::{
     Evidence, KeyReference, KeyType, Presenter, Refusal, SignedMessage, Submission, Timestamp,
 };
@@ -228,7 +228,10 @@ fn a_key_that_is_registered_for_one_account_presents_no_jwt_of_anothers() {
 fn what_an_issuer_confirms_and_says_leaves_room_in_the_store() {
     let (mut house, holder) = (House::new(), Client::new());
     let store = tempfile::tempdir().unwrap();
-    drop(Store::open(&StoreRules { directory: store.path().to_owned(), most_rows: 1_000 }).unwrap());
+    drop(
+        Store::open(&StoreRules { place: StorePlace::Sqlite(store.path().to_owned()), most_rows: 1_000 }, None)
+            .unwrap(),
+    );
     let file = rusqlite::Connection::open(store.path().join("auth.sqlite")).unwrap();
     let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 749)
         INSERT INTO first_seen SELECT randomblob(32), 1 << 62 FROM n";

@@ -1,157 +1,104 @@
-//! The store of auth on real files, by its answers: who asks at the same time, what a kill leaves, what a full
-//! store and a full disk refuse; and the real auth, which has one.
+//! The store of auth on real files and in a real database, by its answers: who asks at the same time, what a kill
+//! leaves, what a full store and a full disk refuse; and the real auth, which has one.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "support"]
+#[path = "../support"]
 mod support {
+    pub(crate) mod authority;
+    pub(crate) mod digested;
+    #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
+    pub(crate) mod office;
+    pub(crate) mod postgres;
     pub(crate) mod processes;
 }
+
+mod database;
+mod house;
+mod offices;
+mod race;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chancery::auth::store::{Down, Kind, Measures, Store};
-use chancery::config::auth::StoreRules;
-use chancery::metrics::Metrics;
+use chancery::auth::store::{Down, Store};
+use chancery::config::auth::{StorePlace, StoreRules};
 use chancery::sys::places::Place;
 use chancery::wire::Millis;
+use house::{House, KIND, both, in_an_hour, value};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use race::race;
 use support::processes::{Daemon, eventually, listener};
-use tokio::runtime::Runtime;
-
-const KIND: Kind = Kind::SignedMessage;
-const HOUR: i64 = 3_600_000;
-
-struct House {
-    store: Arc<Store>,
-    measures: Measures,
-    runtime: Runtime,
-}
-
-impl House {
-    fn open(directory: &Path, most_rows: u64) -> Self {
-        let opened = Store::open(&StoreRules { directory: directory.to_owned(), most_rows }).unwrap();
-        let measures = Measures::new(&Metrics::new("auth"));
-        let store = Arc::new(opened.start(measures.clone()).unwrap());
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
-        Self { store, measures, runtime }
-    }
-
-    fn ask(&self, number: u32, expires: Millis) -> Result<bool, Down> {
-        self.runtime.block_on(self.store.first_seen(KIND, &value(number), expires))
-    }
-
-    fn outcomes(&self, word: &str) -> u64 {
-        self.measures.outcomes.with_label_values(&[word]).get()
-    }
-}
-
-fn value(number: u32) -> [u8; 32] {
-    let mut value = [0; 32];
-    value[..4].copy_from_slice(&number.to_be_bytes());
-    value
-}
-
-fn in_an_hour() -> Millis {
-    Millis::now().plus(HOUR)
-}
 
 /// R-W080.
 #[test]
 fn of_sixteen_clients_that_race_two_thousand_keys_exactly_one_wins_each() {
-    const KEYS: u32 = 2000;
-    let directory = tempfile::tempdir().unwrap();
-    let house = House::open(directory.path(), 1_000_000);
-    let clients = (0..16_u32).map(|client| {
-        let store = house.store.clone();
-        house.runtime.spawn(async move {
-            let mut won = Vec::new();
-            for step in 0..KEYS {
-                // Some go up, some go down, and all start elsewhere.
-                let step = if client % 2 == 0 { step } else { KEYS - 1 - step };
-                let number = (step + client / 2 * 3) % KEYS;
-                if store.first_seen(KIND, &value(number), in_an_hour()).await.unwrap() {
-                    won.push(number);
-                }
-            }
-            won
-        })
+    both("race", 1_000_000, |house| {
+        race(&[house]);
+        assert_eq!((house.outcomes("new"), house.outcomes("seen"), house.outcomes("down")), (2000, 30_000, 0));
     });
-    let clients: Vec<_> = clients.collect();
-    let mut won: Vec<u32> = house.runtime.block_on(async {
-        let mut won = Vec::new();
-        for client in clients {
-            won.extend(client.await.unwrap());
-        }
-        won
-    });
-    won.sort_unstable();
-    assert_eq!(won, (0..KEYS).collect::<Vec<u32>>());
-    assert_eq!((house.outcomes("new"), house.outcomes("seen"), house.outcomes("down")), (2000, 30_000, 0));
 }
 
 #[test]
 fn questions_asked_together_share_a_transaction_and_one_asked_alone_does_not_wait() {
-    let directory = tempfile::tempdir().unwrap();
-    let house = House::open(directory.path(), 1_000_000);
-    for number in 0..20 {
-        assert_eq!(house.ask(number, in_an_hour()), Ok(true));
-        assert_eq!(house.measures.commits.get(), u64::from(number) + 1);
-    }
-    let store = house.store.clone();
-    house.runtime.block_on(async move {
-        let asked: Vec<_> = (100..3100)
-            .map(|number| {
-                let store = store.clone();
-                tokio::spawn(async move { store.first_seen(KIND, &value(number), in_an_hour()).await })
-            })
-            .collect();
-        for answer in asked {
-            assert_eq!(answer.await.unwrap(), Ok(true));
+    both("together", 1_000_000, |house| {
+        for number in 0..20 {
+            assert_eq!(house.ask(number, in_an_hour()), Ok(true));
+            assert_eq!(house.measures.commits.get(), u64::from(number) + 1);
         }
+        let store = house.store.clone();
+        house.runtime.block_on(async move {
+            let asked: Vec<_> = (100..3100)
+                .map(|number| {
+                    let store = store.clone();
+                    tokio::spawn(async move { store.first_seen(KIND, &value(number), in_an_hour()).await })
+                })
+                .collect();
+            for answer in asked {
+                assert_eq!(answer.await.unwrap(), Ok(true));
+            }
+        });
+        let commits = house.measures.commits.get() - 20;
+        assert!((3000_u64.div_ceil(512)..=600).contains(&commits), "{commits} transactions for 3000 questions");
     });
-    let commits = house.measures.commits.get() - 20;
-    assert!((3000_u64.div_ceil(512)..=600).contains(&commits), "{commits} transactions for 3000 questions");
 }
 
 #[test]
 fn a_value_is_accepted_again_when_its_time_is_over() {
-    let directory = tempfile::tempdir().unwrap();
-    let house = House::open(directory.path(), 1_000_000);
-    let soon = Millis::now().plus(700);
-    assert_eq!(house.ask(1, soon), Ok(true));
-    let mut refused = 0;
-    eventually("the value is accepted again", || {
-        let again = house.ask(1, in_an_hour()).unwrap();
-        refused += u32::from(!again);
-        again.then(|| assert!(Millis::now() >= soon))
+    both("over", 1_000_000, |house| {
+        let soon = Millis::now().plus(700);
+        assert_eq!(house.ask(1, soon), Ok(true));
+        let mut refused = 0;
+        eventually("the value is accepted again", || {
+            let again = house.ask(1, in_an_hour()).unwrap();
+            refused += u32::from(!again);
+            again.then(|| assert!(Millis::now() >= soon))
+        });
+        assert!(refused > 0);
+        assert_eq!(house.ask(1, in_an_hour()), Ok(false));
     });
-    assert!(refused > 0);
-    assert_eq!(house.ask(1, in_an_hour()), Ok(false));
 }
 
 #[test]
 fn a_full_store_refuses_what_is_new_until_something_is_over() {
-    let directory = tempfile::tempdir().unwrap();
-    let house = House::open(directory.path(), 10);
-    let soon = Millis::now().plus(1500);
-    for number in 0..10 {
-        assert_eq!(house.ask(number, if number == 0 { soon } else { in_an_hour() }), Ok(true));
-    }
-    assert_eq!(house.ask(10, in_an_hour()), Err(Down));
-    assert_eq!(house.outcomes("full"), 1);
-    assert_eq!((house.ask(5, in_an_hour()), house.store.up()), (Ok(false), true));
-    eventually("room", || house.ask(10, in_an_hour()).ok().map(|new| assert!(new && Millis::now() >= soon)));
-    assert_eq!(house.ask(11, in_an_hour()), Err(Down));
-    for number in 1..=10 {
-        assert_eq!(house.ask(number, in_an_hour()), Ok(false));
-    }
+    both("full", 10, |house| {
+        let soon = Millis::now().plus(1500);
+        for number in 0..10 {
+            assert_eq!(house.ask(number, if number == 0 { soon } else { in_an_hour() }), Ok(true));
+        }
+        assert_eq!(house.ask(10, in_an_hour()), Err(Down));
+        assert_eq!(house.outcomes("full"), 1);
+        assert_eq!((house.ask(5, in_an_hour()), house.store.up()), (Ok(false), true));
+        eventually("room", || house.ask(10, in_an_hour()).ok().map(|new| assert!(new && Millis::now() >= soon)));
+        assert_eq!(house.ask(11, in_an_hour()), Err(Down));
+        for number in 1..=10 {
+            assert_eq!(house.ask(number, in_an_hour()), Ok(false));
+        }
+    });
 }
 
 /// This test again, as a process of its own; there, [`child_directory`] says where.
@@ -321,7 +268,8 @@ fn auth_holds_its_store_alone_forgets_behind_its_walls_and_closes_it() {
     let auth = start().unwrap();
     let log = || std::fs::metadata(directory.join("auth.sqlite-wal")).unwrap().len();
     let length = log();
-    let refused = Store::open(&StoreRules { directory: directory.clone(), most_rows: 1 }).map(drop);
+    let refused =
+        Store::open(&StoreRules { place: StorePlace::Sqlite(directory.clone()), most_rows: 1 }, None).map(drop);
     assert!(refused.unwrap_err().to_string().contains("another process uses it"));
     assert_eq!(start().unwrap_err().code(), Some(1), "a second auth on the same file");
     eventually("rows are removed", || (log() != length).then_some(()));

@@ -4,19 +4,22 @@
 
 mod file;
 mod keeper;
+mod postgresql;
 mod rows;
 mod sqlite;
 mod writer;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 pub use self::file::OpenError;
 use self::keeper::{Asked, Key, Verdict};
 use self::writer::Writer;
-use crate::config::auth::{Room, StoreRules};
+use crate::config::auth::store::postgresql::PostgreSql;
+use crate::config::auth::{Room, StorePlace, StoreRules};
 use crate::metrics::{Histogram, IntCounter, IntCounterVec, IntGauge, Metrics};
-use crate::wire::Millis;
+use crate::wire::{Millis, Secret};
 
 /// What a value is. Equal values of two kinds are two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +117,14 @@ impl Measures {
 
 /// A store that is open and not yet at work.
 #[derive(Debug)]
-pub struct Opened(file::File);
+pub struct Opened(Place);
+
+#[derive(Debug)]
+enum Place {
+    Sqlite(file::File),
+    /// With our password there, and rows at most.
+    PostgreSql(Arc<PostgreSql>, Secret<1024>, u64),
+}
 
 impl Opened {
     /// Starts the thread that writes. Call after lock-down, which threads begun before would escape.
@@ -122,7 +132,10 @@ impl Opened {
     /// # Errors
     /// When no thread can be started.
     pub fn start(self, measures: Measures) -> io::Result<Store> {
-        let writer = sqlite::start(self.0, measures.clone())?;
+        let writer = match self.0 {
+            Place::Sqlite(file) => sqlite::start(file, measures.clone())?,
+            Place::PostgreSql(rules, password, most) => postgresql::start(rules, password, most, measures.clone())?,
+        };
         Ok(Store { writer, measures })
     }
 }
@@ -135,12 +148,18 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store. Call before lock-down: nothing is opened for writing after it.
+    /// Opens the store. Call before lock-down: nothing is opened for writing after it. A database is connected to
+    /// later, with that password, and again whenever that takes; so it need not be there yet.
     ///
     /// # Errors
     /// [`OpenError`]: there is no such directory, somebody else has the file, or it cannot be used.
-    pub fn open(rules: &StoreRules) -> Result<Opened, OpenError> {
-        file::File::open(&rules.directory, rules.most_rows).map(Opened)
+    pub fn open(rules: &StoreRules, password: Option<Secret<1024>>) -> Result<Opened, OpenError> {
+        Ok(Opened(match &rules.place {
+            StorePlace::Sqlite(directory) => Place::Sqlite(file::File::open(directory, rules.most_rows)?),
+            StorePlace::PostgreSql(database) => {
+                Place::PostgreSql(database.clone(), password.unwrap_or_default(), rules.most_rows)
+            }
+        }))
     }
 
     /// True the first time this SHA-256 of a value of that kind is seen, and again once `expires` has passed;

@@ -41,7 +41,16 @@ pub(super) struct Writer {
     terms: Terms,
     questions: Option<SyncSender<Question>>,
     thread: Option<JoinHandle<()>>,
-    up: Arc<AtomicBool>,
+    state: Arc<State>,
+}
+
+/// What the thread found out.
+#[derive(Debug)]
+struct State {
+    /// Did the last write get through?
+    up: AtomicBool,
+    /// Was one tried? Until then questions wait, so that a start refuses nobody.
+    tried: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -58,21 +67,21 @@ impl Writer {
         work: impl FnOnce(Desk) + Send + 'static,
     ) -> io::Result<Self> {
         let (questions, asked) = sync_channel(QUEUE);
-        let up = Arc::new(AtomicBool::new(terms.up));
+        let state = Arc::new(State { up: AtomicBool::new(terms.up), tried: AtomicBool::new(false) });
         let (failures, fullness) = (LogGate::new(terms.lines), LogGate::new(1));
-        let desk = Desk { asked, up: up.clone(), measures, failures, fullness };
+        let desk = Desk { asked, state: state.clone(), measures, failures, fullness };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || work(desk))?;
-        Ok(Self { terms, questions: Some(questions), thread: Some(thread), up })
+        Ok(Self { terms, questions: Some(questions), thread: Some(thread), state })
     }
 
     /// Did the last write get through?
     pub(super) fn up(&self) -> bool {
-        self.up.load(Ordering::Relaxed)
+        self.state.up.load(Ordering::Relaxed)
     }
 
     /// Asks, and waits until the answer is durable.
     pub(super) async fn ask(&self, asked: Asked) -> Result<Verdict, Down> {
-        if !self.terms.asked_when_down && !self.up() {
+        if !self.terms.asked_when_down && !self.up() && self.state.tried.load(Ordering::Relaxed) {
             return Err(Down);
         }
         let (answer, answered) = oneshot::channel();
@@ -96,7 +105,7 @@ impl Drop for Writer {
 /// Where questions arrive.
 pub(super) struct Desk {
     asked: Receiver<Question>,
-    up: Arc<AtomicBool>,
+    state: Arc<State>,
     measures: Measures,
     failures: LogGate,
     fullness: LogGate,
@@ -106,7 +115,8 @@ impl Desk {
     /// There is no keeper and will be none.
     pub(super) fn lost(&self, why: &str) {
         error!(event = "store-lost", why);
-        self.up.store(false, Ordering::Relaxed);
+        self.state.up.store(false, Ordering::Relaxed);
+        self.state.tried.store(true, Ordering::Relaxed);
     }
 
     /// Has questions decided until nobody can ask any more.
@@ -117,7 +127,7 @@ impl Desk {
             match self.asked.recv_timeout(keeper.pause()) {
                 Ok(first) => batch.push(first),
                 Err(RecvTimeoutError::Timeout) => {
-                    let up = self.up.load(Ordering::Relaxed);
+                    let up = self.state.up.load(Ordering::Relaxed);
                     self.note(keeper.idle(up).as_ref().map(drop));
                     continue;
                 }
@@ -157,16 +167,17 @@ impl Desk {
     fn note(&self, outcome: Result<(), &impl Display>) {
         match outcome {
             Ok(()) => {
-                if !self.up.swap(true, Ordering::Relaxed) {
+                if !self.state.up.swap(true, Ordering::Relaxed) {
                     info!(event = "store-writable-again");
                 }
             }
             Err(why) => {
-                self.up.store(false, Ordering::Relaxed);
+                self.state.up.store(false, Ordering::Relaxed);
                 if let Some(left_out) = self.failures.pass() {
                     error!(event = "store-not-writable", %why, left_out);
                 }
             }
         }
+        self.state.tried.store(true, Ordering::Relaxed);
     }
 }

@@ -19,6 +19,18 @@ pub enum Password {
     Credential(String),
 }
 
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Read(one), Self::Read(other)) => one.expose() == other.expose(),
+            (Self::Credential(one), Self::Credential(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Password {}
+
 /// Two keys of which one says it, as they are written.
 pub(super) struct Written<'a> {
     /// Of both keys, before `_file` and `_credential`.

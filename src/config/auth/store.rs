@@ -1,19 +1,78 @@
 //! `[store]`, where values that may be used once are remembered, and whether it has room for what the rest of the file
 //! lets in: a store that is full refuses everybody who needs it.
 
-use std::path::PathBuf;
+pub mod postgresql;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use self::postgresql::{PostgreSql, PostgreSqlFile};
 use super::vouching::{LEAST_KEPT_MS, MOST_SKEW_MS};
-use super::{File, Rules, ThrottleRules};
+use super::{File, Number, Rules, ThrottleRules, number};
+use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 
 /// `[store]`. It holds from start to end of the process; a reload does not change it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreRules {
-    /// The directory of `auth.sqlite`; it must exist.
-    pub directory: PathBuf,
+    /// Where it is.
+    pub place: StorePlace,
     /// Values remembered at one time; beyond these, requests that bring a new one are refused.
     pub most_rows: u64,
+}
+
+/// Where a store is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StorePlace {
+    /// The directory of `auth.sqlite`; it must exist.
+    Sqlite(PathBuf),
+    /// A database that others share.
+    PostgreSql(Arc<PostgreSql>),
+}
+
+impl StoreRules {
+    /// The database that it is in, where it is not in a file.
+    #[must_use]
+    pub fn postgresql(&self) -> Option<&PostgreSql> {
+        match &self.place {
+            StorePlace::Sqlite(_) => None,
+            StorePlace::PostgreSql(database) => Some(database),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StoreFile {
+    directory: Option<Spanned<PathBuf>>,
+    most_rows: Number,
+    postgresql: Option<Spanned<PostgreSqlFile>>,
+}
+
+/// Checks `[store]`.
+pub(super) fn checked(
+    beneath: &Directory,
+    file: &Loaded<File>,
+    written: &Spanned<StoreFile>,
+) -> Result<StoreRules, ConfigError> {
+    let StoreFile { directory, most_rows, postgresql } = written.get_ref();
+    let place = match (directory, postgresql) {
+        (Some(directory), None) => StorePlace::Sqlite(file.path.with_file_name("").join(directory.get_ref())),
+        (None, Some(written)) => {
+            StorePlace::PostgreSql(Arc::new(postgresql::checked(beneath, file, written.get_ref())?))
+        }
+        (Some(directory), Some(_)) => {
+            return Err(file.error(directory.span(), "store.directory and [store.postgresql] exclude each other"));
+        }
+        (None, None) => {
+            return Err(file.error(written.span(), "store: neither directory nor [store.postgresql] says where"));
+        }
+    };
+    let most_rows = number(file, "store.most_rows", most_rows, 1_000_000, 1_000..=50_000_000)?;
+    Ok(StoreRules { place, most_rows: most_rows.into() })
 }
 
 /// How far a value may fill the store. What one kind of requestor can make as many of as he likes does not keep out the
@@ -57,7 +116,7 @@ fn small(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
         return None;
     }
     let File { throttle, store, .. } = &file.value;
-    let written = store.as_ref()?.most_rows.as_ref();
+    let written = store.as_ref()?.get_ref().most_rows.as_ref();
     // One of them is written: by the defaults there is room.
     let at = written.or(throttle.account_per_minute.as_ref()).or(throttle.account_burst.as_ref())?;
     let why = format!(

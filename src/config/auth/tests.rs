@@ -4,6 +4,7 @@ mod authority;
 mod directory;
 mod jwt;
 mod partner;
+mod store;
 
 use super::certificate::Certificate;
 use super::endpoint::Endpoint;
@@ -202,9 +203,12 @@ fn a_store_lies_beside_the_file_or_where_it_says() {
     assert_eq!(Tree::new().good().store, None);
     let tree = Tree::new().with("auth.toml", "[store]\ndirectory = '../../store'");
     let beside = tree.0.path().join("auth.d/../../store");
-    assert_eq!(tree.good().store, Some(StoreRules { directory: beside, most_rows: 1_000_000 }));
+    assert_eq!(tree.good().store, Some(StoreRules { place: StorePlace::Sqlite(beside), most_rows: 1_000_000 }));
     let tree = Tree::new().with("auth.toml", "[store]\ndirectory = '/var/x'\nmost_rows = 50_000_000");
-    assert_eq!(tree.good().store, Some(StoreRules { directory: "/var/x".into(), most_rows: 50_000_000 }));
+    assert_eq!(
+        tree.good().store,
+        Some(StoreRules { place: StorePlace::Sqlite("/var/x".into()), most_rows: 50_000_000 })
+    );
 }
 
 #[test]
@@ -246,7 +250,7 @@ fn a_store_that_says_too_little_or_too_much_names_its_line() {
 fn the_configuration_that_is_shipped_is_a_good_one() {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/etc/auth.d/auth.toml");
     let auth = Tree::new().with("auth.toml", &std::fs::read_to_string(shipped).unwrap()).good();
-    assert_eq!(auth.store.unwrap().directory, Path::new("/var/lib/chancery/auth"));
+    assert_eq!(auth.store.unwrap().place, StorePlace::Sqlite("/var/lib/chancery/auth".into()));
 }
 
 #[test]

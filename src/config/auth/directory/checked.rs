@@ -11,7 +11,7 @@ use super::names::{AccountName, Mark};
 use super::{Directory, DirectoryFile};
 use crate::config::auth::authority::anchors;
 use crate::config::auth::password::Written;
-use crate::config::auth::{Number, between};
+use crate::config::auth::{Number, number};
 use crate::config::beneath;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
@@ -149,10 +149,6 @@ impl<T> Reading<'_, T> {
         default: u32,
         range: RangeInclusive<u32>,
     ) -> Result<u32, ConfigError> {
-        match value {
-            None => Ok(default),
-            Some(value) if range.contains(value.get_ref()) => Ok(*value.get_ref()),
-            Some(value) => Err(self.refused(value.span(), between(key, &range))),
-        }
+        number(self.file, key, value, default, range)
     }
 }

@@ -1,0 +1,81 @@
+//! TLS as PostgreSQL has it: the client asks for it in clear, hears one octet, and then proves its password over a hash
+//! of the certificate it was shown (tls-server-end-point, RFC 5929, 4). Who has another certificate, be it of the same
+//! authority, learns nothing from a login that he hands on.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use aws_lc_rs::digest::{self, Algorithm};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_rustls::client;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::auth::tls::TlsClient;
+
+/// Secures one connection.
+pub(super) struct Secure<'a> {
+    pub(super) client: &'a TlsClient,
+    pub(super) name: ServerName<'static>,
+}
+
+impl TlsConnect<TcpStream> for Secure<'_> {
+    type Stream = Secured;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Secured>> + Send>>;
+
+    fn connect(self, stream: TcpStream) -> Self::Future {
+        let connecting = self.client.0.connect(self.name, stream);
+        Box::pin(async { connecting.await.map(Secured) })
+    }
+}
+
+/// A secured connection.
+pub(super) struct Secured(client::TlsStream<TcpStream>);
+
+impl TlsStream for Secured {
+    fn channel_binding(&self) -> ChannelBinding {
+        let certificates = self.0.get_ref().1.peer_certificates().unwrap_or_default();
+        match certificates.first().and_then(|certificate| end_point(certificate)) {
+            Some(hash) => ChannelBinding::tls_server_end_point(hash),
+            None => ChannelBinding::none(),
+        }
+    }
+}
+
+/// The hash of a certificate by that of its own signature; none where that has none to go by (RFC 5929, 4.1).
+fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+    let (_, read) = X509Certificate::from_der(certificate).ok()?;
+    let algorithm: &Algorithm = match read.signature_algorithm.algorithm.to_id_string().as_str() {
+        // MD5 and SHA-1 are replaced.
+        "1.2.840.113549.1.1.4" | "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" => &digest::SHA256,
+        "1.2.840.113549.1.1.11" | "1.2.840.10045.4.3.2" => &digest::SHA256,
+        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => &digest::SHA384,
+        "1.2.840.113549.1.1.13" | "1.2.840.10045.4.3.4" => &digest::SHA512,
+        _ => return None,
+    };
+    Some(digest::digest(algorithm, certificate).as_ref().to_vec())
+}
+
+impl AsyncRead for Secured {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

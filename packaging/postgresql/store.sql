@@ -1,10 +1,17 @@
 -- What chancery-auth keeps in a PostgreSQL database that several appliances share: values that may be used once.
--- Made once by an administrator of the server, in a database of its own (encoding UTF8):
+-- Made once by an administrator of the server, in a database of its own (encoding UTF8); in psql:
 --
---     CREATE ROLE chancery LOGIN PASSWORD '…' CONNECTION LIMIT 16;
+--     CREATE ROLE chancery LOGIN CONNECTION LIMIT 16;
+--     \password chancery
 --     CREATE ROLE chancery_owner NOLOGIN;
 --     CREATE DATABASE chancery OWNER chancery_owner;
+--     REVOKE ALL ON DATABASE chancery FROM PUBLIC;
+--     GRANT CONNECT ON DATABASE chancery TO chancery;
+--
+-- then, from a shell, and with a line for each appliance in pg_hba.conf:
+--
 --     psql -v ON_ERROR_STOP=1 -1 -d chancery -f store.sql
+--     hostssl chancery chancery 192.0.2.11/32 scram-sha-256
 --
 -- The role that auth logs in with owns nothing and reads no table: it may call three functions. So whoever takes
 -- over auth can use up values and room, and cannot make anybody forget a value that is still valid.

@@ -419,6 +419,7 @@ fn the_role_of_auth_can_read_nothing_and_remove_nothing_that_is_valid() {
         "DROP FUNCTION chancery.store_version()",
         "ALTER FUNCTION chancery.store_version() RESET ALL",
         "CREATE TABLE chancery.mine ()",
+        "CREATE TEMP TABLE first_seen ()",
         "SET ROLE chancery_owner",
     ] {
         let refused = server.as_auth(text).expect_err(text);
@@ -428,7 +429,7 @@ fn the_role_of_auth_can_read_nothing_and_remove_nothing_that_is_valid() {
         "SELECT chancery.forget(true, 1000000, false)",
         "SELECT chancery.forget(true, -1, false)",
         "SELECT chancery.first_seen(array[sha256('x')], array[0], array[1], false)",
-        "SET search_path = pg_temp; CREATE TEMP TABLE first_seen (); SELECT chancery.forget(true, 1000, false)",
+        "SET search_path = pg_temp, chancery; SELECT chancery.forget(true, 1000, false)",
     ] {
         server.as_auth(text).expect(text);
     }

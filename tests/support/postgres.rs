@@ -61,6 +61,8 @@ impl Postgres {
         server.sql("postgres", &format!("CREATE ROLE chancery LOGIN PASSWORD '{PASSWORD}' CONNECTION LIMIT 16"));
         server.sql("postgres", "CREATE ROLE chancery_owner NOLOGIN");
         server.sql("postgres", "CREATE DATABASE chancery OWNER chancery_owner");
+        server.sql("postgres", "REVOKE ALL ON DATABASE chancery FROM PUBLIC");
+        server.sql("postgres", "GRANT CONNECT ON DATABASE chancery TO chancery");
         let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/postgresql/store.sql");
         server.psql("chancery", &["-1", "-f", schema]);
         server

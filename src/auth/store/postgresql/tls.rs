@@ -79,3 +79,27 @@ impl AsyncWrite for Secured {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SignatureAlgorithm};
+
+    use super::*;
+
+    fn certificate(algorithm: &'static SignatureAlgorithm) -> Vec<u8> {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        CertificateParams::new(vec!["db1.corp.test".to_owned()]).unwrap().self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn a_certificate_is_hashed_as_its_signature_was_or_not_at_all() {
+        for (signed, hash) in
+            [(&rcgen::PKCS_ECDSA_P256_SHA256, &digest::SHA256), (&rcgen::PKCS_ECDSA_P384_SHA384, &digest::SHA384)]
+        {
+            let certificate = certificate(signed);
+            assert_eq!(end_point(&certificate).unwrap(), digest::digest(hash, &certificate).as_ref());
+        }
+        assert_eq!(end_point(&certificate(&rcgen::PKCS_ED25519)), None);
+        assert_eq!(end_point(b"none"), None);
+    }
+}

@@ -359,6 +359,45 @@ fn a_server_that_writes_nothing_or_would_forget_is_none_until_that_is_over() {
     assert!(seen(&house, 1));
 }
 
+/// Whoever rules the database can say what he likes, but not make auth take for an answer what is none.
+#[test]
+fn an_answer_that_means_nothing_is_none() {
+    if !installed("nonsense") {
+        return;
+    }
+    let (server, authority) = started();
+    let house = House::shared(&[&server], &authority, ROWS);
+    server.sql("chancery", "ALTER FUNCTION chancery.first_seen RENAME TO real");
+    let now = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+    let answers = [
+        ("'{}'", now, false),
+        ("'{0,0}'", now, false),
+        ("'{7}'", now, false),
+        ("'{-1}'", now, false),
+        ("'{NULL}'", now, false),
+        ("NULL", now, false),
+        ("'{0}'", "NULL", false),
+        ("'{0}'", "0", false),
+        ("'{0}'", "9223372036854775807", false),
+        ("'{0}'", "-9223372036854775808", false),
+        ("'{0}'", now, true),
+    ];
+    for (number, (verdicts, now, taken)) in (0..).zip(answers) {
+        let function = format!(
+            "CREATE OR REPLACE FUNCTION chancery.first_seen(bytea[], bigint[], bigint[], boolean,
+                 OUT verdicts smallint[], OUT now_ms bigint, OUT held bigint) LANGUAGE plpgsql AS
+             $$ BEGIN verdicts := {verdicts}; now_ms := {now}; held := -5; END $$;
+             GRANT EXECUTE ON FUNCTION chancery.first_seen TO chancery"
+        );
+        server.sql("chancery", &function);
+        let expected = if taken { Ok(true) } else { Err(Down) };
+        for _ in 0..2 {
+            rises(&house);
+            assert_eq!(house.ask(number, in_an_hour()), expected, "{verdicts} {now}");
+        }
+    }
+}
+
 #[test]
 fn a_database_that_is_full_refuses_until_there_is_room() {
     if !installed("disk") {

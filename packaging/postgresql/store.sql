@@ -33,12 +33,15 @@ CREATE TABLE chancery.first_seen (
 CREATE INDEX first_seen_by_expiry ON chancery.first_seen (expires);
 
 -- How many rows there are is the sum of these: counted in one place, every transaction would wait for the one
--- before. Whoever deletes rows by hand calls chancery.recount() afterwards.
+-- before. Whoever deletes rows by hand calls chancery.recount() afterwards. Every row removed was over at one of the
+-- instants beside: a clock that says an earlier one, for it had been ahead and was set back, has no answer, since what it
+-- finds to be new may have been here.
 CREATE TABLE chancery.room (
     slot integer PRIMARY KEY,
-    counted bigint NOT NULL
+    counted bigint NOT NULL,
+    forgotten bigint NOT NULL
 ) WITH (fillfactor = 10);
-INSERT INTO chancery.room SELECT slot, 0 FROM generate_series(0, 15) AS slot;
+INSERT INTO chancery.room SELECT slot, 0, 0 FROM generate_series(0, 15) AS slot;
 
 CREATE FUNCTION chancery.store_version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1';
 
@@ -53,6 +56,17 @@ BEGIN
     END IF;
     IF standbys AND current_setting('synchronous_standby_names') = '' THEN
         RAISE EXCEPTION 'synchronous_standby_names is empty: a standby that takes over may have forgotten';
+    END IF;
+END
+$$;
+
+CREATE FUNCTION chancery.not_behind(now_ms bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    behind bigint;
+BEGIN
+    SELECT max(forgotten) - now_ms INTO behind FROM chancery.room;
+    IF behind > 0 THEN
+        RAISE EXCEPTION 'the clock is % ms behind what was forgotten', behind;
     END IF;
 END
 $$;
@@ -74,6 +88,7 @@ DECLARE
     is_new boolean;
     added bigint := 0;
     removed bigint;
+    latest bigint;
 BEGIN
     PERFORM chancery.durable(standbys);
     now_ms := floor(extract(epoch FROM clock_timestamp()) * 1000);
@@ -125,14 +140,19 @@ BEGIN
             END IF;
         END LOOP;
     END IF;
-    DELETE FROM chancery.first_seen WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM chancery.first_seen WHERE expires + 60000 <= now_ms
-        ORDER BY expires LIMIT 16 + 2 * cardinality(keys) FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS removed = ROW_COUNT;
+    WITH gone AS (
+        DELETE FROM chancery.first_seen WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM chancery.first_seen WHERE expires + 60000 <= now_ms
+            ORDER BY expires LIMIT 16 + 2 * cardinality(keys) FOR UPDATE SKIP LOCKED))
+        RETURNING expires
+    ) SELECT count(*), coalesce(max(expires) + 2000, 0) INTO removed, latest FROM gone;
     held := held + added - removed;
-    IF added <> removed THEN
-        UPDATE chancery.room SET counted = counted + added - removed WHERE slot = pg_backend_pid() % 16;
+    IF added <> removed OR removed > 0 THEN
+        UPDATE chancery.room SET counted = counted + added - removed, forgotten = greatest(forgotten, latest)
+            WHERE slot = pg_backend_pid() % 16;
     END IF;
+    -- Last, for others may have forgotten meanwhile.
+    PERFORM chancery.not_behind(now_ms);
 END
 $$;
 
@@ -142,15 +162,21 @@ CREATE FUNCTION chancery.forget(
     need boolean, most bigint, standbys boolean, OUT removed bigint, OUT now_ms bigint, OUT held bigint
 ) LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    latest bigint;
 BEGIN
     PERFORM chancery.durable(standbys);
     now_ms := floor(extract(epoch FROM clock_timestamp()) * 1000);
-    DELETE FROM chancery.first_seen WHERE ctid = ANY (ARRAY(
-        SELECT ctid FROM chancery.first_seen WHERE expires + CASE WHEN need THEN 2000 ELSE 60000 END <= now_ms
-        ORDER BY expires LIMIT least(greatest(most, 0), 4096) FOR UPDATE SKIP LOCKED));
-    GET DIAGNOSTICS removed = ROW_COUNT;
-    UPDATE chancery.room SET counted = counted - removed WHERE slot = pg_backend_pid() % 16;
+    WITH gone AS (
+        DELETE FROM chancery.first_seen WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM chancery.first_seen WHERE expires + CASE WHEN need THEN 2000 ELSE 60000 END <= now_ms
+            ORDER BY expires LIMIT least(greatest(most, 0), 4096) FOR UPDATE SKIP LOCKED))
+        RETURNING expires
+    ) SELECT count(*), coalesce(max(expires) + 2000, 0) INTO removed, latest FROM gone;
+    UPDATE chancery.room SET counted = counted - removed, forgotten = greatest(forgotten, latest)
+        WHERE slot = pg_backend_pid() % 16;
     SELECT sum(counted) INTO held FROM chancery.room;
+    PERFORM chancery.not_behind(now_ms);
 END
 $$;
 

@@ -533,6 +533,30 @@ fn whoever_is_not_the_server_or_does_not_make_us_prove_ourselves_has_no_answer()
     assert_eq!(house.ask(1, in_an_hour()), Ok(true));
 }
 
+/// What was forgotten by a clock that was ahead could be used again when it is set right.
+#[test]
+fn a_server_whose_clock_is_behind_what_it_forgot_answers_nobody() {
+    if !installed("behind") {
+        return;
+    }
+    let (server, authority) = started();
+    let house = House::shared(&[&server], &authority, ROWS);
+    assert_eq!(house.ask(1, in_an_hour()), Ok(true));
+    assert_eq!(house.ask(2, Millis(5_000)), Ok(true), "it was over in 1970");
+    let forgotten = || server.sql("chancery", "SELECT max(forgotten) FROM chancery.room");
+    eventually("it is forgotten, and that is remembered", || (forgotten().trim() == "7000").then_some(()));
+    let at = |ms: &str| {
+        let set = format!("UPDATE chancery.room SET forgotten = {ms} WHERE slot = 3");
+        server.sql("chancery", &set);
+    };
+    at("extract(epoch FROM clock_timestamp()) * 1000 + 600000");
+    falls(&house, 3);
+    stays_down(&house);
+    at("0");
+    rises(&house);
+    assert_eq!(house.ask(1, in_an_hour()), Ok(false));
+}
+
 /// Rows are over by the server's clock, two seconds late; and questions of many at one time about values that are
 /// over have one winner each as well.
 #[test]

@@ -13,16 +13,27 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 /// Of the schema; in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// How long a predecessor has to let go of the file.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The keys are hashes, so rows come in no order; the index finds those whose time is over.
+/// The keys are hashes, so rows come in no order; the index finds those whose time is over. One row says up to which
+/// instant something may have been forgotten.
 const SCHEMA: &str = "
     BEGIN;
     CREATE TABLE first_seen (key BLOB PRIMARY KEY, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE INDEX first_seen_by_expiry ON first_seen (expires);
-    PRAGMA user_version = 1;
+    CREATE TABLE forgotten (one INTEGER PRIMARY KEY CHECK (one = 1), until INTEGER NOT NULL) STRICT;
+    INSERT INTO forgotten VALUES (1, 0);
+    PRAGMA user_version = 2;
+    COMMIT;";
+
+/// From version 1, which forgot without saying so.
+const SECOND: &str = "
+    BEGIN;
+    CREATE TABLE forgotten (one INTEGER PRIMARY KEY CHECK (one = 1), until INTEGER NOT NULL) STRICT;
+    INSERT INTO forgotten VALUES (1, 0);
+    PRAGMA user_version = 2;
     COMMIT;";
 
 /// Why there is no store. Auth does not start without the one it was told to have.
@@ -151,6 +162,7 @@ fn version(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let number = |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0));
     match number("PRAGMA user_version").map_err(|error| refused(path, error))? {
         VERSION => Ok(()),
+        1 => connection.execute_batch(SECOND).map_err(|error| refused(path, error)),
         0 => match number("SELECT count(*) FROM sqlite_schema").map_err(|error| refused(path, error))? {
             0 => connection.execute_batch(SCHEMA).map_err(|error| refused(path, error)),
             _ => Err(OpenError::Foreign(path.to_owned())),
@@ -247,9 +259,15 @@ mod tests {
         let path = root.path().join("auth.sqlite");
         drop(File::open(root.path(), 1).unwrap());
         let change = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-        change("PRAGMA user_version = 2");
+        change("PRAGMA user_version = 3");
         let why = refusal(root.path());
-        assert!(why.contains("its schema is version 2, and this program knows 1"), "{why}");
+        assert!(why.contains("its schema is version 3, and this program knows 2"), "{why}");
+        // That of yesterday is brought up to date, with what it remembers.
+        change("INSERT INTO first_seen VALUES (randomblob(32), 1); DROP TABLE forgotten; PRAGMA user_version = 1");
+        let file = File::open(root.path(), 1).unwrap();
+        let query = "SELECT count(*) + (SELECT count(*) FROM forgotten) FROM first_seen";
+        assert_eq!(file.connection.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap(), 2);
+        drop(file);
         change("PRAGMA user_version = 0");
         assert!(refusal(root.path()).contains("a database of another program"));
     }

@@ -1,7 +1,11 @@
 //! The rows, as their one writer sees them: a batch of questions is decided in one transaction, and the
-//! verdicts hold once it is committed. A row that is still valid is never removed.
+//! verdicts hold once it is committed. A row that is still valid is never removed. Which those are the wall clock says; where
+//! it says an instant before one that was over already when rows were removed, what it says to be new may have been
+//! here, and nobody is answered.
 
-use rusqlite::{Connection, OptionalExtension, Result, Statement};
+use std::fmt;
+
+use rusqlite::{Connection, OptionalExtension, Statement};
 
 use super::file;
 use super::keeper::{Asked, Verdict};
@@ -15,6 +19,34 @@ const SWEPT: usize = 16;
 /// Rows removed in a transaction when nobody asks.
 const SWEPT_IDLE: usize = 1024;
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// What SQLite says.
+    Sqlite(rusqlite::Error),
+    /// The clock is behind an instant up to which something was forgotten, by so many milliseconds.
+    Behind(i64),
+}
+
+type Result<T> = std::result::Result<T, Trouble>;
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(error) => write!(f, "{error}"),
+            Self::Behind(ms) => {
+                write!(f, "the clock is {ms} ms behind what was forgotten: values used until then could be used again")
+            }
+        }
+    }
+}
+
 /// The table.
 #[derive(Debug)]
 pub(super) struct Rows<'c> {
@@ -23,13 +55,19 @@ pub(super) struct Rows<'c> {
     insert: Statement<'c>,
     renew: Statement<'c>,
     sweep: Statement<'c>,
+    mark: Statement<'c>,
     pub(super) count: u64,
     most: u64,
+    /// Every row removed was over at this instant.
+    forgotten: Millis,
+    /// May rows be removed now?
+    pub(super) forgets: bool,
 }
 
 impl<'c> Rows<'c> {
     /// Those of an open file, `most` at most.
     pub(super) fn of(connection: &'c Connection, most: u64) -> Result<Self> {
+        let forgotten = connection.query_row("SELECT until FROM forgotten", [], |row| row.get(0))?;
         let count: i64 = connection.query_row("SELECT count(*) FROM first_seen", [], |row| row.get(0))?;
         Ok(Self {
             connection,
@@ -38,18 +76,24 @@ impl<'c> Rows<'c> {
             renew: connection.prepare("UPDATE first_seen SET expires = ?2 WHERE key = ?1")?,
             sweep: connection.prepare(
                 "DELETE FROM first_seen WHERE key IN
-                 (SELECT key FROM first_seen WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
+                 (SELECT key FROM first_seen WHERE expires <= ?1 ORDER BY expires LIMIT ?2)
+                 RETURNING expires",
             )?,
+            mark: connection.prepare("UPDATE forgotten SET until = ?1")?,
             count: count.unsigned_abs(),
             most,
+            forgotten: Millis(forgotten),
+            forgets: true,
         })
     }
 
     /// Decides every question, in their order, durably.
     ///
     /// # Errors
-    /// What SQLite says. Nothing was decided; of what was asked, some may be remembered after a crash.
+    /// What SQLite says, or that the clock is behind. Nothing was decided; of what was asked, some may be remembered after
+    /// a crash.
     pub(super) fn decide_at(&mut self, asked: &[Asked], now: Millis) -> Result<Vec<Verdict>> {
+        self.not_behind(now)?;
         self.transaction(|rows| {
             rows.remove(now.plus(-KEPT_MS), SWEPT + 2 * asked.len())?;
             asked.iter().map(|asked| rows.one(asked, now)).collect()
@@ -61,6 +105,7 @@ impl<'c> Rows<'c> {
     /// # Errors
     /// As [`Self::decide_at`].
     pub(super) fn tidy(&mut self, now: Millis) -> Result<()> {
+        self.not_behind(now)?;
         self.transaction(|rows| rows.remove(now.plus(-KEPT_MS), SWEPT_IDLE))
     }
 
@@ -68,12 +113,18 @@ impl<'c> Rows<'c> {
     ///
     /// # Errors
     /// It cannot.
-    pub(super) fn probe(&self) -> Result<()> {
-        file::probe(self.connection)
+    pub(super) fn probe(&self, now: Millis) -> Result<()> {
+        self.not_behind(now)?;
+        Ok(file::probe(self.connection)?)
+    }
+
+    fn not_behind(&self, now: Millis) -> Result<()> {
+        let behind = self.forgotten.0.saturating_sub(now.0);
+        if behind > 0 { Err(Trouble::Behind(behind)) } else { Ok(()) }
     }
 
     fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let before = self.count;
+        let before = (self.count, self.forgotten);
         let attempt = || {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
             let done = work(self)?;
@@ -82,7 +133,7 @@ impl<'c> Rows<'c> {
         };
         let outcome = attempt();
         if outcome.is_err() {
-            self.count = before;
+            (self.count, self.forgotten) = before;
             if !self.connection.is_autocommit() {
                 // Where it fails, so does the next BEGIN, and this is tried again.
                 let _still_open = self.connection.execute_batch("ROLLBACK");
@@ -115,8 +166,19 @@ impl<'c> Rows<'c> {
 
     /// Removes at most so many rows that expired at `until` or before.
     fn remove(&mut self, until: Millis, most: usize) -> Result<()> {
-        let removed = self.sweep.execute((until.0, i64::try_from(most).unwrap_or(i64::MAX)))?;
-        self.count = self.count.saturating_sub(removed as u64);
+        if !self.forgets {
+            return Ok(());
+        }
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let (mut removed, mut latest) = (0, self.forgotten.0);
+        for expired in self.sweep.query_map((until.0, most), |row| row.get::<_, i64>(0))? {
+            (removed, latest) = (removed + 1, latest.max(expired?));
+        }
+        self.count = self.count.saturating_sub(removed);
+        if latest > self.forgotten.0 {
+            self.mark.execute([latest])?;
+            self.forgotten = Millis(latest);
+        }
         Ok(())
     }
 }
@@ -212,6 +274,31 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_says_an_instant_before_what_was_forgotten_answers_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::open(directory.path(), 10).unwrap();
+        let mut rows = Rows::of(&file.connection, 10).unwrap();
+        assert_eq!((ask(&mut rows, 1, 1_000, 0), ask(&mut rows, 2, 900_000, 0)), (New, New));
+        // Ahead for a moment, and back: the first is forgotten, and could be used again.
+        rows.tidy(Millis(1_000 + KEPT_MS)).unwrap();
+        let mut behind = |now| match rows.decide_at(&[asked(key(1), 1_000)], Millis(now)) {
+            Err(Trouble::Behind(ms)) => ms,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((behind(500), behind(999)), (500, 1));
+        assert!(rows.tidy(Millis(999)).is_err() && rows.probe(Millis(999)).is_err());
+        // Nothing that holds at that instant was forgotten.
+        assert_eq!(ask(&mut rows, 2, 900_000, 1_000), Seen);
+        drop(rows);
+        let mut rows = Rows::of(&file.connection, 10).unwrap();
+        assert!(rows.decide_at(&[asked(key(1), 1_000)], Millis(999)).is_err(), "also after a restart");
+        // One that may forget nothing is full instead.
+        rows.forgets = false;
+        rows.tidy(Millis(900_000 + KEPT_MS)).unwrap();
+        assert_eq!(rows.count, 1);
+    }
+
+    #[test]
     fn expired_rows_go_a_bounded_number_at_a_time() {
         with(10_000, |mut rows| {
             let asked: Vec<Asked> = (0..3000_u16)
@@ -235,7 +322,7 @@ mod tests {
         with(10, |mut rows| {
             let failed: Result<()> = rows.transaction(|rows| {
                 rows.one(&asked(key(1), 100), Millis(0))?;
-                Err(rusqlite::Error::InvalidQuery)
+                Err(rusqlite::Error::InvalidQuery.into())
             });
             assert!(failed.is_err() && rows.count == 0);
             assert_eq!(ask(&mut rows, 1, 100, 0), New);

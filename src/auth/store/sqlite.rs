@@ -2,19 +2,24 @@
 //! asked again each time.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
+use tracing::warn;
 
 use super::Measures;
 use super::file::File;
 use super::keeper::{Asked, Keeper, Verdict};
-use super::rows::Rows;
+use super::rows::{Rows, Trouble};
 use super::writer::{Terms, Writer};
 use crate::wire::Millis;
 
 /// How long a question waits for its answer.
 const DEADLINE: Duration = Duration::from_secs(2);
+/// Milliseconds by which the wall clock may leave the time that passes without having jumped.
+const JUMP_MS: u64 = 2_000;
+/// How long nothing is forgotten after it did.
+const SETTLES: Duration = Duration::from_secs(300);
 
 /// Starts the thread.
 pub(super) fn start(file: File, measures: Measures) -> io::Result<Writer> {
@@ -24,27 +29,59 @@ pub(super) fn start(file: File, measures: Measures) -> io::Result<Writer> {
         let mut held = SigSet::empty();
         held.add(Signal::SIGXFSZ);
         let blocked = held.thread_block().map_err(|errno| errno.to_string());
-        let rows = blocked.and_then(|()| Rows::of(&file.connection, file.most).map_err(|error| error.to_string()));
+        let rows = blocked.and_then(|()| Rows::of(&file.connection, file.most).map_err(|trouble| trouble.to_string()));
         match rows {
-            Ok(mut rows) => desk.serve(&mut rows),
+            Ok(rows) => desk.serve(&mut Timed::new(rows)),
             Err(why) => desk.lost(&why),
         }
     })
 }
 
-impl Keeper for Rows<'_> {
-    type Trouble = rusqlite::Error;
+/// Rows, by a clock that may jump.
+struct Timed<'c> {
+    rows: Rows<'c>,
+    /// What both clocks said last.
+    before: (Instant, Millis),
+    /// Until when nothing is forgotten.
+    shaken: Option<Instant>,
+}
 
-    fn decide(&mut self, asked: &[Asked]) -> rusqlite::Result<Vec<Verdict>> {
-        self.decide_at(asked, Millis::now())
+impl<'c> Timed<'c> {
+    fn new(rows: Rows<'c>) -> Self {
+        Self { rows, before: (Instant::now(), Millis::now()), shaken: None }
+    }
+
+    /// The instant, by which rows are forgotten only if the clock has gone on as time does: one that is ahead for a moment
+    /// would have values forgotten that hold when it is set right.
+    fn now(&mut self) -> Millis {
+        let (instant, now) = (Instant::now(), Millis::now());
+        let passed = i64::try_from((instant - self.before.0).as_millis()).unwrap_or(i64::MAX);
+        let jumped = (now.0 - self.before.1.0).abs_diff(passed);
+        if jumped > JUMP_MS {
+            warn!(event = "clock-jumped", ms = now.0 - self.before.1.0 - passed);
+            self.shaken = Some(instant + SETTLES);
+        }
+        self.before = (instant, now);
+        self.rows.forgets = self.shaken.is_none_or(|until| until <= instant);
+        now
+    }
+}
+
+impl Keeper for Timed<'_> {
+    type Trouble = Trouble;
+
+    fn decide(&mut self, asked: &[Asked]) -> Result<Vec<Verdict>, Trouble> {
+        let now = self.now();
+        self.rows.decide_at(asked, now)
     }
 
     /// A store that is down finds out that there is room; one that is up forgets what is over.
-    fn idle(&mut self, up: bool) -> rusqlite::Result<()> {
-        if up { self.tidy(Millis::now()) } else { self.probe() }
+    fn idle(&mut self, up: bool) -> Result<(), Trouble> {
+        let now = self.now();
+        if up { self.rows.tidy(now) } else { self.rows.probe(now) }
     }
 
     fn count(&self) -> u64 {
-        self.count
+        self.rows.count
     }
 }

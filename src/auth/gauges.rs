@@ -64,6 +64,10 @@ impl Gauges {
             "jwt-accepted",
             "jwt-refused",
             "jwt-busy",
+            "password-symmetric-accepted",
+            "password-symmetric-refused",
+            "password-symmetric-throttled",
+            "password-symmetric-busy",
         ];
         Self {
             authentications: metrics.counters(
@@ -113,7 +117,7 @@ impl Gauges {
                 "chancery_leniencies_total",
                 "Client bugs that were tolerated.",
                 "leniency",
-                &["to-absent", "enveloped-transform"],
+                &["to-absent", "enveloped-transform", "hmac-sha1"],
             ),
             unrecorded: metrics
                 .counter("chancery_refusals_not_recorded_total", "Sums of refusals that the record did not take."),

@@ -12,6 +12,7 @@ mod dial;
 mod digest;
 mod directory;
 mod excess;
+mod exchanges;
 mod fetch;
 mod gauges;
 mod handshake;

@@ -1,5 +1,5 @@
 //! Opening what a client has sealed, so that its worker can read it. The session key never leaves this process, and
-//! is gone when its parts are open. Whatever is wrong has one answer: without a key a random one is tried, so that a
+//! is gone when its parts are open, unless a MAC is to be judged by it. Whatever is wrong has one answer: without a key a random one is tried, so that a
 //! padding that was wrong looks like a tag that was (R-W051, A-20).
 
 use std::collections::HashMap;
@@ -12,6 +12,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 use super::super::cipher;
+use super::super::exchanges::{Exchange, Exchanges, NotKept};
 use super::super::reason::Reason;
 use super::super::store::Kind;
 use super::super::throttle::{Budgets, Pace, network};
@@ -20,6 +21,7 @@ use super::Office;
 use crate::config::auth::{Auth, ThrottleRules};
 use crate::sys::failpoint::failpoint;
 use crate::wire::evidence::Refused;
+use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
 use crate::wire::unwrap::{MOST_PART_OCTETS, MOST_PARTS, NotUnwrapped, Open, Opened, SealedPart, Unwrap};
@@ -52,22 +54,40 @@ type Parts = List<Secret<MOST_PART_OCTETS>, MOST_PARTS>;
 
 impl Office {
     /// Opens the parts of one message.
-    pub(in crate::auth) async fn open(&self, worker: Peer, open: Open) -> AuthToWorker {
+    ///
+    /// # Errors
+    /// A violation when one of this request was opened before and has not been submitted yet.
+    pub(in crate::auth) async fn open(
+        &self,
+        worker: Peer,
+        exchanges: &Exchanges,
+        open: Open,
+    ) -> Result<AuthToWorker, Violation> {
         let (correlation, source) = (open.correlation, open.source);
-        match self.parts(&self.config(), worker, open).await {
-            Ok(parts) => {
+        let opened = self.parts(&self.config(), worker, open).await;
+        let kept = opened.and_then(|(parts, exchange)| {
+            let kept = exchange.map(|exchange| exchanges.keep(correlation, exchange, Instant::now()));
+            match kept {
+                None | Some(Ok(())) => Ok(Some(parts)),
+                Some(Err(NotKept::Full)) => Err(Reason::TooManyKeys),
+                Some(Err(NotKept::Twice)) => Ok(None),
+            }
+        });
+        match kept {
+            Ok(None) => Err(Violation::Rule("a second message opened for one request")),
+            Ok(Some(parts)) => {
                 self.gauges.opened.inc();
-                AuthToWorker::Opened(Opened { correlation, parts })
+                Ok(AuthToWorker::Opened(Opened { correlation, parts }))
             }
             Err(reason) => {
                 self.strangers.note(source, reason, correlation, None);
                 self.gauges.decisions.with_label_values(&[reason.word()]).inc();
-                AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() })
+                Ok(AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }))
             }
         }
     }
 
-    async fn parts(&self, config: &Auth, worker: Peer, open: Open) -> Result<Parts, Reason> {
+    async fn parts(&self, config: &Auth, worker: Peer, open: Open) -> Result<(Parts, Option<Exchange>), Reason> {
         let Open { endpoint, source, recipient, transport, sealed, parts, .. } = open;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Reason::Endpoint)?;
         if !rules.encryption {
@@ -85,12 +105,23 @@ impl Office {
             Err(NotUnwrapped::Rate) => return Err(Reason::TooManyKeys),
             Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => return Err(Reason::NotUnwrapped),
         };
-        let opened = opened(&parts, key.as_ref().map(|key| key.expose()))?;
+        let key = key.as_ref().map(|key| key.expose());
+        if rules.password_symmetric && parts.is_empty() {
+            // Nothing shows yet whether the key is right. The MAC does, and then what is good once is remembered: what
+            // did not open goes the same way until then.
+            let mut other = Zeroizing::new(vec![0; 32]);
+            getrandom::fill(&mut other).map_err(|_| Reason::NotUnwrapped)?;
+            let key = key.map_or(other, |key| Zeroizing::new(key.to_vec()));
+            return Ok((Parts::default(), Some(Exchange { endpoint, key, unseen: Some(once) })));
+        }
+        let opened = opened(&parts, key)?;
+        let keyed = key.filter(|_| rules.password_symmetric).map(|key| Zeroizing::new(key.to_vec()));
+        let exchange = keyed.map(|key| Exchange { endpoint, key, unseen: None });
         // Last, so that only what was sealed for us takes a place in the store, and no faster than keys are opened.
         match self.first_seen(Kind::CipherValue, &once, timestamp::until(Millis::now())).await {
             Ok(()) => {
                 failpoint("unsealed");
-                Ok(opened)
+                Ok((opened, exchange))
             }
             Err(Reason::Replayed) => Err(Reason::ReplayedKey),
             Err(reason) => Err(reason),

@@ -10,6 +10,7 @@ mod connection;
 mod envelope;
 mod fault;
 mod jwt;
+mod keyed;
 mod media;
 mod rejection;
 mod reply;
@@ -119,11 +120,16 @@ fn parts(
     media.agrees_with(endpoint, shape)?;
     let action = addressing::read(&envelope, endpoint, shape)?;
     let action = addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
-    let (evidence, timestamp, signature) = if endpoint.credential == Credential::TlsCertificate {
-        let (evidence, timestamp) = connection::read(&tree, &envelope, endpoint, shape, client)?;
-        (evidence, timestamp, None)
-    } else {
-        security::read(&tree, &envelope, endpoint, shape, client)?
+    let (evidence, timestamp, signature) = match endpoint.credential {
+        Credential::TlsCertificate => {
+            let (evidence, timestamp) = connection::read(&tree, &envelope, endpoint, shape, client)?;
+            (evidence, timestamp, None)
+        }
+        Credential::UsernameSymmetric => {
+            let (evidence, timestamp) = keyed::read(&tree, &envelope, shape)?;
+            (evidence, Some(timestamp), None)
+        }
+        _ => security::read(&tree, &envelope, endpoint, shape, client)?,
     };
     let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
     if wish.use_key.as_deref().is_some_and(|id| signature.as_deref() != Some(id)) {

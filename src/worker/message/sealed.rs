@@ -1,7 +1,7 @@
 //! A message with sealed parts, before they are open: one `xenc:EncryptedKey` in the security header and the
 //! `xenc:EncryptedData` it is for, each at a place where something may be sealed. What auth gives for them is put
 //! where they were, the key is cut out, and the whole is read again as if it had come so: by the same parser with
-//! the same limits. It must be what it says, and only there: a content that ends the element around it, or is not
+//! the same limits. Where a MAC is made with the key it stays where it is. It must be what it says, and only there: a content that ends the element around it, or is not
 //! the one element that was sealed, is refused (R-W050 to R-W053, A-24, A-25).
 
 use std::ops::Range;
@@ -95,7 +95,8 @@ fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Res
         return Err(invalid("security: not one header"));
     };
     tokens_fit(endpoint.credential, *security)?;
-    let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids };
+    let keyed = endpoint.credential == Credential::UsernameSymmetric;
+    let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids, keyed };
     let (places, question) = read.all()?;
     Ok(Some((Zeroizing::new(tree.source().to_owned()), places, question)))
 }
@@ -133,6 +134,8 @@ struct Read<'a, 't> {
     envelope: &'a Envelope<'t>,
     security: Element<'t>,
     ids: &'a Ids<'t>,
+    /// Does a MAC speak of the key? Then it stays, and may seal nothing.
+    keyed: bool,
 }
 
 impl<'t> Read<'_, 't> {
@@ -147,7 +150,10 @@ impl<'t> Read<'_, 't> {
             return Err(invalid("encryption: key at no place for one"));
         }
         let key = EncryptedKey::read(found).map_err(unreadable)?;
-        let mut places = vec![Place { span: found.span(), what: What::Cut }];
+        let mut places = Vec::new();
+        if !self.keyed {
+            places.push(Place { span: found.span(), what: What::Cut });
+        }
         // The list is in the key, or beside it.
         let listed = match (lists.next(), lists.next()) {
             (Some(list), None) if list.parent() == Some(found) => key.references.clone(),
@@ -155,6 +161,7 @@ impl<'t> Read<'_, 't> {
                 places.push(Place { span: list.span(), what: What::Cut });
                 encryption::references(list).map_err(unreadable)?
             }
+            (None, None) if self.keyed => Vec::new(),
             _ => return Err(invalid("encryption: not one list of what is sealed")),
         };
         let mut parts = Vec::new();

@@ -5,6 +5,7 @@ mod captures;
 mod connections;
 mod envelopes;
 mod jwt;
+mod keyed;
 mod mutations;
 mod replies;
 mod requests;

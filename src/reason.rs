@@ -187,7 +187,7 @@ reasons! {
     /// The MAC is not of this message by its session key, or that key did not open.
     WrongMac = "wrong-mac" => Refusal::FailedCheck,
         "which certificate the client seals for, by which algorithms, and whether something changed the message";
-    /// The MAC is of an algorithm that this endpoint does not take.
+    /// The MAC is of an algorithm that this endpoint does not take, or by a key of less than 128 bits.
     MacAlgorithm = "mac-algorithm" => Refusal::FailedCheck,
         "the algorithm suite of the client, and leniencies of the [[endpoint]]";
     /// The MAC does not cover the user name token or the body (R-W042).

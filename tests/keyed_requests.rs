@@ -16,6 +16,8 @@ mod support {
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chancery::auth::derive::derived;
+use chancery::wire::derivation::{Derivation, PartKey};
 use chancery::wire::evidence::{Evidence, KeyedMessage, MacAlgorithm, Operation, Refusal, Submission, Timestamp, Wish};
 use chancery::wire::links::{AuthToWorker, WorkerToAuth};
 use chancery::wire::order::{Method, RequestIntegrity};
@@ -389,4 +391,38 @@ fn a_message_is_good_once_by_its_sealed_key_also_when_auth_was_restarted() {
     let correlation = open(&mut worker, opening(ENDPOINT));
     let again = submission(correlation, keyed::message(&KEY, SHA256, &parts), now);
     assert_eq!(worker.refused(again), Refusal::InvalidSecurity);
+}
+
+#[test]
+fn a_mac_is_made_with_a_derived_key_when_the_message_says_so() {
+    let office = office("");
+    let mut worker = office.worker();
+    let now = Millis::now();
+    let by = |nonce: u8, offset, length| Derivation::new(None, [nonce; 16], offset, length).unwrap();
+    let made = |made: &Derivation, told: Derivation| {
+        let message = keyed::message(&derived(&KEY, made), SHA256, &parts(now));
+        KeyedMessage { key: PartKey::Derived(told), ..message }
+    };
+    for good in [by(1, 0, 24), by(1, 4032, 64), by(2, 32, 16)] {
+        let parts = [&parts(now)[..4], &[Part::message_id()]].concat();
+        let message = keyed::message(&derived(&KEY, &good), SHA256, &parts);
+        let correlation = open(&mut worker, opening(ENDPOINT));
+        worker.vouched(submission(correlation, KeyedMessage { key: PartKey::Derived(good), ..message }, now));
+    }
+    let direct = || keyed::message(&KEY, SHA256, &parts(now));
+    for (what, message) in [
+        ("another nonce", made(&by(1, 0, 24), by(2, 0, 24))),
+        ("another offset", made(&by(1, 0, 24), by(1, 1, 24))),
+        ("another length", made(&by(1, 0, 24), by(1, 0, 32))),
+        ("the session key", KeyedMessage { key: PartKey::Derived(by(1, 0, 32)), ..direct() }),
+        ("a derived key", KeyedMessage { key: PartKey::Session, ..made(&by(1, 0, 32), by(1, 0, 32)) }),
+        ("too short to be a key", made(&by(1, 0, 15), by(1, 0, 15))),
+    ] {
+        let correlation = open(&mut worker, opening(ENDPOINT));
+        assert_eq!(worker.refused(submission(correlation, message, now)), Refusal::FailedCheck, "{what}");
+    }
+    office.opens(Err(NotUnwrapped::Unopened));
+    let correlation = open(&mut worker, opening(ENDPOINT));
+    let message = made(&by(1, 0, 24), by(1, 0, 24));
+    assert_eq!(worker.refused(submission(correlation, message, now)), Refusal::FailedCheck);
 }

@@ -8,6 +8,7 @@ pub mod cipher;
 mod claims;
 mod confirmed;
 mod dates;
+pub mod derive;
 mod dial;
 mod digest;
 mod directory;

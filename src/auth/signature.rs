@@ -6,12 +6,15 @@
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use zeroize::Zeroizing;
 
+use super::derive::derived;
 use super::reason::Reason;
 use crate::config::auth::certificate::{Certificate, VerifyingKey};
 use crate::config::auth::endpoint::Endpoint;
 use crate::trust::parts::{self, Part};
 use crate::trust::{timestamp, username};
+use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{
     Evidence, KeyedMessage, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm, SignedMessage, Timestamp, Wish,
 };
@@ -91,16 +94,24 @@ pub(super) fn verify<'m>(
 /// Is this the MAC of this message by that key? It proves no more than that whoever made it knew the key.
 ///
 /// # Errors
-/// [`Reason::WrongMac`].
-pub(super) fn authentic<'m>(key: &[u8], message: &'m KeyedMessage) -> Result<Signed<'m>, Reason> {
-    let KeyedMessage { algorithm, signed_info, value, parts } = message;
-    let key = hmac::Key::new(function_of(*algorithm), key);
+/// [`Reason::WrongMac`], and [`Reason::MacAlgorithm`] where its key is too short.
+pub(super) fn authentic<'m>(session: &[u8], message: &'m KeyedMessage) -> Result<Signed<'m>, Reason> {
+    let KeyedMessage { key, algorithm, signed_info, value, parts } = message;
+    let key = match key {
+        PartKey::Session => Zeroizing::new(session.to_vec()),
+        PartKey::Derived(by) if by.length() >= LEAST_OF_A_MAC => derived(session, by),
+        PartKey::Derived(_) => return Err(Reason::MacAlgorithm),
+    };
+    let key = hmac::Key::new(function_of(*algorithm), &key);
     // In constant time, and whole.
     hmac::verify(&key, signed_info, value).map_err(|_| Reason::WrongMac)?;
     // A MAC can be made again by whoever knows its key and by nobody else, and another key is another message.
     let once = once((MAC, value), signed_info);
     Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, once })
 }
+
+/// Octets of a key for a MAC, at least: as many as the shortest session key has.
+const LEAST_OF_A_MAC: usize = 16;
 
 /// Tells MACs from kinds of keys, which are 0 to 4.
 const MAC: u8 = 0xFF;

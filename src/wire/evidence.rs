@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Secret, Text};
+use super::derivation::PartKey;
 use super::ids::{Correlation, Millis};
 use super::order::{ConfirmationKind, TokenType};
 
@@ -154,6 +155,8 @@ pub struct SignedMessage {
 /// request; whoever can seal for us can make a MAC, so it proves nobody.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct KeyedMessage {
+    /// By which key.
+    pub key: PartKey,
     /// How.
     pub algorithm: MacAlgorithm,
     /// `ds:SignedInfo`, canonical.

@@ -6,6 +6,7 @@
 
 pub mod bounded;
 pub mod ceremony;
+pub mod derivation;
 pub mod evidence;
 pub mod frame;
 pub mod ids;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use borsh::BorshSerialize;
 use chancery::sys::channel::Duplex;
 use chancery::sys::places::Place;
+use chancery::wire::derivation::PartKey;
 use chancery::wire::evidence::{Refusal, Refused, Vouched};
 use chancery::wire::frame::{DATAGRAM, FRAGMENT, VERSION, encode};
 use chancery::wire::links::{
@@ -115,7 +116,8 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let mut all = Vec::new();
     let to = &mut all;
     add(to, Link::WorkerToAuth, &WorkerToAuth::Submit(stack.submission()));
-    let part = || SealedPart { cipher: PartCipher::Aes256Gcm, octets: Octets::new([7; 64]).unwrap() };
+    let part =
+        || SealedPart { key: PartKey::Session, cipher: PartCipher::Aes256Gcm, octets: Octets::new([7; 64]).unwrap() };
     let open = Open {
         correlation,
         endpoint: Text::new("/sts").unwrap(),

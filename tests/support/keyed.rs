@@ -1,6 +1,7 @@
 //! A client that seals a session key and makes a MAC with it. As in `signed`, the octets are canonical by hand.
 
 use aws_lc_rs::hmac;
+use chancery::wire::derivation::PartKey;
 use chancery::wire::evidence::{KeyedMessage, MacAlgorithm};
 use chancery::wire::{List, Octets, Secret};
 
@@ -48,6 +49,7 @@ pub(crate) fn over(key: &[u8], by: MacAlgorithm, signed_info: &str, parts: &[Par
     let value = hmac::sign(&hmac::Key::new(algorithm(by).1, key), signed_info.as_bytes());
     let octets: Vec<_> = parts.iter().map(|part| Secret::new(part.octets.as_bytes()).expect("fits")).collect();
     KeyedMessage {
+        key: PartKey::Session,
         algorithm: by,
         signed_info: Octets::new(signed_info.as_bytes()).expect("fits"),
         value: Octets::new(value.as_ref()).expect("fits"),

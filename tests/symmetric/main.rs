@@ -18,6 +18,7 @@ mod support {
 }
 
 use chancery::wire::evidence::MacAlgorithm;
+use chancery::xml::names;
 
 use house::House;
 use message::{Client, Form, Sealing};
@@ -45,6 +46,14 @@ fn served(house: &House) {
             }
         }
     }
+    for namespace in [names::WSC13, names::WSC05] {
+        for sealing in Sealing::ALL {
+            for form in [Form::Direct, Form::Sha1] {
+                let client = Client { form, derives: Some(namespace), ..house.client(32) };
+                house.gets_a_token(&format!("derived, {sealing:?} {form:?}"), &client.message(sealing));
+            }
+        }
+    }
     for algorithm in [MacAlgorithm::HmacSha384, MacAlgorithm::HmacSha512] {
         house.gets_a_token("another hash", &Client { algorithm, ..house.client(32) }.message(Sealing::Both));
     }
@@ -61,6 +70,8 @@ fn refused(house: &House) {
         house.is_refused("another key", &other.message(sealing), "FailedCheck");
         let weak = Client { algorithm: MacAlgorithm::HmacSha1, ..client() };
         house.is_refused("SHA-1", &weak.message(sealing), "FailedCheck");
+        let derives = Client { by: vec![7; 32], derives: Some(names::WSC13), ..client() };
+        house.is_refused("derived from another key", &derives.message(sealing), "FailedCheck");
     }
     // What is not covered could be anybody's.
     for left_out in ["t", "to", "b", "ut"] {
@@ -82,6 +93,16 @@ fn refused(house: &House) {
         let text = client().message(Sealing::Nothing);
         assert!(text.contains(from), "{what}");
         house.is_refused(what, &text.replace(from, to), code);
+    }
+    // Of what is derived, too.
+    for (what, from, to) in [
+        ("another nonce", "AQEBAQEBAQEBAQEBAQEBAQ==", "AQEBAQEBAQEBAQEBAQEBAA=="),
+        ("another key to open with", "AgICAgICAgICAgICAgICAg==", "AgICAgICAgICAgICAgICAA=="),
+        ("another offset", "<c:Offset>0<", "<c:Offset>8<"),
+    ] {
+        let text = Client { derives: Some(names::WSC13), ..client() }.message(Sealing::Both);
+        assert!(text.contains(from), "{what}");
+        house.is_refused(what, &text.replace(from, to), "FailedCheck");
     }
     // Nothing but this is taken there.
     let client = client();

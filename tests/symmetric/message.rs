@@ -6,7 +6,9 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
 use base64ct::{Base64, Encoding};
+use chancery::auth::derive::derived;
 use chancery::wire::Millis;
+use chancery::wire::derivation::Derivation;
 use chancery::wire::evidence::MacAlgorithm;
 use chancery::xml::names;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -18,6 +20,9 @@ pub(crate) const ADDRESS: &str = "https://sts.example.com/symmetric";
 const T: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
 const WSS: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss";
 const WSS11: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1";
+/// Nonces, each as its one octet.
+const SIGN: u8 = 1;
+const SEAL: u8 = 2;
 const GCM: [(&str, &Algorithm, usize); 3] =
     [("aes128-gcm", &AES_128_GCM, 16), ("aes192-gcm", &AES_192_GCM, 24), ("aes256-gcm", &AES_256_GCM, 32)];
 
@@ -52,6 +57,8 @@ pub(crate) struct Client {
     pub(crate) by: Vec<u8>,
     pub(crate) algorithm: MacAlgorithm,
     pub(crate) form: Form,
+    /// Are keys derived, and in which namespace?
+    pub(crate) derives: Option<&'static str>,
     pub(crate) covered: Vec<&'static str>,
 }
 
@@ -71,6 +78,7 @@ impl Client {
             by: Vec::new(),
             algorithm: MacAlgorithm::HmacSha256,
             form: Form::Direct,
+            derives: None,
             covered: vec!["t", "to", "b", "ut", "m"],
         };
         client.sealed_anew()
@@ -116,17 +124,20 @@ impl Client {
     fn data(&self, id: &str, kind: &str, plain: &str) -> String {
         let (name, algorithm, _) = GCM.into_iter().find(|(.., length)| *length == self.session.len()).unwrap();
         let nonce: [u8; 12] = random(12).try_into().unwrap();
-        let key = LessSafeKey::new(UnboundKey::new(algorithm, &self.session).unwrap());
+        let derived = self.derives.map(|_| derived(&self.session, &self.derivation(SEAL, self.session.len())));
+        let secret = derived.as_ref().map_or(&self.session[..], |key| key);
+        let key = LessSafeKey::new(UnboundKey::new(algorithm, secret).unwrap());
         let mut octets = plain.as_bytes().to_vec();
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut octets).unwrap();
         format!(
             "<x:EncryptedData Id='{id}' Type='http://www.w3.org/2001/04/xmlenc#{kind}' xmlns:x='{}' xmlns:ds='{}'>\
              <x:EncryptionMethod Algorithm='http://www.w3.org/2009/xmlenc11#{name}'/><ds:KeyInfo>\
-             <o:SecurityTokenReference xmlns:o='{}'><o:Reference URI='#ek'/></o:SecurityTokenReference></ds:KeyInfo>\
+             <o:SecurityTokenReference xmlns:o='{}'><o:Reference URI='#{}'/></o:SecurityTokenReference></ds:KeyInfo>\
              <x:CipherData><x:CipherValue>{}</x:CipherValue></x:CipherData></x:EncryptedData>",
             names::XENC,
             names::DS,
             names::WSSE,
+            if self.derives.is_some() { "dk-e" } else { "ek" },
             Base64::encode_string(&[&nonce[..], &octets].concat())
         )
     }
@@ -134,17 +145,19 @@ impl Client {
     fn signature(&self, parts: &[Part]) -> String {
         let covered: Vec<Part> = parts.iter().filter(|part| self.covered.contains(&part.id)).cloned().collect();
         let info = keyed::signed_info(self.algorithm, &covered);
-        let key = hmac::Key::new(keyed::algorithm(self.algorithm).1, &self.by);
+        let derived = self.derives.map(|_| derived(&self.by, &self.derivation(SIGN, 24)));
+        let secret = derived.as_ref().map_or(&self.by[..], |key| key);
+        let key = hmac::Key::new(keyed::algorithm(self.algorithm).1, secret);
         let value = Base64::encode_string(hmac::sign(&key, info.as_bytes()).as_ref());
         let named = match self.form {
+            _ if self.derives.is_some() => {
+                "<o:SecurityTokenReference><o:Reference URI='#dk-s'/></o:SecurityTokenReference>".to_owned()
+            }
             Form::Direct => format!(
                 "<o:SecurityTokenReference><o:Reference URI='#ek' ValueType='{WSS11}#EncryptedKey'/>\
                  </o:SecurityTokenReference>"
             ),
-            Form::Sha1 => {
-                let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.sealed);
-                identifier(&format!("{WSS11}#EncryptedKeySHA1"), sha1.as_ref())
-            }
+            Form::Sha1 => self.by_sha1(),
         };
         format!(
             "<ds:Signature xmlns:ds='{}'>{info}<ds:SignatureValue>{value}</ds:SignatureValue><ds:KeyInfo>{named}\
@@ -191,7 +204,35 @@ impl Client {
             signature = self.data("ed-s", "Element", &signature);
             list.push("ed-s");
         }
-        self.around(&parts, &self.key(&list), &token, &signature, &body)
+        self.around(&parts, &format!("{}{}", self.key(&list), self.tokens()), &token, &signature, &body)
+    }
+
+    fn derivation(&self, nonce: u8, length: usize) -> Derivation {
+        Derivation::new(None, [nonce; 16], 0, length.try_into().unwrap()).unwrap()
+    }
+
+    /// The tokens of derived keys.
+    fn tokens(&self) -> String {
+        let Some(namespace) = self.derives else { return String::new() };
+        let token = |id: &str, nonce: u8, length: usize| {
+            let source = match self.form {
+                Form::Direct => {
+                    "<o:SecurityTokenReference><o:Reference URI='#ek'/></o:SecurityTokenReference>".to_owned()
+                }
+                Form::Sha1 => self.by_sha1(),
+            };
+            format!(
+                "<c:DerivedKeyToken xmlns:c='{namespace}' u:Id='{id}'>{source}<c:Offset>0</c:Offset>\
+                 <c:Length>{length}</c:Length><c:Nonce>{}</c:Nonce></c:DerivedKeyToken>",
+                Base64::encode_string(&[nonce; 16])
+            )
+        };
+        token("dk-s", SIGN, 24) + &token("dk-e", SEAL, self.session.len())
+    }
+
+    fn by_sha1(&self) -> String {
+        let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.sealed);
+        identifier(&format!("{WSS11}#EncryptedKeySHA1"), sha1.as_ref())
     }
 }
 

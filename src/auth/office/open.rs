@@ -12,6 +12,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 use super::super::cipher;
+use super::super::derive::derived;
 use super::super::exchanges::{Exchange, Exchanges, NotKept};
 use super::super::reason::Reason;
 use super::super::store::Kind;
@@ -20,6 +21,7 @@ use super::super::timestamp;
 use super::Office;
 use crate::config::auth::{Auth, ThrottleRules};
 use crate::sys::failpoint::failpoint;
+use crate::wire::derivation::PartKey;
 use crate::wire::evidence::Refused;
 use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
@@ -134,10 +136,16 @@ fn opened(parts: &[SealedPart], key: Option<&[u8]>) -> Result<Parts, Reason> {
     let mut other = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *other).map_err(|_| Reason::NotUnwrapped)?;
     let mut within = Vec::new();
-    for SealedPart { cipher, octets } in parts {
+    for SealedPart { key: by, cipher, octets } in parts {
         let length = cipher.key_length();
-        let key = key.filter(|key| key.len() == length).unwrap_or(&other[..length]);
-        within.push(cipher::open(*cipher, key, octets));
+        let key = match by {
+            PartKey::Session => {
+                Zeroizing::new(key.filter(|key| key.len() == length).unwrap_or(&other[..length]).to_vec())
+            }
+            // Derived from whatever there is: what did not open takes as long. One of another length opens nothing.
+            PartKey::Derived(by) => derived(key.unwrap_or(&*other), by),
+        };
+        within.push(cipher::open(*cipher, &key, octets));
     }
     if within.is_empty() {
         return Err(Reason::Unopened);
@@ -150,6 +158,7 @@ fn opened(parts: &[SealedPart], key: Option<&[u8]>) -> Result<Parts, Reason> {
 mod tests {
     use super::*;
     use crate::wire::Octets;
+    use crate::wire::derivation::Derivation;
     use crate::wire::unwrap::PartCipher;
     use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 
@@ -157,7 +166,8 @@ mod tests {
         let key = LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap());
         let mut octets = plain.to_vec();
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key([7; 12]), Aad::empty(), &mut octets).unwrap();
-        SealedPart { cipher, octets: Octets::new([&[7; 12][..], &octets].concat()).unwrap() }
+        let octets = Octets::new([&[7; 12][..], &octets].concat()).unwrap();
+        SealedPart { key: PartKey::Session, cipher, octets }
     }
 
     #[test]
@@ -170,11 +180,11 @@ mod tests {
         let spoilt = |at: usize| {
             let mut octets = part(b"one").octets.into_vec();
             octets[at] ^= 1;
-            SealedPart { cipher: PartCipher::Aes256Gcm, octets: Octets::new(octets).unwrap() }
+            SealedPart { octets: Octets::new(octets).unwrap(), ..part(b"") }
         };
         let cut = |length: usize| {
             let octets = Octets::new(&part(b"one").octets[..length]).unwrap();
-            SealedPart { cipher: PartCipher::Aes256Gcm, octets }
+            SealedPart { octets, ..part(b"") }
         };
         for bad in [
             vec![],
@@ -192,6 +202,24 @@ mod tests {
         for key in [None, Some(&[6; 32][..]), Some(&key[..16]), Some(&key[..24])] {
             assert_eq!(opened(&[part(b"one")], key).unwrap_err(), Reason::Unopened);
         }
+    }
+
+    #[test]
+    fn a_part_opens_by_the_key_that_is_derived_for_it_and_by_no_other() {
+        let session = [5; 16];
+        let by = |first: u8, length| Derivation::new(None, [first; 16], 0, length).unwrap();
+        let part = |made: Derivation, told: Derivation| {
+            let part = sealed(&AES_256_GCM, PartCipher::Aes256Gcm, &derived(&session, &made), b"one");
+            SealedPart { key: PartKey::Derived(told), ..part }
+        };
+        let good = opened(&[part(by(1, 32), by(1, 32)), part(by(2, 32), by(2, 32))], Some(&session)).unwrap();
+        assert!(good.iter().all(|part| part.expose() == b"one"));
+        for bad in [part(by(1, 32), by(2, 32)), part(by(1, 32), by(1, 16)), part(by(1, 32), by(1, 33))] {
+            assert_eq!(opened(&[bad], Some(&session)).unwrap_err(), Reason::Unopened);
+        }
+        assert_eq!(opened(&[part(by(1, 32), by(1, 32))], None).unwrap_err(), Reason::Unopened);
+        let direct = SealedPart { key: PartKey::Session, ..part(by(1, 32), by(1, 32)) };
+        assert_eq!(opened(&[direct], Some(&session)).unwrap_err(), Reason::Unopened);
     }
 
     #[test]

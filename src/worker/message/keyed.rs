@@ -1,24 +1,19 @@
-//! A user name and a password under a MAC, and the session key that the MAC is made with, which auth has kept: the
-//! key's element stands in the header, and here it is looked only whether the signature names it. A MAC proves nobody.
-//! That the token is covered, and whether any of it is true, is auth's to say.
-
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+//! A user name and a password under a MAC. auth has kept the session key; its element stands in the header, and here it
+//! is looked only which key the signature names. A MAC proves nobody. That the token is covered, and whether any of it
+//! is true, is auth's to say.
 
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::security::read_username;
+use super::session::Session;
 use super::shape::Shape;
-use super::signed::{self, Covered, Place, encoded, invalid, only_child};
+use super::signed::{self, Covered, Place, invalid, only_child};
 use crate::trust::{parts, timestamp};
 use crate::wire::Octets;
 use crate::wire::evidence::{Evidence, KeyedMessage, Timestamp};
 use crate::xml::encryption::EncryptedKey;
-use crate::xml::signature::base64;
-use crate::xml::{Element, Ids, Tree, names};
-
-const ENCRYPTED_KEY: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKey";
-const ENCRYPTED_KEY_SHA1: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKeySHA1";
+use crate::xml::{Ids, Tree, derived, names};
 
 fn unsupported(reason: &'static str) -> Problem {
     Problem::new(Fault::UnsupportedSecurityToken, reason)
@@ -41,6 +36,7 @@ pub(super) fn read(tree: &Tree, envelope: &Envelope<'_>, shape: &mut Shape) -> R
             (names::WSSE, "UsernameToken") => &mut username,
             (names::DS, "Signature") => &mut signature,
             (names::XENC, "EncryptedKey") => &mut key,
+            _ if derived::is_one(child) => continue,
             (names::WSSE | names::WSSE11 | names::XENC | names::SAML11 | names::SAML20, _) => {
                 return Err(unsupported("security: unsupported token"));
             }
@@ -63,33 +59,11 @@ pub(super) fn read(tree: &Tree, envelope: &Envelope<'_>, shape: &mut Shape) -> R
     let Covered { signature, signed_info, parts } = signed::covered(signature, &place)?;
     let algorithm = parts::mac(signature.info.method);
     let algorithm = algorithm.ok_or(signed::algorithm("signature: no MAC where one is due"))?;
-    names_key(signature.key_info, key)?;
-    let value = Octets::new(signature.value).map_err(|_| invalid("signature: bad MAC"))?;
-    let message = KeyedMessage { algorithm, signed_info, value, parts };
-    Ok((Evidence::KeyedPassword { username, password, message }, at))
-}
-
-/// Is the key that `ds:KeyInfo` names the one of this message: by its id, or by the digest of what is sealed (R-W045)?
-fn names_key(key_info: Option<Element<'_>>, key: Element<'_>) -> Result<(), Problem> {
     let bad = invalid("signature: bad key information");
-    let unavailable = Problem::new(Fault::SecurityTokenUnavailable, "signature: no such key");
-    let key = EncryptedKey::read(key).map_err(|_| invalid("encryption: not of the grammar"))?;
-    let named = key_info.and_then(only_child).ok_or(bad)?;
-    if !named.is(names::WSSE, "SecurityTokenReference") {
-        return Err(unsupported("signature: key not named by a token"));
-    }
-    let reference = only_child(named).ok_or(bad)?;
-    let kind = reference.attribute("", "ValueType");
-    let is = match (reference.uri(), reference.local()) {
-        (names::WSSE, "Reference") if matches!(kind, None | Some(ENCRYPTED_KEY)) => {
-            let id = reference.attribute("", "URI").and_then(|uri| uri.strip_prefix('#')).ok_or(bad)?;
-            key.id == Some(id)
-        }
-        (names::WSSE, "KeyIdentifier") if kind == Some(ENCRYPTED_KEY_SHA1) => {
-            let octets = base64(encoded(reference)?, 20).ok_or(bad)?;
-            digest(&SHA1_FOR_LEGACY_USE_ONLY, &key.value).as_ref() == octets
-        }
-        _ => return Err(unsupported("signature: reference to another kind of token")),
-    };
-    if is { Ok(()) } else { Err(unavailable) }
+    let encrypted = EncryptedKey::read(key).map_err(|_| invalid("encryption: not of the grammar"))?;
+    let named = signature.key_info.and_then(only_child).ok_or(bad)?;
+    let key = Session::read(*security, &encrypted)?.named(named)?;
+    let value = Octets::new(signature.value).map_err(|_| invalid("signature: bad MAC"))?;
+    let message = KeyedMessage { key, algorithm, signed_info, value, parts };
+    Ok((Evidence::KeyedPassword { username, password, message }, at))
 }

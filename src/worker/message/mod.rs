@@ -17,6 +17,7 @@ mod reply;
 mod request;
 mod sealed;
 mod security;
+mod session;
 mod shape;
 mod signed;
 #[cfg(test)]

@@ -12,11 +12,13 @@ use zeroize::Zeroizing;
 use super::envelope::{self, Envelope};
 use super::fault::Fault;
 use super::rejection::{Problem, Rejection};
+use super::session::Session;
 use super::shape::Shape;
 use super::signed::{self, encoded, only_child};
 use super::{Incoming, OCTETS, addressing, jwt, media};
 use crate::config::worker::{Credential, Endpoint};
 use crate::trust::parts;
+use crate::wire::derivation::PartKey;
 use crate::wire::unwrap::{KeyTransport, MOST_PART_OCTETS, MOST_PARTS, Recipient, Sealed as SealedKey, SealedPart};
 use crate::wire::{List, Octets, Secret};
 use crate::xml::chars::trim;
@@ -164,6 +166,7 @@ impl<'t> Read<'_, 't> {
             (None, None) if self.keyed => Vec::new(),
             _ => return Err(invalid("encryption: not one list of what is sealed")),
         };
+        let session = if self.keyed { Some(Session::read(self.security, &key)?) } else { None };
         let mut parts = Vec::new();
         for element in named("EncryptedData") {
             let data = EncryptedData::read(element).map_err(unreadable)?;
@@ -172,10 +175,10 @@ impl<'t> Read<'_, 't> {
             if !meant || element.span().start < found.span().start {
                 return Err(invalid("encryption: sealed by no key before it"));
             }
-            self.by(&key, &data)?;
+            let by = by(&key, session.as_ref(), &data)?;
             places.push(Place { span: element.span(), what: self.part(element, data.extent, parts.len())? });
             let octets = Octets::new(data.value).map_err(|_| invalid("encryption: too much is sealed"))?;
-            parts.push(SealedPart { cipher: parts::cipher(data.cipher), octets });
+            parts.push(SealedPart { key: by, cipher: parts::cipher(data.cipher), octets });
         }
         if parts.len() != listed.len() {
             return Err(invalid("encryption: reference to nothing sealed here"));
@@ -200,16 +203,6 @@ impl<'t> Read<'_, 't> {
             _ => return Err(invalid("encryption: sealed at no place for it")),
         };
         Ok(What::Part { number, around: around.span(), one })
-    }
-
-    /// Where the part names its key, it is this one.
-    fn by(&self, key: &EncryptedKey<'t>, data: &EncryptedData<'t>) -> Result<(), Problem> {
-        let other = invalid("encryption: sealed by another key");
-        let Some(info) = data.key_info else { return Ok(()) };
-        let reference = only_child(info).filter(|token| token.is(names::WSSE, "SecurityTokenReference"));
-        let reference = reference.and_then(only_child).filter(|child| child.is(names::WSSE, "Reference"));
-        let id = reference.and_then(|child| child.attribute("", "URI")).and_then(|uri| uri.strip_prefix('#'));
-        if id.is_some() && id == key.id { Ok(()) } else { Err(other) }
     }
 
     /// Whom the key is sealed for: one way of naming a certificate, and nothing that has to be fetched.
@@ -246,6 +239,19 @@ impl<'t> Read<'_, 't> {
             _ => Err(unsupported),
         }
     }
+}
+
+/// Where the part names its key, it is this one, or one derived from it where a MAC speaks of those, too.
+fn by(key: &EncryptedKey<'_>, session: Option<&Session<'_>>, data: &EncryptedData<'_>) -> Result<PartKey, Problem> {
+    let other = invalid("encryption: sealed by another key");
+    let Some(info) = data.key_info else { return Ok(PartKey::Session) };
+    let reference = only_child(info).filter(|token| token.is(names::WSSE, "SecurityTokenReference")).ok_or(other)?;
+    if let Some(session) = session {
+        return session.named(reference);
+    }
+    let reference = only_child(reference).filter(|child| child.is(names::WSSE, "Reference"));
+    let id = reference.and_then(|child| child.attribute("", "URI")).and_then(|uri| uri.strip_prefix('#'));
+    if id.is_some() && id == key.id { Ok(PartKey::Session) } else { Err(other) }
 }
 
 /// `ds:X509Data` that says one thing.

@@ -1,6 +1,7 @@
 //! Messages under a MAC: what of them is handed on, which key they may name, and what may not stand beside it.
 
 use super::*;
+use crate::wire::derivation::{Derivation, PartKey};
 use crate::wire::evidence::{KeyedMessage, MacAlgorithm};
 
 const BINARY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
@@ -188,4 +189,84 @@ fn one_of_each_stands_in_the_header_and_nothing_else() {
     };
     assert_eq!(plain.refused(&generic()), Fault::UnsupportedSecurityToken);
     assert_eq!(plain.refused(&Endpoint { credential: Credential::Any, ..generic() }), Fault::UnsupportedSecurityToken);
+}
+
+/// A key derived from another, with this of its own.
+fn derived_from(source: &str, id: &str, more: &str) -> String {
+    format!(
+        "<c:DerivedKeyToken xmlns:c='{}' u:Id='{id}'>{source}{more}<c:Nonce>AAECAwQFBgcICQoLDA0ODw==</c:Nonce>\
+         </c:DerivedKeyToken>",
+        names::WSC13
+    )
+}
+
+const NUMBERS: &str = "<c:Offset>16</c:Offset><c:Length>24</c:Length>";
+
+#[test]
+fn a_key_derived_from_the_one_of_this_message_is_named_by_its_token() {
+    let nonce: Vec<u8> = (0..16).collect();
+    let by = |id: &str, more: &str| {
+        let reference = token(&format!("<o:Reference URI='#{id}'{more}/>"));
+        signature(&hmac(SHA256), &["_0"], &reference)
+    };
+    let kind = format!(" ValueType='{}/dk'", names::WSC13);
+    let sha1 = token(&format!("<o:KeyIdentifier ValueType='{WSS11}#EncryptedKeySHA1'>{SHA1}</o:KeyIdentifier>"));
+    for source in [direct(), token("<o:Reference URI='#ek'/>"), sha1] {
+        let key = derived_from(&source, "dk", NUMBERS);
+        let other = derived_from(&source, "dk2", "");
+        for kind in ["", &kind] {
+            let (_, message) = accepted(&format!("{KEY}{key}{other}{USER}{}", by("dk", kind)));
+            assert_eq!(message.key, PartKey::Derived(Derivation::new(None, nonce.clone(), 16, 24).unwrap()));
+            let (_, message) = accepted(&format!("{KEY}{key}{other}{USER}{}", by("dk2", kind)));
+            assert_eq!(message.key, PartKey::Derived(Derivation::new(None, nonce.clone(), 0, 32).unwrap()));
+        }
+    }
+    let old = derived_from(&direct(), "dk", NUMBERS).replace(names::WSC13, names::WSC05);
+    assert!(matches!(accepted(&format!("{KEY}{old}{USER}{}", by("dk", ""))).1.key, PartKey::Derived(_)));
+    let label = derived_from(&direct(), "dk", "<c:Label>ours</c:Label>");
+    let labelled = Derivation::new(Some(crate::wire::Text::new("ours").unwrap()), nonce, 0, 32).unwrap();
+    assert_eq!(accepted(&format!("{KEY}{label}{USER}{}", by("dk", ""))).1.key, PartKey::Derived(labelled));
+}
+
+#[test]
+fn what_is_derived_is_bounded_and_from_the_session_key_alone_r_c010_r_c011() {
+    let mac = signature(&hmac(SHA256), &["_0"], &token("<o:Reference URI='#dk'/>"));
+    let of = |more: &str| derived_from(&direct(), "dk", more);
+    let from = |source: &str| derived_from(&token(source), "dk", "");
+    let many = |count: usize| (0..count).map(|n| derived_from(&direct(), &format!("dk{n}"), "")).collect::<String>();
+    accepted(&format!("{KEY}{}{}{USER}{mac}", of(""), many(15)));
+    for (what, keys, fault) in [
+        ("too many", format!("{}{}", of(""), many(16)), Fault::InvalidSecurity),
+        ("too long", of("<c:Length>65</c:Length>"), Fault::InvalidSecurity),
+        ("nothing", of("<c:Length>0</c:Length>"), Fault::InvalidSecurity),
+        ("too far", of("<c:Offset>4065</c:Offset>"), Fault::InvalidSecurity),
+        ("a generation too far", of("<c:Generation>128</c:Generation>"), Fault::InvalidSecurity),
+        ("one that overflows", of("<c:Generation>134217728</c:Generation>"), Fault::InvalidSecurity),
+        ("two places", of("<c:Generation>1</c:Generation><c:Offset>0</c:Offset>"), Fault::InvalidSecurity),
+        ("a long label", of(&format!("<c:Label>{}</c:Label>", "l".repeat(129))), Fault::InvalidSecurity),
+        ("a short nonce", of("").replace("AAECAwQFBgcICQoLDA0ODw==", "AAECAwQFBg=="), Fault::InvalidSecurity),
+        ("itself", from("<o:Reference URI='#dk'/>"), Fault::SecurityTokenUnavailable),
+        (
+            "another derived key",
+            format!("{}{}", derived_from(&direct(), "dk2", ""), from("<o:Reference URI='#dk2'/>")),
+            Fault::SecurityTokenUnavailable,
+        ),
+        ("the token", from("<o:Reference URI='#ut'/>"), Fault::SecurityTokenUnavailable),
+        ("something else", from("<o:Reference URI='#ek' ValueType='urn:other'/>"), Fault::UnsupportedSecurityToken),
+        ("an id twice", of("").repeat(2), Fault::InvalidSecurity),
+        ("no key", String::new(), Fault::SecurityTokenUnavailable),
+    ] {
+        assert_eq!(message(&format!("{KEY}{keys}{USER}{mac}")).map(drop).unwrap_err().fault(), fault, "{what}");
+    }
+    // R-C012.
+    for implied in [
+        direct().replace("<o:SecurityTokenReference>", "<o:SecurityTokenReference c:Nonce='AAECAwQFBgc='>"),
+        direct().replace("<o:Reference ", "<o:Reference c:Length='16' "),
+    ] {
+        let declared = format!("<o:SecurityTokenReference xmlns:c='{}'", names::WSC13);
+        let implied = implied.replacen("<o:SecurityTokenReference", &declared, 1);
+        let mac = signature(&hmac(SHA256), &["_0"], &implied);
+        let refused = message(&format!("{KEY}{USER}{mac}")).map(drop).unwrap_err();
+        assert_eq!(refused.fault(), Fault::UnsupportedSecurityToken, "{implied}");
+    }
 }

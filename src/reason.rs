@@ -196,6 +196,9 @@ reasons! {
     /// No session key is kept for this request: auth was restarted since, or it took too long.
     NoSession = "no-session" => BUSY,
         "nothing, once: the client asks again";
+    /// The answer could not be put under a MAC or sealed.
+    NotSealed = "not-sealed" => BUSY,
+        "not-sealed in the log, and whether the token is larger than an answer may be";
     /// Its session key was here before.
     ReplayedKey = "replayed-key" => Refusal::FailedCheck,
         "whether the client uses a session key twice";

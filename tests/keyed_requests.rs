@@ -16,13 +16,17 @@ mod support {
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_lc_rs::hmac;
 use chancery::auth::derive::derived;
 use chancery::wire::derivation::{Derivation, PartKey};
 use chancery::wire::evidence::{Evidence, KeyedMessage, MacAlgorithm, Operation, Refusal, Submission, Timestamp, Wish};
 use chancery::wire::links::{AuthToWorker, WorkerToAuth};
 use chancery::wire::order::{Method, RequestIntegrity};
+use chancery::wire::reply::{Conversation, Covered, ReplyPart, Seal, SealedReply};
 use chancery::wire::unwrap::{KeyTransport, NotUnwrapped, Open, Recipient, SessionKey};
 use chancery::wire::{Correlation, List, Millis, Octets, Secret, Text};
+use chancery::xml::signature::Signature;
+use chancery::xml::{Limits, Tree};
 use nix::sys::signal::{Signal, kill};
 
 use support::keyed::{self, username};
@@ -425,4 +429,113 @@ fn a_mac_is_made_with_a_derived_key_when_the_message_says_so() {
     let correlation = open(&mut worker, opening(ENDPOINT));
     let message = made(&by(1, 0, 24), by(1, 0, 24));
     assert_eq!(worker.refused(submission(correlation, message, now)), Refusal::FailedCheck);
+}
+
+/// What an honest worker asks for its answer.
+fn sealing(correlation: Correlation) -> Seal {
+    let covered = |part, first| Covered { part, digest: [first; 32] };
+    Seal {
+        correlation,
+        parts: List::new(vec![covered(ReplyPart::Timestamp, 1), covered(ReplyPart::Body, 2)]).unwrap(),
+        conversation: Conversation::V13,
+        contents: List::default(),
+        signature: false,
+    }
+}
+
+fn sealed(worker: &mut Worker, seal: Seal) -> Result<SealedReply, Refusal> {
+    let correlation = seal.correlation;
+    worker.duplex.send(&WorkerToAuth::Seal(seal)).unwrap();
+    match worker.answer(correlation) {
+        AuthToWorker::Sealed(sealed) => Ok(sealed),
+        AuthToWorker::Refused(refused) => Err(refused.refusal),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A request that was vouched for.
+fn vouched(worker: &mut Worker) -> Correlation {
+    let good = good(worker);
+    let correlation = good.correlation;
+    worker.vouched(good);
+    correlation
+}
+
+#[test]
+fn an_answer_is_under_a_mac_by_the_key_of_its_request_once_and_auth_writes_what_it_covers() {
+    let office = office("");
+    let mut worker = office.worker();
+    let correlation = vouched(&mut worker);
+    let reply = sealed(&mut worker, sealing(correlation)).unwrap();
+    assert_eq!((reply.cipher, &reply.mac_key, &reply.sealing_key, reply.contents.len()), (None, &None, &None, 0));
+    let tree = Tree::parse(&reply.signature, &Limits::default()).unwrap();
+    let signature = Signature::read(tree.root()).unwrap();
+    let octets = signature.signed_octets(65536).unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &KEY);
+    hmac::verify(&key, octets.as_bytes(), &signature.value).unwrap();
+    let said: Vec<_> = signature.info.references.iter().map(|part| (part.id.as_str(), part.digest[0])).collect();
+    assert_eq!(said, [("_0", 1), ("_1", 2)]);
+    let busy = |answer| assert!(matches!(answer, Err(Refusal::Busy { .. })), "{answer:?}");
+    busy(sealed(&mut worker, sealing(correlation)));
+    // Of a request that was not made, not submitted, refused, or made over another channel.
+    busy(sealed(&mut worker, sealing(Correlation::random())));
+    let opened = open(&mut worker, opening(ENDPOINT));
+    busy(sealed(&mut worker, sealing(opened)));
+    let now = Millis::now();
+    let refused = open(&mut worker, opening(ENDPOINT));
+    worker.refused(submission(refused, keyed::message(&[7; 32], SHA256, &parts(now)), now));
+    busy(sealed(&mut worker, sealing(refused)));
+    let correlation = vouched(&mut worker);
+    busy(sealed(&mut office.worker(), sealing(correlation)));
+    // What a key has answered it submits no more.
+    let again = submission(correlation, keyed::message(&KEY, SHA256, &parts(now)), now);
+    assert!(matches!(worker.refused(again), Refusal::Busy { .. }));
+}
+
+#[test]
+fn an_answer_to_a_derived_key_is_by_one_of_our_own_derivation() {
+    let office = office("");
+    let mut worker = office.worker();
+    let by = Derivation::new(None, [1; 16], 8, 24).unwrap();
+    let mut nonces = std::collections::HashSet::new();
+    for _ in 0..3 {
+        let now = Millis::now();
+        let parts = [&parts(now)[..4], &[Part::message_id()]].concat();
+        let message = keyed::message(&derived(&KEY, &by), MacAlgorithm::HmacSha384, &parts);
+        let correlation = open(&mut worker, opening(ENDPOINT));
+        worker.vouched(submission(correlation, KeyedMessage { key: PartKey::Derived(by.clone()), ..message }, now));
+        let reply = sealed(&mut worker, sealing(correlation)).unwrap();
+        let ours = reply.mac_key.clone().unwrap();
+        assert_eq!(ours.length, 24);
+        assert!(nonces.insert(ours.nonce));
+        let key = derived(&KEY, &Derivation::new(None, ours.nonce, 0, 24).unwrap());
+        let tree = Tree::parse(&reply.signature, &Limits::default()).unwrap();
+        let signature = Signature::read(tree.root()).unwrap();
+        let octets = signature.signed_octets(65536).unwrap();
+        hmac::verify(&hmac::Key::new(hmac::HMAC_SHA384, &key), octets.as_bytes(), &signature.value).unwrap();
+    }
+}
+
+#[test]
+fn a_worker_that_asks_for_what_no_answer_has_loses_its_channel() {
+    let office = office("");
+    let covered = |part| Covered { part, digest: [0; 32] };
+    let of = |parts: &[ReplyPart]| List::new(parts.iter().copied().map(covered).collect::<Vec<_>>()).unwrap();
+    use ReplyPart::{Body, Timestamp, To};
+    let asks: [fn(Seal) -> Seal; 2] = [
+        |seal| Seal { signature: true, ..seal },
+        |seal| Seal { contents: List::new(vec![Secret::new(*b"plain").unwrap()]).unwrap(), ..seal },
+    ];
+    for ask in asks {
+        let mut worker = office.worker();
+        let seal = sealing(vouched(&mut worker));
+        worker.duplex.send(&WorkerToAuth::Seal(ask(seal))).unwrap();
+        eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
+    }
+    for parts in [&[][..], &[Timestamp], &[Body, To], &[Timestamp, Body, Body], &[Timestamp, Body, To, To]] {
+        let mut worker = office.worker();
+        let seal = Seal { parts: of(parts), ..sealing(vouched(&mut worker)) };
+        worker.duplex.send(&WorkerToAuth::Seal(seal)).unwrap();
+        eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
+    }
 }

@@ -14,6 +14,8 @@ pub(super) struct Gauges {
     pub(super) decisions: IntCounterVec,
     /// `chancery_messages_opened_total`.
     pub(super) opened: crate::metrics::IntCounter,
+    /// `chancery_replies_total{outcome}`.
+    pub(super) replies: IntCounterVec,
     /// `chancery_decision_seconds`: from submission to answer.
     pub(super) seconds: Histogram,
     /// `chancery_argon2_queue`.
@@ -78,6 +80,12 @@ impl Gauges {
             ),
             decisions: metrics.counters("chancery_decisions_total", "Requests decided.", "reason", &words),
             opened: metrics.counter("chancery_messages_opened_total", "Sealed messages that were opened for a worker."),
+            replies: metrics.counters(
+                "chancery_replies_total",
+                "Answers to requests under a MAC, by what became of theirs.",
+                "outcome",
+                &["sealed", Reason::NoSession.word(), Reason::NotSealed.word()],
+            ),
             seconds: metrics.seconds("chancery_decision_seconds", "From submission to answer."),
             queue: metrics.gauge("chancery_argon2_queue", "Passwords waiting to be verified."),
             password: Counters {

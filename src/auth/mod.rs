@@ -28,6 +28,7 @@ mod policy;
 mod pool;
 pub mod readers;
 mod record;
+mod reply;
 mod revocation;
 mod share;
 mod signature;

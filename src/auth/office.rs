@@ -8,6 +8,7 @@ mod jwt;
 mod keyed;
 mod open;
 mod proof;
+mod seal;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -74,6 +75,8 @@ pub(super) struct Office {
     unrecorded: LogGate,
     /// For lines on orders that issuer did not take.
     unlodged: LogGate,
+    /// For lines on answers that no key is left for.
+    unsealed: LogGate,
 }
 
 /// For how long requests that began under a configuration are waited for: longer than any takes.
@@ -142,6 +145,7 @@ impl Office {
             signatures: gate(),
             unrecorded: gate(),
             unlodged: gate(),
+            unsealed: gate(),
         }
     }
 

@@ -116,7 +116,8 @@ const LEAST_OF_A_MAC: usize = 16;
 /// Tells MACs from kinds of keys, which are 0 to 4.
 const MAC: u8 = 0xFF;
 
-fn function_of(algorithm: MacAlgorithm) -> hmac::Algorithm {
+/// The function that a MAC is made with.
+pub(super) fn function_of(algorithm: MacAlgorithm) -> hmac::Algorithm {
     match algorithm {
         MacAlgorithm::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         MacAlgorithm::HmacSha256 => hmac::HMAC_SHA256,

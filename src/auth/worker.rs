@@ -13,13 +13,14 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::confirmed::Confirmed;
-use super::exchanges::Exchanges;
+use super::exchanges::{Exchanges, Manner};
 use super::office::Office;
 use super::share::{Share, UnderWay};
 use super::vouchers::ChannelNumber;
 use crate::sys::channel::{Channel, Closed, Duplex};
 use crate::sys::channel_async::carry;
 use crate::wire::Correlation;
+use crate::wire::evidence::Evidence;
 use crate::wire::frame::Violation;
 use crate::wire::links::{AuthToWorker, WorkerToAuth};
 use crate::wire::permit::Link;
@@ -94,12 +95,29 @@ pub(super) async fn serve(
                         break;
                     }
                     let (office, begun, confirmed) = (office.clone(), share.begin(), confirmed.clone());
+                    let exchanges = exchanges.clone();
                     let exchange = exchanges.take(submission.correlation, Instant::now());
                     work.spawn(async move {
                         let correlation = submission.correlation;
+                        let manner = match &submission.evidence {
+                            Evidence::KeyedPassword { message, .. } => Some(Manner::of(message)),
+                            _ => None,
+                        };
                         let from = (peer, &confirmed, exchange.as_ref());
-                        (correlation, office.answer(number, from, submission).await, begun)
+                        let answer = office.answer(number, from, submission).await;
+                        if let (Some(exchange), Some(manner), Ok(AuthToWorker::Vouched(_))) = (exchange, manner, &answer) {
+                            exchanges.vouched(correlation, exchange, manner, Instant::now());
+                        }
+                        (correlation, answer, begun)
                     });
+                }
+                Some(WorkerToAuth::Seal(seal)) => {
+                    if !under_way.insert(seal.correlation) {
+                        broken = Some(TWICE);
+                        break;
+                    }
+                    let (office, begun, exchanges) = (office.clone(), share.begin(), exchanges.clone());
+                    work.spawn(async move { (seal.correlation, office.seal(&exchanges, &seal), begun) });
                 }
             },
             Some(done) = work.join_next(), if !work.is_empty() => {

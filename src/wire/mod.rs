@@ -14,6 +14,7 @@ pub mod links;
 pub mod order;
 pub mod permit;
 pub mod record;
+pub mod reply;
 pub mod snapshot;
 pub mod unwrap;
 

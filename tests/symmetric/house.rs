@@ -11,6 +11,10 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use crate::demo::Demo;
 use crate::message::{ADDRESS, Client};
 
+pub(crate) const SYMMETRIC: &str = "/symmetric";
+/// Where answers repeat the MAC.
+pub(crate) const CONFIRMING: &str = "/confirming";
+
 pub(crate) struct House {
     demo: Demo,
     directory: tempfile::TempDir,
@@ -30,18 +34,25 @@ impl House {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Demo::start(directory.path()).stop().code(), Some(0));
         let config = directory.path().join("demo/etc");
-        let endpoint = format!(
-            "[[endpoint]]\npath = \"/symmetric\"\ncredentials = [\"password-symmetric\"]\nencryption = true\n\
-             addresses = [\"{ADDRESS}\"]\n"
-        );
+        let endpoint = |path: &str| {
+            format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"password-symmetric\"]\nencryption = true\n\
+                 addresses = [\"{ADDRESS}\"]\n"
+            )
+        };
+        let endpoint = endpoint(SYMMETRIC) + &endpoint(CONFIRMING);
         let throttle =
             "[throttle]\naccount_burst = 10000\nunwrap_burst = 10000\nuser_burst = 1000\naddress_burst = 1000\n";
         change(&config.join("auth.d/auth.toml"), |text| format!("{text}\n{throttle}{endpoint}"));
         change(&config.join("worker.d/worker.toml"), |text| {
             let kept = text.split("[[endpoint]]").next().unwrap();
-            format!(
-                "{kept}\n[[endpoint]]\npath = \"/symmetric\"\ncredential = \"username-symmetric\"\nencryption = true\n"
-            )
+            let served = |path: &str, confirms: bool| {
+                format!(
+                    "[[endpoint]]\npath = \"{path}\"\ncredential = \"username-symmetric\"\nencryption = true\n\
+                     signature_confirmation = {confirms}\n"
+                )
+            };
+            format!("{kept}\n{}{}", served(SYMMETRIC, false), served(CONFIRMING, true))
         });
         change(&config.join("issuer.d/issuer.toml"), |text| format!("unwraps_per_second = 1000\n{text}"));
         let demo = Demo::configured(directory.path(), |_| {});
@@ -64,13 +75,13 @@ impl House {
         Client::new(&self.certificate, &self.password, length)
     }
 
-    pub(crate) fn post(&self, body: &str) -> (u16, String) {
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
         let stream = TcpStream::connect(self.demo.fact("address")).unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let client = rustls::ClientConnection::new(Arc::clone(&self.tls), name).unwrap();
         let mut stream = rustls::StreamOwned::new(client, stream);
         let request = format!(
-            "POST /symmetric HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/soap+xml\r\n\
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/soap+xml\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -84,14 +95,14 @@ impl House {
 
     #[track_caller]
     pub(crate) fn gets_a_token(&self, what: &str, message: &str) -> String {
-        let (status, answer) = self.post(message);
+        let (status, answer) = self.post(SYMMETRIC, message);
         assert!(status == 200, "{what}: {answer}\n{message}\n{}", self.log());
         answer
     }
 
     #[track_caller]
     pub(crate) fn is_refused(&self, what: &str, message: &str, code: &str) {
-        let (status, answer) = self.post(message);
+        let (status, answer) = self.post(SYMMETRIC, message);
         assert!(status != 200 && answer.contains(&format!(":{code}<")), "{what}: {answer}\n{message}\n{}", self.log());
     }
 }

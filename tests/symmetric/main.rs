@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod answer;
 #[path = "../demo/service.rs"]
 #[expect(dead_code, reason = "shared with tests/demo, which uses all of it")]
 mod demo;
@@ -13,6 +14,8 @@ mod message;
 mod support {
     #[expect(dead_code, reason = "shared with tests/keyed_requests.rs, which uses all of it")]
     pub(crate) mod keyed;
+    #[expect(dead_code, reason = "shared with tests/canonical.rs, which uses all of it")]
+    pub(crate) mod references;
     #[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
     pub(crate) mod signed;
 }
@@ -20,7 +23,7 @@ mod support {
 use chancery::wire::evidence::MacAlgorithm;
 use chancery::xml::names;
 
-use house::House;
+use house::{CONFIRMING, House};
 use message::{Client, Form, Sealing};
 
 #[test]
@@ -41,7 +44,8 @@ fn served(house: &House) {
             for form in [Form::Direct, Form::Sha1] {
                 let client = Client { form, ..house.client(length) };
                 let text = client.message(sealing);
-                house.gets_a_token(&format!("{sealing:?} {length} {form:?}"), &text);
+                let answer = house.gets_a_token(&format!("{sealing:?} {length} {form:?}"), &text);
+                answered(&client, sealing, &answer);
                 house.is_refused("a replay", &text, "FailedCheck");
             }
         }
@@ -50,13 +54,49 @@ fn served(house: &House) {
         for sealing in Sealing::ALL {
             for form in [Form::Direct, Form::Sha1] {
                 let client = Client { form, derives: Some(namespace), ..house.client(32) };
-                house.gets_a_token(&format!("derived, {sealing:?} {form:?}"), &client.message(sealing));
+                let answer = house.gets_a_token(&format!("derived, {sealing:?} {form:?}"), &client.message(sealing));
+                answered(&client, sealing, &answer);
             }
         }
     }
-    for algorithm in [MacAlgorithm::HmacSha384, MacAlgorithm::HmacSha512] {
-        house.gets_a_token("another hash", &Client { algorithm, ..house.client(32) }.message(Sealing::Both));
+    for sealing in Sealing::ALL {
+        confirmed(&house.client(32), sealing, house);
+        confirmed(&Client { derives: Some(names::WSC13), ..house.client(16) }, sealing, house);
     }
+    for algorithm in [MacAlgorithm::HmacSha384, MacAlgorithm::HmacSha512] {
+        let client = Client { algorithm, ..house.client(32) };
+        let answer = house.gets_a_token("another hash", &client.message(Sealing::Both));
+        answered(&client, Sealing::Both, &answer);
+    }
+}
+
+/// What was sealed in the request is sealed in the answer, and the MAC holds.
+fn answered(client: &Client, sealing: Sealing, answer: &str) {
+    let (text, mut around) = answer::opened(client, answer);
+    around.sort();
+    let expected: &[&str] = match sealing {
+        Sealing::Nothing | Sealing::Token => &[],
+        Sealing::Body => &["Body"],
+        Sealing::Both => &["Body", "Security"],
+    };
+    assert_eq!(around, expected, "{sealing:?}: {answer}");
+    assert!(text.contains("alice@example.com"), "{text}");
+    assert_eq!(answer.contains("alice@example.com"), !around.contains(&"Body".to_owned()));
+    answer::holds(client, &text);
+}
+
+/// The answer repeats the MAC, under its own, and sealed where the signature is (R-W044).
+fn confirmed(client: &Client, sealing: Sealing, house: &House) {
+    let request = client.message(sealing);
+    let (status, answer) = house.post(CONFIRMING, &request);
+    assert_eq!(status, 200, "{answer}");
+    let (text, around) = answer::opened(client, &answer);
+    answer::holds(client, &text);
+    let value = answer::mac(&answer::opened(client, &request).0);
+    let confirmation = format!("<wsse11:SignatureConfirmation xmlns:wsse11=\"{}\" Value=\"{value}\"", names::WSSE11);
+    assert_eq!(text.matches(&confirmation).count(), 1, "{text}");
+    let sealed = around.iter().filter(|local| *local == "Security").count();
+    assert_eq!((sealed, answer.contains(&value)), if sealing == Sealing::Both { (2, false) } else { (0, true) });
 }
 
 fn refused(house: &House) {

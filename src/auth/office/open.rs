@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use zeroize::Zeroizing;
 
 use super::super::cipher;
@@ -100,6 +100,8 @@ impl Office {
         }
         let mut once = [0; 32];
         once.copy_from_slice(digest(&SHA256, &sealed).as_ref());
+        let mut sha1 = [0; 20];
+        sha1.copy_from_slice(digest(&SHA1_FOR_LEGACY_USE_ONLY, &sealed).as_ref());
         let unwrap = Unwrap { serial: 0, worker, recipient, transport, sealed };
         let key = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
             Ok(key) => Some(key),
@@ -114,11 +116,13 @@ impl Office {
             let mut other = Zeroizing::new(vec![0; 32]);
             getrandom::fill(&mut other).map_err(|_| Reason::NotUnwrapped)?;
             let key = key.map_or(other, |key| Zeroizing::new(key.to_vec()));
-            return Ok((Parts::default(), Some(Exchange { endpoint, key, unseen: Some(once) })));
+            let exchange = Exchange { endpoint, key, sha1, sealing: None, unseen: Some(once) };
+            return Ok((Parts::default(), Some(exchange)));
         }
         let opened = opened(&parts, key)?;
         let keyed = key.filter(|_| rules.password_symmetric).map(|key| Zeroizing::new(key.to_vec()));
-        let exchange = keyed.map(|key| Exchange { endpoint, key, unseen: None });
+        let sealing = parts.first().map(|part| (part.cipher, part.key != PartKey::Session));
+        let exchange = keyed.map(|key| Exchange { endpoint, key, sha1, sealing, unseen: None });
         // Last, so that only what was sealed for us takes a place in the store, and no faster than keys are opened.
         match self.first_seen(Kind::CipherValue, &once, timestamp::until(Millis::now())).await {
             Ok(()) => {

@@ -109,4 +109,8 @@ fn a_mac_needs_a_key_and_an_answer_by_the_standards() {
         let error = loaded(&symmetric.replacen(from, to, 1)).unwrap_err();
         assert!(error.contains(word) && error.contains("credential = \"username-symmetric\""), "{error}");
     }
+    let confirms = symmetric.replacen("encryption = true\n", "encryption = true\nsignature_confirmation = true\n", 1);
+    assert!(loaded(&confirms).unwrap().endpoints[1].signature_confirmation);
+    let error = loaded(&confirms.replace("-symmetric", "")).unwrap_err();
+    assert!(error.contains("signature_confirmation = true") && error.contains("confirm nothing elsewhere"), "{error}");
 }

@@ -4,11 +4,14 @@
 
 use super::envelope::Envelope;
 use super::fault::Fault;
+use super::protected::Keyed;
 use super::rejection::Problem;
+use super::sealed::Were;
 use super::security::read_username;
 use super::session::Session;
 use super::shape::Shape;
 use super::signed::{self, Covered, Place, invalid, only_child};
+use crate::config::worker::Endpoint;
 use crate::trust::{parts, timestamp};
 use crate::wire::Octets;
 use crate::wire::evidence::{Evidence, KeyedMessage, Timestamp};
@@ -20,7 +23,12 @@ fn unsupported(reason: &'static str) -> Problem {
 }
 
 /// Reads the header of a message that is open.
-pub(super) fn read(tree: &Tree, envelope: &Envelope<'_>, shape: &mut Shape) -> Result<(Evidence, Timestamp), Problem> {
+pub(super) fn read(
+    tree: &Tree,
+    envelope: &Envelope<'_>,
+    endpoint: &Endpoint,
+    shape: &mut Shape,
+) -> Result<(Evidence, Timestamp), Problem> {
     let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));
     let (Some(security), None) = (ours.next(), ours.next()) else {
         return Err(invalid("security: not one header"));
@@ -62,7 +70,11 @@ pub(super) fn read(tree: &Tree, envelope: &Envelope<'_>, shape: &mut Shape) -> R
     let bad = invalid("signature: bad key information");
     let encrypted = EncryptedKey::read(key).map_err(|_| invalid("encryption: not of the grammar"))?;
     let named = signature.key_info.and_then(only_child).ok_or(bad)?;
-    let key = Session::read(*security, &encrypted)?.named(named)?;
+    let session = Session::read(*security, &encrypted)?;
+    let key = session.named(named)?;
+    let confirmed = endpoint.signature_confirmation.then(|| signature.value.clone());
+    let (sha1, conversation) = (session.sha1.clone(), session.conversation);
+    shape.keyed = Some(Box::new(Keyed { sha1, conversation, confirmed, were: Were::default() }));
     let value = Octets::new(signature.value).map_err(|_| invalid("signature: bad MAC"))?;
     let message = KeyedMessage { key, algorithm, signed_info, value, parts };
     Ok((Evidence::KeyedPassword { username, password, message }, at))

@@ -12,6 +12,7 @@ mod fault;
 mod jwt;
 mod keyed;
 mod media;
+mod protected;
 mod rejection;
 mod reply;
 mod request;
@@ -25,8 +26,9 @@ mod tests;
 
 pub use crate::config::worker::Leniency;
 pub use fault::Fault;
+pub use protected::{Protected, Unanswerable};
 pub use rejection::Rejection;
-pub use sealed::{Question, Sealed, sealed};
+pub use sealed::{Question, Sealed, Were, sealed};
 pub use shape::Shape;
 
 use crate::config::worker::{Credential, Endpoint};
@@ -62,6 +64,13 @@ impl Request {
     #[must_use]
     pub fn into_parts(self) -> (Shape, Evidence, Option<Timestamp>, Wish) {
         (self.shape, self.evidence, self.timestamp, self.wish)
+    }
+
+    /// The same, of which this was sealed.
+    #[must_use]
+    pub fn sealed(mut self, were: Were) -> Self {
+        self.shape.were_sealed(were);
+        self
     }
 
     /// What the client called its message, cut to 128 octets: for the log.
@@ -127,7 +136,7 @@ fn parts(
             (evidence, timestamp, None)
         }
         Credential::UsernameSymmetric => {
-            let (evidence, timestamp) = keyed::read(&tree, &envelope, shape)?;
+            let (evidence, timestamp) = keyed::read(&tree, &envelope, endpoint, shape)?;
             (evidence, Some(timestamp), None)
         }
         _ => security::read(&tree, &envelope, endpoint, shape, client)?,

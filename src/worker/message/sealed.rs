@@ -309,17 +309,24 @@ impl Sealed {
         self.shape
     }
 
-    /// The message with its parts in their places.
+    /// The message with its parts in their places, and which of them an answer may be sealed like.
     ///
     /// # Errors
     /// [`Rejection`] when a part is not what belongs there.
-    pub fn opened(self, within: &List<Secret<MOST_PART_OCTETS>, MOST_PARTS>) -> Result<Zeroizing<String>, Rejection> {
+    pub fn opened(
+        self,
+        within: &List<Secret<MOST_PART_OCTETS>, MOST_PARTS>,
+    ) -> Result<(Zeroizing<String>, Were), Rejection> {
         whole(&self.source, &self.places, within).map_err(|problem| Rejection::new(self.shape, problem))
     }
 }
 
 /// Puts the parts in their places and looks that they have stayed there.
-fn whole(source: &str, places: &[Place], within: &[Secret<MOST_PART_OCTETS>]) -> Result<Zeroizing<String>, Problem> {
+fn whole(
+    source: &str,
+    places: &[Place],
+    within: &[Secret<MOST_PART_OCTETS>],
+) -> Result<(Zeroizing<String>, Were), Problem> {
     let bad = invalid("encryption: content that is not what was sealed there");
     let mut message = Zeroizing::new(String::with_capacity(OCTETS));
     let mut moved = Moved::default();
@@ -343,17 +350,40 @@ fn whole(source: &str, places: &[Place], within: &[Secret<MOST_PART_OCTETS>]) ->
     }
     message.push_str(source.get(done..).ok_or(bad)?);
     let tree = parsed(message.as_bytes())?;
+    let mut were = Were::default();
     for (span, around, one) in parts {
         let around = moved.to(around.start)..moved.to(around.end);
         let around = tree.elements().find(|element| element.span() == around).ok_or(bad)?;
         let mut there =
             around.children().filter(|child| span.start <= child.span().start && child.span().start < span.end);
         match (there.next(), there.next()) {
-            (Some(element), None) if !one || element.span() == span => may_be(element, around)?,
+            (Some(element), None) if !one || element.span() == span => {
+                may_be(element, around)?;
+                were.note(element, around);
+            }
             _ => return Err(bad),
         }
     }
-    Ok(message)
+    Ok((message, were))
+}
+
+/// Which parts of a request were sealed that an answer has, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Were {
+    /// The body.
+    pub body: bool,
+    /// The signature.
+    pub signature: bool,
+}
+
+impl Were {
+    fn note(&mut self, element: Element<'_>, around: Element<'_>) {
+        if around.is(names::WSSE, "Security") {
+            self.signature |= element.is(names::DS, "Signature");
+        } else {
+            self.body = true;
+        }
+    }
 }
 
 /// Nothing is sealed twice, and in the header only what proves a client.

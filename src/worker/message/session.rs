@@ -6,23 +6,24 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::signed::{encoded, invalid, only_child};
+use crate::trust::identifiers::{ENCRYPTED_KEY, ENCRYPTED_KEY_SHA1};
 use crate::wire::Text;
 use crate::wire::derivation::{Derivation, PartKey, USUAL_LENGTH};
+use crate::wire::reply::Conversation;
 use crate::xml::derived::{self, DerivedKey};
 use crate::xml::encryption::EncryptedKey;
 use crate::xml::signature::base64;
 use crate::xml::{Element, names};
 
-const ENCRYPTED_KEY: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKey";
-pub(super) const ENCRYPTED_KEY_SHA1: &str =
-    "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKeySHA1";
 /// Derived keys in one header (R-C010).
 const MOST_DERIVED: usize = 16;
 
 /// The keys of one message.
 pub(super) struct Session<'t> {
     id: Option<&'t str>,
-    sha1: Vec<u8>,
+    pub(super) sha1: Vec<u8>,
+    /// As the first derived key has it.
+    pub(super) conversation: Conversation,
     derived: Vec<(&'t str, Derivation)>,
 }
 
@@ -30,11 +31,14 @@ impl<'t> Session<'t> {
     /// Reads the derived keys beside this one.
     pub(super) fn read(security: Element<'t>, key: &EncryptedKey<'t>) -> Result<Self, Problem> {
         let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, &key.value).as_ref().to_vec();
-        let mut session = Self { id: key.id, sha1, derived: Vec::new() };
+        let mut session = Self { id: key.id, sha1, conversation: Conversation::V13, derived: Vec::new() };
         let mut found = Vec::new();
         for element in security.children().filter(|child| derived::is_one(*child)) {
             if found.len() == MOST_DERIVED {
                 return Err(invalid("security: too many derived keys"));
+            }
+            if found.is_empty() && element.uri() == names::WSC05 {
+                session.conversation = Conversation::V2005;
             }
             found.push(session.derivation(element)?);
         }

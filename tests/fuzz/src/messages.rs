@@ -22,6 +22,7 @@ pub(crate) fn endpoints() -> [Endpoint; 3] {
         credential: Credential::Any,
         leniencies: Some(Vec::new()),
         encryption: true,
+        signature_confirmation: false,
     };
     let lenient = Endpoint { profile: Profile::Adfs, leniencies: Some(Leniency::ALL.to_vec()), ..strict.clone() };
     let symmetric = Endpoint { credential: Credential::UsernameSymmetric, ..strict.clone() };

@@ -33,6 +33,7 @@ pub(super) fn endpoint(profile: Profile, trust: Trust) -> Endpoint {
         credential: Credential::Username,
         leniencies: None,
         encryption: false,
+        signature_confirmation: false,
     }
 }
 

@@ -184,6 +184,21 @@ reasons! {
     /// The message is sealed and does not open: by no key of ours, or changed since (R-W051).
     Unopened = "unopened" => Refusal::FailedCheck,
         "which certificate the client seals for, and by which algorithms";
+    /// The MAC is not of this message by its session key, or that key did not open.
+    WrongMac = "wrong-mac" => Refusal::FailedCheck,
+        "which certificate the client seals for, by which algorithms, and whether something changed the message";
+    /// The MAC is of an algorithm that this endpoint does not take, or by a key of less than 128 bits.
+    MacAlgorithm = "mac-algorithm" => Refusal::FailedCheck,
+        "the algorithm suite of the client, and leniencies of the [[endpoint]]";
+    /// The MAC does not cover the user name token or the body (R-W042).
+    Uncovered = "uncovered" => Refusal::InvalidSecurity,
+        "signature-refused in the log, and the policy of the client: a MAC covers token, body, timestamp and wsa:To";
+    /// No session key is kept for this request: auth was restarted since, or it took too long.
+    NoSession = "no-session" => BUSY,
+        "nothing, once: the client asks again";
+    /// The answer could not be put under a MAC or sealed.
+    NotSealed = "not-sealed" => BUSY,
+        "not-sealed in the log, and whether the token is larger than an answer may be";
     /// Its session key was here before.
     ReplayedKey = "replayed-key" => Refusal::FailedCheck,
         "whether the client uses a session key twice";

@@ -54,6 +54,7 @@ fn reading(octets: &[u8]) -> Option<(Evidence, Option<Timestamp>, Wish)> {
         credential: Credential::Signature,
         leniencies: Some(Leniency::ALL.to_vec()),
         encryption: false,
+        signature_confirmation: false,
     };
     let incoming = Incoming { content_type: Some("text/xml; charset=utf-8"), soap_action: None, body: octets };
     let (_, evidence, timestamp, wish) = read(&endpoint, &incoming).ok()?.into_parts();
@@ -102,7 +103,7 @@ fn what_a_client_signed_is_good_when_it_signed_it_and_with_no_octet_another_one(
                     let place = String::from_utf8_lossy(&changed[at.saturating_sub(30)..(at + 30).min(changed.len())]);
                     match worker.ask(submission(read)) {
                         AuthToWorker::Refused(_) => by_auth += 1,
-                        AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) => {
+                        AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => {
                             panic!("{capture}: vouched with octet {at} changed: {place}")
                         }
                     }

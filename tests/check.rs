@@ -489,6 +489,45 @@ fn an_endpoint_for_sealed_messages_has_a_key_a_store_and_auths_consent_or_is_ref
 }
 
 #[test]
+fn both_sides_agree_that_passwords_come_under_a_mac() {
+    let symmetric = || {
+        let tree = with_encryption();
+        tree.replace("worker.d/worker.toml", "\"username\"\nencryption", "\"username-symmetric\"\nencryption");
+        let mac = "credentials = [\"password-symmetric\"]\naddresses = [\"https://sts.example.com/sts\"]\nencryption";
+        tree.replace("auth.d/auth.toml", "encryption", mac);
+        tree
+    };
+    let output = symmetric().check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (file, from, to, place) in [
+        (
+            "auth.d/auth.toml",
+            "[\"password-symmetric\"]",
+            "[\"password\"]",
+            "worker.d/worker.toml:14:14: endpoint /sts: takes a user name under a MAC",
+        ),
+        (
+            "worker.d/worker.toml",
+            "username-symmetric",
+            "username",
+            "worker.d/worker.toml:14:14: endpoint /sts: takes no MAC",
+        ),
+        ("worker.d/worker.toml", "encryption = true", "", "worker.d/worker.toml:14:14: a MAC needs"),
+        (
+            "auth.d/auth.toml",
+            "encryption = true",
+            "",
+            "auth.d/auth.toml:9:15: credentials names \"password-symmetric\"",
+        ),
+    ] {
+        let tree = symmetric();
+        tree.replace(file, from, to);
+        let said = tree.refused();
+        assert!(said.lines().any(|line| line.starts_with(place)), "{place} is missing in\n{said}");
+    }
+}
+
+#[test]
 fn a_store_that_session_keys_fill_passes_with_a_warning() {
     let tree = with_encryption();
     tree.replace("issuer.d/issuer.toml", "unwraps_per_second = 50", "unwraps_per_second = 1000");

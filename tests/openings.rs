@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use chancery::wire::derivation::PartKey;
 use chancery::wire::evidence::Refusal;
 use chancery::wire::links::{AuthToIssuer, AuthToWorker, WorkerToAuth};
 use chancery::wire::unwrap::{
@@ -46,7 +47,11 @@ fn part(plain: &[u8]) -> SealedPart {
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &KEY).unwrap());
     let mut octets = plain.to_vec();
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key([7; 12]), Aad::empty(), &mut octets).unwrap();
-    SealedPart { cipher: PartCipher::Aes256Gcm, octets: Octets::new([&[7; 12][..], &octets].concat()).unwrap() }
+    SealedPart {
+        key: PartKey::Session,
+        cipher: PartCipher::Aes256Gcm,
+        octets: Octets::new([&[7; 12][..], &octets].concat()).unwrap(),
+    }
 }
 
 /// A message whose session key is of that number, with these parts.
@@ -83,7 +88,7 @@ fn is_opened(answer: &AuthToWorker) {
     match answer {
         AuthToWorker::Opened(opened) => assert_eq!(opened.parts[0].expose(), PLAIN),
         AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
-        AuthToWorker::Vouched(_) => panic!("vouched"),
+        AuthToWorker::Vouched(_) | AuthToWorker::Sealed(_) => panic!("vouched"),
     }
 }
 
@@ -193,7 +198,7 @@ fn a_worker_that_does_not_read_what_was_opened_has_no_more_opened() {
                 assert!(opened.parts.len() == MOST_PARTS && opened.parts.iter().all(|part| part.expose() == plain));
             }
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
-            AuthToWorker::Vouched(_) => panic!("vouched"),
+            AuthToWorker::Vouched(_) | AuthToWorker::Sealed(_) => panic!("vouched"),
         }
     }
     assert_eq!(asked(&office).len(), usize::from(MESSAGES));

@@ -14,6 +14,8 @@ pub(super) struct Gauges {
     pub(super) decisions: IntCounterVec,
     /// `chancery_messages_opened_total`.
     pub(super) opened: crate::metrics::IntCounter,
+    /// `chancery_replies_total{outcome}`.
+    pub(super) replies: IntCounterVec,
     /// `chancery_decision_seconds`: from submission to answer.
     pub(super) seconds: Histogram,
     /// `chancery_argon2_queue`.
@@ -64,6 +66,10 @@ impl Gauges {
             "jwt-accepted",
             "jwt-refused",
             "jwt-busy",
+            "password-symmetric-accepted",
+            "password-symmetric-refused",
+            "password-symmetric-throttled",
+            "password-symmetric-busy",
         ];
         Self {
             authentications: metrics.counters(
@@ -74,6 +80,12 @@ impl Gauges {
             ),
             decisions: metrics.counters("chancery_decisions_total", "Requests decided.", "reason", &words),
             opened: metrics.counter("chancery_messages_opened_total", "Sealed messages that were opened for a worker."),
+            replies: metrics.counters(
+                "chancery_replies_total",
+                "Answers to requests under a MAC, by what became of theirs.",
+                "outcome",
+                &["sealed", Reason::NoSession.word(), Reason::NotSealed.word()],
+            ),
             seconds: metrics.seconds("chancery_decision_seconds", "From submission to answer."),
             queue: metrics.gauge("chancery_argon2_queue", "Passwords waiting to be verified."),
             password: Counters {
@@ -113,7 +125,7 @@ impl Gauges {
                 "chancery_leniencies_total",
                 "Client bugs that were tolerated.",
                 "leniency",
-                &["to-absent", "enveloped-transform"],
+                &["to-absent", "enveloped-transform", "hmac-sha1"],
             ),
             unrecorded: metrics
                 .counter("chancery_refusals_not_recorded_total", "Sums of refusals that the record did not take."),

@@ -5,8 +5,10 @@
 mod asserted;
 mod connection;
 mod jwt;
+mod keyed;
 mod open;
 mod proof;
+mod seal;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -18,6 +20,7 @@ use self::proof::{Asked, Known};
 use super::confirmed::Confirmed;
 use super::directory::Directories;
 use super::excess::Excess;
+use super::exchanges::Exchange;
 use super::gauges::Gauges;
 use super::order::{self, Decided, Proven};
 use super::password::Passwords;
@@ -72,6 +75,8 @@ pub(super) struct Office {
     unrecorded: LogGate,
     /// For lines on orders that issuer did not take.
     unlodged: LogGate,
+    /// For lines on answers that no key is left for.
+    unsealed: LogGate,
 }
 
 /// For how long requests that began under a configuration are waited for: longer than any takes.
@@ -140,6 +145,7 @@ impl Office {
             signatures: gate(),
             unrecorded: gate(),
             unlodged: gate(),
+            unsealed: gate(),
         }
     }
 
@@ -187,22 +193,23 @@ impl Office {
         self.unwraps.gone(worker);
     }
 
-    /// Decides one submission, from the channel `number` of the worker `peer`.
+    /// Decides one submission, from the channel `number` of a worker; with the session key of its message, where one
+    /// was kept.
     ///
     /// # Errors
     /// A violation when the worker contradicts what its client has signed.
     pub(super) async fn answer(
         &self,
-        peer: Peer,
         number: ChannelNumber,
-        confirmed: &Confirmed,
+        from: (Peer, &Confirmed, Option<&Exchange>),
         submission: Submission,
     ) -> Result<AuthToWorker, Violation> {
+        let peer = from.0;
         let timer = self.gauges.seconds.start_timer();
         let correlation = submission.correlation;
         let (source, timestamp) = (submission.source, submission.timestamp);
         let config = self.config();
-        let lodged = match self.decide(&config, (peer, confirmed), submission).await {
+        let lodged = match self.decide(&config, from, submission).await {
             Ok(order) => self.lodge(&config, peer, number, order).await.inspect_err(|reason| {
                 // The record has it as allowed.
                 if let Some(left_out) = self.unlodged.pass() {
@@ -230,13 +237,14 @@ impl Office {
     async fn decide(
         &self,
         config: &Auth,
-        (worker, confirmed): (Peer, &Confirmed),
+        (worker, confirmed, exchange): (Peer, &Confirmed, Option<&Exchange>),
         submission: Submission,
     ) -> Result<Order, Ended> {
         let Submission { correlation, endpoint, source, timestamp, evidence, wish } = submission;
         timestamp::judge(&config.timestamp, timestamp, Millis::now()).map_err(Ended::Stranger)?;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
-        let asked = Asked { worker, confirmed, source, correlation, timestamp, wish: &wish };
+        let exchange = exchange.filter(|exchange| exchange.endpoint == endpoint);
+        let asked = Asked { worker, confirmed, exchange, source, correlation, timestamp, wish: &wish };
         let known = match self.prove(config, rules, evidence, &asked).await {
             Ok(known) => known,
             Err(Ended::Named(named)) => {

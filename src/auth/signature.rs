@@ -1,20 +1,26 @@
-//! Verifies a signed message, and reads it. First the signature over the octets of `SignedInfo`; then, elsewhere,
-//! whether its certificate means somebody; then the digests of the parts: that makes a [`Verified`], and only one of
+//! Verifies a signed message, and reads it. First the signature or the MAC over the octets of `SignedInfo`; then,
+//! elsewhere, whether its certificate means somebody, or the password that came with it is right; then the digests of the parts: that makes a [`Verified`], and only one of
 //! those is read, once it is known not to have been here before. No XML parser here runs over octets that nobody
 //! we trust has signed (A-00b); what is read is read from those octets, and nothing else of the message is.
 
 use aws_lc_rs::digest::{self, digest};
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use zeroize::Zeroizing;
 
+use super::derive::derived;
 use super::reason::Reason;
 use crate::config::auth::certificate::{Certificate, VerifyingKey};
 use crate::config::auth::endpoint::Endpoint;
 use crate::trust::parts::{self, Part};
-use crate::trust::timestamp;
-use crate::wire::Millis;
-use crate::wire::evidence::{SignatureAlgorithm, SignedMessage, Timestamp, Wish};
+use crate::trust::{timestamp, username};
+use crate::wire::derivation::PartKey;
+use crate::wire::evidence::{
+    Evidence, KeyedMessage, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm, SignedMessage, Timestamp, Wish,
+};
+use crate::wire::{Millis, Secret};
 use crate::xml::chars::trim;
-use crate::xml::signature::{Hash, SignedInfo};
+use crate::xml::signature::{Hash, SignatureMethod, SignedInfo};
 use crate::xml::{Element, Ids, Limits, Tree};
 
 /// What a signature proves.
@@ -24,6 +30,8 @@ pub(super) struct Proof {
     pub(super) timestamp: Timestamp,
     /// What it asks for, when the body is signed.
     pub(super) wish: Option<Wish>,
+    /// The user name token, when one is signed.
+    pub(super) username: Option<Evidence>,
     /// Was it let pass without a signed `wsa:To`?
     pub(super) to_absent: bool,
     /// Was it let pass with a transform that leaves nothing out?
@@ -34,7 +42,7 @@ pub(super) struct Proof {
 #[derive(Debug)]
 pub(super) struct Verified<'m> {
     info: SignedInfo,
-    message: &'m SignedMessage,
+    parts: &'m [Secret<MOST_SIGNED_OCTETS>],
     once: [u8; 32],
 }
 
@@ -42,8 +50,27 @@ pub(super) struct Verified<'m> {
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Signed<'m> {
-    message: &'m SignedMessage,
+    signed_info: &'m [u8],
+    by: By,
+    parts: &'m [Secret<MOST_SIGNED_OCTETS>],
     once: [u8; 32],
+}
+
+/// What was verified.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Signature(SignatureAlgorithm),
+    Mac(MacAlgorithm),
+}
+
+impl By {
+    /// Does `SignedInfo` say so, too?
+    fn is(self, method: SignatureMethod) -> bool {
+        match self {
+            Self::Signature(algorithm) => parts::algorithm(method) == Some(algorithm),
+            Self::Mac(algorithm) => parts::mac(method) == Some(algorithm),
+        }
+    }
 }
 
 /// Has this certificate's key signed this message?
@@ -59,7 +86,44 @@ pub(super) fn verify<'m>(
         return Err(Reason::CertificateDates);
     }
     proves(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
-    Ok(Signed { message, once: once(&certificate.key, message) })
+    let SignedMessage { signed_info, parts, .. } = message;
+    let once = once(certificate.key.parts(), signed_info);
+    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, once })
+}
+
+/// Is this the MAC of this message by that key? It proves no more than that whoever made it knew the key.
+///
+/// # Errors
+/// [`Reason::WrongMac`], and [`Reason::MacAlgorithm`] where its key is too short.
+pub(super) fn authentic<'m>(session: &[u8], message: &'m KeyedMessage) -> Result<Signed<'m>, Reason> {
+    let KeyedMessage { key, algorithm, signed_info, value, parts } = message;
+    let key = match key {
+        PartKey::Session => Zeroizing::new(session.to_vec()),
+        PartKey::Derived(by) if by.length() >= LEAST_OF_A_MAC => derived(session, by),
+        PartKey::Derived(_) => return Err(Reason::MacAlgorithm),
+    };
+    let key = hmac::Key::new(function_of(*algorithm), &key);
+    // In constant time, and whole.
+    hmac::verify(&key, signed_info, value).map_err(|_| Reason::WrongMac)?;
+    // A MAC can be made again by whoever knows its key and by nobody else, and another key is another message.
+    let once = once((MAC, value), signed_info);
+    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, once })
+}
+
+/// Octets of a key for a MAC, at least: as many as the shortest session key has.
+const LEAST_OF_A_MAC: usize = 16;
+
+/// Tells MACs from kinds of keys, which are 0 to 4.
+const MAC: u8 = 0xFF;
+
+/// The function that a MAC is made with.
+pub(super) fn function_of(algorithm: MacAlgorithm) -> hmac::Algorithm {
+    match algorithm {
+        MacAlgorithm::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        MacAlgorithm::HmacSha256 => hmac::HMAC_SHA256,
+        MacAlgorithm::HmacSha384 => hmac::HMAC_SHA384,
+        MacAlgorithm::HmacSha512 => hmac::HMAC_SHA512,
+    }
 }
 
 /// Has this key signed these octets so?
@@ -82,16 +146,16 @@ impl<'m> Signed<'m> {
     /// # Errors
     /// The reason it is not, and which part.
     pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Unproven> {
-        let Self { message, once } = self;
-        let tree = parsed(&message.signed_info)?;
+        let Self { signed_info, by, parts, once } = self;
+        let tree = parsed(signed_info)?;
         let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
-        if parts::algorithm(info.method) != Some(message.algorithm) {
+        if !by.is(info.method) {
             return Err(Reason::SignatureAlgorithm.into());
         }
-        if info.references.len() != message.parts.len() {
+        if info.references.len() != parts.len() {
             return Err(Unproven::by(Reason::WrongDigest, "more references than parts, or fewer"));
         }
-        for (reference, octets) in info.references.iter().zip(message.parts.iter()) {
+        for (reference, octets) in info.references.iter().zip(parts) {
             let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
             if digest(function, octets.expose()).as_ref() != reference.digest {
                 return Err(Unproven::by(Reason::WrongDigest, &format!("reference {:?}", reference.id)));
@@ -103,7 +167,7 @@ impl<'m> Signed<'m> {
                 return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
             }
         }
-        Ok(Verified { info, message, once })
+        Ok(Verified { info, parts, once })
     }
 }
 
@@ -115,7 +179,7 @@ pub(super) struct Unproven {
 }
 
 impl Unproven {
-    fn by(reason: Reason, why: &str) -> Self {
+    pub(super) fn by(reason: Reason, why: &str) -> Self {
         Self { reason, why: why[..why.floor_char_boundary(256)].to_owned() }
     }
 }
@@ -126,15 +190,14 @@ impl From<Reason> for Unproven {
     }
 }
 
-/// What of a message may be used once: what was signed, and the key. Not the value of the signature, for of an
+/// What of a message may be used once: what was signed, and the key by kind and octets. Not the value of the signature, for of an
 /// ECDSA signature everybody can make another one that holds; and not the certificate, for the message names it
 /// where nothing is signed, and a key may have two.
-fn once(key: &VerifyingKey, message: &SignedMessage) -> [u8; 32] {
-    let (kind, octets) = key.parts();
+fn once((kind, octets): (u8, &[u8]), signed_info: &[u8]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&[kind]);
     context.update(digest(&digest::SHA256, octets).as_ref());
-    context.update(&message.signed_info);
+    context.update(signed_info);
     let mut name = [0; 32];
     name.copy_from_slice(context.finish().as_ref());
     name
@@ -152,7 +215,7 @@ impl Verified<'_> {
     /// The reason they prove nothing here, and what of them.
     pub(super) fn read(&self, endpoint: &Endpoint) -> Result<Proof, Unproven> {
         let mut seen = Seen::default();
-        for (reference, octets) in self.info.references.iter().zip(self.message.parts.iter()) {
+        for (reference, octets) in self.info.references.iter().zip(self.parts) {
             let tree = parsed(octets.expose())?;
             let root = tree.root();
             let ids = Ids::of(&tree).map_err(|_| Reason::UnreadableSignature)?;
@@ -170,7 +233,8 @@ impl Verified<'_> {
             None => return Err(Unproven::by(Reason::Misaddressed, "no wsa:To is signed")),
         }
         let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
-        Ok(Proof { timestamp, wish: seen.wish, to_absent: seen.to.is_none(), enveloped_transform })
+        let Seen { wish, username, to, .. } = seen;
+        Ok(Proof { timestamp, wish, username, to_absent: to.is_none(), enveloped_transform })
     }
 }
 
@@ -180,6 +244,8 @@ struct Seen {
     timestamp: Option<Timestamp>,
     wish: Option<Wish>,
     to: Option<String>,
+    username: Option<Evidence>,
+    covers_username: bool,
 }
 
 impl Seen {
@@ -196,6 +262,12 @@ impl Seen {
             Part::To => {
                 let address = root.text().map(trim).ok_or(Reason::Misaddressed)?;
                 self.to.replace(address.to_owned()).is_some()
+            }
+            Part::Username => {
+                // One that cannot be read proves nobody, and where a certificate does, nobody asks for one.
+                let again = std::mem::replace(&mut self.covers_username, true);
+                self.username = username::read(root).ok();
+                again
             }
             Part::Other => false,
         };

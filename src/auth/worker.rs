@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use borsh::BorshSerialize;
 use tokio::sync::{mpsc, watch};
@@ -12,12 +13,14 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::confirmed::Confirmed;
+use super::exchanges::{Exchanges, Manner};
 use super::office::Office;
 use super::share::{Share, UnderWay};
 use super::vouchers::ChannelNumber;
 use crate::sys::channel::{Channel, Closed, Duplex};
 use crate::sys::channel_async::carry;
 use crate::wire::Correlation;
+use crate::wire::evidence::Evidence;
 use crate::wire::frame::Violation;
 use crate::wire::links::{AuthToWorker, WorkerToAuth};
 use crate::wire::permit::Link;
@@ -30,6 +33,8 @@ const TWICE: Violation = Violation::Rule("two requests under way with one correl
 /// Messages of one channel that wait to be begun: with what is under way they bound the memory that a worker
 /// can take up.
 const QUEUE: usize = 16;
+/// How often keys are forgotten that were kept for nothing.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// An answer on its way. It keeps its place among what the worker has under way until the channel takes it: a worker
 /// that does not read what was opened for it has nothing more opened.
@@ -64,6 +69,8 @@ pub(super) async fn serve(
     let mut under_way: HashSet<Correlation> = HashSet::new();
     let mut of_worker = share.watch();
     let mut broken = None;
+    let exchanges = Exchanges::default();
+    let mut sweep = tokio::time::interval(SWEEP);
     loop {
         let limit = office.config().limits.in_flight_per_worker;
         // Answers of this channel that were not fetched yet count too.
@@ -76,8 +83,11 @@ pub(super) async fn serve(
                         broken = Some(TWICE);
                         break;
                     }
-                    let (office, begun) = (office.clone(), share.begin());
-                    work.spawn(async move { (open.correlation, Ok(office.open(peer, open).await), begun) });
+                    let (office, begun, exchanges) = (office.clone(), share.begin(), exchanges.clone());
+                    work.spawn(async move {
+                        let correlation = open.correlation;
+                        (correlation, office.open(peer, &exchanges, open).await, begun)
+                    });
                 }
                 Some(WorkerToAuth::Submit(submission)) => {
                     if !under_way.insert(submission.correlation) {
@@ -85,10 +95,29 @@ pub(super) async fn serve(
                         break;
                     }
                     let (office, begun, confirmed) = (office.clone(), share.begin(), confirmed.clone());
+                    let exchanges = exchanges.clone();
+                    let exchange = exchanges.take(submission.correlation, Instant::now());
                     work.spawn(async move {
                         let correlation = submission.correlation;
-                        (correlation, office.answer(peer, number, &confirmed, submission).await, begun)
+                        let manner = match &submission.evidence {
+                            Evidence::KeyedPassword { message, .. } => Some(Manner::of(message)),
+                            _ => None,
+                        };
+                        let from = (peer, &confirmed, exchange.as_ref());
+                        let answer = office.answer(number, from, submission).await;
+                        if let (Some(exchange), Some(manner), Ok(AuthToWorker::Vouched(_))) = (exchange, manner, &answer) {
+                            exchanges.vouched(correlation, exchange, manner, Instant::now());
+                        }
+                        (correlation, answer, begun)
                     });
+                }
+                Some(WorkerToAuth::Seal(seal)) => {
+                    if !under_way.insert(seal.correlation) {
+                        broken = Some(TWICE);
+                        break;
+                    }
+                    let (office, begun, exchanges) = (office.clone(), share.begin(), exchanges.clone());
+                    work.spawn(async move { (seal.correlation, office.seal(&exchanges, &seal), begun) });
                 }
             },
             Some(done) = work.join_next(), if !work.is_empty() => {
@@ -101,6 +130,7 @@ pub(super) async fn serve(
                     break;
                 }
             }
+            _ = sweep.tick() => exchanges.sweep(Instant::now()),
             // Another channel of the same worker made room: look again.
             Ok(()) = of_worker.changed(), if !room => {}
             () = stopped(&mut stopping) => {
@@ -118,7 +148,7 @@ pub(super) async fn serve(
     }
     // What is in the queue is still sent.
     drop(outgoing);
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(1), &mut carrier).await;
+    let ended = tokio::time::timeout(Duration::from_secs(1), &mut carrier).await;
     carrier.abort();
     match (broken, ended) {
         (Some(why), _) | (None, Ok(Ok(Err(Closed::Violation(why))))) => {

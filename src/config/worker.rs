@@ -122,6 +122,9 @@ pub struct Endpoint {
     /// May a message be sealed for us? auth decides; without its word nothing is opened.
     #[serde(default)]
     pub encryption: bool,
+    /// Does an answer under a MAC repeat the one of its request (R-W044)?
+    #[serde(default)]
+    pub signature_confirmation: bool,
 }
 
 impl Endpoint {
@@ -177,6 +180,8 @@ pub enum Credential {
     Any,
     /// The certificate the client showed when it connected.
     TlsCertificate,
+    /// `wsse:UsernameToken` with a text password, covered by a MAC with the message's session key.
+    UsernameSymmetric,
 }
 
 impl Credential {
@@ -389,6 +394,22 @@ fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
     {
         let why = "no [[listener]] has client_certificates = \"asked\": nobody could prove himself here";
         return Err(loaded.error_at(&["endpoint", &index.to_string(), "credential"], why));
+    }
+    let confirms =
+        |endpoint: &Endpoint| endpoint.signature_confirmation && endpoint.credential != Credential::UsernameSymmetric;
+    if let Some(index) = worker.endpoints.iter().position(confirms) {
+        let why = "answers are under a MAC where credential = \"username-symmetric\", and confirm nothing elsewhere";
+        return Err(loaded.error_at(&["endpoint", &index.to_string(), "signature_confirmation"], why));
+    }
+    let by_mac = |endpoint: &&Endpoint| endpoint.credential == Credential::UsernameSymmetric;
+    for (index, endpoint) in worker.endpoints.iter().enumerate().filter(|(_, endpoint)| by_mac(endpoint)) {
+        let wrong = |why: &str| loaded.error_at(&["endpoint", &index.to_string(), "credential"], why);
+        if !endpoint.encryption {
+            return Err(wrong("a MAC needs the key that a message is sealed with: encryption = true"));
+        }
+        if endpoint.profile != Profile::Generic {
+            return Err(wrong("such messages are answered as the standards say: profile = \"generic\""));
+        }
     }
     limits(loaded)
 }

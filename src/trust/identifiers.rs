@@ -5,6 +5,12 @@ use crate::wire::evidence::KeyType;
 use crate::wire::order::TokenType;
 use crate::xml::names;
 
+/// Of a reference to an `xenc:EncryptedKey`, as `TokenType` and as `ValueType`.
+pub const ENCRYPTED_KEY: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKey";
+/// `ValueType` of a reference to one by the SHA-1 of what it seals.
+pub const ENCRYPTED_KEY_SHA1: &str =
+    "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKeySHA1";
+
 /// Versions of WS-Trust, 1.4 being 1.3 with additions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {

@@ -8,6 +8,7 @@ pub mod instant;
 pub mod parts;
 pub mod request;
 pub mod timestamp;
+pub mod username;
 
 /// What some client writes though the standards do not have it. Whoever reads says what is let pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

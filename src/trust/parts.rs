@@ -3,7 +3,7 @@
 
 use super::identifiers::Trust;
 use super::{Kind, Wrong, request};
-use crate::wire::evidence::{SignatureAlgorithm, Wish};
+use crate::wire::evidence::{MacAlgorithm, SignatureAlgorithm, Wish};
 use crate::wire::unwrap::{KeyTransport, PartCipher};
 use crate::xml::encryption::{Cipher, Oaep};
 use crate::xml::signature::{Family, Hash, SignatureMethod};
@@ -18,6 +18,8 @@ pub enum Part {
     Body,
     /// `wsa:To`.
     To,
+    /// `wsse:UsernameToken`.
+    Username,
     /// Something that is not read.
     Other,
 }
@@ -30,6 +32,7 @@ impl Part {
             (names::WSU, "Timestamp") => Self::Timestamp,
             (names::SOAP11 | names::SOAP12, "Body") => Self::Body,
             (names::WSA | names::WSA04, "To") => Self::To,
+            (names::WSSE, "UsernameToken") => Self::Username,
             _ => Self::Other,
         }
     }
@@ -67,6 +70,18 @@ pub fn algorithm(method: SignatureMethod) -> Option<SignatureAlgorithm> {
         (Family::Ed25519, _) => To::Ed25519,
         (Family::RsaPkcs1 | Family::RsaPss | Family::Ecdsa, Hash::Sha1) | (Family::Hmac, _) => return None,
     })
+}
+
+/// The algorithm of a MAC as the wire knows it; none where it is a signature.
+#[must_use]
+pub fn mac(method: SignatureMethod) -> Option<MacAlgorithm> {
+    match (method.family, method.hash) {
+        (Family::Hmac, Hash::Sha1) => Some(MacAlgorithm::HmacSha1),
+        (Family::Hmac, Hash::Sha256) => Some(MacAlgorithm::HmacSha256),
+        (Family::Hmac, Hash::Sha384) => Some(MacAlgorithm::HmacSha384),
+        (Family::Hmac, Hash::Sha512) => Some(MacAlgorithm::HmacSha512),
+        _ => None,
+    }
 }
 
 /// How a session key is sealed, as the wire knows it; none where label and MGF1 have different hashes, or one that

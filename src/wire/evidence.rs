@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Secret, Text};
+use super::derivation::PartKey;
 use super::ids::{Correlation, Millis};
 use super::order::{ConfirmationKind, TokenType};
 
@@ -60,6 +61,16 @@ pub enum Evidence {
     Attested(SignedAssertion, SignedMessage),
     /// A JWT, and what proves whoever presents it, where it is not for anybody who has it.
     Jwt(SignedJwt, Presenter),
+    /// `wsse:UsernameToken` with a text password, covered by a MAC with the session key of its message (R-W040 to
+    /// R-W042). The values are those of that token: auth compares them with what the MAC covers.
+    KeyedPassword {
+        /// `wsse:Username`, not yet known to exist.
+        username: Text<256>,
+        /// `wsse:Password`, its octets as UTF-8.
+        password: Secret<1024>,
+        /// What the MAC covers.
+        message: KeyedMessage,
+    },
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -138,6 +149,35 @@ pub struct SignedMessage {
     pub value: Octets<1024>,
     /// What the references mean, in their order, each as its digest wants it. They may hold secrets.
     pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+}
+
+/// A message under a MAC, as far as the MAC covers it. Its key is the one that auth keeps of what it opened for this
+/// request; whoever can seal for us can make a MAC, so it proves nobody.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct KeyedMessage {
+    /// By which key.
+    pub key: PartKey,
+    /// How.
+    pub algorithm: MacAlgorithm,
+    /// `ds:SignedInfo`, canonical.
+    pub signed_info: Octets<{ 32 * 1024 }>,
+    /// `ds:SignatureValue`.
+    pub value: Octets<64>,
+    /// What the references mean, in their order, each as its digest wants it. One holds the password.
+    pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+}
+
+/// How a MAC is made: HMAC, never truncated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
+pub enum MacAlgorithm {
+    /// SHA-1, which auth takes where it is told to.
+    HmacSha1,
+    /// SHA-256.
+    HmacSha256,
+    /// SHA-384.
+    HmacSha384,
+    /// SHA-512.
+    HmacSha512,
 }
 
 /// Octets of a handshake that is handed on, at most.

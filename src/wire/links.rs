@@ -7,6 +7,7 @@ use super::evidence::{Refused, Submission, Vouched};
 use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
+use super::reply::{Seal, SealedReply};
 use super::unwrap::{KeyTransport, NotUnwrapped, Open, Opened, Sealed, SessionKey, Unwrap};
 
 /// worker → auth.
@@ -17,6 +18,8 @@ pub enum WorkerToAuth {
     Submit(Submission),
     /// Sealed parts of one request, before it can be read.
     Open(Open),
+    /// The answer to one request, before it leaves.
+    Seal(Seal),
 }
 
 /// auth → worker.
@@ -28,6 +31,8 @@ pub enum AuthToWorker {
     Refused(Refused),
     /// What was in the sealed parts.
     Opened(Opened),
+    /// The signature of an answer, and what was sealed of it.
+    Sealed(SealedReply),
 }
 
 /// worker → issuer.

@@ -6,6 +6,7 @@
 
 pub mod bounded;
 pub mod ceremony;
+pub mod derivation;
 pub mod evidence;
 pub mod frame;
 pub mod ids;
@@ -13,6 +14,7 @@ pub mod links;
 pub mod order;
 pub mod permit;
 pub mod record;
+pub mod reply;
 pub mod snapshot;
 pub mod unwrap;
 

@@ -108,6 +108,8 @@ pub const PERMITS: &[Permit] = &[
     row(Link::IssuerToAuth, 5, "not-unwrapped", ANY, KIB),
     row(Link::WorkerToAuth, 1, "open", ANY, 400 * KIB),
     row(Link::AuthToWorker, 2, "opened", ANY, 400 * KIB),
+    row(Link::WorkerToAuth, 2, "seal", ANY, 592 * KIB),
+    row(Link::AuthToWorker, 3, "sealed", ANY, 608 * KIB),
     row(Link::IssuerToSigner, 2, "unwrap", ANY, KIB),
     row(Link::SignerToIssuer, 5, "unwrapped", OPEN, KIB),
     row(Link::SignerToIssuer, 6, "unwrap-failed", OPEN, KIB),

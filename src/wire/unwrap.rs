@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Secret, Text};
+use super::derivation::PartKey;
 use super::ids::{Correlation, Peer};
 
 /// The octets of `xenc:CipherValue` in an `EncryptedKey`: a modulus of at most 4096 bits.
@@ -84,6 +85,8 @@ pub const MOST_PARTS: usize = 8;
 /// A part of a message that is sealed with its session key.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct SealedPart {
+    /// By which key.
+    pub key: PartKey,
     /// How.
     pub cipher: PartCipher,
     /// The octets of its `CipherValue`.

@@ -14,6 +14,7 @@ use crate::wire::ids::{Correlation, VoucherId};
 use crate::wire::links::{AuthToWorker, Handshake, IssuerToWorker, WorkerToAuth, WorkerToIssuer};
 use crate::wire::order::{Failure, Redemption, Release};
 use crate::wire::permit::Link;
+use crate::wire::reply::{Seal, SealedReply};
 use crate::wire::unwrap::{Open, Opened};
 
 /// What is said to auth.
@@ -32,6 +33,7 @@ impl Speech for ToAuth {
             AuthToWorker::Vouched(vouched) => vouched.correlation,
             AuthToWorker::Refused(refused) => refused.correlation,
             AuthToWorker::Opened(opened) => opened.correlation,
+            AuthToWorker::Sealed(sealed) => sealed.correlation,
         }
     }
 
@@ -116,7 +118,7 @@ impl Auth {
             Ok(AuthToWorker::Vouched(vouched)) => Ok(vouched.voucher),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
             // Not what was asked.
-            Ok(AuthToWorker::Opened(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Ok(AuthToWorker::Opened(_) | AuthToWorker::Sealed(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }
@@ -126,7 +128,17 @@ impl Auth {
         match self.0.ask(open.correlation, WorkerToAuth::Open(open), deadline).await {
             Ok(AuthToWorker::Opened(opened)) => Ok(opened),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
-            Ok(AuthToWorker::Vouched(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Sealed(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
+        }
+    }
+
+    /// An answer in, its signature out, and what is sealed of it.
+    pub(super) async fn seal(&self, seal: Seal, deadline: Instant) -> Result<SealedReply, NotVouched> {
+        match self.0.ask(seal.correlation, WorkerToAuth::Seal(seal), deadline).await {
+            Ok(AuthToWorker::Sealed(sealed)) => Ok(sealed),
+            Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
+            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Opened(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }

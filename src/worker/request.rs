@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::asking::Asking;
 use super::http::Front;
 use super::line::Unanswered;
-use super::message::{self, Fault, Leniency, Rejection, Reply, Shape};
+use super::message::{self, Fault, Leniency, Protected, Rejection, Reply, Shape};
 use super::peers::{NotReleased, NotVouched};
 use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
@@ -51,15 +51,15 @@ pub(super) async fn obtain(
         Ok(opened) => opened,
         Err(ended) => return *ended,
     };
-    let incoming = match &opened {
-        Some(body) => message::Incoming { body: body.as_bytes(), ..*incoming },
-        None => *incoming,
+    let (incoming, were) = match &opened {
+        Some((body, were)) => (message::Incoming { body: body.as_bytes(), ..*incoming }, *were),
+        None => (*incoming, message::Were::default()),
     };
     let handshake = asking.client.map(|client| &client.handshake);
     let (ended, message_id) = match message::read_of(handshake, endpoint, &incoming) {
         Ok(request) => {
             let message_id = request.message_id().map(str::to_owned);
-            (redeemed(front, endpoint, asking, request, deadline).await, message_id)
+            (redeemed(front, endpoint, asking, request.sealed(were), deadline).await, message_id)
         }
         Err(rejection) => return rejected(front, &asking, &rejection),
     };
@@ -80,7 +80,7 @@ async fn opened(
     asking: &Asking<'_>,
     incoming: &message::Incoming<'_>,
     deadline: Instant,
-) -> Result<Option<Zeroizing<String>>, Box<Ended>> {
+) -> Result<Option<(Zeroizing<String>, message::Were)>, Box<Ended>> {
     if !endpoint.encryption {
         return Ok(None);
     }
@@ -152,7 +152,31 @@ async fn redeemed(
         Err(NotReleased::Unanswered(why)) => return unavailable(&shape, correlation, why),
     };
     failpoint("released");
-    Ended { reply: shape.released(&release, Millis::now()), outcome: "released", reason: None, message_id: None }
+    let reply = match shape.protected(&release, Millis::now()) {
+        None => shape.released(&release, Millis::now()),
+        Some(protected) => match sealed(front, protected, correlation, deadline).await {
+            Ok(reply) => reply,
+            Err(Some(why)) => return not_vouched(&shape, correlation, why),
+            Err(None) => {
+                let reply = shape.fault(Fault::RequestFailed, correlation, Millis::now());
+                return Ended::without(reply, "unavailable", "answer: cannot be sealed");
+            }
+        },
+    };
+    Ended { reply, outcome: "released", reason: None, message_id: None }
+}
+
+/// The answer under a MAC; why auth gives none, or nothing where it cannot be asked for.
+async fn sealed(
+    front: &Front,
+    protected: Result<Protected, message::Unanswerable>,
+    correlation: Correlation,
+    deadline: Instant,
+) -> Result<Reply, Option<NotVouched>> {
+    let protected = protected.map_err(|_| None)?;
+    let question = protected.question(correlation).map_err(|_| None)?;
+    let sealed = front.auth.seal(question, deadline).await.map_err(Some)?;
+    protected.finished(&sealed).map_err(|_| None)
 }
 
 fn tolerated(front: &Front, leniencies: &[Leniency]) {

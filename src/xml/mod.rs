@@ -4,6 +4,8 @@
 
 pub mod chars;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
+pub mod derived;
+#[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod encryption;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 mod grammar;

@@ -21,6 +21,10 @@ pub const STR_TRANSFORM: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#STR-Transform";
 /// WS-Security 1.1.
 pub const WSSE11: &str = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd";
+/// WS-SecureConversation 1.3 and 1.4.
+pub const WSC13: &str = "http://docs.oasis-open.org/ws-sx/ws-secureconversation/200512";
+/// WS-SecureConversation of February 2005.
+pub const WSC05: &str = "http://schemas.xmlsoap.org/ws/2005/02/sc";
 /// WS-Security utility.
 pub const WSU: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
 /// WS-Policy 1.2, which nearly every client uses.

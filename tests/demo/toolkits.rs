@@ -46,7 +46,26 @@ fn configure(config: &Path, certificate: &str) {
         );
         append(config, "worker.d/worker.toml", &format!("[[endpoint]]\npath = \"{path}\"\ncredential = \"any\"\n"));
     }
-    only_endpoints(config, &["\"any\""]);
+    // How a symmetric binding is let in, and one whose clients want their MAC repeated and use SHA-1 for it.
+    for (path, leniencies, confirms) in [("/symmetric", "", false), ("/confirming", "\"hmac-sha1\"", true)] {
+        append(
+            config,
+            "auth.d/auth.toml",
+            &format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"password-symmetric\"]\nencryption = true\n\
+                 addresses = [\"{HOST}{path}\"]\nleniencies = [{leniencies}]\n"
+            ),
+        );
+        append(
+            config,
+            "worker.d/worker.toml",
+            &format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredential = \"username-symmetric\"\nencryption = true\n\
+                 signature_confirmation = {confirms}\n"
+            ),
+        );
+    }
+    only_endpoints(config, &["\"any\"", "\"username-symmetric\""]);
 }
 
 /// Tells auth where the service listens: these clients sign the address they call, and nobody knew it before.
@@ -70,12 +89,13 @@ fn served(name: &str, command: &mut Command) -> Vec<RequestIntegrity> {
     let demo = reconfigured(directory.path(), |config| configure(config, &ours[1]));
     addressed(&demo, directory.path());
     command.arg(&demo.ready_file).args(["robot", SECRET]).args(ours).args(other);
+    command.arg(directory.path().join("demo/etc/issuer.d/unwrap-1.pem"));
     checked(name, command);
     issued_by(demo, Method::X509)
 }
 
 #[test]
-fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_and_signature() {
+fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_symmetric_binding() {
     if !possible("cxf", ".java") {
         return;
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use borsh::BorshSerialize;
 use chancery::sys::channel::Duplex;
 use chancery::sys::places::Place;
+use chancery::wire::derivation::PartKey;
 use chancery::wire::evidence::{Refusal, Refused, Vouched};
 use chancery::wire::frame::{DATAGRAM, FRAGMENT, VERSION, encode};
 use chancery::wire::links::{
@@ -19,6 +20,7 @@ use chancery::wire::order::{
 };
 use chancery::wire::permit::{Link, PERMITS, Permit, State};
 use chancery::wire::record::{AuthEntry, IssuerEntry, Outcome, OutcomeResult};
+use chancery::wire::reply::{Conversation, Covered, ReplyPart, Seal, SealedReply};
 use chancery::wire::unwrap::{
     KeyTransport, NotUnwrapped, Open, Opened, PartCipher, Recipient, SealedPart, SessionKey, Unwrap,
 };
@@ -50,8 +52,8 @@ fn link_to(place: Place) -> Link {
     }
 }
 
-/// Every row but `submit` and `open`.
-pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 2;
+/// Every row but `submit`, `open` and `seal`.
+pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 3;
 /// Every row but `redeem` and the two of handshakes; and `vouched`, whose octets are those of a redemption.
 pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 4;
 /// What [`malformed`] sends.
@@ -115,7 +117,8 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let mut all = Vec::new();
     let to = &mut all;
     add(to, Link::WorkerToAuth, &WorkerToAuth::Submit(stack.submission()));
-    let part = || SealedPart { cipher: PartCipher::Aes256Gcm, octets: Octets::new([7; 64]).unwrap() };
+    let part =
+        || SealedPart { key: PartKey::Session, cipher: PartCipher::Aes256Gcm, octets: Octets::new([7; 64]).unwrap() };
     let open = Open {
         correlation,
         endpoint: Text::new("/sts").unwrap(),
@@ -128,6 +131,23 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     add(to, Link::WorkerToAuth, &WorkerToAuth::Open(open));
     let opened = Opened { correlation, parts: List::new(vec![Secret::new([7; 32]).unwrap()]).unwrap() };
     add(to, Link::AuthToWorker, &AuthToWorker::Opened(opened));
+    let seal = Seal {
+        correlation,
+        parts: List::new(vec![Covered { part: ReplyPart::Timestamp, digest: [7; 32] }]).unwrap(),
+        conversation: Conversation::V13,
+        contents: List::default(),
+        signature: false,
+    };
+    add(to, Link::WorkerToAuth, &WorkerToAuth::Seal(seal));
+    let sealed = SealedReply {
+        correlation,
+        signature: Octets::new([7; 64]).unwrap(),
+        contents: List::default(),
+        cipher: None,
+        mac_key: None,
+        sealing_key: None,
+    };
+    add(to, Link::AuthToWorker, &AuthToWorker::Sealed(sealed));
     add(to, Link::AuthToWorker, &AuthToWorker::Vouched(Vouched { correlation, voucher }));
     let refusal = Refusal::BadRequest;
     add(to, Link::AuthToWorker, &AuthToWorker::Refused(Refused { correlation, refusal }));

@@ -322,6 +322,7 @@ impl Worker {
                     AuthToWorker::Vouched(vouched) => vouched.correlation,
                     AuthToWorker::Refused(refused) => refused.correlation,
                     AuthToWorker::Opened(opened) => opened.correlation,
+                    AuthToWorker::Sealed(sealed) => sealed.correlation,
                 };
                 self.early.insert(about, answer);
             } else {
@@ -342,7 +343,7 @@ impl Worker {
         match self.ask(submission) {
             AuthToWorker::Vouched(vouched) => vouched.voucher,
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
-            AuthToWorker::Opened(_) => panic!("opened"),
+            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
         }
     }
 
@@ -351,7 +352,7 @@ impl Worker {
         match self.ask(submission) {
             AuthToWorker::Refused(refused) => refused.refusal,
             AuthToWorker::Vouched(_) => panic!("vouched"),
-            AuthToWorker::Opened(_) => panic!("opened"),
+            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
         }
     }
 }

@@ -172,7 +172,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    fn reference(&self) -> String {
+    pub(crate) fn reference(&self) -> String {
         let value = Base64::encode_string(digest(&SHA256, self.octets.as_bytes()).as_ref());
         format!(
             "<ds:Reference URI=\"#{}\"><ds:Transforms><ds:Transform Algorithm=\"{EXCLUSIVE}\"></ds:Transform>\

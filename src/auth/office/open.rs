@@ -1,5 +1,5 @@
 //! Opening what a client has sealed, so that its worker can read it. The session key never leaves this process, and
-//! is gone when its parts are open. Whatever is wrong has one answer: without a key a random one is tried, so that a
+//! is gone when its parts are open, unless a MAC is to be judged by it. Whatever is wrong has one answer: without a key a random one is tried, so that a
 //! padding that was wrong looks like a tag that was (R-W051, A-20).
 
 use std::collections::HashMap;
@@ -8,10 +8,12 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use zeroize::Zeroizing;
 
 use super::super::cipher;
+use super::super::derive::derived;
+use super::super::exchanges::{Exchange, Exchanges, NotKept};
 use super::super::reason::Reason;
 use super::super::store::Kind;
 use super::super::throttle::{Budgets, Pace, network};
@@ -19,7 +21,9 @@ use super::super::timestamp;
 use super::Office;
 use crate::config::auth::{Auth, ThrottleRules};
 use crate::sys::failpoint::failpoint;
+use crate::wire::derivation::PartKey;
 use crate::wire::evidence::Refused;
+use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
 use crate::wire::unwrap::{MOST_PART_OCTETS, MOST_PARTS, NotUnwrapped, Open, Opened, SealedPart, Unwrap};
@@ -52,22 +56,40 @@ type Parts = List<Secret<MOST_PART_OCTETS>, MOST_PARTS>;
 
 impl Office {
     /// Opens the parts of one message.
-    pub(in crate::auth) async fn open(&self, worker: Peer, open: Open) -> AuthToWorker {
+    ///
+    /// # Errors
+    /// A violation when one of this request was opened before and has not been submitted yet.
+    pub(in crate::auth) async fn open(
+        &self,
+        worker: Peer,
+        exchanges: &Exchanges,
+        open: Open,
+    ) -> Result<AuthToWorker, Violation> {
         let (correlation, source) = (open.correlation, open.source);
-        match self.parts(&self.config(), worker, open).await {
-            Ok(parts) => {
+        let opened = self.parts(&self.config(), worker, open).await;
+        let kept = opened.and_then(|(parts, exchange)| {
+            let kept = exchange.map(|exchange| exchanges.keep(correlation, exchange, Instant::now()));
+            match kept {
+                None | Some(Ok(())) => Ok(Some(parts)),
+                Some(Err(NotKept::Full)) => Err(Reason::TooManyKeys),
+                Some(Err(NotKept::Twice)) => Ok(None),
+            }
+        });
+        match kept {
+            Ok(None) => Err(Violation::Rule("a second message opened for one request")),
+            Ok(Some(parts)) => {
                 self.gauges.opened.inc();
-                AuthToWorker::Opened(Opened { correlation, parts })
+                Ok(AuthToWorker::Opened(Opened { correlation, parts }))
             }
             Err(reason) => {
                 self.strangers.note(source, reason, correlation, None);
                 self.gauges.decisions.with_label_values(&[reason.word()]).inc();
-                AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() })
+                Ok(AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }))
             }
         }
     }
 
-    async fn parts(&self, config: &Auth, worker: Peer, open: Open) -> Result<Parts, Reason> {
+    async fn parts(&self, config: &Auth, worker: Peer, open: Open) -> Result<(Parts, Option<Exchange>), Reason> {
         let Open { endpoint, source, recipient, transport, sealed, parts, .. } = open;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Reason::Endpoint)?;
         if !rules.encryption {
@@ -78,6 +100,8 @@ impl Office {
         }
         let mut once = [0; 32];
         once.copy_from_slice(digest(&SHA256, &sealed).as_ref());
+        let mut sha1 = [0; 20];
+        sha1.copy_from_slice(digest(&SHA1_FOR_LEGACY_USE_ONLY, &sealed).as_ref());
         let unwrap = Unwrap { serial: 0, worker, recipient, transport, sealed };
         let key = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
             Ok(key) => Some(key),
@@ -85,12 +109,25 @@ impl Office {
             Err(NotUnwrapped::Rate) => return Err(Reason::TooManyKeys),
             Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => return Err(Reason::NotUnwrapped),
         };
-        let opened = opened(&parts, key.as_ref().map(|key| key.expose()))?;
+        let key = key.as_ref().map(|key| key.expose());
+        if rules.password_symmetric && parts.is_empty() {
+            // Nothing shows yet whether the key is right. The MAC does, and then what is good once is remembered: what
+            // did not open goes the same way until then.
+            let mut other = Zeroizing::new(vec![0; 32]);
+            getrandom::fill(&mut other).map_err(|_| Reason::NotUnwrapped)?;
+            let key = key.map_or(other, |key| Zeroizing::new(key.to_vec()));
+            let exchange = Exchange { endpoint, key, sha1, sealing: None, unseen: Some(once) };
+            return Ok((Parts::default(), Some(exchange)));
+        }
+        let opened = opened(&parts, key)?;
+        let keyed = key.filter(|_| rules.password_symmetric).map(|key| Zeroizing::new(key.to_vec()));
+        let sealing = parts.first().map(|part| (part.cipher, part.key != PartKey::Session));
+        let exchange = keyed.map(|key| Exchange { endpoint, key, sha1, sealing, unseen: None });
         // Last, so that only what was sealed for us takes a place in the store, and no faster than keys are opened.
         match self.first_seen(Kind::CipherValue, &once, timestamp::until(Millis::now())).await {
             Ok(()) => {
                 failpoint("unsealed");
-                Ok(opened)
+                Ok((opened, exchange))
             }
             Err(Reason::Replayed) => Err(Reason::ReplayedKey),
             Err(reason) => Err(reason),
@@ -103,10 +140,16 @@ fn opened(parts: &[SealedPart], key: Option<&[u8]>) -> Result<Parts, Reason> {
     let mut other = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *other).map_err(|_| Reason::NotUnwrapped)?;
     let mut within = Vec::new();
-    for SealedPart { cipher, octets } in parts {
+    for SealedPart { key: by, cipher, octets } in parts {
         let length = cipher.key_length();
-        let key = key.filter(|key| key.len() == length).unwrap_or(&other[..length]);
-        within.push(cipher::open(*cipher, key, octets));
+        let key = match by {
+            PartKey::Session => {
+                Zeroizing::new(key.filter(|key| key.len() == length).unwrap_or(&other[..length]).to_vec())
+            }
+            // Derived from whatever there is: what did not open takes as long. One of another length opens nothing.
+            PartKey::Derived(by) => derived(key.unwrap_or(&*other), by),
+        };
+        within.push(cipher::open(*cipher, &key, octets));
     }
     if within.is_empty() {
         return Err(Reason::Unopened);
@@ -119,6 +162,7 @@ fn opened(parts: &[SealedPart], key: Option<&[u8]>) -> Result<Parts, Reason> {
 mod tests {
     use super::*;
     use crate::wire::Octets;
+    use crate::wire::derivation::Derivation;
     use crate::wire::unwrap::PartCipher;
     use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 
@@ -126,7 +170,8 @@ mod tests {
         let key = LessSafeKey::new(UnboundKey::new(algorithm, key).unwrap());
         let mut octets = plain.to_vec();
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key([7; 12]), Aad::empty(), &mut octets).unwrap();
-        SealedPart { cipher, octets: Octets::new([&[7; 12][..], &octets].concat()).unwrap() }
+        let octets = Octets::new([&[7; 12][..], &octets].concat()).unwrap();
+        SealedPart { key: PartKey::Session, cipher, octets }
     }
 
     #[test]
@@ -139,11 +184,11 @@ mod tests {
         let spoilt = |at: usize| {
             let mut octets = part(b"one").octets.into_vec();
             octets[at] ^= 1;
-            SealedPart { cipher: PartCipher::Aes256Gcm, octets: Octets::new(octets).unwrap() }
+            SealedPart { octets: Octets::new(octets).unwrap(), ..part(b"") }
         };
         let cut = |length: usize| {
             let octets = Octets::new(&part(b"one").octets[..length]).unwrap();
-            SealedPart { cipher: PartCipher::Aes256Gcm, octets }
+            SealedPart { octets, ..part(b"") }
         };
         for bad in [
             vec![],
@@ -161,6 +206,24 @@ mod tests {
         for key in [None, Some(&[6; 32][..]), Some(&key[..16]), Some(&key[..24])] {
             assert_eq!(opened(&[part(b"one")], key).unwrap_err(), Reason::Unopened);
         }
+    }
+
+    #[test]
+    fn a_part_opens_by_the_key_that_is_derived_for_it_and_by_no_other() {
+        let session = [5; 16];
+        let by = |first: u8, length| Derivation::new(None, [first; 16], 0, length).unwrap();
+        let part = |made: Derivation, told: Derivation| {
+            let part = sealed(&AES_256_GCM, PartCipher::Aes256Gcm, &derived(&session, &made), b"one");
+            SealedPart { key: PartKey::Derived(told), ..part }
+        };
+        let good = opened(&[part(by(1, 32), by(1, 32)), part(by(2, 32), by(2, 32))], Some(&session)).unwrap();
+        assert!(good.iter().all(|part| part.expose() == b"one"));
+        for bad in [part(by(1, 32), by(2, 32)), part(by(1, 32), by(1, 16)), part(by(1, 32), by(1, 33))] {
+            assert_eq!(opened(&[bad], Some(&session)).unwrap_err(), Reason::Unopened);
+        }
+        assert_eq!(opened(&[part(by(1, 32), by(1, 32))], None).unwrap_err(), Reason::Unopened);
+        let direct = SealedPart { key: PartKey::Session, ..part(by(1, 32), by(1, 32)) };
+        assert_eq!(opened(&[direct], Some(&session)).unwrap_err(), Reason::Unopened);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use tracing::warn;
 
 use super::super::confirmed::Confirmed;
 use super::super::directory::Guess;
+use super::super::exchanges::Exchange;
 use super::super::reason::Reason;
-use super::super::signature::{self, Unproven, Verified};
+use super::super::signature::{self, Proof, Unproven, Verified};
 use super::super::store::{Down, Kind, Store};
 use super::super::{digest, issued, timestamp};
 use super::{Ended, Office};
@@ -33,6 +34,8 @@ pub(super) struct Asked<'a> {
     pub(super) worker: Peer,
     /// Its handshakes that issuer has confirmed.
     pub(super) confirmed: &'a Confirmed,
+    /// The session key of its message, where auth has kept one for it.
+    pub(super) exchange: Option<&'a Exchange>,
     pub(super) source: IpAddr,
     pub(super) correlation: Correlation,
     pub(super) timestamp: Option<Timestamp>,
@@ -83,7 +86,7 @@ struct Signer<'a, 'm> {
 
 impl<'a> Known<'a> {
     /// By what he said: the request around it is the worker's word.
-    fn by_word(account: Who<'a>, method: Method) -> Self {
+    pub(super) fn by_word(account: Who<'a>, method: Method) -> Self {
         let request = RequestIntegrity::Transport;
         Self { account, method, request, instant: None, until: None, certificate: None, vouched_by: None }
     }
@@ -116,6 +119,10 @@ impl Office {
             Evidence::Attested(signed, message) => {
                 ("saml", self.attested(config, rules, &signed, &message, asked).await)
             }
+            Evidence::KeyedPassword { username, password, message } => {
+                let claimed = (&username, password);
+                ("password-symmetric", self.keyed(config, rules, claimed, &message, asked).await)
+            }
             Evidence::Jwt(signed, presenter) => {
                 ("jwt", self.presented(config, rules, &signed, &presenter, asked).await)
             }
@@ -130,7 +137,7 @@ impl Office {
     }
 
     /// Whose password it is. A name that belongs to a directory is looked for there and nowhere else.
-    async fn passed<'a>(
+    pub(super) async fn passed<'a>(
         &self,
         config: &'a Auth,
         username: &Text<256>,
@@ -183,6 +190,17 @@ impl Office {
         now: Millis,
     ) -> Result<RequestIntegrity, Ended> {
         let proof = verified.read(rules).map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
+        self.as_proven(config, &proof, asked, now)
+    }
+
+    /// The same of what was read in it.
+    pub(super) fn as_proven(
+        &self,
+        config: &Auth,
+        proof: &Proof,
+        asked: &Asked<'_>,
+        now: Millis,
+    ) -> Result<RequestIntegrity, Ended> {
         timestamp::judge_once(&config.timestamp, proof.timestamp, now).map_err(Ended::Stranger)?;
         if asked.timestamp != Some(proof.timestamp) {
             return Err(Ended::Breach("a timestamp that is not the one signed"));

@@ -28,12 +28,16 @@ pub struct Endpoint {
     pub saml: bool,
     /// May a JWT of an issuer?
     pub jwt: bool,
+    /// May a password under a MAC by the message's session key? Then nothing else may.
+    pub password_symmetric: bool,
     /// The addresses that a signed message may be sent to (`wsa:To`), and an assertion be made for (`Recipient`).
     pub addresses: Vec<String>,
     /// Is a signed message without a signed `wsa:To` let pass?
     pub to_absent: bool,
     /// Is one whose references name the enveloped-signature transform, though none of them holds the signature?
     pub enveloped_transform: bool,
+    /// May a MAC be made with SHA-1?
+    pub hmac_sha1: bool,
     /// May a message be sealed for us?
     pub encryption: bool,
 }
@@ -65,6 +69,7 @@ enum CredentialName {
     TlsCertificate,
     Saml,
     Jwt,
+    PasswordSymmetric,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +77,7 @@ enum CredentialName {
 enum LeniencyName {
     ToAbsent,
     EnvelopedTransform,
+    HmacSha1,
 }
 
 fn password() -> Spanned<Vec<CredentialName>> {
@@ -143,11 +149,31 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         let why = "credentials names \"jwt\", and without a [[jwt_issuer]] nobody's JWTs would be taken";
         return Err(file.error(written.credentials.span(), why));
     }
+    let symmetric = credentials.contains(&CredentialName::PasswordSymmetric);
+    let refuse = |why: &str| Err(file.error(written.credentials.span(), why));
+    if symmetric && credentials.iter().any(|other| *other != CredentialName::PasswordSymmetric) {
+        let why = "\"password-symmetric\" stands alone in credentials: whatever else proves somebody would prove him \
+                   without a MAC";
+        return refuse(why);
+    }
+    if symmetric && written.addresses.is_empty() {
+        let why = "credentials names \"password-symmetric\", so addresses must say what wsa:To under a MAC may be";
+        return refuse(why);
+    }
+    if symmetric && !written.encryption.as_ref().is_some_and(|on| *on.get_ref()) {
+        let why = "credentials names \"password-symmetric\": a MAC needs the key that a message is sealed with, \
+                   encryption = true";
+        return refuse(why);
+    }
+    if written.leniencies.contains(&LeniencyName::HmacSha1) && !symmetric {
+        return refuse("leniencies names \"hmac-sha1\", and no credential here comes with a MAC");
+    }
     for (named, name, used) in [
         (signature, "signature", "messages"),
         (digest, "digest", "nonces"),
         (saml, "saml", "assertions"),
         (jwt, "jwt", "JWTs"),
+        (symmetric, "password-symmetric", "messages"),
     ] {
         if named && !has.store {
             let why = format!(
@@ -188,9 +214,11 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         tls_certificate,
         saml,
         jwt,
+        password_symmetric: symmetric,
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),
+        hmac_sha1: written.leniencies.contains(&LeniencyName::HmacSha1),
         encryption: encryption.is_some(),
     })
 }

@@ -284,9 +284,11 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             tls_certificate: false,
             saml: false,
             jwt: false,
+            password_symmetric: false,
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
             enveloped_transform: false,
+            hmac_sha1: false,
             encryption: false,
         }
     );
@@ -305,6 +307,28 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
         ("leniencies = [\"to-absent\"]", "[[endpoint]]\npath = \"/signed\"", "auth.toml:9:8", "twice"),
     ] {
         Tree::new().with("auth.toml", &signed.replace(from, to)).refused(&[place, word]);
+    }
+}
+
+#[test]
+fn a_password_under_a_mac_stands_alone_and_needs_a_key_a_store_and_an_address() {
+    let symmetric = "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/symmetric\"\n\
+                     credentials = [\"password-symmetric\"]\naddresses = [\"https://sts.example.com/symmetric\"]\n\
+                     encryption = true\nleniencies = [\"hmac-sha1\"]\n";
+    let endpoint = &Tree::new().with("auth.toml", symmetric).good().endpoints["/symmetric"];
+    assert!(endpoint.password_symmetric && endpoint.hmac_sha1 && endpoint.encryption && !endpoint.password);
+    let strict = symmetric.replace("leniencies = [\"hmac-sha1\"]", "");
+    assert!(!Tree::new().with("auth.toml", &strict).good().endpoints["/symmetric"].hmac_sha1);
+    for (from, to, place, word) in [
+        ("symmetric\"]", "symmetric\", \"password\"]", "auth.toml:5:15", "stands alone"),
+        ("symmetric\"]", "symmetric\", \"signature\"]", "auth.toml:5:15", "stands alone"),
+        ("[\"https://sts.example.com/symmetric\"]", "[]", "auth.toml:5:15", "addresses must say"),
+        ("encryption = true", "", "auth.toml:5:15", "encryption = true"),
+        ("encryption = true", "encryption = false", "auth.toml:5:15", "encryption = true"),
+        ("[\"password-symmetric\"]", "[\"password\"]", "auth.toml:5:15", "no credential here comes with a MAC"),
+        ("[store]\ndirectory = \"../state\"\n", "", "auth.toml:3:15", "[store]"),
+    ] {
+        Tree::new().with("auth.toml", &symmetric.replacen(from, to, 1)).refused(&[place, word]);
     }
 }
 

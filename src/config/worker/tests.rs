@@ -93,3 +93,24 @@ fn every_leniency_has_the_name_the_file_uses() {
         assert!(loaded(&text).unwrap().endpoints[1].tolerates(leniency));
     }
 }
+
+#[test]
+fn a_mac_needs_a_key_and_an_answer_by_the_standards() {
+    let symmetric = GOOD.replacen(
+        "path = \"/sts\"\ncredential = \"username\"",
+        "path = \"/sts\"\nencryption = true\ncredential = \"username-symmetric\"",
+        1,
+    );
+    assert_eq!(loaded(&symmetric).unwrap().endpoints[1].credential, Credential::UsernameSymmetric);
+    for (from, to, word) in [
+        ("encryption = true\n", "trust = \"1.3\"\n", "encryption = true"),
+        ("encryption = true\n", "encryption = true\nprofile = \"adfs\"\n", "profile = \"generic\""),
+    ] {
+        let error = loaded(&symmetric.replacen(from, to, 1)).unwrap_err();
+        assert!(error.contains(word) && error.contains("credential = \"username-symmetric\""), "{error}");
+    }
+    let confirms = symmetric.replacen("encryption = true\n", "encryption = true\nsignature_confirmation = true\n", 1);
+    assert!(loaded(&confirms).unwrap().endpoints[1].signature_confirmation);
+    let error = loaded(&confirms.replace("-symmetric", "")).unwrap_err();
+    assert!(error.contains("signature_confirmation = true") && error.contains("confirm nothing elsewhere"), "{error}");
+}

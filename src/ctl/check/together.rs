@@ -50,6 +50,16 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                     let why = "takes a TLS certificate, and credentials in auth.d/auth.toml has no \"tls-certificate\"";
                     refuse("credential", why);
                 }
+                let symmetric = endpoint.credential == Credential::UsernameSymmetric;
+                if symmetric && !auths.password_symmetric {
+                    let why = "takes a user name under a MAC, and credentials in auth.d/auth.toml has no \
+                               \"password-symmetric\"";
+                    refuse("credential", why);
+                }
+                if !symmetric && auths.password_symmetric {
+                    let why = "takes no MAC, and credentials in auth.d/auth.toml is \"password-symmetric\"";
+                    refuse("credential", why);
+                }
                 // With "any" the worker takes what it is brought, and auth says which of it counts.
                 let any = endpoint.credential == Credential::Any;
                 if endpoint.encryption && !auths.encryption {

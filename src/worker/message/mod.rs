@@ -10,12 +10,15 @@ mod connection;
 mod envelope;
 mod fault;
 mod jwt;
+mod keyed;
 mod media;
+mod protected;
 mod rejection;
 mod reply;
 mod request;
 mod sealed;
 mod security;
+mod session;
 mod shape;
 mod signed;
 #[cfg(test)]
@@ -23,8 +26,9 @@ mod tests;
 
 pub use crate::config::worker::Leniency;
 pub use fault::Fault;
+pub use protected::{Protected, Unanswerable};
 pub use rejection::Rejection;
-pub use sealed::{Question, Sealed, sealed};
+pub use sealed::{Question, Sealed, Were, sealed};
 pub use shape::Shape;
 
 use crate::config::worker::{Credential, Endpoint};
@@ -60,6 +64,13 @@ impl Request {
     #[must_use]
     pub fn into_parts(self) -> (Shape, Evidence, Option<Timestamp>, Wish) {
         (self.shape, self.evidence, self.timestamp, self.wish)
+    }
+
+    /// The same, of which this was sealed.
+    #[must_use]
+    pub fn sealed(mut self, were: Were) -> Self {
+        self.shape.were_sealed(were);
+        self
     }
 
     /// What the client called its message, cut to 128 octets: for the log.
@@ -119,11 +130,16 @@ fn parts(
     media.agrees_with(endpoint, shape)?;
     let action = addressing::read(&envelope, endpoint, shape)?;
     let action = addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
-    let (evidence, timestamp, signature) = if endpoint.credential == Credential::TlsCertificate {
-        let (evidence, timestamp) = connection::read(&tree, &envelope, endpoint, shape, client)?;
-        (evidence, timestamp, None)
-    } else {
-        security::read(&tree, &envelope, endpoint, shape, client)?
+    let (evidence, timestamp, signature) = match endpoint.credential {
+        Credential::TlsCertificate => {
+            let (evidence, timestamp) = connection::read(&tree, &envelope, endpoint, shape, client)?;
+            (evidence, timestamp, None)
+        }
+        Credential::UsernameSymmetric => {
+            let (evidence, timestamp) = keyed::read(&tree, &envelope, endpoint, shape)?;
+            (evidence, Some(timestamp), None)
+        }
+        _ => security::read(&tree, &envelope, endpoint, shape, client)?,
     };
     let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
     if wish.use_key.as_deref().is_some_and(|id| signature.as_deref() != Some(id)) {

@@ -2,6 +2,8 @@
 //! (clients.md 2.0), so the `adfs` profile keeps the prefixes and the order AD FS has; `generic` uses the
 //! standards' own. Neither ever writes white space between elements, and the token goes in verbatim.
 
+use base64ct::{Base64, Encoding};
+
 use super::Reply;
 use super::fault::{Family, Fault};
 use super::shape::{Addressing, Shape, Soap};
@@ -9,6 +11,7 @@ use crate::config::worker::Profile;
 use crate::trust::identifiers::{self, Trust};
 use crate::trust::instant;
 use crate::wire::order::Release;
+use crate::wire::reply::ReplyPart;
 use crate::wire::{Correlation, Millis};
 use crate::xml::{Writer, names};
 
@@ -176,6 +179,8 @@ impl Parts<'_> {
 
 /// The answer without one.
 pub(super) fn fault(shape: &Shape, fault: Fault, correlation: Correlation, now: Millis) -> Reply {
+    // A fault is under no MAC: it confirms nothing.
+    let shape = &shape.plain();
     let prefixes = prefixes(shape);
     let wording = fault.wording();
     let own = wording.family == Family::Addressing;
@@ -260,32 +265,54 @@ fn open_envelope(
         writer.open_in(prefixes.soap, "Header");
         if let Some(version) = addressing {
             writer.open_in(prefixes.addressing, "Action").attribute_in(prefixes.soap, "mustUnderstand", "1");
+            named(writer, shape, prefixes, ReplyPart::Action);
             writer.text(action).close();
             if !adfs {
-                writer.leaf_in(prefixes.addressing, "MessageID", &message_id(correlation));
+                writer.open_in(prefixes.addressing, "MessageID");
+                named(writer, shape, prefixes, ReplyPart::MessageId);
+                writer.text(&message_id(correlation)).close();
             }
             if let Some(message_id) = &shape.message_id {
-                writer.leaf_in(prefixes.addressing, "RelatesTo", message_id);
+                writer.open_in(prefixes.addressing, "RelatesTo");
+                named(writer, shape, prefixes, ReplyPart::RelatesTo);
+                writer.text(message_id).close();
             }
             if !adfs {
-                writer.leaf_in(prefixes.addressing, "To", version.anonymous());
+                writer.open_in(prefixes.addressing, "To");
+                named(writer, shape, prefixes, ReplyPart::To);
+                writer.text(version.anonymous()).close();
             }
         }
         if timestamp {
-            security(writer, prefixes, now);
+            security(writer, shape, prefixes, now);
         }
         writer.close();
     }
     writer.open_in(prefixes.soap, "Body");
+    named(writer, shape, prefixes, ReplyPart::Body);
 }
 
-fn security(writer: &mut Writer, prefixes: &Prefixes, now: Millis) {
+/// An id by which a MAC may name the element that is open.
+fn named(writer: &mut Writer, shape: &Shape, prefixes: &Prefixes, part: ReplyPart) {
+    if shape.keyed.is_some() {
+        writer.attribute_in(prefixes.utility, "Id", part.id());
+    }
+}
+
+fn security(writer: &mut Writer, shape: &Shape, prefixes: &Prefixes, now: Millis) {
     writer.open_in(prefixes.security, "Security").namespace(prefixes.security, names::WSSE);
     writer.attribute_in(prefixes.soap, "mustUnderstand", "1");
-    writer.open_in(prefixes.utility, "Timestamp").attribute_in(prefixes.utility, "Id", "_0");
+    writer.open_in(prefixes.utility, "Timestamp").attribute_in(prefixes.utility, "Id", ReplyPart::Timestamp.id());
     writer.leaf_in(prefixes.utility, "Created", &instant::format(now));
     writer.leaf_in(prefixes.utility, "Expires", &instant::format(now.plus(REPLY_LIFETIME)));
-    writer.close().close();
+    writer.close();
+    if let Some(value) = shape.keyed.as_ref().and_then(|keyed| keyed.confirmed.as_ref()) {
+        writer.open_in(prefixes.security11, "SignatureConfirmation").namespace(prefixes.security11, names::WSSE11);
+        writer.attribute("Value", &Base64::encode_string(value));
+        named(writer, shape, prefixes, ReplyPart::SignatureConfirmation);
+        writer.close();
+    }
+    writer.close();
 }
 
 /// The correlation id as a random UUID, so that an answer too can be found in the logs.

@@ -1,7 +1,7 @@
 //! A message with sealed parts, before they are open: one `xenc:EncryptedKey` in the security header and the
 //! `xenc:EncryptedData` it is for, each at a place where something may be sealed. What auth gives for them is put
 //! where they were, the key is cut out, and the whole is read again as if it had come so: by the same parser with
-//! the same limits. It must be what it says, and only there: a content that ends the element around it, or is not
+//! the same limits. Where a MAC is made with the key it stays where it is. It must be what it says, and only there: a content that ends the element around it, or is not
 //! the one element that was sealed, is refused (R-W050 to R-W053, A-24, A-25).
 
 use std::ops::Range;
@@ -12,11 +12,13 @@ use zeroize::Zeroizing;
 use super::envelope::{self, Envelope};
 use super::fault::Fault;
 use super::rejection::{Problem, Rejection};
+use super::session::Session;
 use super::shape::Shape;
 use super::signed::{self, encoded, only_child};
 use super::{Incoming, OCTETS, addressing, jwt, media};
 use crate::config::worker::{Credential, Endpoint};
 use crate::trust::parts;
+use crate::wire::derivation::PartKey;
 use crate::wire::unwrap::{KeyTransport, MOST_PART_OCTETS, MOST_PARTS, Recipient, Sealed as SealedKey, SealedPart};
 use crate::wire::{List, Octets, Secret};
 use crate::xml::chars::trim;
@@ -95,7 +97,8 @@ fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Res
         return Err(invalid("security: not one header"));
     };
     tokens_fit(endpoint.credential, *security)?;
-    let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids };
+    let keyed = endpoint.credential == Credential::UsernameSymmetric;
+    let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids, keyed };
     let (places, question) = read.all()?;
     Ok(Some((Zeroizing::new(tree.source().to_owned()), places, question)))
 }
@@ -133,6 +136,8 @@ struct Read<'a, 't> {
     envelope: &'a Envelope<'t>,
     security: Element<'t>,
     ids: &'a Ids<'t>,
+    /// Does a MAC speak of the key? Then it stays, and may seal nothing.
+    keyed: bool,
 }
 
 impl<'t> Read<'_, 't> {
@@ -147,7 +152,10 @@ impl<'t> Read<'_, 't> {
             return Err(invalid("encryption: key at no place for one"));
         }
         let key = EncryptedKey::read(found).map_err(unreadable)?;
-        let mut places = vec![Place { span: found.span(), what: What::Cut }];
+        let mut places = Vec::new();
+        if !self.keyed {
+            places.push(Place { span: found.span(), what: What::Cut });
+        }
         // The list is in the key, or beside it.
         let listed = match (lists.next(), lists.next()) {
             (Some(list), None) if list.parent() == Some(found) => key.references.clone(),
@@ -155,8 +163,10 @@ impl<'t> Read<'_, 't> {
                 places.push(Place { span: list.span(), what: What::Cut });
                 encryption::references(list).map_err(unreadable)?
             }
+            (None, None) if self.keyed => Vec::new(),
             _ => return Err(invalid("encryption: not one list of what is sealed")),
         };
+        let session = if self.keyed { Some(Session::read(self.security, &key)?) } else { None };
         let mut parts = Vec::new();
         for element in named("EncryptedData") {
             let data = EncryptedData::read(element).map_err(unreadable)?;
@@ -165,10 +175,10 @@ impl<'t> Read<'_, 't> {
             if !meant || element.span().start < found.span().start {
                 return Err(invalid("encryption: sealed by no key before it"));
             }
-            self.by(&key, &data)?;
+            let by = by(&key, session.as_ref(), &data)?;
             places.push(Place { span: element.span(), what: self.part(element, data.extent, parts.len())? });
             let octets = Octets::new(data.value).map_err(|_| invalid("encryption: too much is sealed"))?;
-            parts.push(SealedPart { cipher: parts::cipher(data.cipher), octets });
+            parts.push(SealedPart { key: by, cipher: parts::cipher(data.cipher), octets });
         }
         if parts.len() != listed.len() {
             return Err(invalid("encryption: reference to nothing sealed here"));
@@ -193,16 +203,6 @@ impl<'t> Read<'_, 't> {
             _ => return Err(invalid("encryption: sealed at no place for it")),
         };
         Ok(What::Part { number, around: around.span(), one })
-    }
-
-    /// Where the part names its key, it is this one.
-    fn by(&self, key: &EncryptedKey<'t>, data: &EncryptedData<'t>) -> Result<(), Problem> {
-        let other = invalid("encryption: sealed by another key");
-        let Some(info) = data.key_info else { return Ok(()) };
-        let reference = only_child(info).filter(|token| token.is(names::WSSE, "SecurityTokenReference"));
-        let reference = reference.and_then(only_child).filter(|child| child.is(names::WSSE, "Reference"));
-        let id = reference.and_then(|child| child.attribute("", "URI")).and_then(|uri| uri.strip_prefix('#'));
-        if id.is_some() && id == key.id { Ok(()) } else { Err(other) }
     }
 
     /// Whom the key is sealed for: one way of naming a certificate, and nothing that has to be fetched.
@@ -239,6 +239,19 @@ impl<'t> Read<'_, 't> {
             _ => Err(unsupported),
         }
     }
+}
+
+/// Where the part names its key, it is this one, or one derived from it where a MAC speaks of those, too.
+fn by(key: &EncryptedKey<'_>, session: Option<&Session<'_>>, data: &EncryptedData<'_>) -> Result<PartKey, Problem> {
+    let other = invalid("encryption: sealed by another key");
+    let Some(info) = data.key_info else { return Ok(PartKey::Session) };
+    let reference = only_child(info).filter(|token| token.is(names::WSSE, "SecurityTokenReference")).ok_or(other)?;
+    if let Some(session) = session {
+        return session.named(reference);
+    }
+    let reference = only_child(reference).filter(|child| child.is(names::WSSE, "Reference"));
+    let id = reference.and_then(|child| child.attribute("", "URI")).and_then(|uri| uri.strip_prefix('#'));
+    if id.is_some() && id == key.id { Ok(PartKey::Session) } else { Err(other) }
 }
 
 /// `ds:X509Data` that says one thing.
@@ -296,17 +309,24 @@ impl Sealed {
         self.shape
     }
 
-    /// The message with its parts in their places.
+    /// The message with its parts in their places, and which of them an answer may be sealed like.
     ///
     /// # Errors
     /// [`Rejection`] when a part is not what belongs there.
-    pub fn opened(self, within: &List<Secret<MOST_PART_OCTETS>, MOST_PARTS>) -> Result<Zeroizing<String>, Rejection> {
+    pub fn opened(
+        self,
+        within: &List<Secret<MOST_PART_OCTETS>, MOST_PARTS>,
+    ) -> Result<(Zeroizing<String>, Were), Rejection> {
         whole(&self.source, &self.places, within).map_err(|problem| Rejection::new(self.shape, problem))
     }
 }
 
 /// Puts the parts in their places and looks that they have stayed there.
-fn whole(source: &str, places: &[Place], within: &[Secret<MOST_PART_OCTETS>]) -> Result<Zeroizing<String>, Problem> {
+fn whole(
+    source: &str,
+    places: &[Place],
+    within: &[Secret<MOST_PART_OCTETS>],
+) -> Result<(Zeroizing<String>, Were), Problem> {
     let bad = invalid("encryption: content that is not what was sealed there");
     let mut message = Zeroizing::new(String::with_capacity(OCTETS));
     let mut moved = Moved::default();
@@ -330,17 +350,40 @@ fn whole(source: &str, places: &[Place], within: &[Secret<MOST_PART_OCTETS>]) ->
     }
     message.push_str(source.get(done..).ok_or(bad)?);
     let tree = parsed(message.as_bytes())?;
+    let mut were = Were::default();
     for (span, around, one) in parts {
         let around = moved.to(around.start)..moved.to(around.end);
         let around = tree.elements().find(|element| element.span() == around).ok_or(bad)?;
         let mut there =
             around.children().filter(|child| span.start <= child.span().start && child.span().start < span.end);
         match (there.next(), there.next()) {
-            (Some(element), None) if !one || element.span() == span => may_be(element, around)?,
+            (Some(element), None) if !one || element.span() == span => {
+                may_be(element, around)?;
+                were.note(element, around);
+            }
             _ => return Err(bad),
         }
     }
-    Ok(message)
+    Ok((message, were))
+}
+
+/// Which parts of a request were sealed that an answer has, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Were {
+    /// The body.
+    pub body: bool,
+    /// The signature.
+    pub signature: bool,
+}
+
+impl Were {
+    fn note(&mut self, element: Element<'_>, around: Element<'_>) {
+        if around.is(names::WSSE, "Security") {
+            self.signature |= element.is(names::DS, "Signature");
+        } else {
+            self.body = true;
+        }
+    }
 }
 
 /// Nothing is sealed twice, and in the header only what proves a client.

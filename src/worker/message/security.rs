@@ -6,19 +6,12 @@ use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::shape::Shape;
-use super::signed::BASE64;
 use super::{Leniency, asserted, jwt, signed};
 use crate::config::worker::Endpoint;
 use crate::trust::timestamp;
-use crate::wire::evidence::{ClientHandshake, Evidence, Nonce, PasswordDigest, Presenter, Timestamp};
-use crate::wire::{Secret, Text};
-use crate::xml::signature::base64;
+use crate::trust::username::{self, Unusable};
+use crate::wire::evidence::{ClientHandshake, Evidence, Presenter, Timestamp};
 use crate::xml::{Element, Ids, Tree, names};
-
-const PASSWORD_TEXT: &str =
-    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText";
-const PASSWORD_DIGEST: &str =
-    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordDigest";
 
 /// Binary tokens in one header, at most (A-00d).
 const MOST_TOKENS: usize = 8;
@@ -105,56 +98,11 @@ pub(super) fn read(
     Ok((evidence, at, signature))
 }
 
-/// `wsse:UsernameToken` (R-W020). A nonce beside a text password proves nothing and is not read.
-fn read_username(element: Element<'_>) -> Result<Evidence, Problem> {
-    let (mut name, mut password, mut nonce, mut created) = (None, None, None, None);
-    if !element.holds_only_elements() {
-        return Err(invalid("security: bad user name token"));
-    }
-    for child in element.children() {
-        match (child.uri(), child.local()) {
-            (names::WSSE, "Username") if name.is_none() => name = Some(child),
-            (names::WSSE, "Password") if password.is_none() => password = Some(child),
-            (names::WSSE, "Nonce") if nonce.is_none() => nonce = Some(child),
-            (names::WSU, "Created") if created.is_none() => created = Some(child),
-            (names::WSSE11, "Salt" | "Iteration") => {
-                return Err(unsupported("security: key from a password"));
-            }
-            _ => return Err(invalid("security: bad user name token")),
-        }
-    }
-    let name = name.and_then(Element::text).ok_or(invalid("security: bad user name token"))?;
-    let unproven = Problem::new(Fault::FailedAuthentication, "security: no usable password");
-    let password = password.ok_or(unproven)?;
-    let username = Text::new(name).map_err(|_| unproven)?;
-    let text = password.text().ok_or(invalid("security: bad user name token"))?;
-    match password.attribute("", "Type") {
-        None | Some(PASSWORD_TEXT) => {
-            Ok(Evidence::Password { username, password: Secret::new(text.as_bytes()).map_err(|_| unproven)? })
-        }
-        Some(PASSWORD_DIGEST) => Ok(Evidence::Digest(read_digest(username, text, nonce, created)?)),
-        Some(_) => Err(unsupported("security: password type")),
-    }
-}
-
-/// A digest, which is nothing without the nonce and the instant that make it good once (R-W022).
-fn read_digest(
-    username: Text<256>,
-    text: &str,
-    nonce: Option<Element<'_>>,
-    created: Option<Element<'_>>,
-) -> Result<PasswordDigest, Problem> {
-    let bad = invalid("security: bad password digest");
-    let (nonce, created) = nonce.zip(created).ok_or(invalid("security: digest without nonce or instant"))?;
-    // R4220, R4221.
-    if !matches!(nonce.attribute("", "EncodingType"), None | Some(BASE64)) {
-        return Err(invalid("security: nonce in another encoding"));
-    }
-    let octets = nonce.text().and_then(|text| base64(text, 128)).ok_or(invalid("security: bad nonce"))?;
-    Ok(PasswordDigest {
-        username,
-        nonce: Nonce::new(octets).map_err(|_| invalid("security: bad nonce"))?,
-        created: created.text().and_then(|text| Text::new(text).ok()).ok_or(bad)?,
-        digest: base64(text, 20).and_then(|octets| octets.try_into().ok()).ok_or(bad)?,
+/// `wsse:UsernameToken` (R-W020).
+pub(super) fn read_username(element: Element<'_>) -> Result<Evidence, Problem> {
+    username::read(element).map_err(|unusable| match unusable {
+        Unusable::Malformed(reason) => invalid(reason),
+        Unusable::Unsupported(reason) => unsupported(reason),
+        Unusable::Unproven(reason) => Problem::new(Fault::FailedAuthentication, reason),
     })
 }

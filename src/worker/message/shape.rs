@@ -1,8 +1,10 @@
 //! What has to be remembered of a request to answer it: versions, what to echo, and whose byte rules to keep.
 
 use super::fault::Fault;
+use super::protected::{Keyed, Protected};
 use super::rejection::Problem;
-use super::{Leniency, Reply, reply};
+use super::sealed::Were;
+use super::{Leniency, Reply, protected, reply};
 use crate::config::worker::{Endpoint, Profile, Trust as Versions};
 use crate::trust::identifiers::{Asked, Trust};
 use crate::wire::evidence::KeyType;
@@ -70,6 +72,8 @@ pub struct Shape {
     pub(super) applies_to: Option<String>,
     pub(super) key_type: KeyType,
     pub(super) timestamp: bool,
+    /// How an answer is put under a MAC, where the request was.
+    pub(super) keyed: Option<Box<Keyed>>,
     leniencies: Vec<Leniency>,
 }
 
@@ -92,6 +96,7 @@ impl Shape {
             applies_to: None,
             key_type: KeyType::Bearer,
             timestamp: false,
+            keyed: None,
             leniencies: Vec::new(),
         }
     }
@@ -133,6 +138,27 @@ impl Shape {
     #[must_use]
     pub fn released(&self, release: &Release, now: Millis) -> Reply {
         reply::released(self, release, now)
+    }
+
+    /// The answer that carries a token, to be put under a MAC; none where the request was under none.
+    ///
+    /// # Errors
+    /// [`protected::Unanswerable`].
+    pub fn protected(&self, release: &Release, now: Millis) -> Option<Result<Protected, protected::Unanswerable>> {
+        let keyed = self.keyed.as_ref()?;
+        Some(Protected::of(keyed, &self.released(release, now)))
+    }
+
+    /// The same without a MAC.
+    pub(super) fn plain(&self) -> Self {
+        Self { keyed: None, ..self.clone() }
+    }
+
+    /// Says what of the request was sealed.
+    pub(super) fn were_sealed(&mut self, were: Were) {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.were = were;
+        }
     }
 
     /// The answer that carries none.

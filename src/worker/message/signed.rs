@@ -8,6 +8,7 @@ use super::fault::Fault;
 use super::rejection::Problem;
 use crate::trust::identifiers::key_identifier_type;
 use crate::trust::parts;
+use crate::trust::username::BASE64;
 use crate::wire::evidence::{KeyReference, MOST_SIGNED_OCTETS, SignedMessage};
 use crate::wire::order::TokenType;
 use crate::wire::{List, Octets, Secret};
@@ -15,9 +16,6 @@ use crate::xml::chars::trim;
 use crate::xml::signature::{Hash, Signature, Unreadable, base64};
 use crate::xml::{Element, Ids, names};
 
-/// `EncodingType` of base64.
-pub(super) const BASE64: &str =
-    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
 pub(super) const X509V3: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
 const PKI_PATH: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509PKIPathv1";
 pub(super) const KEY_IDENTIFIER: &str =
@@ -28,11 +26,11 @@ const LARGEST_CERTIFICATE: usize = 16 * 1024;
 /// Octets of `ds:SignedInfo`, at most.
 const LARGEST_SIGNED_INFO: usize = 32 * 1024;
 
-fn invalid(reason: &'static str) -> Problem {
+pub(super) fn invalid(reason: &'static str) -> Problem {
     Problem::new(Fault::InvalidSecurity, reason)
 }
 
-fn algorithm(reason: &'static str) -> Problem {
+pub(super) fn algorithm(reason: &'static str) -> Problem {
     Problem::new(Fault::UnsupportedAlgorithm, reason)
 }
 
@@ -71,10 +69,33 @@ impl<'t> Place<'_, 't> {
     }
 }
 
-/// Reads the signature.
+/// A signature, and the octets that it speaks of.
+pub(super) struct Covered<'t> {
+    pub(super) signature: Signature<'t>,
+    /// `ds:SignedInfo`, canonical.
+    pub(super) signed_info: Octets<LARGEST_SIGNED_INFO>,
+    /// What the references mean, in their order.
+    pub(super) parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+}
+
+const TOO_LARGE: &str = "signature: too much is signed";
+
+/// Reads the signature of a certificate's key, or of the one that an assertion confirms.
 pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<SignedMessage, Problem> {
+    let Covered { signature, signed_info, parts } = covered(element, place)?;
+    Ok(SignedMessage {
+        key: key(signature.key_info, place)?,
+        algorithm: parts::algorithm(signature.info.method).ok_or(algorithm("signature: algorithm not offered"))?,
+        signed_info,
+        value: Octets::new(signature.value).map_err(|_| invalid(TOO_LARGE))?,
+        parts,
+    })
+}
+
+/// Reads a signature, whatever it was made with.
+pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
     let signature = Signature::read(element).map_err(unreadable)?;
-    let too_large = invalid("signature: too much is signed");
+    let too_large = invalid(TOO_LARGE);
     let signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
     let mut left = MOST_SIGNED_OCTETS;
     let mut parts = Vec::new();
@@ -95,13 +116,8 @@ pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Si
         left -= octets.len();
         parts.push(Secret::new(octets.as_bytes()).map_err(|_| too_large)?);
     }
-    Ok(SignedMessage {
-        key: key(signature.key_info, place)?,
-        algorithm: parts::algorithm(signature.info.method).ok_or(algorithm("signature: algorithm not offered"))?,
-        signed_info: Octets::new(signed_info.as_bytes()).map_err(|_| too_large)?,
-        value: Octets::new(signature.value).map_err(|_| too_large)?,
-        parts: List::new(parts).map_err(|_| too_large)?,
-    })
+    let signed_info = Octets::new(signed_info.as_bytes()).map_err(|_| too_large)?;
+    Ok(Covered { signature, signed_info, parts: List::new(parts).map_err(|_| too_large)? })
 }
 
 /// Is one element within the other?

@@ -12,6 +12,7 @@ fn config(endpoints: &[(&str, Profile, Trust)]) -> Worker {
         credential: Credential::Username,
         leniencies: None,
         encryption: false,
+        signature_confirmation: false,
     };
     Worker {
         public_url: "https://sts.example.com:8443".to_owned(),

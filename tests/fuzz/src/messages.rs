@@ -13,8 +13,8 @@ const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wsse
 const WSU: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
 const WST: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
 
-/// One that lets everything pass that can be let pass, and one that lets nothing.
-pub(crate) fn endpoints() -> [Endpoint; 2] {
+/// One that lets everything pass that can be let pass, one that lets nothing, and one for passwords under a MAC.
+pub(crate) fn endpoints() -> [Endpoint; 3] {
     let strict = Endpoint {
         path: "/sts".to_owned(),
         profile: Profile::Generic,
@@ -22,9 +22,11 @@ pub(crate) fn endpoints() -> [Endpoint; 2] {
         credential: Credential::Any,
         leniencies: Some(Vec::new()),
         encryption: true,
+        signature_confirmation: false,
     };
     let lenient = Endpoint { profile: Profile::Adfs, leniencies: Some(Leniency::ALL.to_vec()), ..strict.clone() };
-    [strict, lenient]
+    let symmetric = Endpoint { credential: Credential::UsernameSymmetric, ..strict.clone() };
+    [strict, lenient, symmetric]
 }
 
 pub(crate) fn answered(reply: &Reply) {
@@ -43,10 +45,10 @@ fn sent_on(evidence: &Evidence, wish: &Wish) {
     assert_eq!(borsh::to_vec(&arrived).expect("can be sent again"), sent, "as it was");
 }
 
-/// A body: under its own media type where nothing is let pass, and under the other one where all is.
+/// A body: under its own media type where nothing is let pass or a MAC is due, and under the other one where all is.
 pub fn envelope(octets: &[u8]) {
     let is_11 = octets.windows(SOAP11.len()).any(|window| window == SOAP11.as_bytes());
-    for (endpoint, as_11) in endpoints().iter().zip([is_11, !is_11]) {
+    for (endpoint, as_11) in endpoints().iter().zip([is_11, !is_11, is_11]) {
         let content_type = if as_11 { "text/xml; charset=utf-8" } else { "application/soap+xml; charset=utf-8" };
         let incoming = Incoming { content_type: Some(content_type), soap_action: None, body: octets };
         match read(endpoint, &incoming) {

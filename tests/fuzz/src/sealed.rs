@@ -24,7 +24,7 @@ pub fn sealed(octets: &[u8]) {
                 let opened = parts.iter().map(|_| Secret::new(part).expect("short"));
                 match sealed.opened(&List::new(opened.collect::<Vec<_>>()).expect("as many")) {
                     Err(rejection) => answered(&rejection.reply(Correlation([7; 16]), Millis(0))),
-                    Ok(whole) => envelope(whole.as_bytes()),
+                    Ok((whole, _)) => envelope(whole.as_bytes()),
                 }
             }
         }

@@ -33,9 +33,9 @@ import org.w3c.dom.Element;
 
 /**
  * The STS client of Apache CXF, told by a policy what to do, as its users tell it: a user name with a password or its
- * digest, and a signature over the timestamp, the body and wsa:To by an X.509 certificate, all of it over TLS. What it
- * gets is judged by Santuario. Told the ready file, the account with a digest and its secret, the client's key and its
- * certificate, and those of a stranger.
+ * digest, a signature over the timestamp, the body and wsa:To by an X.509 certificate, and a symmetric binding, all of
+ * it over TLS. What it gets is judged by Santuario. Told the ready file, the account with a digest and its secret, the client's key and its
+ * certificate, those of a stranger, and the certificate that is sealed for.
  */
 public class CxfClient {
     static final String TRUST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
@@ -67,6 +67,40 @@ public class CxfClient {
           </sp:X509Token>
           %s
         </wsp:Policy></sp:EndorsingSupportingTokens>""";
+    static final String SYMMETRIC = """
+        <wsp:Policy xmlns:wsp="http://www.w3.org/ns/ws-policy" xmlns:sp="%1$s"
+            xmlns:wsam="http://www.w3.org/2007/05/addressing/metadata"><wsp:ExactlyOne><wsp:All>
+          <wsam:Addressing><wsp:Policy/></wsam:Addressing>
+          <sp:SymmetricBinding><wsp:Policy>
+            <sp:ProtectionToken><wsp:Policy><sp:X509Token sp:IncludeToken="%1$s/IncludeToken/Never"><wsp:Policy>
+              %2$s<sp:RequireThumbprintReference/><sp:WssX509V3Token11/>
+            </wsp:Policy></sp:X509Token></wsp:Policy></sp:ProtectionToken>
+            <sp:AlgorithmSuite><wsp:Policy>
+              <cxf:CustomAlgorithmSuite xmlns:cxf="http://cxf.apache.org/custom/security-policy"/>
+            </wsp:Policy></sp:AlgorithmSuite>
+            <sp:Layout><wsp:Policy><sp:Lax/></wsp:Policy></sp:Layout>
+            <sp:IncludeTimestamp/>%3$s<sp:OnlySignEntireHeadersAndBody/>
+          </wsp:Policy></sp:SymmetricBinding>
+          <sp:SignedSupportingTokens><wsp:Policy>
+            <sp:UsernameToken sp:IncludeToken="%1$s/IncludeToken/AlwaysToRecipient"><wsp:Policy>
+              <sp:WssUsernameToken11/>
+            </wsp:Policy></sp:UsernameToken>
+          </wsp:Policy></sp:SignedSupportingTokens>
+          <sp:Wss11><wsp:Policy>
+            <sp:MustSupportRefKeyIdentifier/><sp:MustSupportRefIssuerSerial/><sp:MustSupportRefThumbprint/>
+            <sp:MustSupportRefEncryptedKey/>%4$s
+          </wsp:Policy></sp:Wss11>
+          <sp:SignedParts><sp:Body/>
+            <sp:Header Name="To" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="From" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="FaultTo" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="ReplyTo" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="MessageID" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="RelatesTo" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="Action" Namespace="http://www.w3.org/2005/08/addressing"/>
+          </sp:SignedParts>
+          <sp:EncryptedParts><sp:Body/></sp:EncryptedParts>
+        </wsp:All></wsp:ExactlyOne></wsp:Policy>""";
     static final String PARTS = """
         <sp:SignedParts><sp:Body/><sp:Header Name="To" Namespace="http://www.w3.org/2005/08/addressing"/></sp:SignedParts>""";
 
@@ -115,6 +149,10 @@ public class CxfClient {
 
     /** A client for this policy, which asks for SAML 2.0 bearer tokens. */
     static STSClient client(String policy, Map<String, Object> properties) throws Exception {
+        return of("/clients", POLICY.formatted(SP, policy), properties);
+    }
+
+    static STSClient of(String path, String policy, Map<String, Object> properties) throws Exception {
         KeyStore anchors = store();
         anchors.setCertificateEntry("ca", certificate(fact("ca")));
         TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
@@ -122,8 +160,8 @@ public class CxfClient {
         TLSClientParameters tls = new TLSClientParameters();
         tls.setTrustManagers(trust.getTrustManagers());
         STSClient client = new STSClient(bus);
-        client.setLocation("https://localhost:" + fact("address").replaceAll(".*:", "") + "/clients");
-        client.setPolicy(element(POLICY.formatted(SP, policy)));
+        client.setLocation("https://localhost:" + fact("address").replaceAll(".*:", "") + path);
+        client.setPolicy(element(policy));
         client.setTlsClientParameters(tls);
         client.setTokenType(SAML20);
         client.setKeyType(TRUST + "/Bearer");
@@ -153,6 +191,33 @@ public class CxfClient {
             properties.put("ws-security.asymmetric.signature.algorithm", algorithm);
         }
         return client(CERTIFICATE.formatted(SP, parts), properties);
+    }
+
+    /**
+     * As its symmetric binding has it: a key is sealed for the service, and signs and seals in both directions. Its suites
+     * with names digest by SHA-1; this is the one of which its user says what it consists of.
+     */
+    static STSClient symmetric(String path, String password, String sealedFor, String hmac, int bits, String... more)
+        throws Exception {
+        KeyStore keys = store();
+        keys.setCertificateEntry("service", certificate(sealedFor));
+        Merlin crypto = new Merlin();
+        crypto.setKeyStore(keys);
+        Map<String, Object> properties = new HashMap<>();
+        properties.put("ws-security.username", fact("user"));
+        properties.put("ws-security.password", password);
+        properties.put("ws-security.encryption.crypto", (Crypto) crypto);
+        properties.put("ws-security.encryption.username", "service");
+        String suite = "ws-security.custom.alg.suite.";
+        properties.put(suite + "digest.algorithm", "http://www.w3.org/2001/04/xmlenc#sha256");
+        properties.put(suite + "encryption.algorithm", "http://www.w3.org/2009/xmlenc11#aes" + bits + "-gcm");
+        properties.put(suite + "asymmetric.key.encryption.algorithm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p");
+        properties.put(suite + "symmetric.signature", hmac);
+        properties.put(suite + "encryption.derived.key.length", bits);
+        properties.put(suite + "signature.derived.key.length", Math.min(bits, 192));
+        properties.put(suite + "minimum.symmetric.key.length", 128);
+        properties.put(suite + "maximum.symmetric.key.length", 256);
+        return of(path, SYMMETRIC.formatted(SP, more[0], more[1], more[2]), properties);
     }
 
     static boolean verifies(Element assertion) throws Exception {
@@ -201,6 +266,35 @@ public class CxfClient {
         old.setTokenType(SAML11);
         gets("a password in SOAP 1.1, SAML 1.1", old, "alice@example.com");
         refused("another password", user(fact("user"), "another", text), "FailedAuthentication");
+
+        String hmac = "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256";
+        String derives = "<sp:RequireDerivedKeys/>";
+        String seals = "<sp:EncryptSignature/>";
+        String confirms = "<sp:RequireSignatureConfirmation/>";
+        for (int bits : new int[] {256, 128}) {
+            for (String derived : List.of("", derives)) {
+                for (String sealed : List.of("", seals)) {
+                    String name = "a symmetric binding of " + bits + " bits " + derived + sealed;
+                    STSClient client = symmetric("/symmetric", password, arguments[7], hmac, bits, derived, sealed, "");
+                    gets(name, client, "alice@example.com");
+                }
+            }
+        }
+        STSClient first = symmetric("/symmetric", password, arguments[7], hmac, 256, derives, seals, "");
+        first.setSoap11();
+        gets("a symmetric binding in SOAP 1.1", first, "alice@example.com");
+        for (String sealed : List.of("", seals)) {
+            STSClient client = symmetric("/confirming", password, arguments[7], hmac, 256, derives, sealed, confirms);
+            gets("a symmetric binding that is confirmed" + sealed, client, "alice@example.com");
+        }
+        String sha1 = "http://www.w3.org/2000/09/xmldsig#hmac-sha1";
+        gets("a symmetric binding by HMAC-SHA1 where that is let pass",
+            symmetric("/confirming", password, arguments[7], sha1, 256, "", seals, confirms), "alice@example.com");
+        refused("HMAC-SHA1", symmetric("/symmetric", password, arguments[7], sha1, 256, derives, seals, ""), "FailedCheck");
+        refused("another password under a MAC",
+            symmetric("/symmetric", "another", arguments[7], hmac, 256, derives, seals, ""), "FailedAuthentication");
+        refused("a key sealed for somebody else",
+            symmetric("/symmetric", password, arguments[4], hmac, 256, derives, seals, ""), "FailedCheck");
 
         String digest = "<sp:HashPassword/>";
         gets("a password digest", user(arguments[1], arguments[2], digest), arguments[1] + "@example.com");

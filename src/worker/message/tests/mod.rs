@@ -5,6 +5,7 @@ mod captures;
 mod connections;
 mod envelopes;
 mod jwt;
+mod keyed;
 mod mutations;
 mod replies;
 mod requests;
@@ -32,6 +33,7 @@ pub(super) fn endpoint(profile: Profile, trust: Trust) -> Endpoint {
         credential: Credential::Username,
         leniencies: None,
         encryption: false,
+        signature_confirmation: false,
     }
 }
 

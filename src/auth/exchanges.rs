@@ -1,0 +1,184 @@
+//! Session keys of messages that were opened for a channel and are not answered yet, each by the request it came with.
+//! A worker names the request and never has the key. One is good for one submission at the path it was opened for, and
+//! where that was vouched for, for one answer; each within a minute, and gone with the channel.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use crate::wire::derivation::PartKey;
+use crate::wire::evidence::{KeyedMessage, MacAlgorithm};
+use crate::wire::unwrap::PartCipher;
+use crate::wire::{Correlation, Text};
+
+/// Of one channel at one time.
+const MOST: usize = 1024;
+/// From the opening of a message to its submission, and from there to its answer.
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// The keys of one channel. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Exchanges(Arc<Mutex<HashMap<Correlation, (Kept, Instant)>>>);
+
+#[derive(Debug)]
+enum Kept {
+    Opened(Exchange),
+    Vouched(Exchange, Manner),
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The path it was opened for.
+    pub(super) endpoint: Text<128>,
+    /// The key; a random one where what was sealed did not open, so that every MAC by it is wrong.
+    pub(super) key: Zeroizing<Vec<u8>>,
+    /// SHA-1 of what was sealed: what an answer calls the key.
+    pub(super) sha1: [u8; 20],
+    /// How parts were sealed, where any was, and whether by a derived key.
+    pub(super) sealing: Option<(PartCipher, bool)>,
+    /// What is good once, where that is not in the store yet.
+    pub(super) unseen: Option<[u8; 32]>,
+}
+
+/// How a request makes its MAC, which is how it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Manner {
+    /// The algorithm.
+    pub(super) algorithm: MacAlgorithm,
+    /// Octets of the derived key, where it is one.
+    pub(super) derived: Option<u8>,
+}
+
+impl Manner {
+    /// Of this one.
+    pub(super) fn of(message: &KeyedMessage) -> Self {
+        let derived = match &message.key {
+            PartKey::Session => None,
+            PartKey::Derived(by) => u8::try_from(by.length()).ok(),
+        };
+        Self { algorithm: message.algorithm, derived }
+    }
+}
+
+/// Why a key is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotKept {
+    /// There is one of this request.
+    Twice,
+    /// As many as there may be wait for their submission.
+    Full,
+}
+
+impl Exchanges {
+    /// Keeps a key for a request.
+    pub(super) fn keep(&self, correlation: Correlation, exchange: Exchange, now: Instant) -> Result<(), NotKept> {
+        let mut kept = self.lock();
+        kept.retain(|_, (_, until)| now < *until);
+        let full = kept.len() >= MOST;
+        match kept.entry(correlation) {
+            Entry::Occupied(_) => Err(NotKept::Twice),
+            Entry::Vacant(_) if full => Err(NotKept::Full),
+            Entry::Vacant(place) => {
+                place.insert((Kept::Opened(exchange), now + LIFETIME));
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the key of a request to its submission, once.
+    pub(super) fn take(&self, correlation: Correlation, now: Instant) -> Option<Exchange> {
+        match self.lock().remove(&correlation)? {
+            (Kept::Opened(exchange), until) if now < until => Some(exchange),
+            _ => None,
+        }
+    }
+
+    /// Keeps it on for the answer.
+    pub(super) fn vouched(&self, correlation: Correlation, exchange: Exchange, manner: Manner, now: Instant) {
+        let mut kept = self.lock();
+        if kept.len() < MOST {
+            kept.insert(correlation, (Kept::Vouched(exchange, manner), now + LIFETIME));
+        }
+    }
+
+    /// Gives it to the answer, once.
+    pub(super) fn answered(&self, correlation: Correlation, now: Instant) -> Option<(Exchange, Manner)> {
+        match self.lock().remove(&correlation)? {
+            (Kept::Vouched(exchange, manner), until) if now < until => Some((exchange, manner)),
+            _ => None,
+        }
+    }
+
+    /// Forgets those that nobody asked for.
+    pub(super) fn sweep(&self, now: Instant) {
+        self.lock().retain(|_, (_, until)| now < *until);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Correlation, (Kept, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(first: u8) -> Exchange {
+        Exchange {
+            endpoint: Text::new("/sts").unwrap(),
+            key: Zeroizing::new(vec![first; 32]),
+            sha1: [0; 20],
+            sealing: None,
+            unseen: None,
+        }
+    }
+
+    #[test]
+    fn a_key_is_good_once_and_for_a_minute() {
+        let (exchanges, now, name) = (Exchanges::default(), Instant::now(), |octet| Correlation([octet; 16]));
+        exchanges.keep(name(1), exchange(1), now).unwrap();
+        assert_eq!(exchanges.keep(name(1), exchange(2), now), Err(NotKept::Twice));
+        assert!(exchanges.take(name(2), now).is_none());
+        assert_eq!(exchanges.take(name(1), now + LIFETIME - Duration::from_millis(1)).unwrap().key[0], 1);
+        assert!(exchanges.take(name(1), now).is_none());
+        exchanges.keep(name(1), exchange(1), now).unwrap();
+        assert!(exchanges.take(name(1), now + LIFETIME).is_none());
+        exchanges.keep(name(1), exchange(1), now).unwrap();
+        exchanges.sweep(now + LIFETIME);
+        assert!(exchanges.lock().is_empty());
+    }
+
+    #[test]
+    fn an_answer_has_the_key_of_what_was_vouched_for_once_and_a_submission_has_not() {
+        let (exchanges, now, name) = (Exchanges::default(), Instant::now(), Correlation([1; 16]));
+        let manner = Manner { algorithm: MacAlgorithm::HmacSha256, derived: Some(24) };
+        exchanges.keep(name, exchange(1), now).unwrap();
+        assert!(exchanges.answered(name, now).is_none(), "not submitted");
+        let keep = || exchanges.vouched(name, exchange(1), manner, now);
+        keep();
+        assert_eq!(exchanges.keep(name, exchange(2), now), Err(NotKept::Twice));
+        assert!(exchanges.take(name, now).is_none(), "submitted already");
+        assert!(exchanges.answered(name, now).is_none(), "gone by then");
+        keep();
+        assert_eq!(exchanges.answered(name, now).unwrap().1, manner);
+        assert!(exchanges.answered(name, now).is_none());
+        keep();
+        assert!(exchanges.answered(name, now + LIFETIME).is_none());
+    }
+
+    #[test]
+    fn a_channel_has_so_many_and_room_again_when_they_are_past() {
+        let (exchanges, now) = (Exchanges::default(), Instant::now());
+        let keep = |number: u128, at| exchanges.keep(Correlation(number.to_be_bytes()), exchange(0), at);
+        for number in 0..MOST as u128 {
+            keep(number, now).unwrap();
+        }
+        assert_eq!(keep(MOST as u128, now), Err(NotKept::Full));
+        keep(MOST as u128, now + LIFETIME).unwrap();
+        assert_eq!(exchanges.lock().len(), 1);
+    }
+}

@@ -1,0 +1,120 @@
+//! An answer under a MAC by the key of its request. The worker names parts from a closed list with a digest each, and
+//! auth writes what the MAC is made of: with ids of its own and one transform, so that no MAC of an answer can be taken
+//! for anything else.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::bounded::{List, Octets, Secret};
+use super::ids::Correlation;
+use super::unwrap::PartCipher;
+
+/// A part of an answer that a MAC may cover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
+pub enum ReplyPart {
+    /// `wsu:Timestamp`.
+    Timestamp,
+    /// The body of the envelope.
+    Body,
+    /// `wsa:Action`.
+    Action,
+    /// `wsa:To`.
+    To,
+    /// `wsa:RelatesTo`.
+    RelatesTo,
+    /// `wsa:MessageID`.
+    MessageId,
+    /// `wsse11:SignatureConfirmation`.
+    SignatureConfirmation,
+}
+
+impl ReplyPart {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Timestamp,
+        Self::Body,
+        Self::Action,
+        Self::To,
+        Self::RelatesTo,
+        Self::MessageId,
+        Self::SignatureConfirmation,
+    ];
+
+    /// Its `wsu:Id` in every answer.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Timestamp => "_0",
+            Self::Body => "_1",
+            Self::Action => "_2",
+            Self::To => "_3",
+            Self::RelatesTo => "_4",
+            Self::MessageId => "_5",
+            Self::SignatureConfirmation => "_6",
+        }
+    }
+}
+
+/// The id of the derived key that the MAC of an answer is made with, and of the one it is sealed with.
+pub const DERIVED_IDS: [&str; 2] = ["_7", "_8"];
+
+/// A part and the SHA-256 of its exclusive canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Covered {
+    /// Which.
+    pub part: ReplyPart,
+    /// Its digest.
+    pub digest: [u8; 32],
+}
+
+/// The version of WS-SecureConversation that a request derives keys by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Conversation {
+    /// 1.3 and 1.4.
+    V13,
+    /// February 2005.
+    V2005,
+}
+
+/// Octets of an answer's content, at most.
+pub const MOST_REPLY_OCTETS: usize = 288 * 1024;
+
+/// What a worker asks to have put under a MAC and sealed, once for each request that was vouched for.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Seal {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// What the MAC covers: the timestamp, the body, and others of the list, none twice.
+    pub parts: List<Covered, 7>,
+    /// How references to derived keys are written, where the request derives its keys.
+    pub conversation: Conversation,
+    /// What is sealed, in order; nothing where the request sealed nothing.
+    pub contents: List<Secret<MOST_REPLY_OCTETS>, 2>,
+    /// Is the signature sealed?
+    pub signature: bool,
+}
+
+/// An answer's signature, and what was sealed.
+#[derive(Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SealedReply {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// `ds:Signature`, or nonce, ciphertext and tag of it.
+    pub signature: Octets<{ 16 * 1024 }>,
+    /// Nonce, ciphertext and tag of each content.
+    pub contents: List<Octets<{ MOST_REPLY_OCTETS + 28 }>, 2>,
+    /// How they are sealed, where anything is.
+    pub cipher: Option<PartCipher>,
+    /// What the key of the MAC is derived by, where the request derives its own.
+    pub mac_key: Option<DerivedKey>,
+    /// The same of the key that it is sealed with.
+    pub sealing_key: Option<DerivedKey>,
+}
+
+/// A key of an answer: from the session key, with the usual label and no offset.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct DerivedKey {
+    /// From our generator.
+    pub nonce: [u8; 16],
+    /// Octets of the key.
+    pub length: u8,
+}

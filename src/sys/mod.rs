@@ -6,6 +6,8 @@ pub mod attempts;
 pub mod channel;
 #[cfg(any(feature = "worker", feature = "auth"))]
 pub mod channel_async;
+#[cfg(feature = "signer")]
+pub(crate) mod deadline;
 #[cfg(feature = "worker")]
 pub mod dial;
 pub mod failpoint;

@@ -13,6 +13,7 @@
 //! | `issuer` | the process that writes and releases tokens |
 //! | `signer` | the process that calls the PKCS#11 module |
 //! | `audit` | the process that keeps the record |
+//! | `kerberos` | the process that has tickets accepted by MIT Kerberos |
 //! | `exporter` | the process that serves metrics |
 //! | `ctl` | the command line, `chancery` |
 //! | `config` | configuration: schemas and checks |
@@ -39,7 +40,9 @@ pub mod exporter;
 pub mod issuer;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod jose;
-#[cfg(feature = "auth")]
+#[cfg(feature = "kerberos")]
+pub mod kerberos;
+#[cfg(any(feature = "auth", feature = "kerberos"))]
 pub mod negotiate;
 #[cfg(any(feature = "auth", feature = "ctl"))]
 pub mod reason;

@@ -210,6 +210,9 @@ pub enum Presenter {
     Signed(SignedMessage),
 }
 
+/// Octets of what is negotiated by, at most.
+pub const MOST_NEGOTIATED_OCTETS: usize = 64 * 1024;
+
 /// How a message names the certificate that signed it (R-W031).
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum KeyReference {

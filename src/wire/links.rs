@@ -5,6 +5,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::bounded::{List, Octets, Text};
 use super::evidence::{Refused, Submission, Vouched};
 use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
+use super::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
 use super::unwrap::{KeyTransport, NotUnwrapped, Open, Opened, Sealed, SessionKey, Unwrap};
@@ -376,5 +377,33 @@ pub enum FromAudit {
     NotDurable {
         /// The sender's sequence.
         sequence: u64,
+    },
+}
+
+/// auth → kerberos.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub enum AuthToKerberos {
+    /// Whose ticket is this?
+    Accept(Presented),
+}
+
+/// kerberos → auth.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub enum KerberosToAuth {
+    /// A ticket for us, and what it says.
+    Accepted {
+        /// auth's number.
+        question: u64,
+        /// What it says.
+        ticket: AcceptedTicket,
+    },
+    /// None.
+    NotAccepted {
+        /// auth's number.
+        question: u64,
+        /// Why.
+        why: NotAccepted,
+        /// What the library says, for the operator.
+        said: Text<256>,
     },
 }

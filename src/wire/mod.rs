@@ -9,6 +9,7 @@ pub mod ceremony;
 pub mod evidence;
 pub mod frame;
 pub mod ids;
+pub mod kerberos;
 pub mod links;
 pub mod order;
 pub mod permit;

@@ -64,6 +64,9 @@ impl Gauges {
             "jwt-accepted",
             "jwt-refused",
             "jwt-busy",
+            "kerberos-accepted",
+            "kerberos-refused",
+            "kerberos-busy",
         ];
         Self {
             authentications: metrics.counters(
@@ -90,7 +93,7 @@ impl Gauges {
                 "chancery_violations_total",
                 "Channels closed because the peer broke the protocol.",
                 "link",
-                &[super::worker::LINK, super::ISSUER_LINK, super::AUDIT_LINK],
+                &[super::worker::LINK, super::ISSUER_LINK, super::AUDIT_LINK, super::KERBEROS_LINK],
             ),
             workers: metrics.gauge("chancery_workers", "Connected workers."),
             reloads: metrics.counters(
@@ -113,7 +116,7 @@ impl Gauges {
                 "chancery_leniencies_total",
                 "Client bugs that were tolerated.",
                 "leniency",
-                &["to-absent", "enveloped-transform"],
+                &["to-absent", "enveloped-transform", "unbound-ticket"],
             ),
             unrecorded: metrics
                 .counter("chancery_refusals_not_recorded_total", "Sums of refusals that the record did not take."),

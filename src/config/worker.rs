@@ -177,6 +177,8 @@ pub enum Credential {
     Any,
     /// The certificate the client showed when it connected.
     TlsCertificate,
+    /// A ticket of Kerberos, by HTTP Negotiate.
+    Kerberos,
 }
 
 impl Credential {

@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Text};
-use super::evidence::{Refused, Submission, Vouched};
+use super::evidence::{Negotiated, Refused, Submission, Vouched};
 use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
 use super::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use super::order::{Failure, Redemption, Release, Voucher};
@@ -29,6 +29,8 @@ pub enum AuthToWorker {
     Refused(Refused),
     /// What was in the sealed parts.
     Opened(Opened),
+    /// A voucher lies at issuer, and the client is told who we are.
+    Negotiated(Negotiated),
 }
 
 /// worker → issuer.

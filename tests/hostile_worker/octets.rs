@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use borsh::BorshSerialize;
 use chancery::sys::channel::Duplex;
 use chancery::sys::places::Place;
-use chancery::wire::evidence::{Refusal, Refused, Vouched};
+use chancery::wire::evidence::{Negotiated, Refusal, Refused, Vouched};
 use chancery::wire::frame::{DATAGRAM, FRAGMENT, VERSION, encode};
 use chancery::wire::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use chancery::wire::links::{
@@ -132,6 +132,8 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let opened = Opened { correlation, parts: List::new(vec![Secret::new([7; 32]).unwrap()]).unwrap() };
     add(to, Link::AuthToWorker, &AuthToWorker::Opened(opened));
     add(to, Link::AuthToWorker, &AuthToWorker::Vouched(Vouched { correlation, voucher }));
+    let (vouched, answer) = (Vouched { correlation, voucher }, Octets::new([7; 64]).unwrap());
+    add(to, Link::AuthToWorker, &AuthToWorker::Negotiated(Negotiated { vouched, answer }));
     let (request, bindings) = (Octets::new([7; 64]).unwrap(), Octets::new([7; 53]).unwrap());
     add(to, Link::AuthToKerberos, &AuthToKerberos::Accept(Presented { question: 1, request, bindings }));
     let ticket = AcceptedTicket {

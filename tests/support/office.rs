@@ -322,6 +322,7 @@ impl Worker {
                     AuthToWorker::Vouched(vouched) => vouched.correlation,
                     AuthToWorker::Refused(refused) => refused.correlation,
                     AuthToWorker::Opened(opened) => opened.correlation,
+                    AuthToWorker::Negotiated(negotiated) => negotiated.vouched.correlation,
                 };
                 self.early.insert(about, answer);
             } else {
@@ -341,6 +342,7 @@ impl Worker {
     pub(crate) fn vouched(&mut self, submission: Submission) -> VoucherId {
         match self.ask(submission) {
             AuthToWorker::Vouched(vouched) => vouched.voucher,
+            AuthToWorker::Negotiated(negotiated) => negotiated.vouched.voucher,
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
             AuthToWorker::Opened(_) => panic!("opened"),
         }
@@ -350,7 +352,7 @@ impl Worker {
     pub(crate) fn refused(&mut self, submission: Submission) -> Refusal {
         match self.ask(submission) {
             AuthToWorker::Refused(refused) => refused.refusal,
-            AuthToWorker::Vouched(_) => panic!("vouched"),
+            AuthToWorker::Vouched(_) | AuthToWorker::Negotiated(_) => panic!("vouched"),
             AuthToWorker::Opened(_) => panic!("opened"),
         }
     }

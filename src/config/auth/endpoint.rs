@@ -28,6 +28,8 @@ pub struct Endpoint {
     pub saml: bool,
     /// May a JWT of an issuer?
     pub jwt: bool,
+    /// May a ticket of Kerberos, by HTTP Negotiate?
+    pub kerberos: bool,
     /// The addresses that a signed message may be sent to (`wsa:To`), and an assertion be made for (`Recipient`).
     pub addresses: Vec<String>,
     /// Is a signed message without a signed `wsa:To` let pass?
@@ -65,6 +67,7 @@ enum CredentialName {
     TlsCertificate,
     Saml,
     Jwt,
+    Kerberos,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +101,7 @@ pub(super) struct Has {
     pub(super) store: bool,
     pub(super) partners: bool,
     pub(super) issuers: bool,
+    pub(super) realms: bool,
     pub(super) servers: bool,
 }
 
@@ -143,11 +147,17 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         let why = "credentials names \"jwt\", and without a [[jwt_issuer]] nobody's JWTs would be taken";
         return Err(file.error(written.credentials.span(), why));
     }
+    let kerberos = credentials.contains(&CredentialName::Kerberos);
+    if kerberos && !has.realms {
+        let why = "credentials names \"kerberos\", and without a [[kerberos_realm]] nobody's tickets would be taken";
+        return Err(file.error(written.credentials.span(), why));
+    }
     for (named, name, used) in [
         (signature, "signature", "messages"),
         (digest, "digest", "nonces"),
         (saml, "saml", "assertions"),
         (jwt, "jwt", "JWTs"),
+        (kerberos, "kerberos", "tickets"),
     ] {
         if named && !has.store {
             let why = format!(
@@ -157,6 +167,11 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         }
     }
     let tls_certificate = credentials.contains(&CredentialName::TlsCertificate);
+    if kerberos && !has.servers {
+        let why = "credentials names \"kerberos\", so server_certificates must say which servers clients bind their \
+                   tickets to";
+        return Err(file.error(written.credentials.span(), why));
+    }
     if tls_certificate && !has.servers {
         let why = "credentials names \"tls-certificate\", so server_certificates must say which servers clients prove \
                    themselves to";
@@ -188,6 +203,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         tls_certificate,
         saml,
         jwt,
+        kerberos,
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),

@@ -5,6 +5,7 @@
 //! | `wire` | everything that crosses a process boundary, and who may send it |
 //! | `xml` | the bounded tree, canonicalisation, what a signature says, the canonical writer |
 //! | `jose` | what a JWT and its header say, as values |
+//! | `negotiate` | what a token of HTTP Negotiate and an AP-REQ say, as values |
 //! | `trust` | what elements of WS-Trust and WS-Security say, as values |
 //! | `token` | values to octets: SAML 2.0, SAML 1.1, their signatures |
 //! | `worker` | the process clients talk to |
@@ -12,6 +13,7 @@
 //! | `issuer` | the process that writes and releases tokens |
 //! | `signer` | the process that calls the PKCS#11 module |
 //! | `audit` | the process that keeps the record |
+//! | `kerberos` | the process that has tickets accepted by MIT Kerberos |
 //! | `exporter` | the process that serves metrics |
 //! | `ctl` | the command line, `chancery` |
 //! | `config` | configuration: schemas and checks |
@@ -38,6 +40,10 @@ pub mod exporter;
 pub mod issuer;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod jose;
+#[cfg(feature = "kerberos")]
+pub mod kerberos;
+#[cfg(any(feature = "auth", feature = "kerberos"))]
+pub mod negotiate;
 #[cfg(any(feature = "auth", feature = "ctl"))]
 pub mod reason;
 #[cfg(feature = "signer")]

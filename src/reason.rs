@@ -106,9 +106,10 @@ reasons! {
     /// No list that holds now says that it was not taken back.
     RevocationUnknown = "revocation-unknown" => Refusal::FailedAuthentication,
         "certificate-refused in the log, and the crls of the [[certificate_authority]]";
-    /// The certificate, assertion or JWT means no account, or one that is not for its authority, partner or issuer.
+    /// The certificate, assertion, JWT or ticket means no account, or one that is not for its authority, partner, issuer or
+    /// realm.
     NoAccount = "no-account" => Refusal::FailedAuthentication,
-        "certificate-refused, assertion-refused or jwt-refused in the log, and the subject rules there";
+        "certificate-refused, assertion-refused, jwt-refused or ticket-refused in the log, and the subject rules there";
     /// No partner calls itself what the assertion says, or another one than its key is for.
     UnknownPartner = "unknown-partner" => Refusal::FailedAuthentication,
         "issuer and certificates of the [[saml_partner]] tables";
@@ -139,6 +140,45 @@ reasons! {
     /// The JWT asks whoever presents it for a proof that is not known here.
     UnknownConfirmation = "unknown-confirmation" => Refusal::FailedAuthentication,
         "cnf of the JWT: x5t#S256, jkt and jwk are known";
+    /// NTLM, which is refused wherever it comes.
+    Ntlm = "ntlm" => Refusal::FailedAuthentication,
+        "why the client has no ticket: the name of this server, its principal in the directory, and whether it reaches a KDC";
+    /// What came with Negotiate is not one token of Kerberos that is all there is.
+    Mechanism = "negotiate-mechanism" => Refusal::FailedAuthentication,
+        "the client: Kerberos must come first, and in one round";
+    /// What came with Negotiate is nothing that we read.
+    UnreadableTicket = "unreadable-ticket" => Refusal::FailedAuthentication,
+        "ticket-refused in the log, which says what is not read";
+    /// The ticket is encrypted by what proves nothing: RC4, DES (R-W070).
+    WeakTicket = "weak-ticket" => Refusal::FailedAuthentication,
+        "the encryption types of the service's account in the KDC: AES is taken";
+    /// The certificate that the client was shown is none of our servers'.
+    ForeignServer = "foreign-server" => Refusal::FailedAuthentication,
+        "whether the worker has a certificate that server_certificates of auth.toml names";
+    /// The ticket is for another service, or encrypted with a key that is not ours.
+    OtherService = "other-service" => Refusal::FailedAuthentication,
+        "ticket-refused in the log, services and keytab of kerberos.toml, and the versions of the keys";
+    /// The ticket, or what was made with it, is past or of the future.
+    TicketDates = "ticket-dates" => Refusal::FailedAuthentication,
+        "the clocks of client, KDC and server, and clock_skew_s of kerberos.toml";
+    /// The ticket was here before, by the library's replay cache or by our store (R-W070).
+    ReplayedTicket = "replayed-ticket" => Refusal::FailedAuthentication,
+        "whether the client sends a token twice, and who else has it";
+    /// The client has bound the ticket to another server than this.
+    ChannelBinding = "channel-binding" => Refusal::FailedAuthentication,
+        "who stands between client and server with a certificate of his own: a proxy, or an attacker";
+    /// The client has bound the ticket to nothing.
+    UnboundTicket = "unbound-ticket" => Refusal::FailedAuthentication,
+        "whether the client can bind tickets, else channel_binding of [kerberos] in auth.toml";
+    /// The ticket is not accepted for another reason.
+    RefusedTicket = "refused-ticket" => Refusal::FailedAuthentication,
+        "ticket-refused in the log, which has what the library says";
+    /// No realm of the ticket's client is known here.
+    UnknownRealm = "unknown-realm" => Refusal::FailedAuthentication,
+        "ticket-refused in the log, and realm of the [[kerberos_realm]] tables";
+    /// kerberos did not say in time whose ticket it is.
+    KerberosDown = "kerberos-down" => BUSY,
+        "whether chancery-kerberos runs";
     /// Not an algorithm for this key.
     SignatureAlgorithm = "signature-algorithm" => Refusal::FailedAuthentication,
         "algorithms of the [[saml_partner]] or [[jwt_issuer]], or the key of the client";

@@ -483,7 +483,10 @@ fn more_passwords_than_may_wait_are_told_to_come_back() {
         match worker.answer(name) {
             AuthToWorker::Refused(refused) if matches!(refused.refusal, Refusal::Busy { .. }) => busy += 1,
             AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, Refusal::FailedAuthentication),
-            AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("vouched"),
+            AuthToWorker::Vouched(_)
+            | AuthToWorker::Opened(_)
+            | AuthToWorker::Sealed(_)
+            | AuthToWorker::Negotiated(_) => panic!("vouched"),
         }
     }
     assert!(busy > 0 && busy < 50, "{busy}");

@@ -103,7 +103,10 @@ fn what_a_client_signed_is_good_when_it_signed_it_and_with_no_octet_another_one(
                     let place = String::from_utf8_lossy(&changed[at.saturating_sub(30)..(at + 30).min(changed.len())]);
                     match worker.ask(submission(read)) {
                         AuthToWorker::Refused(_) => by_auth += 1,
-                        AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => {
+                        AuthToWorker::Vouched(_)
+                        | AuthToWorker::Opened(_)
+                        | AuthToWorker::Sealed(_)
+                        | AuthToWorker::Negotiated(_) => {
                             panic!("{capture}: vouched with octet {at} changed: {place}")
                         }
                     }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -273,7 +274,7 @@ const BROKEN: &[Break] = &[
     ),
     ("worker.d/worker.toml", "\"username\"", "\"saml\"", "11:14: endpoint "),
     ("worker.d/worker.toml", "\"username\"", "\"jwt\"", "11:14: endpoint "),
-    ("worker.d/worker.toml", "\"username\"", "\"kerberos\"", "11:14: unknown variant `kerberos`"),
+    ("worker.d/worker.toml", "\"username\"", "\"ntlm\"", "11:14: unknown variant `ntlm`"),
     ("worker.d/worker.toml", "[[endpoint]]", "[[endpoints]]", "8:3: unknown field `endpoints`"),
     ("worker.d/worker.toml", "tls.pem", "none.pem", "4:15: tls.certificate "),
     ("worker.d/worker.toml", "tls.pem", "worker.toml", "4:15: tls.certificate "),
@@ -445,6 +446,64 @@ fn an_endpoint_for_tls_certificates_can_be_reached_and_proven_or_is_refused() {
         let said = tree.refused();
         assert!(said.lines().any(|line| line.starts_with(place)), "{place} is missing in\n{said}");
     }
+}
+
+/// A configuration with an endpoint for tickets, and their keys.
+fn with_tickets() -> Tree {
+    let tree = Tree::new();
+    tree.replace("worker.d/worker.toml", "\"username\"\n[[metadata]]", "\"kerberos\"\n[[metadata]]");
+    let endpoints = "server_certificates = [\"tls.pem\"]\n[store]\ndirectory = \"../state\"\n[[endpoint]]\n\
+                     path = \"/adfs/services/trust/13/usernamemixed\"\n[[endpoint]]\npath = \"/sts\"\n\
+                     credentials = [\"kerberos\"]\n[[kerberos_realm]]\nname = \"corp\"\nrealm = \"X\"\n\
+                     [[kerberos_realm.subject]]\n[timestamp]";
+    tree.replace("auth.d/auth.toml", "[timestamp]", endpoints);
+    for name in ["tls.pem", "other.pem"] {
+        fs::copy(tree.path("worker.d").join(name), tree.path("auth.d").join(name)).unwrap();
+    }
+    fs::create_dir(tree.path("kerberos.d")).unwrap();
+    let text = "services = [\"HTTP/a@X\"]\nkeytab = \"keytab\"\nstate_directory = \"/var/lib/x\"\n";
+    fs::write(tree.path("kerberos.d/kerberos.toml"), text).unwrap();
+    // One key of AES-256: two components, the realm before them; a type, an instant, a version; the key.
+    let mut entry = b"\0\x02\0\x01X\0\x04HTTP\0\x01a\0\0\0\x01\0\0\0\0\x01\0\x12\0\x20".to_vec();
+    entry.extend([7; 32]);
+    let length = u32::try_from(entry.len()).unwrap().to_be_bytes();
+    fs::write(tree.path("kerberos.d/keytab"), [&[5, 2][..], &length, &entry].concat()).unwrap();
+    fs::set_permissions(tree.path("kerberos.d/keytab"), PermissionsExt::from_mode(0o600)).unwrap();
+    tree
+}
+
+#[test]
+fn an_endpoint_for_tickets_is_served_knows_its_server_and_has_keys_or_is_refused() {
+    let output = with_tickets().check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (file, from, to, place) in [
+        (
+            "worker.d/worker.toml",
+            "\"kerberos\"",
+            "\"username\"",
+            "auth.d/auth.toml:9:15: endpoint /sts: credentials has",
+        ),
+        (
+            "auth.d/auth.toml",
+            "\"kerberos\"",
+            "\"password\"",
+            "worker.d/worker.toml:14:14: endpoint /sts: takes a ticket",
+        ),
+        ("auth.d/auth.toml", "tls.pem", "other.pem", "auth.d/auth.toml:2:23: server_certificates does not have"),
+        ("kerberos.d/kerberos.toml", "HTTP/a@X", "HTTP/b@X", "kerberos.d/kerberos.toml:1:13: services: keytab"),
+        ("kerberos.d/kerberos.toml", "\"keytab\"", "\"none\"", "kerberos.d/kerberos.toml:2:10: keytab"),
+        ("kerberos.d/kerberos.toml", "services", "service", "kerberos.d/kerberos.toml:1:1: unknown field"),
+    ] {
+        let tree = with_tickets();
+        tree.replace(file, from, to);
+        let said = tree.refused();
+        assert!(said.lines().any(|line| line.starts_with(place)), "{place} is missing in\n{said}");
+    }
+    let tree = with_tickets();
+    fs::remove_file(tree.path("kerberos.d/kerberos.toml")).unwrap();
+    let said = tree.refused();
+    let place = "auth.d/auth.toml:9:15: credentials has \"kerberos\", and there is no kerberos.d/kerberos.toml";
+    assert!(said.lines().any(|line| line.starts_with(place)), "{said}");
 }
 
 /// A configuration with an endpoint for sealed messages, and a key to open them.

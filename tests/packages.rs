@@ -58,7 +58,7 @@ fn both_packages_install_the_same_files_with_the_same_modes() {
 fn every_program_and_every_command_has_its_man_page() {
     let Some(deb) = package("every_program_and_every_command_has_its_man_page", "deb") else { return };
     let files = of_deb(&deb);
-    for role in ["worker", "auth", "issuer", "signer", "audit", "exporter"] {
+    for role in ["worker", "auth", "issuer", "signer", "audit", "kerberos", "exporter"] {
         assert_eq!(files[&format!("/usr/libexec/chancery/chancery-{role}")], "-rwxr-xr-x");
         assert_eq!(files[&format!("/usr/share/man/man8/chancery-{role}.8.gz")], "-rw-r--r--");
     }

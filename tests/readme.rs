@@ -22,7 +22,7 @@ fn every_example_of_the_readme_is_taken() {
     let examples = examples();
     assert_eq!(
         examples.keys().collect::<Vec<_>>(),
-        ["auth.d/auth.toml", "auth.d/users.toml", "worker.d/worker.toml"],
+        ["auth.d/auth.toml", "auth.d/users.toml", "kerberos.d/kerberos.toml", "worker.d/worker.toml"],
         "an example that nothing reads"
     );
     let root = tempfile::tempdir().unwrap();
@@ -47,9 +47,14 @@ fn every_example_of_the_readme_is_taken() {
     assert!(auth.endpoints[&worker.endpoints[1].path].tls_certificate && worker.asking().is_some());
     assert_eq!(auth.servers.len(), 1);
     assert!(auth.users.find("scanner").unwrap().digest_secret.is_some());
-    assert_eq!(auth.users.count(), 6);
+    assert_eq!(auth.users.count(), 7);
     assert_eq!((auth.authorities.len(), auth.partners.len(), auth.directories.len()), (1, 1, 1));
     assert_eq!(auth.issuers.len(), 1);
+    assert!(auth.endpoints[&worker.endpoints[2].path].kerberos && auth.kerberos.bound);
+    assert_eq!(auth.realms[0].account("Dispatcher").as_deref(), Some("dispatcher"));
+    // Of that one only the keys are missing.
+    let kerberos = chancery::config::kerberos::Kerberos::load(root.path()).unwrap_err().to_string();
+    assert!(kerberos.contains("keytab") && kerberos.contains("No such file"), "{kerberos}");
 }
 
 /// The files of the authority: what stands in them is not the point.

@@ -152,13 +152,15 @@ fn seccomp_alone_refuses_all_but_what_the_table_names() {
                 "open-passwd",
                 "create-file",
                 "write-readable",
+                "change-file",
                 "hsm-tcp-dial-elsewhere",
                 "hsm-unix-dial-elsewhere",
                 "hsm-unix-dial-abstract",
                 "hsm-unix-dial-tcp",
                 "hsm-device-elsewhere",
             ],
-            Role::Audit => &["open-passwd", "create-file", "write-readable"],
+            Role::Audit => &["open-passwd", "create-file", "write-readable", "change-file"],
+            Role::Kerberos => &["open-passwd", "change-file"],
             Role::Issuer | Role::Dialer => &["connect-tcp", "connect-accepted-again", "connect-listener-again"],
         };
         assert_eq!(left, named, "{role}");

@@ -70,6 +70,9 @@ impl Gauges {
             "password-symmetric-refused",
             "password-symmetric-throttled",
             "password-symmetric-busy",
+            "kerberos-accepted",
+            "kerberos-refused",
+            "kerberos-busy",
         ];
         Self {
             authentications: metrics.counters(
@@ -102,7 +105,7 @@ impl Gauges {
                 "chancery_violations_total",
                 "Channels closed because the peer broke the protocol.",
                 "link",
-                &[super::worker::LINK, super::ISSUER_LINK, super::AUDIT_LINK],
+                &[super::worker::LINK, super::ISSUER_LINK, super::AUDIT_LINK, super::KERBEROS_LINK],
             ),
             workers: metrics.gauge("chancery_workers", "Connected workers."),
             reloads: metrics.counters(
@@ -125,7 +128,7 @@ impl Gauges {
                 "chancery_leniencies_total",
                 "Client bugs that were tolerated.",
                 "leniency",
-                &["to-absent", "enveloped-transform", "hmac-sha1"],
+                &["to-absent", "enveloped-transform", "hmac-sha1", "unbound-ticket"],
             ),
             unrecorded: metrics
                 .counter("chancery_refusals_not_recorded_total", "Sums of refusals that the record did not take."),

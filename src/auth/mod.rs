@@ -3,6 +3,7 @@
 //! word for who a client is, parses no XML but what a trusted key has signed, and has nothing signed but by
 //! voucher.
 
+mod acceptor;
 mod assertion;
 pub mod cipher;
 mod claims;
@@ -56,6 +57,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use self::acceptor::Acceptor;
 use self::confirmed::Confirmed;
 use self::dial::Dial;
 use self::directory::Directories;
@@ -85,6 +87,7 @@ use crate::wire::permit::Link;
 
 const ISSUER_LINK: &str = "issuer-to-auth";
 const AUDIT_LINK: &str = "audit-to-auth";
+const KERBEROS_LINK: &str = "kerberos-to-auth";
 /// Channels of workers at one time, and of one of them: one, and what a restart of ours leaves behind. A worker
 /// that dials without end cannot keep the others out.
 const WORKERS: usize = 64;
@@ -195,8 +198,9 @@ async fn serve(
     let dial = |place, link, name| Dial::new(place, link, name, gauges.violations.clone());
     let record = Record::open(dial(Place::AuditAuth, Link::AuditToAuth, AUDIT_LINK));
     let vouchers = Vouchers::open(dial(Place::IssuerAuth, Link::IssuerToAuth, ISSUER_LINK));
+    let acceptor = Acceptor::open(dial(Place::KerberosAuth, Link::KerberosToAuth, KERBEROS_LINK));
     let passwords = Passwords::new(pool, gauges.password.clone());
-    let office = Arc::new(Office::new(config, passwords, store, record, vouchers, gauges));
+    let office = Arc::new(Office::new(config, passwords, store, record, (vouchers, acceptor), gauges));
     let mut fetching = Fetching::default();
     fetching.follow(&office.config(), None, &office);
     let mut hangup = signal(SignalKind::hangup())?;

@@ -5,6 +5,7 @@
 mod asserted;
 mod connection;
 mod jwt;
+mod kerberos;
 mod keyed;
 mod open;
 mod proof;
@@ -17,6 +18,7 @@ use tracing::{error, info, warn};
 
 use self::open::Unwraps;
 use self::proof::{Asked, Known};
+use super::acceptor::Acceptor;
 use super::confirmed::Confirmed;
 use super::directory::Directories;
 use super::excess::Excess;
@@ -34,13 +36,13 @@ use crate::config::auth::Auth;
 use crate::config::auth::users::Account;
 use crate::sys::failpoint::failpoint;
 use crate::sys::gate::LogGate;
-use crate::wire::evidence::{Refused, Submission, Vouched};
+use crate::wire::evidence::{MOST_ANSWERED_OCTETS, Negotiated, Refused, Submission, Vouched};
 use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
 use crate::wire::order::{Authentication, Method, Order, Voucher};
 use crate::wire::record::{AuthEntry, Decision, DecisionPrivate};
-use crate::wire::{List, Millis, Text, VoucherId};
+use crate::wire::{List, Millis, Octets, Text, VoucherId};
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -59,17 +61,20 @@ pub(super) struct Office {
     pub(super) record: Record,
     /// The way to issuer.
     pub(super) vouchers: Vouchers,
+    /// The way to kerberos.
+    acceptor: Acceptor,
     /// Metrics.
     pub(super) gauges: Gauges,
     /// For lines on workers that come and go: one may do nothing else.
     pub(super) comings: LogGate,
     /// For lines on workers that break the protocol; apart, so that coming and going hides none of them.
     pub(super) breaches: LogGate,
-    /// For lines on certificates that no authority vouches for, on assertions, JWTs and signed messages that prove
+    /// For lines on certificates that no authority vouches for, on assertions, JWTs, tickets and signed messages that prove
     /// nothing; apart, for a stranger can have as many of one kind as he likes.
     certificates: LogGate,
     assertions: LogGate,
     jwts: LogGate,
+    tickets: LogGate,
     signatures: LogGate,
     /// For lines on decisions that the record did not take.
     unrecorded: LogGate,
@@ -121,7 +126,7 @@ impl Office {
         passwords: Passwords,
         store: Option<Store>,
         record: Record,
-        vouchers: Vouchers,
+        (vouchers, acceptor): (Vouchers, Acceptor),
         gauges: Gauges,
     ) -> Self {
         let (config, directories) = (RwLock::new(Arc::new(config)), RwLock::new(Arc::new(directories)));
@@ -136,12 +141,14 @@ impl Office {
             unwraps,
             record,
             vouchers,
+            acceptor,
             gauges,
             comings: gate(),
             breaches: gate(),
             certificates: gate(),
             assertions: gate(),
             jwts: gate(),
+            tickets: gate(),
             signatures: gate(),
             unrecorded: gate(),
             unlodged: gate(),
@@ -210,12 +217,16 @@ impl Office {
         let (source, timestamp) = (submission.source, submission.timestamp);
         let config = self.config();
         let lodged = match self.decide(&config, from, submission).await {
-            Ok(order) => self.lodge(&config, peer, number, order).await.inspect_err(|reason| {
-                // The record has it as allowed.
-                if let Some(left_out) = self.unlodged.pass() {
-                    warn!(correlation = %correlation, event = "not-lodged", reason = reason.word(), left_out);
-                }
-            }),
+            Ok((order, answer)) => self
+                .lodge(&config, peer, number, order)
+                .await
+                .inspect_err(|reason| {
+                    // The record has it as allowed.
+                    if let Some(left_out) = self.unlodged.pass() {
+                        warn!(correlation = %correlation, event = "not-lodged", reason = reason.word(), left_out);
+                    }
+                })
+                .map(|voucher| (voucher, answer)),
             Err(Ended::Known(reason)) => Err(reason),
             // Those are in the record by now.
             Err(Ended::Named(named)) => Err(named.reason),
@@ -229,7 +240,10 @@ impl Office {
         let word = lodged.as_ref().err().map_or(ALLOWED, |reason| reason.word());
         self.gauges.decisions.with_label_values(&[word]).inc();
         Ok(match lodged {
-            Ok(voucher) => AuthToWorker::Vouched(Vouched { correlation, voucher }),
+            Ok((voucher, None)) => AuthToWorker::Vouched(Vouched { correlation, voucher }),
+            Ok((voucher, Some(answer))) => {
+                AuthToWorker::Negotiated(Negotiated { vouched: Vouched { correlation, voucher }, answer })
+            }
             Err(reason) => AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }),
         })
     }
@@ -239,7 +253,7 @@ impl Office {
         config: &Auth,
         (worker, confirmed, exchange): (Peer, &Confirmed, Option<&Exchange>),
         submission: Submission,
-    ) -> Result<Order, Ended> {
+    ) -> Result<(Order, Option<Octets<MOST_ANSWERED_OCTETS>>), Ended> {
         let Submission { correlation, endpoint, source, timestamp, evidence, wish } = submission;
         timestamp::judge(&config.timestamp, timestamp, Millis::now()).map_err(Ended::Stranger)?;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
@@ -266,7 +280,7 @@ impl Office {
             }
             Err(ended) => return Err(ended),
         };
-        let Known { account, method, request, certificate, vouched_by, until, .. } = known;
+        let Known { account, method, request, certificate, vouched_by, until, answer, .. } = known;
         let instant = Millis::now();
         let authentication = Authentication { method, instant: known.instant.unwrap_or(instant) };
         failpoint("verified");
@@ -297,7 +311,7 @@ impl Office {
         };
         self.decided(config, decision, account.name.clone()).await?;
         failpoint("recorded");
-        order.map_err(Ended::Known)
+        order.map(|order| (order, answer)).map_err(Ended::Known)
     }
 
     /// Tells the log and the record. Nobody hears of a decision that the record has not.

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod hash;
 pub mod jwks;
 pub mod jwt;
+pub mod kerberos;
 pub mod list;
 pub mod lists;
 pub mod naming;
@@ -38,6 +39,7 @@ use self::certificate::Certificate;
 use self::directory::{Directory as DirectoryRules, DirectoryFile};
 use self::endpoint::{EndpointFile, Endpoints, Has};
 use self::jwt::{IssuerFile, JwtIssuer};
+use self::kerberos::{KerberosFile, KerberosRules, Realm, RealmFile};
 use self::partner::{Partner, PartnerFile};
 use self::party::{Party, PartyFile};
 use self::policy::Vocabulary;
@@ -70,6 +72,10 @@ pub struct Auth {
     pub partners: Vec<Partner>,
     /// Whose JWTs are taken.
     pub issuers: Vec<JwtIssuer>,
+    /// What holds for tickets of Kerberos.
+    pub kerberos: KerberosRules,
+    /// Whose users' tickets are taken.
+    pub realms: Vec<Realm>,
     /// Who else knows users.
     pub directories: Vec<Arc<DirectoryRules>>,
     /// Accounts.
@@ -191,6 +197,9 @@ struct File {
     partners: Vec<PartnerFile>,
     #[serde(rename = "jwt_issuer", default)]
     issuers: Vec<IssuerFile>,
+    kerberos: Option<KerberosFile>,
+    #[serde(rename = "kerberos_realm", default)]
+    realms: Vec<RealmFile>,
     #[serde(rename = "directory", default)]
     directories: Vec<DirectoryFile>,
 }
@@ -259,6 +268,7 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
         authorities: &rules.authorities,
         partners: &rules.partners,
         issuers: &rules.issuers,
+        realms: &rules.realms,
     });
     let users = listed.as_ref().and_then(|listed| wrong.keep(listed.users(directory, vouching)));
     if let Some((listed, rules)) = listed.as_ref().zip(rules.as_ref()) {
@@ -273,7 +283,7 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
         let Rules { endpoints, timestamp, password, throttle, limits, store, .. } = rules;
-        let Rules { authorities, servers, partners, issuers, directories, doubts, .. } = rules;
+        let Rules { authorities, servers, partners, issuers, kerberos, realms, directories, doubts, .. } = rules;
         Auth {
             endpoints,
             timestamp,
@@ -285,6 +295,8 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
             servers,
             partners,
             issuers,
+            kerberos,
+            realms,
             directories,
             users,
             parties,
@@ -306,6 +318,8 @@ struct Rules {
     servers: Vec<Certificate>,
     partners: Vec<Partner>,
     issuers: Vec<JwtIssuer>,
+    kerberos: KerberosRules,
+    realms: Vec<Realm>,
     directories: Vec<Arc<DirectoryRules>>,
     doubts: Vec<ConfigError>,
 }
@@ -317,12 +331,17 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         store: store.is_some(),
         partners: !file.value.partners.is_empty(),
         issuers: !file.value.issuers.is_empty(),
+        realms: !file.value.realms.is_empty(),
         servers: !file.value.server_certificates.is_empty(),
     };
     let seconds = |s: u32| i64::from(s) * 1000;
     let milliseconds = |ms: u32| Duration::from_millis(ms.into());
+    let endpoints = endpoint::checked(file, file.value.endpoints.as_deref(), has)?;
+    let servers = servers(directory, file)?;
+    let (written, used) = (&file.value.server_certificates, endpoints.values().any(|endpoint| endpoint.kerberos));
+    let kerberos = kerberos::rules(directory, file, file.value.kerberos.as_ref(), (written, &servers), used)?;
     let mut rules = Rules {
-        endpoints: endpoint::checked(file, file.value.endpoints.as_deref(), has)?,
+        endpoints,
         timestamp: TimestampRules {
             required: timestamp.required,
             ttl_ms: seconds(number("timestamp.ttl_s", &timestamp.ttl_s, 300, 1..=3600)?),
@@ -374,9 +393,11 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         },
         store: store.as_ref().map(|store| store::checked(directory, file, store)).transpose()?,
         authorities: authority::checked(directory, file, &file.value.authorities)?,
-        servers: servers(directory, file)?,
+        servers,
         partners: partner::checked(directory, file, &file.value.partners)?,
         issuers: jwt::checked(directory, file, &file.value.issuers)?,
+        kerberos,
+        realms: kerberos::checked(directory, file, &file.value.realms)?,
         directories: directory::checked(directory, file, &file.value.directories)?,
         doubts: Vec::new(),
     };

@@ -4,6 +4,7 @@
 pub mod audit;
 #[cfg(any(feature = "issuer", feature = "ctl"))]
 pub mod issuer;
+pub mod kerberos;
 pub mod load;
 pub mod profile;
 pub mod signer;

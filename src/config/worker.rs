@@ -182,6 +182,8 @@ pub enum Credential {
     TlsCertificate,
     /// `wsse:UsernameToken` with a text password, covered by a MAC with the message's session key.
     UsernameSymmetric,
+    /// A ticket of Kerberos, by HTTP Negotiate.
+    Kerberos,
 }
 
 impl Credential {

@@ -93,27 +93,28 @@ const fn row(name: &'static str, number: c_long, roles: Roles, need: Need, when:
 }
 
 use Need::{Device, Held, Map, Net, Nothing, Read, Tcp, Unix, Write};
-use Role::{Audit, Auth, Dialer, Exporter, Issuer, Signer, Worker};
+use Role::{Audit, Auth, Dialer, Exporter, Issuer, Kerberos, Signer, Worker};
 use When::{All, Always, Denied, Refused};
 
 /// Every process, the dialer too.
-const ALL: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter, Dialer]);
+const ALL: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter, Kerberos, Dialer]);
 /// Every process but the dialer, which has one thread and one loop.
-const DAEMONS: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter]);
+const DAEMONS: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter, Kerberos]);
 /// Those that run on tokio.
 const TOKIO: Roles = Roles::of(&[Worker, Auth, Exporter]);
 /// Those that poll in plain threads.
-const POLLING: Roles = Roles::of(&[Issuer, Signer, Audit]);
+const POLLING: Roles = Roles::of(&[Issuer, Signer, Audit, Kerberos]);
 /// Those with an inherited listener.
-const LISTENING: Roles = Roles::of(&[Worker, Auth, Issuer, Audit, Exporter]);
+const LISTENING: Roles = Roles::of(&[Worker, Auth, Issuer, Audit, Exporter, Kerberos]);
 /// Those that connect again to a peer that was restarted.
 const RECONNECTING: Roles = Roles::of(&[Auth, Issuer, Dialer]);
 /// Those that may be granted files.
-const FILES: Roles = Roles::of(&[Auth, Issuer, Signer, Audit]);
+const FILES: Roles = Roles::of(&[Auth, Issuer, Signer, Audit, Kerberos]);
 /// Those that may be granted files to write.
 const WRITING: Roles = Roles::of(&[Signer, Audit]);
 /// Those, and the one that may go on writing what it has open.
 const HOLDING: Roles = Roles::of(&[Auth, Signer, Audit]);
+const KERBEROS: Roles = Roles::of(&[Kerberos]);
 const SIGNER: Roles = Roles::of(&[Signer]);
 const WEB: Roles = Roles::of(&[Worker, Exporter]);
 const AUTH: Roles = Roles::of(&[Auth]);
@@ -138,6 +139,9 @@ const THREAD: u64 = bits(
         | libc::CLONE_CHILD_CLEARTID,
 );
 const ANY_CLONE_FLAG: u64 = 0xffff_ffff & !bits(libc::CLONE_DETACHED);
+
+/// An open to change what is there already or is made new, neither cut nor appended to.
+const OPEN_TO_CHANGE: u64 = bits(libc::O_RDWR | libc::O_CREAT);
 
 /// An open that cannot change anything.
 const OPEN_TO_READ: u64 = bits(libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND);
@@ -233,6 +237,7 @@ pub(super) const CALLS: &[Call] = &[
     row("fcntl", libc::SYS_fcntl, DAEMONS, Nothing, All(&[Arg::Is(1, bits(libc::F_DUPFD_CLOEXEC))]), "try_clone; tokio's signal driver"),
     row("fcntl", libc::SYS_fcntl, HOLDING, Held, All(&[Arg::Is(1, bits(libc::F_SETLK))]), "SoftHSM locks its files; SQLite lets go of its lock as it closes"),
     row("fcntl", libc::SYS_fcntl, WRITING, Write, All(&[Arg::Is(1, bits(libc::F_SETLKW))]), "SoftHSM locks its files"),
+    row("fcntl", libc::SYS_fcntl, KERBEROS, Write, All(&[Arg::Is(1, bits(libc::F_OFD_SETLKW))]), "the library locks its replay cache"),
     row("fcntl", libc::SYS_fcntl, WRITING, Write, All(&[Arg::Is(1, bits(libc::F_GETLK))]), "modules that keep their objects in SQLite look at locks"),
 
     // Waiting.
@@ -297,6 +302,7 @@ pub(super) const CALLS: &[Call] = &[
     // Files, for those that were granted some.
     row("openat", libc::SYS_openat, FILES, Read, All(&[Arg::Bits(2, OPEN_TO_READ, 0)]), "auth and issuer read their configuration again; the signer's module reads its own"),
     row("openat", libc::SYS_openat, WRITING, Write, Always, "audit rotates the record; SoftHSM keeps objects in files"),
+    row("openat", libc::SYS_openat, KERBEROS, Write, All(&[Arg::Bits(2, OPEN_TO_READ, OPEN_TO_CHANGE)]), "the library opens its replay cache for each ticket"),
     row("fstat", libc::SYS_fstat, FILES, Read, Always, "sizes of files"),
     row("newfstatat", libc::SYS_newfstatat, FILES, Read, Always, "sizes of files"),
     row("statx", libc::SYS_statx, FILES, Read, Always, "std asks for sizes of files so"),

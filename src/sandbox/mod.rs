@@ -41,14 +41,24 @@ pub enum Role {
     Audit,
     /// `chancery-exporter`: its listeners alone.
     Exporter,
+    /// `chancery-kerberos`: its listener, the library's configuration and its replay cache.
+    Kerberos,
     /// The worker's dialer (`sys::dial`): connects to the two places a worker talks to.
     Dialer,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 7] =
-        [Self::Worker, Self::Auth, Self::Issuer, Self::Signer, Self::Audit, Self::Exporter, Self::Dialer];
+    pub const ALL: [Self; 8] = [
+        Self::Worker,
+        Self::Auth,
+        Self::Issuer,
+        Self::Signer,
+        Self::Audit,
+        Self::Kerberos,
+        Self::Exporter,
+        Self::Dialer,
+    ];
 
     /// The name, as in `chancery-NAME`.
     #[must_use]
@@ -60,18 +70,19 @@ impl Role {
             Self::Signer => "signer",
             Self::Audit => "audit",
             Self::Exporter => "exporter",
+            Self::Kerberos => "kerberos",
             Self::Dialer => "dialer",
         }
     }
 
     /// Roles that may be granted files to read, or shared objects to map (the signer alone).
     fn may_read(self) -> bool {
-        matches!(self, Self::Auth | Self::Issuer | Self::Signer | Self::Audit)
+        matches!(self, Self::Auth | Self::Issuer | Self::Signer | Self::Audit | Self::Kerberos)
     }
 
     /// Roles that may be granted files to write.
     fn may_write(self) -> bool {
-        matches!(self, Self::Signer | Self::Audit)
+        matches!(self, Self::Signer | Self::Audit | Self::Kerberos)
     }
 
     /// The largest file the role may write, octets. Nothing without a grant: where there is no Landlock this
@@ -82,7 +93,7 @@ impl Role {
         }
         match self {
             Self::Auth | Self::Audit => 64 << 30,
-            Self::Signer => 64 << 20,
+            Self::Signer | Self::Kerberos => 64 << 20,
             Self::Worker | Self::Issuer | Self::Exporter | Self::Dialer => 0,
         }
     }

@@ -91,6 +91,7 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     ("open-passwd", Scene::open_passwd, |role| reader(role, "file permissions; uid and ProtectSystem= of the unit")),
     ("create-file", Scene::create_file, |role| writer(role, "file permissions; uid and ProtectSystem= of the unit")),
     ("write-readable", Scene::write_readable, |role| writer(role, "file permissions; configuration is root's")),
+    ("change-file", Scene::change_file, |role| changer(role, "file permissions; uid and ProtectSystem= of the unit")),
     ("write-readable-unseen", Scene::write_readable_unseen, |_| killed()),
     ("exec", Scene::exec, |_| killed()),
     ("memfd", |_| attempts::memory_file(), |_| killed()),
@@ -240,13 +241,18 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     ("thread", |_| scene::thread(), |role| unless(role == Role::Dialer)),
     ("memory-given-back", |_| scene::memory_given_back(), |role| unless(role == Role::Dialer)),
     ("random", |_| scene::random(), |_| works()),
-    ("library-random", |_| scene::library_random(), |role| unless(matches!(role, Role::Exporter | Role::Dialer))),
+    (
+        "library-random",
+        |_| scene::library_random(),
+        |role| unless(matches!(role, Role::Exporter | Role::Kerberos | Role::Dialer)),
+    ),
     ("clock-and-log", |_| scene::clock_and_log(), |_| works()),
     ("channel", Scene::talk, |role| unless(matches!(role, Role::Dialer | Role::Signer))),
     ("serve", Scene::serve, |role| unless(!matches!(role, Role::Worker | Role::Exporter))),
     ("runtime", |_| scene::runtime(), |role| unless(!matches!(role, Role::Worker | Role::Auth | Role::Exporter))),
     ("read-granted", Scene::read_granted, |role| unless(!reads(role))),
     ("write-granted", Scene::write_granted, |role| unless(!matches!(role, Role::Signer | Role::Audit))),
+    ("change-granted", Scene::change_granted, |role| unless(role != Role::Kerberos)),
     ("write-held", Scene::write_held, |role| {
         if matches!(role, Role::Auth | Role::Signer | Role::Audit) { works() } else { killed() }
     }),
@@ -358,7 +364,7 @@ fn landlocked(left: &'static str) -> Option<Verdict> {
 }
 
 fn reads(role: Role) -> bool {
-    matches!(role, Role::Auth | Role::Signer | Role::Audit)
+    matches!(role, Role::Auth | Role::Signer | Role::Audit | Role::Kerberos)
 }
 
 /// Roles that open files again need openat; Landlock says which.
@@ -369,6 +375,11 @@ fn reader(role: Role, left: &'static str) -> Option<Verdict> {
 fn writer(role: Role, left: &'static str) -> Option<Verdict> {
     let writes = matches!(role, Role::Signer | Role::Audit);
     if writes { landlocked(left) } else { killed() }
+}
+
+/// kerberos opens files to change them and in no other way.
+fn changer(role: Role, left: &'static str) -> Option<Verdict> {
+    if role == Role::Kerberos { landlocked(left) } else { writer(role, left) }
 }
 
 fn socketless(role: Role) -> Option<Verdict> {

@@ -91,6 +91,9 @@ impl Scene {
         if matches!(role, Role::Signer | Role::Audit) {
             grants.write.push(self.directory.join("writable"));
         }
+        if role == Role::Kerberos {
+            grants.write.push(self.directory.join("held"));
+        }
         grants.write_held = role == Role::Auth;
         if role == Role::Signer {
             grants.execute_map.extend(shared_object().and_then(|path| Some(path.parent()?.to_owned())));
@@ -117,6 +120,33 @@ impl Scene {
     /// Makes a file where nothing was granted.
     pub(super) fn create_file(&self) -> Result<(), Errno> {
         File::create(self.directory.join("forbidden/new")).map(drop).map_err(|error| errno(&error))
+    }
+
+    /// Makes a file where nothing was granted, or changes it.
+    pub(super) fn change_file(&self) -> Result<(), Errno> {
+        let file = self.directory.join("forbidden/changed");
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        options.open(file).map(drop).map_err(|error| errno(&error))
+    }
+
+    /// Opens what was granted for writing, locks it, and writes into it.
+    pub(super) fn change_granted(&self) -> Result<(), Errno> {
+        use nix::fcntl::{FcntlArg, fcntl};
+        use std::io::{Seek, SeekFrom};
+        let change = || {
+            let mut options = File::options();
+            let mut file =
+                options.read(true).write(true).create(true).truncate(false).open(self.directory.join("held"))?;
+            let mut lock = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+            fcntl(&file, FcntlArg::F_OFD_SETLKW(&lock))?;
+            file.seek(SeekFrom::Start(16))?;
+            file.write_all(b"one")?;
+            lock.l_type = libc::F_UNLCK as i16;
+            fcntl(&file, FcntlArg::F_OFD_SETLKW(&lock))?;
+            Ok(true)
+        };
+        truth(change())
     }
 
     /// Opens what was granted for reading to write it.

@@ -3,7 +3,6 @@
 //! talks to nobody but issuer and the token. With `--ceremony` it makes tokens and keys instead.
 
 mod ceremony;
-mod deadline;
 mod keys;
 mod meters;
 mod pin;
@@ -25,6 +24,7 @@ use crate::config::signer::{Signer, hex};
 use crate::metrics::Metrics;
 use crate::sandbox;
 use crate::sys::channel::Closed;
+use crate::sys::deadline;
 use crate::sys::notify::Notifier;
 use crate::wire::links::{KeyReport, SignerReady, SignerToIssuer};
 use crate::wire::{List, Octets, Text};

@@ -6,11 +6,15 @@ pub mod attempts;
 pub mod channel;
 #[cfg(any(feature = "worker", feature = "auth"))]
 pub mod channel_async;
+#[cfg(any(feature = "signer", feature = "kerberos"))]
+pub(crate) mod deadline;
 #[cfg(feature = "worker")]
 pub mod dial;
 pub mod failpoint;
 #[cfg(any(feature = "worker", feature = "auth"))]
 pub(crate) mod gate;
+#[cfg(feature = "kerberos")]
+pub mod krb5;
 pub mod limits;
 pub mod listen;
 pub mod log;

@@ -17,19 +17,22 @@ pub enum Place {
     AuditIssuer,
     /// audit listens, auth connects. Inherited by audit as `auth`.
     AuditAuth,
+    /// kerberos listens, auth connects. Inherited by kerberos as `auth`.
+    KerberosAuth,
     /// exporter receives datagrams from everybody. Inherited by exporter as `metrics`.
     Metrics,
 }
 
 impl Place {
     /// Every socket.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AuthWorker,
         Self::IssuerWorker,
         Self::IssuerAuth,
         Self::IssuerSigner,
         Self::AuditIssuer,
         Self::AuditAuth,
+        Self::KerberosAuth,
         Self::Metrics,
     ];
 
@@ -43,6 +46,7 @@ impl Place {
             Self::IssuerSigner => "issuer-signer.sock",
             Self::AuditIssuer => "audit-issuer.sock",
             Self::AuditAuth => "audit-auth.sock",
+            Self::KerberosAuth => "kerberos-auth.sock",
             Self::Metrics => "metrics.sock",
         }
     }
@@ -57,6 +61,7 @@ impl Place {
             Self::IssuerSigner => ("issuer", "signer"),
             Self::AuditIssuer => ("audit", "issuer"),
             Self::AuditAuth => ("audit", "auth"),
+            Self::KerberosAuth => ("kerberos", "auth"),
             Self::Metrics => ("exporter", "metrics"),
         }
     }

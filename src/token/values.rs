@@ -86,6 +86,7 @@ pub fn context_class(method: Method) -> &'static str {
         Method::TlsCertificate => "urn:oasis:names:tc:SAML:2.0:ac:classes:TLSClient",
         // How the partner knew is the partner's word, and not repeated as ours.
         Method::Saml | Method::Jwt => "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified",
+        Method::Kerberos => "urn:oasis:names:tc:SAML:2.0:ac:classes:Kerberos",
     }
 }
 
@@ -97,6 +98,7 @@ pub fn authentication_method(method: Method) -> &'static str {
         Method::X509 => "urn:oasis:names:tc:SAML:1.0:am:X509-PKI",
         Method::TlsCertificate => "urn:ietf:rfc:2246",
         Method::Saml | Method::Jwt => "urn:oasis:names:tc:SAML:1.0:am:unspecified",
+        Method::Kerberos => "urn:ietf:rfc:1510",
     }
 }
 

@@ -71,6 +71,8 @@ pub enum Evidence {
         /// What the MAC covers.
         message: KeyedMessage,
     },
+    /// What a client sent with HTTP Negotiate (RFC 4559).
+    Negotiation(Negotiation),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -250,6 +252,18 @@ pub enum Presenter {
     Signed(SignedMessage),
 }
 
+/// Octets of what is negotiated by, at most.
+pub const MOST_NEGOTIATED_OCTETS: usize = 64 * 1024;
+
+/// The one token of HTTP Negotiate, as it came. Whoever has it can use it once, so it is not printed.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Negotiation {
+    /// SPNEGO (RFC 4178), decoded from base64 and not looked into.
+    pub token: Secret<MOST_NEGOTIATED_OCTETS>,
+    /// SHA-256 of the certificate (DER) that the client was shown: what it may have bound the token to (RFC 5929 4).
+    pub server: [u8; 32],
+}
+
 /// How a message names the certificate that signed it (R-W031).
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum KeyReference {
@@ -367,6 +381,18 @@ pub struct Vouched {
     /// To be redeemed at issuer.
     pub voucher: super::ids::VoucherId,
 }
+
+/// A voucher, and what proves us to the client in turn.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct Negotiated {
+    /// As for any other evidence.
+    pub vouched: Vouched,
+    /// SPNEGO, for the header of the answer.
+    pub answer: Octets<MOST_ANSWERED_OCTETS>,
+}
+
+/// Octets of an answer to HTTP Negotiate, at most.
+pub const MOST_ANSWERED_OCTETS: usize = 4 * 1024;
 
 /// Why a client gets no token: no more than a client may know. The reason stays in auth's log and in the
 /// record, under the same correlation id.

@@ -3,8 +3,9 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Text};
-use super::evidence::{Refused, Submission, Vouched};
+use super::evidence::{Negotiated, Refused, Submission, Vouched};
 use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
+use super::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
 use super::reply::{Seal, SealedReply};
@@ -33,6 +34,8 @@ pub enum AuthToWorker {
     Opened(Opened),
     /// The signature of an answer, and what was sealed of it.
     Sealed(SealedReply),
+    /// A voucher lies at issuer, and the client is told who we are.
+    Negotiated(Negotiated),
 }
 
 /// worker → issuer.
@@ -381,5 +384,33 @@ pub enum FromAudit {
     NotDurable {
         /// The sender's sequence.
         sequence: u64,
+    },
+}
+
+/// auth → kerberos.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub enum AuthToKerberos {
+    /// Whose ticket is this?
+    Accept(Presented),
+}
+
+/// kerberos → auth.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub enum KerberosToAuth {
+    /// A ticket for us, and what it says.
+    Accepted {
+        /// auth's number.
+        question: u64,
+        /// What it says.
+        ticket: AcceptedTicket,
+    },
+    /// None.
+    NotAccepted {
+        /// auth's number.
+        question: u64,
+        /// Why.
+        why: NotAccepted,
+        /// What the library says, for the operator.
+        said: Text<256>,
     },
 }

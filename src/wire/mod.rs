@@ -10,6 +10,7 @@ pub mod derivation;
 pub mod evidence;
 pub mod frame;
 pub mod ids;
+pub mod kerberos;
 pub mod links;
 pub mod order;
 pub mod permit;

@@ -178,6 +178,8 @@ pub enum Method {
     Saml,
     /// A JWT of an issuer, over TLS.
     Jwt,
+    /// A Kerberos ticket, over TLS.
+    Kerberos,
 }
 
 impl Method {
@@ -191,6 +193,7 @@ impl Method {
             Self::TlsCertificate => "tls-certificate",
             Self::Saml => "saml",
             Self::Jwt => "jwt",
+            Self::Kerberos => "kerberos",
         }
     }
 }

@@ -18,6 +18,7 @@ use super::client::Client;
 use super::counters::Counters;
 use super::limits::{LogGate, Sources};
 use super::message::{self, Reply};
+use super::negotiate::{self, Missing};
 use super::peers::{Auth, Issuer};
 use super::{body, mex, request};
 use crate::config::worker::{Credential, Endpoint, Worker};
@@ -38,6 +39,8 @@ pub(super) struct Front {
     pub(super) auth: Auth,
     pub(super) issuer: Issuer,
     pub(super) counters: Counters,
+    /// SHA-256 of our certificate.
+    server: [u8; 32],
     routes: HashMap<String, Route>,
     requests: Semaphore,
     sources: Arc<Sources>,
@@ -53,7 +56,7 @@ enum Route {
 
 impl Front {
     /// Lays out the paths and writes the documents.
-    pub(super) fn new(config: Worker, auth: Auth, issuer: Issuer, counters: Counters) -> Self {
+    pub(super) fn new(config: Worker, server: [u8; 32], auth: Auth, issuer: Issuer, counters: Counters) -> Self {
         let tokens = config.endpoints.iter().enumerate();
         let tokens = tokens.map(|(index, endpoint)| (endpoint.path.clone(), Route::Tokens(index)));
         let documents = config
@@ -63,7 +66,7 @@ impl Front {
         let routes = tokens.chain(documents).collect();
         let requests = Semaphore::new(config.limits.requests as usize);
         let sources = Sources::new(config.limits.requests_per_source);
-        Self { config, auth, issuer, counters, routes, requests, sources, log: LogGate::new(10) }
+        Self { config, auth, issuer, counters, server, routes, requests, sources, log: LogGate::new(10) }
     }
 
     /// Answers one request, over a connection of that client, if it has proved a certificate.
@@ -118,17 +121,24 @@ impl Front {
             Ok(head) => head,
             Err(why) => return self.turn_away(why, asking, body).await,
         };
-        // A browser shows its user's certificate for whatever page asks, and says so here.
-        if endpoint.credential == Credential::TlsCertificate && headers.contains_key(header::ORIGIN) {
+        // A browser shows its user's certificate, or gets a ticket, for whatever page asks, and says so here.
+        let unasked = matches!(endpoint.credential, Credential::TlsCertificate | Credential::Kerberos);
+        if unasked && headers.contains_key(header::ORIGIN) {
             return self.turn_away(TurnedAway::PAGE, asking, body).await;
         }
+        let negotiation =
+            (endpoint.credential == Credential::Kerberos).then(|| negotiate::offered(headers, self.server));
+        let negotiation = match negotiation.transpose() {
+            Ok(negotiation) => negotiation,
+            Err(missing) => return self.turn_away(missing.into(), asking, body).await,
+        };
         let octets = match body::read(&mut body, &self.config.limits).await {
             Ok(octets) => octets,
             Err(refused) => return self.turn_away(refused.into(), asking, body).await,
         };
         failpoint("accepted");
         let incoming = message::Incoming { content_type, soap_action, body: &octets };
-        let ended = request::obtain(self, endpoint, asking, &incoming).await;
+        let ended = request::obtain(self, endpoint, asking, &incoming, negotiation).await;
         self.counters.requests.with_label_values(&[ended.outcome]).inc();
         self.counters.seconds.observe(began.elapsed().as_secs_f64());
         let message_id = ended.message_id.as_deref();
@@ -140,7 +150,11 @@ impl Front {
                 tracing::debug!(%correlation, client_request_id, message_id, event = "released", %source, endpoint);
             }
         }
-        written(ended.reply)
+        let mut answer = written(ended.reply);
+        if let Some(token) = ended.negotiated {
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, negotiate::answer(&token));
+        }
+        answer
     }
 
     fn refused(&self, reason: &'static str, asking: Asking<'_>, message_id: Option<&str>, endpoint: &str) {
@@ -201,6 +215,11 @@ impl TurnedAway {
     const OVERLOAD: Self =
         Self { discard: false, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overload", "too many requests\n") };
     const PAGE: Self = Self::new(StatusCode::FORBIDDEN, "origin", "not for web pages\n");
+    const NEGOTIATE: Self = Self {
+        header: Some(("www-authenticate", negotiate::SCHEME)),
+        ..Self::new(StatusCode::UNAUTHORIZED, "negotiate", "a ticket is asked for\n")
+    };
+    const UNREADABLE: Self = Self::new(StatusCode::BAD_REQUEST, "negotiate-unreadable", "not a token\n");
     const DUPLICATE: Self = Self::new(StatusCode::BAD_REQUEST, "duplicate-header", "a header is there twice\n");
     const HEADER: Self = Self::new(StatusCode::BAD_REQUEST, "header", "a header is not text\n");
     const HEADERS: Self =
@@ -218,6 +237,16 @@ impl TurnedAway {
         Self {
             header: Some(("allow", allowed)),
             ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "not by this method\n")
+        }
+    }
+}
+
+impl From<Missing> for TurnedAway {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Token => Self::NEGOTIATE,
+            Missing::Unreadable => Self::UNREADABLE,
+            Missing::Twice => Self::DUPLICATE,
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::xml::{Writer, names};
 
 const TARGET: &str = "http://schemas.microsoft.com/ws/2008/06/identity/securitytokenservice";
 const XSD: &str = "http://www.w3.org/2001/XMLSchema";
+/// How AD FS says that a client negotiates, in a policy.
+const HTTP_POLICY: &str = "http://schemas.microsoft.com/ws/06/2004/policy/http";
 const WSAW: &str = "http://www.w3.org/2006/05/addressing/wsdl";
 
 /// What differs between the two versions of WS-Trust.
@@ -57,6 +59,8 @@ enum Proof {
     UserName,
     /// The certificate of the TLS connection.
     Certificate,
+    /// A ticket of Kerberos, by HTTP Negotiate.
+    Ticket,
 }
 
 /// One endpoint in one version.
@@ -76,13 +80,15 @@ pub fn document(config: &Worker, metadata: &Metadata) -> Vec<u8> {
     }
 }
 
-/// The ports in AD FS's order, the older version first. A second endpoint of a kind has a number after its name. So has
-/// the first where the certificate is the connection's: without one that is the name of AD FS's certificatemixed.
+/// The ports, the older version first. A second endpoint of a kind has a number after its name. So has the first where
+/// the certificate is the connection's, for without one that is the name of AD FS's certificatemixed, and AD FS's own of
+/// its windowstransport in 1.3.
 fn ports(config: &Worker) -> Vec<Port> {
     let offers = |endpoint: &&Endpoint, version: Trust, proof: Proof| {
         let proves = match proof {
             Proof::UserName => endpoint.credential.takes_username(),
             Proof::Certificate => endpoint.credential == Credential::TlsCertificate,
+            Proof::Ticket => endpoint.credential == Credential::Kerberos,
         };
         endpoint.profile == Profile::Adfs && proves && (endpoint.trust == version || endpoint.trust == Trust::Any)
     };
@@ -90,8 +96,9 @@ fn ports(config: &Worker) -> Vec<Port> {
     let mut ports = Vec::new();
     for (trust, version) in [(Trust::V2005, V2005), (Trust::V13, V13)] {
         for (proof, name, first, url) in [
-            (Proof::UserName, "UserName", 0, config.public_url.as_str()),
-            (Proof::Certificate, "Certificate", 1, asking),
+            (Proof::UserName, "UserNameWSTrust", 0, config.public_url.as_str()),
+            (Proof::Certificate, "CertificateWSTrust", 1, asking),
+            (Proof::Ticket, "Custom", usize::from(trust == Trust::V13), config.public_url.as_str()),
         ] {
             let offered = config.endpoints.iter().filter(|endpoint| offers(endpoint, trust, proof));
             for (index, endpoint) in (first..).zip(offered) {
@@ -99,7 +106,7 @@ fn ports(config: &Worker) -> Vec<Port> {
                 ports.push(Port {
                     version,
                     proof,
-                    name: format!("{name}WSTrustBinding_{}{number}", version.port_type),
+                    name: format!("{name}Binding_{}{number}", version.port_type),
                     address: format!("{url}{}", endpoint.path),
                 });
             }
@@ -153,9 +160,13 @@ fn wsdl(ports: &[Port]) -> String {
 }
 
 fn policy(writer: &mut Writer, port: &Port) {
-    let sp = port.version.policy;
+    // AD FS describes windowstransport by the older version in both.
+    let sp = if port.proof == Proof::Ticket { names::SP11 } else { port.version.policy };
     writer.open("wsp:Policy").attribute("wsu:Id", &format!("{}_policy", port.name));
     writer.open("wsp:ExactlyOne").open("wsp:All");
+    if port.proof == Proof::Ticket {
+        writer.open("http:NegotiateAuthentication").namespace("http", HTTP_POLICY).close();
+    }
 
     writer.open("sp:TransportBinding").namespace("sp", sp).open("wsp:Policy");
     writer.open("sp:TransportToken").open("wsp:Policy").open("sp:HttpsToken");
@@ -168,11 +179,12 @@ fn policy(writer: &mut Writer, port: &Port) {
     writer.close().close().close();
     choice(writer, "sp:AlgorithmSuite", "sp:Basic256Sha256");
     choice(writer, "sp:Layout", "sp:Strict");
-    if !asked {
+    let by_message = port.proof == Proof::UserName;
+    if by_message {
         writer.open("sp:IncludeTimestamp").close();
     }
     writer.close().close();
-    if !asked {
+    if by_message {
         supporting(writer, port, sp);
     }
     writer.open("wsaw:UsingAddressing").close();

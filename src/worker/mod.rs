@@ -27,6 +27,7 @@ mod limits;
 mod line;
 pub mod message;
 pub mod mex;
+mod negotiate;
 mod peers;
 mod recording;
 mod request;
@@ -123,9 +124,10 @@ fn serve(prepared: Prepared) -> io::Result<()> {
         let auth = peers::Auth::open(limits.requests as usize, &exchange, &counters.violations);
         let open = (limits.requests + limits.handshakes) as usize;
         let issuer = peers::Issuer::open(open, &exchange, &counters.violations);
+        let server = chain.fingerprint();
         let (plain, asking) =
             tls::servers(&config, chain, issuer.clone(), counters.clone()).map_err(io::Error::other)?;
-        let front = Arc::new(http::Front::new(config, auth.clone(), issuer.clone(), counters));
+        let front = Arc::new(http::Front::new(config, server, auth.clone(), issuer.clone(), counters));
         let door = connection::Door::new(front, capacity);
         let (drain, draining) = watch::channel(false);
         let mut terminated = signal(SignalKind::terminate())?;

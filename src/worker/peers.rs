@@ -34,6 +34,7 @@ impl Speech for ToAuth {
             AuthToWorker::Refused(refused) => refused.correlation,
             AuthToWorker::Opened(opened) => opened.correlation,
             AuthToWorker::Sealed(sealed) => sealed.correlation,
+            AuthToWorker::Negotiated(negotiated) => negotiated.vouched.correlation,
         }
     }
 
@@ -111,11 +112,18 @@ impl Auth {
         self.0.is_up()
     }
 
-    /// Evidence and wish in, voucher out.
-    pub(super) async fn submit(&self, submission: Submission, deadline: Instant) -> Result<VoucherId, NotVouched> {
+    /// Evidence and wish in, voucher out, and what the client is answered who negotiated.
+    pub(super) async fn submit(
+        &self,
+        submission: Submission,
+        deadline: Instant,
+    ) -> Result<(VoucherId, Option<Vec<u8>>), NotVouched> {
         let correlation = submission.correlation;
         match self.0.ask(correlation, WorkerToAuth::Submit(submission), deadline).await {
-            Ok(AuthToWorker::Vouched(vouched)) => Ok(vouched.voucher),
+            Ok(AuthToWorker::Vouched(vouched)) => Ok((vouched.voucher, None)),
+            Ok(AuthToWorker::Negotiated(negotiated)) => {
+                Ok((negotiated.vouched.voucher, Some(negotiated.answer.into_vec())))
+            }
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
             // Not what was asked.
             Ok(AuthToWorker::Opened(_) | AuthToWorker::Sealed(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
@@ -128,7 +136,9 @@ impl Auth {
         match self.0.ask(open.correlation, WorkerToAuth::Open(open), deadline).await {
             Ok(AuthToWorker::Opened(opened)) => Ok(opened),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
-            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Sealed(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_)) => {
+                Err(NotVouched::Unanswered(Unanswered::Gone))
+            }
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }
@@ -138,7 +148,9 @@ impl Auth {
         match self.0.ask(seal.correlation, WorkerToAuth::Seal(seal), deadline).await {
             Ok(AuthToWorker::Sealed(sealed)) => Ok(sealed),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
-            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Opened(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) | AuthToWorker::Negotiated(_)) => {
+                Err(NotVouched::Unanswered(Unanswered::Gone))
+            }
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }

@@ -13,7 +13,7 @@ use super::message::{self, Fault, Leniency, Protected, Rejection, Reply, Shape};
 use super::peers::{NotReleased, NotVouched};
 use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
-use crate::wire::evidence::{Evidence, Refusal, Submission};
+use crate::wire::evidence::{Evidence, Negotiation, Refusal, Submission};
 use crate::wire::order::{Failure, Redemption};
 use crate::wire::unwrap::Open;
 use crate::wire::{Correlation, Millis, Text};
@@ -31,11 +31,13 @@ pub(super) struct Ended {
     pub(super) reason: Option<&'static str>,
     /// What the client called its message, for the log.
     pub(super) message_id: Option<String>,
+    /// What the client is answered who negotiated.
+    pub(super) negotiated: Option<Vec<u8>>,
 }
 
 impl Ended {
     fn without(reply: Reply, outcome: &'static str, reason: &'static str) -> Self {
-        Self { reply, outcome, reason: Some(reason), message_id: None }
+        Self { reply, outcome, reason: Some(reason), message_id: None, negotiated: None }
     }
 }
 
@@ -45,6 +47,7 @@ pub(super) async fn obtain(
     endpoint: &Endpoint,
     asking: Asking<'_>,
     incoming: &message::Incoming<'_>,
+    negotiation: Option<Negotiation>,
 ) -> Ended {
     let deadline = Instant::now() + Duration::from_secs(front.config.limits.request_timeout_s.into());
     let opened = match opened(front, endpoint, &asking, incoming, deadline).await {
@@ -55,8 +58,8 @@ pub(super) async fn obtain(
         Some((body, were)) => (message::Incoming { body: body.as_bytes(), ..*incoming }, *were),
         None => (*incoming, message::Were::default()),
     };
-    let handshake = asking.client.map(|client| &client.handshake);
-    let (ended, message_id) = match message::read_of(handshake, endpoint, &incoming) {
+    let around = message::Around { client: asking.client.map(|client| &client.handshake), negotiation };
+    let (ended, message_id) = match message::read_of(around, endpoint, &incoming) {
         Ok(request) => {
             let message_id = request.message_id().map(str::to_owned);
             (redeemed(front, endpoint, asking, request.sealed(were), deadline).await, message_id)
@@ -128,8 +131,8 @@ async fn redeemed(
     tolerated(front, shape.leniencies());
     let by_connection = matches!(evidence, Evidence::TlsCertificate(_));
     let submission = Submission { correlation, endpoint: path(endpoint), source, timestamp, evidence, wish };
-    let voucher = match front.auth.submit(submission, deadline).await {
-        Ok(voucher) => voucher,
+    let (voucher, negotiated) = match front.auth.submit(submission, deadline).await {
+        Ok(vouched) => vouched,
         Err(why) => {
             // It will prove no more the next time, and each time takes auth as long: another try is another handshake.
             let proves_nothing = match why {
@@ -163,7 +166,7 @@ async fn redeemed(
             }
         },
     };
-    Ended { reply, outcome: "released", reason: None, message_id: None }
+    Ended { reply, outcome: "released", reason: None, message_id: None, negotiated }
 }
 
 /// The answer under a MAC; why auth gives none, or nothing where it cannot be asked for.

@@ -84,8 +84,13 @@ pub(crate) fn envelope(credential: &str, party: &str, kind: &str) -> String {
     )
 }
 
-/// The body of the answer.
+/// The answer, its head and its body.
 pub(crate) fn post(demo: &Demo, config: &Path, path: &str, body: &str) -> String {
+    post_with(demo, config, path, "", body)
+}
+
+/// The same, with more lines in the head of the request.
+pub(crate) fn post_with(demo: &Demo, config: &Path, path: &str, more: &str, body: &str) -> String {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -95,7 +100,7 @@ pub(crate) fn post(demo: &Demo, config: &Path, path: &str, body: &str) -> String
     let client = rustls::ClientConnection::new(tls, ServerName::try_from("localhost").unwrap()).unwrap();
     let mut stream = rustls::StreamOwned::new(client, stream);
     let head = "Host: localhost\r\nConnection: close\r\nContent-Type: application/soap+xml";
-    write!(stream, "POST {path} HTTP/1.1\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    write!(stream, "POST {path} HTTP/1.1\r\n{head}\r\n{more}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
     stream.flush().unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

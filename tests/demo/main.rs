@@ -11,6 +11,10 @@ mod jwt;
 #[path = "../support/jwt.rs"]
 #[expect(dead_code, reason = "shared with tests/jwt, which uses all of it")]
 mod jwts;
+#[path = "../support/kdc.rs"]
+#[expect(dead_code, reason = "shared with tests/kerberos, which uses all of it")]
+mod kdc;
+mod kerberos;
 mod service;
 #[path = "../support/signed.rs"]
 #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]

@@ -8,11 +8,13 @@ use borsh::BorshSerialize;
 use chancery::sys::channel::Duplex;
 use chancery::sys::places::Place;
 use chancery::wire::derivation::PartKey;
-use chancery::wire::evidence::{Refusal, Refused, Vouched};
+use chancery::wire::evidence::{Negotiated, Refusal, Refused, Vouched};
 use chancery::wire::frame::{DATAGRAM, FRAGMENT, VERSION, encode};
+use chancery::wire::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use chancery::wire::links::{
-    AuthToAudit, AuthToIssuer, AuthToWorker, FailureClass, FromAudit, IssuerToAudit, IssuerToAuth, IssuerToSigner,
-    IssuerToWorker, Mechanism, Scheme, SignedHandshake, SignerReady, SignerToIssuer, WorkerToAuth, WorkerToIssuer,
+    AuthToAudit, AuthToIssuer, AuthToKerberos, AuthToWorker, FailureClass, FromAudit, IssuerToAudit, IssuerToAuth,
+    IssuerToSigner, IssuerToWorker, KerberosToAuth, Mechanism, Scheme, SignedHandshake, SignerReady, SignerToIssuer,
+    WorkerToAuth, WorkerToIssuer,
 };
 use chancery::wire::order::{
     Authentication, Confirmation, Failure, Method, NameFormat, Order, Redemption, Release, RequestIntegrity, Subject,
@@ -48,6 +50,7 @@ fn link_to(place: Place) -> Link {
         Place::IssuerSigner => Link::SignerToIssuer,
         Place::AuditIssuer => Link::IssuerToAudit,
         Place::AuditAuth => Link::AuthToAudit,
+        Place::KerberosAuth => Link::AuthToKerberos,
         Place::Metrics => panic!("no channel"),
     }
 }
@@ -149,6 +152,21 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     };
     add(to, Link::AuthToWorker, &AuthToWorker::Sealed(sealed));
     add(to, Link::AuthToWorker, &AuthToWorker::Vouched(Vouched { correlation, voucher }));
+    let (vouched, answer) = (Vouched { correlation, voucher }, Octets::new([7; 64]).unwrap());
+    add(to, Link::AuthToWorker, &AuthToWorker::Negotiated(Negotiated { vouched, answer }));
+    let (request, bindings) = (Octets::new([7; 64]).unwrap(), Octets::new([7; 53]).unwrap());
+    add(to, Link::AuthToKerberos, &AuthToKerberos::Accept(Presented { question: 1, request, bindings }));
+    let ticket = AcceptedTicket {
+        name: Text::new("alice").unwrap(),
+        realm: Text::new("EXAMPLE.COM").unwrap(),
+        authenticated: now,
+        expires: now,
+        bound: true,
+        reply: None,
+    };
+    add(to, Link::KerberosToAuth, &KerberosToAuth::Accepted { question: 1, ticket });
+    let why = NotAccepted::Refused;
+    add(to, Link::KerberosToAuth, &KerberosToAuth::NotAccepted { question: 1, why, said: Text::default() });
     let refusal = Refusal::BadRequest;
     add(to, Link::AuthToWorker, &AuthToWorker::Refused(Refused { correlation, refusal }));
     add(to, Link::WorkerToIssuer, &WorkerToIssuer::Redeem(Redemption { voucher, correlation }));

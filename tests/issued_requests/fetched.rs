@@ -49,7 +49,7 @@ impl Town {
                 assert_eq!(refused.refusal, Refusal::FailedAuthentication);
                 false
             }
-            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
+            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_) => panic!("opened"),
         }
     }
 }

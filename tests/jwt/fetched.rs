@@ -68,7 +68,7 @@ fn takes(office: &Office, by: &Client) -> bool {
             assert_eq!(refused.refusal, Refusal::FailedAuthentication);
             false
         }
-        AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
+        AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_) => panic!("opened"),
     }
 }
 

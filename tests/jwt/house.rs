@@ -143,7 +143,10 @@ pub(crate) fn all_refused(office: &Office, cases: Vec<(&str, Submission, &str)>)
         let source = IpAddr::from([198, 51, 100, u8::try_from(number).unwrap()]);
         match worker.ask(Submission { source, ..submission }) {
             AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, Refusal::FailedAuthentication, "{what}"),
-            AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("vouched: {what}"),
+            AuthToWorker::Vouched(_)
+            | AuthToWorker::Opened(_)
+            | AuthToWorker::Sealed(_)
+            | AuthToWorker::Negotiated(_) => panic!("vouched: {what}"),
         }
         expected.push((source, what, reason));
     }

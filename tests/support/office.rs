@@ -323,6 +323,7 @@ impl Worker {
                     AuthToWorker::Refused(refused) => refused.correlation,
                     AuthToWorker::Opened(opened) => opened.correlation,
                     AuthToWorker::Sealed(sealed) => sealed.correlation,
+                    AuthToWorker::Negotiated(negotiated) => negotiated.vouched.correlation,
                 };
                 self.early.insert(about, answer);
             } else {
@@ -342,6 +343,7 @@ impl Worker {
     pub(crate) fn vouched(&mut self, submission: Submission) -> VoucherId {
         match self.ask(submission) {
             AuthToWorker::Vouched(vouched) => vouched.voucher,
+            AuthToWorker::Negotiated(negotiated) => negotiated.vouched.voucher,
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
             AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
         }
@@ -351,7 +353,7 @@ impl Worker {
     pub(crate) fn refused(&mut self, submission: Submission) -> Refusal {
         match self.ask(submission) {
             AuthToWorker::Refused(refused) => refused.refusal,
-            AuthToWorker::Vouched(_) => panic!("vouched"),
+            AuthToWorker::Vouched(_) | AuthToWorker::Negotiated(_) => panic!("vouched"),
             AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
         }
     }

@@ -167,5 +167,6 @@ fn known<'a>(
         until: Some(verified.session_end()),
         certificate: None,
         vouched_by: Some(&verified.partner.name),
+        answer: None,
     }
 }

@@ -219,5 +219,6 @@ fn known<'a>(
         until: Some(verified.session_end()),
         certificate: certificate.map(Cow::Owned),
         vouched_by: Some(&verified.issuer.name),
+        answer: None,
     }
 }

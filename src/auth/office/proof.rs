@@ -1,5 +1,5 @@
 //! Who asks, by what he proves it with: a password, a digest, a signature, and, in files of their own, an assertion, a
-//! JWT or the handshake. A proof that is good once is used up here, and whoever has proved himself is held to his pace.
+//! JWT, a ticket or the handshake. A proof that is good once is used up here, and whoever has proved himself is held to his pace.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -23,10 +23,10 @@ use crate::config::auth::authority::Authority;
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
-use crate::wire::evidence::{Evidence, PasswordDigest, SignedMessage, Timestamp, Wish};
+use crate::wire::evidence::{Evidence, MOST_ANSWERED_OCTETS, PasswordDigest, SignedMessage, Timestamp, Wish};
 use crate::wire::ids::Peer;
 use crate::wire::order::{Method, RequestIntegrity};
-use crate::wire::{Correlation, Millis, Secret, Text};
+use crate::wire::{Correlation, Millis, Octets, Secret, Text};
 
 /// What there is to a request besides its evidence: the worker's word for all of it.
 #[derive(Debug)]
@@ -74,6 +74,8 @@ pub(super) struct Known<'a> {
     pub(super) certificate: Option<Cow<'a, Certificate>>,
     /// Who issued it, unless it is registered, or the assertion or JWT.
     pub(super) vouched_by: Option<&'a Text<64>>,
+    /// What the client is answered who negotiated.
+    pub(super) answer: Option<Octets<MOST_ANSWERED_OCTETS>>,
 }
 
 /// Whose signature it is, and what it covers.
@@ -88,7 +90,8 @@ impl<'a> Known<'a> {
     /// By what he said: the request around it is the worker's word.
     pub(super) fn by_word(account: Who<'a>, method: Method) -> Self {
         let request = RequestIntegrity::Transport;
-        Self { account, method, request, instant: None, until: None, certificate: None, vouched_by: None }
+        let (instant, until, certificate, vouched_by, answer) = (None, None, None, None, None);
+        Self { account, method, request, instant, until, certificate, vouched_by, answer }
     }
 }
 
@@ -125,6 +128,9 @@ impl Office {
             }
             Evidence::Jwt(signed, presenter) => {
                 ("jwt", self.presented(config, rules, &signed, &presenter, asked).await)
+            }
+            Evidence::Negotiation(negotiation) => {
+                ("kerberos", self.negotiated(config, rules, &negotiation, asked).await)
             }
         };
         match &known {
@@ -175,8 +181,8 @@ impl Office {
         let vouched_by = authority.map(|authority| &authority.name);
         let request = self.as_signed(config, rules, &verified, asked, now);
         let request = request.map_err(|ended| ended.of(account, Method::X509, vouched_by))?;
-        let (account, certificate) = (Who::Listed(account), Some(certificate));
-        Ok(Known { account, method: Method::X509, request, instant: None, until: None, certificate, vouched_by })
+        let certificate = Some(certificate);
+        Ok(Known { request, certificate, vouched_by, ..Known::by_word(Who::Listed(account), Method::X509) })
     }
 
     /// What vouches for the wording of the request, when the message is fresh and for us. What the worker made of it
@@ -351,6 +357,7 @@ impl Office {
                 | Reason::NoStore
                 | Reason::Excess
                 | Reason::DirectoryDown
+                | Reason::KerberosDown
                 | Reason::NotConfirmed
                 | Reason::UnconfirmedHandshake,
             ) => "busy",

@@ -30,6 +30,8 @@ pub struct Endpoint {
     pub jwt: bool,
     /// May a password under a MAC by the message's session key? Then nothing else may.
     pub password_symmetric: bool,
+    /// May a ticket of Kerberos, by HTTP Negotiate?
+    pub kerberos: bool,
     /// The addresses that a signed message may be sent to (`wsa:To`), and an assertion be made for (`Recipient`).
     pub addresses: Vec<String>,
     /// Is a signed message without a signed `wsa:To` let pass?
@@ -70,6 +72,7 @@ enum CredentialName {
     Saml,
     Jwt,
     PasswordSymmetric,
+    Kerberos,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +107,7 @@ pub(super) struct Has {
     pub(super) store: bool,
     pub(super) partners: bool,
     pub(super) issuers: bool,
+    pub(super) realms: bool,
     pub(super) servers: bool,
 }
 
@@ -168,12 +172,18 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
     if written.leniencies.contains(&LeniencyName::HmacSha1) && !symmetric {
         return refuse("leniencies names \"hmac-sha1\", and no credential here comes with a MAC");
     }
+    let kerberos = credentials.contains(&CredentialName::Kerberos);
+    if kerberos && !has.realms {
+        let why = "credentials names \"kerberos\", and without a [[kerberos_realm]] nobody's tickets would be taken";
+        return refuse(why);
+    }
     for (named, name, used) in [
         (signature, "signature", "messages"),
         (digest, "digest", "nonces"),
         (saml, "saml", "assertions"),
         (jwt, "jwt", "JWTs"),
         (symmetric, "password-symmetric", "messages"),
+        (kerberos, "kerberos", "tickets"),
     ] {
         if named && !has.store {
             let why = format!(
@@ -183,6 +193,11 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         }
     }
     let tls_certificate = credentials.contains(&CredentialName::TlsCertificate);
+    if kerberos && !has.servers {
+        let why = "credentials names \"kerberos\", so server_certificates must say which servers clients bind their \
+                   tickets to";
+        return Err(file.error(written.credentials.span(), why));
+    }
     if tls_certificate && !has.servers {
         let why = "credentials names \"tls-certificate\", so server_certificates must say which servers clients prove \
                    themselves to";
@@ -215,6 +230,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         saml,
         jwt,
         password_symmetric: symmetric,
+        kerberos,
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),

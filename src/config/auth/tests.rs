@@ -3,6 +3,7 @@
 mod authority;
 mod directory;
 mod jwt;
+mod kerberos;
 mod partner;
 mod store;
 
@@ -285,6 +286,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             saml: false,
             jwt: false,
             password_symmetric: false,
+            kerberos: false,
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
             enveloped_transform: false,
@@ -298,7 +300,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
         ("\"/signed\"", "\"signed\"", "auth.toml:4:8", "beginning with /"),
         ("token_type", "encryption = 1\ntoken_type", "auth.toml:7:14", "boolean"),
         ("[\"signature\"]", "[]", "auth.toml:5:15", "nothing would prove anybody"),
-        ("[\"signature\"]", "[\"kerberos\"]", "auth.toml:5:16", "unknown variant"),
+        ("[\"signature\"]", "[\"ntlm\"]", "auth.toml:5:16", "unknown variant"),
         ("addresses = [\"https://sts.example.com/signed\"]", "", "auth.toml:5:15", "addresses must say"),
         ("https://sts.example.com/signed", "/signed", "auth.toml:6:14", "absolute URI"),
         ("saml20", "saml3", "auth.toml:7:14", "no kind of token"),

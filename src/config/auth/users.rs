@@ -18,6 +18,7 @@ use super::certificate::{Certificate, VerifyingKey};
 use super::directory::Directory as DirectoryRules;
 use super::hash::Hash;
 use super::jwt::JwtIssuer;
+use super::kerberos::Realm;
 use super::partner::Partner;
 use super::policy::{self, Vocabulary};
 use super::vouching::AttributeRule;
@@ -67,6 +68,8 @@ pub struct Account {
     pub partner: Option<String>,
     /// The issuer whose JWTs may name it, when there is one.
     pub issuer: Option<String>,
+    /// The realm of Kerberos whose tickets may name it, when there is one.
+    pub realm: Option<String>,
     /// May it do nothing?
     pub disabled: bool,
     /// Values by attribute. `username` and `groups` are among them.
@@ -97,6 +100,7 @@ impl Account {
             authority: None,
             partner: None,
             issuer: None,
+            realm: None,
             disabled: false,
             attributes,
             principal,
@@ -166,6 +170,7 @@ impl Account {
             authority: self.authority.clone(),
             partner: self.partner.clone(),
             issuer: self.issuer.clone(),
+            realm: self.realm.clone(),
             disabled: self.disabled,
             attributes,
             principal,
@@ -195,6 +200,7 @@ struct UserFile {
     certificate_authority: Option<Spanned<String>>,
     saml_partner: Option<Spanned<String>>,
     jwt_issuer: Option<Spanned<String>>,
+    kerberos_realm: Option<Spanned<String>>,
     #[serde(default)]
     disabled: bool,
     #[serde(default)]
@@ -219,6 +225,7 @@ pub(super) struct Vouching<'a> {
     pub(super) authorities: &'a [Authority],
     pub(super) partners: &'a [Partner],
     pub(super) issuers: &'a [JwtIssuer],
+    pub(super) realms: &'a [Realm],
 }
 
 impl Vouching<'_> {
@@ -330,7 +337,7 @@ impl Listed {
 
     /// Is there who is said to vouch for this account?
     fn vouched(&self, user: &UserFile, vouching: Option<Vouching<'_>>) -> Result<(), ConfigError> {
-        let Some(Vouching { authorities, partners, issuers }) = vouching else { return Ok(()) };
+        let Some(Vouching { authorities, partners, issuers, realms }) = vouching else { return Ok(()) };
         let unknown = |named: &Spanned<String>, list: &str| {
             self.file.error(named.span(), format!("no [[{list}]] of auth.toml is called {:?}", named.get_ref()))
         };
@@ -348,6 +355,11 @@ impl Listed {
             let issuer = issuers.iter().find(|issuer| issuer.name.as_str() == named.get_ref());
             let issuer = issuer.ok_or_else(|| unknown(named, "jwt_issuer"))?;
             self.says_alone(user, named, &issuer.attributes)?;
+        }
+        if let Some(named) = &user.kerberos_realm
+            && !realms.iter().any(|realm| realm.name.as_str() == named.get_ref())
+        {
+            return Err(unknown(named, "kerberos_realm"));
         }
         Ok(())
     }
@@ -424,11 +436,12 @@ fn account(
         || !user.certificates.is_empty()
         || user.certificate_authority.is_some()
         || user.saml_partner.is_some()
-        || user.jwt_issuer.is_some();
+        || user.jwt_issuer.is_some()
+        || user.kerberos_realm.is_some();
     if !proven {
         let why = format!(
             "{shown} has neither password nor digest_secret nor certificates nor a certificate authority nor a partner \
-             nor an issuer: nothing would prove who he is"
+             nor an issuer nor a realm: nothing would prove who he is"
         );
         return Err(file.error(name.span(), why));
     }
@@ -462,6 +475,7 @@ fn account(
     let authority = user.certificate_authority.as_ref().map(|name| name.get_ref().clone());
     let partner = user.saml_partner.as_ref().map(|name| name.get_ref().clone());
     let issuer = user.jwt_issuer.as_ref().map(|name| name.get_ref().clone());
+    let realm = user.kerberos_realm.as_ref().map(|name| name.get_ref().clone());
     let disabled = user.disabled;
     Ok(Account {
         name: text,
@@ -470,6 +484,7 @@ fn account(
         authority,
         partner,
         issuer,
+        realm,
         disabled,
         attributes,
         principal,

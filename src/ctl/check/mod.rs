@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::config::load::{ConfigError, ConfigErrors};
-use crate::config::{audit, auth, issuer, signer, worker};
+use crate::config::{audit, auth, issuer, kerberos, signer, worker};
 
 mod together;
 
@@ -60,6 +60,10 @@ pub(crate) fn check(root: &Path) -> (Vec<ConfigError>, Vec<ConfigError>) {
     doubts.extend(auth.as_ref().zip(issuer.as_ref()).and_then(|(auth, issuer)| together::crowding(root, auth, issuer)));
     let signer = wrong.keep(signer::Signer::load(root));
     wrong.keep(audit::Audit::load(root));
+    // Where there is no such file there is no Kerberos.
+    if kerberos::place(root).exists() {
+        wrong.keep(kerberos::Kerberos::load(root));
+    }
     let mut wrong: Vec<ConfigError> = wrong.into_iter().collect();
     if let (Some((worker, chain)), Some(auth), Some(issuer), Some(signer)) = (worker, auth, issuer, signer) {
         together::check(root, &Whole { worker, chain, auth, issuer, signer }, &mut wrong);

@@ -8,6 +8,7 @@ use super::Whole;
 use crate::config::auth::party::Party;
 use crate::config::auth::{Auth, Room};
 use crate::config::issuer::{Ceiling, Certificate, Issuer, Key, KeyState, Purpose};
+use crate::config::kerberos;
 use crate::config::load::{self, ConfigError};
 use crate::config::worker::{ClientCertificates, Credential, Endpoint, Worker};
 
@@ -15,6 +16,7 @@ use crate::config::worker::{ClientCertificates, Credential, Endpoint, Worker};
 pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     endpoints(root, whole, wrong);
     certificates(root, whole, wrong);
+    tickets(root, whole, wrong);
     handshake(root, whole, wrong);
     keys(root, whole, wrong);
     partners(root, whole, wrong);
@@ -76,6 +78,9 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                 }
                 if endpoint.credential.takes_jwt() && !any && !auths.jwt {
                     refuse("credential", "takes a JWT, and credentials in auth.d/auth.toml has no \"jwt\"");
+                }
+                if endpoint.credential == Credential::Kerberos && !auths.kerberos {
+                    refuse("credential", "takes a ticket, and credentials in auth.d/auth.toml has no \"kerberos\"");
                 }
             }
         }
@@ -146,6 +151,45 @@ fn certificates(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
         let why = "server_certificates does not have tls.certificate of worker.d/worker.toml: auth would believe no \
                    handshake of it";
         wrong.push(at(&file, &["server_certificates"], why));
+    }
+}
+
+/// Endpoints where a ticket proves a client: each is one that asks for it, auth knows the server that it is bound to, and
+/// somebody has the key.
+fn tickets(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
+    let file = root.join("auth.d/auth.toml");
+    let served = |path: &str| {
+        let mut endpoints = whole.worker.endpoints.iter();
+        endpoints.any(|endpoint| endpoint.path == path && endpoint.credential == Credential::Kerberos)
+    };
+    let written = load::file::<toml::Table>(&file).map(|file| file.value).unwrap_or_default();
+    let written = written.get("endpoint").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let mut taking = None;
+    for (index, endpoint) in written.iter().enumerate() {
+        let path = endpoint.get("path").and_then(toml::Value::as_str).unwrap_or_default();
+        if !whole.auth.endpoints.get(path).is_some_and(|endpoint| endpoint.kerberos) {
+            continue;
+        }
+        if served(path) {
+            taking = taking.or(Some(index.to_string()));
+        } else {
+            let why = format!(
+                "endpoint {path}: credentials has \"kerberos\", and no [[endpoint]] of worker.d/worker.toml with this path \
+                 has that credential"
+            );
+            wrong.push(at(&file, &["endpoint", &index.to_string(), "credentials"], why));
+        }
+    }
+    let Some(index) = taking else { return };
+    let own = whole.chain.certificates.first().map(|certificate| certificate.as_ref());
+    if !whole.auth.servers.iter().any(|server| Some(server.der.as_slice()) == own) {
+        let why = "server_certificates does not have tls.certificate of worker.d/worker.toml: auth would take no ticket that \
+                   is shown to it";
+        wrong.push(at(&file, &["server_certificates"], why));
+    }
+    if !kerberos::place(root).exists() {
+        let why = "credentials has \"kerberos\", and there is no kerberos.d/kerberos.toml: nobody would have the keys";
+        wrong.push(at(&file, &["endpoint", &index, "credentials"], why));
     }
 }
 

@@ -99,10 +99,11 @@ fn jittered(pause: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ctl::run::fleet::members;
+    use crate::ctl::run::fleet::{Strength, members};
 
     fn ran(script: &str) -> Child {
-        let mut child = Child::new(members(1, 1).remove(0), PathBuf::new());
+        let mut child =
+            Child::new(members(Strength { workers: 1, signers: 1, kerberos: false }).remove(0), PathBuf::new());
         child.started(std::process::Command::new("/bin/sh").args(["-c", script]).spawn().unwrap());
         while child.reap().is_none() {
             std::thread::sleep(Duration::from_millis(5));

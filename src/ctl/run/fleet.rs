@@ -40,7 +40,7 @@ impl Member {
         match self.role {
             "worker" => 0,
             "auth" => 1,
-            "issuer" => 2,
+            "issuer" | "kerberos" => 2,
             "audit" | "exporter" => 3,
             _ => 4,
         }
@@ -50,12 +50,22 @@ impl Member {
     pub(super) const STAGES: usize = 5;
 }
 
+/// Which processes there are how many of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Strength {
+    pub(super) workers: u32,
+    pub(super) signers: u32,
+    /// Is there a `kerberos.d/kerberos.toml`?
+    pub(super) kerberos: bool,
+}
+
 /// All members of a service.
-pub(super) fn members(workers: u32, signers: u32) -> Vec<Member> {
+pub(super) fn members(Strength { workers, signers, kerberos }: Strength) -> Vec<Member> {
     let one = |role| Member { role, ordinal: 1, many: false };
     let some = |role, count| (1..=count).map(move |ordinal| Member { role, ordinal, many: true });
     let mut all = vec![one("exporter"), one("audit"), one("issuer")];
     all.extend(some("signer", signers));
+    all.extend(kerberos.then(|| one("kerberos")));
     all.push(one("auth"));
     all.extend(some("worker", workers));
     all
@@ -144,9 +154,11 @@ mod tests {
 
     #[test]
     fn the_second_signer_waits_for_the_first() {
-        let all = members(2, 2);
+        let strength = |kerberos| Strength { workers: 2, signers: 2, kerberos };
+        let all = members(strength(false));
         let names: Vec<String> = all.iter().map(Member::name).collect();
         assert_eq!(names, ["exporter", "audit", "issuer", "signer@1", "signer@2", "auth", "worker@1", "worker@2"]);
+        assert_eq!(members(strength(true)).iter().filter(|member| member.name() == "kerberos").count(), 1);
         let second = &all[4];
         assert!(!second.may_start(&|_| false));
         assert!(second.may_start(&|name| name == "signer@1"));
@@ -161,7 +173,7 @@ mod tests {
             credentials: Some("/secret".into()),
             vendor: vec![("SOFTHSM2_CONF".into(), "/soft".into())],
         };
-        for member in members(1, 1) {
+        for member in members(Strength { workers: 1, signers: 1, kerberos: true }) {
             let command = around.command(&member, Path::new("/n"));
             let knows = |wanted: &str| command.get_envs().any(|(name, value)| name == wanted && value.is_some());
             assert_eq!(knows("CREDENTIALS_DIRECTORY"), member.role == "signer");

@@ -15,7 +15,7 @@ mod listeners;
 mod supervise;
 
 use announce::{News, write_whole};
-use fleet::Surroundings;
+use fleet::{Strength, Surroundings};
 use listeners::{Listeners, tcp};
 use supervise::{Runtime, Supervisor};
 
@@ -136,10 +136,12 @@ fn start(args: Args) -> io::Result<ExitCode> {
         credentials: service.credentials,
         vendor: service.vendor,
     };
+    let kerberos = crate::config::kerberos::place(&around.config).exists();
+    let strength = Strength { workers: args.workers, signers: args.signers, kerberos };
     let runner = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ready_file = args.ready_file.clone();
     let code = runner.block_on(async {
-        let supervisor = Supervisor::new(around, listeners, args.workers, args.signers)?;
+        let supervisor = Supervisor::new(around, listeners, strength)?;
         let announce = move |pids: &[(String, u32)]| {
             say(&news.line(pids));
             if let Some(path) = &ready_file {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
 use super::child::{Child, HOPELESS, State};
-use super::fleet::{Member, Surroundings, members};
+use super::fleet::{Member, Strength, Surroundings, members};
 use super::listeners::Listeners;
 use crate::sys::spawn::spawn;
 
@@ -37,10 +37,10 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Takes hold of the signals and opens a socket for each child's readiness. Inside a runtime whose
     /// only thread is the main one: children die with the thread that made them.
-    pub(super) fn new(around: Surroundings, listeners: Listeners, workers: u32, signers: u32) -> io::Result<Self> {
+    pub(super) fn new(around: Surroundings, listeners: Listeners, strength: Strength) -> io::Result<Self> {
         let (said, ready) = mpsc::channel(16);
         let mut children = Vec::new();
-        for (index, member) in members(workers, signers).into_iter().enumerate() {
+        for (index, member) in members(strength).into_iter().enumerate() {
             let path = around.runtime.join(format!("notify-{}.sock", member.name()));
             tokio::spawn(listen(UnixDatagram::bind(&path)?, index, said.clone()));
             children.push(Child::new(member, path));

@@ -17,9 +17,9 @@ use cryptoki::session::Session;
 use cryptoki::slot::{Slot, TokenInfo};
 
 use self::codes::{Class, Code};
-use super::deadline;
 use crate::config::profile::Profile;
 use crate::config::signer::Token;
+use crate::sys::deadline;
 
 /// What went wrong between us and the module.
 #[derive(Debug, Clone)]

@@ -6,12 +6,12 @@
 
 mod addressing;
 mod asserted;
-mod connection;
 mod envelope;
 mod fault;
 mod jwt;
 mod keyed;
 mod media;
+mod outside;
 mod protected;
 mod rejection;
 mod reply;
@@ -33,7 +33,7 @@ pub use shape::Shape;
 
 use crate::config::worker::{Credential, Endpoint};
 use crate::trust::request::UNPROVEN;
-use crate::wire::evidence::{ClientHandshake, Evidence, Timestamp, Wish};
+use crate::wire::evidence::{ClientHandshake, Evidence, Negotiation, Timestamp, Wish};
 use crate::xml::{Limits, Tree};
 
 /// The largest message that is looked at. The front's own limit on a body is at most this.
@@ -98,27 +98,32 @@ pub struct Reply {
 /// # Errors
 /// [`Rejection`], which knows how to answer in the client's own dialect as far as that was understood.
 pub fn read(endpoint: &Endpoint, incoming: &Incoming<'_>) -> Result<Request, Rejection> {
-    read_of(None, endpoint, incoming)
+    read_of(Around::default(), endpoint, incoming)
 }
 
-/// Reads one message sent to `endpoint` over a connection whose client proved a certificate, if it did.
+/// What proves a client and is not in the message.
+#[derive(Debug, Default)]
+pub struct Around<'a> {
+    /// The handshake of the connection, where its client proved a certificate.
+    pub client: Option<&'a ClientHandshake>,
+    /// What the head of the request negotiates by.
+    pub negotiation: Option<Negotiation>,
+}
+
+/// Reads one message sent to `endpoint`, with what is around it.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_of(
-    client: Option<&ClientHandshake>,
-    endpoint: &Endpoint,
-    incoming: &Incoming<'_>,
-) -> Result<Request, Rejection> {
+pub fn read_of(around: Around<'_>, endpoint: &Endpoint, incoming: &Incoming<'_>) -> Result<Request, Rejection> {
     let mut shape = Shape::new(endpoint, incoming.content_type);
-    match parts(client, endpoint, incoming, &mut shape) {
+    match parts(around, endpoint, incoming, &mut shape) {
         Ok((evidence, timestamp, wish)) => Ok(Request { shape, evidence, timestamp, wish }),
         Err(problem) => Err(Rejection::new(shape, problem)),
     }
 }
 
 fn parts(
-    client: Option<&ClientHandshake>,
+    around: Around<'_>,
     endpoint: &Endpoint,
     incoming: &Incoming<'_>,
     shape: &mut Shape,
@@ -132,14 +137,18 @@ fn parts(
     let action = addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
     let (evidence, timestamp, signature) = match endpoint.credential {
         Credential::TlsCertificate => {
-            let (evidence, timestamp) = connection::read(&tree, &envelope, endpoint, shape, client)?;
-            (evidence, timestamp, None)
+            let timestamp = outside::read(&tree, &envelope, endpoint, shape)?;
+            (outside::connected(around.client)?, timestamp, None)
+        }
+        Credential::Kerberos => {
+            let timestamp = outside::read(&tree, &envelope, endpoint, shape)?;
+            (outside::negotiated(around.negotiation)?, timestamp, None)
         }
         Credential::UsernameSymmetric => {
             let (evidence, timestamp) = keyed::read(&tree, &envelope, endpoint, shape)?;
             (evidence, Some(timestamp), None)
         }
-        _ => security::read(&tree, &envelope, endpoint, shape, client)?,
+        _ => security::read(&tree, &envelope, endpoint, shape, around.client)?,
     };
     let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
     if wish.use_key.as_deref().is_some_and(|id| signature.as_deref() != Some(id)) {

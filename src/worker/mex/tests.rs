@@ -300,3 +300,38 @@ fn one_endpoint_for_both_versions_has_two_ports_and_a_second_one_a_number() {
     assert_eq!(as_msal_reads_it(&text).len(), 3);
     assert!(text.contains("name=\"UserNameWSTrustBinding_IWSTrust13Async1\""));
 }
+
+#[test]
+fn endpoints_for_tickets_are_published_as_adfs_does_and_msal_passes_them_over() {
+    let mut config = config(&[
+        (V13_PATH, Profile::Adfs, Trust::V13),
+        ("/adfs/services/trust/13/windowstransport", Profile::Adfs, Trust::V13),
+        ("/adfs/services/trust/2005/windowstransport", Profile::Adfs, Trust::V2005),
+    ]);
+    config.endpoints[1].credential = Credential::Kerberos;
+    config.endpoints[2].credential = Credential::Kerberos;
+    let metadata = Metadata { path: "/adfs/services/trust/mex".to_owned(), kind: MetadataKind::Mex };
+    let text = String::from_utf8(document(&config, &metadata)).unwrap();
+    assert_eq!(as_msal_reads_it(&text).len(), 1, "passwords go elsewhere");
+    let tree = tree(&text);
+    for (name, path_of) in [("CustomBinding_IWSTrustFeb2005Async", "2005"), ("CustomBinding_IWSTrust13Async1", "13")] {
+        let id = format!("{name}_policy");
+        let mut policies = tree.root().children().filter(|one| one.attribute(names::WSU, "Id") == Some(&id));
+        let all = path(policies.next().unwrap(), &[(names::WSP04, "ExactlyOne"), (names::WSP04, "All")]).unwrap();
+        assert!(child(all, HTTP_POLICY, "NegotiateAuthentication").is_some(), "{text}");
+        let token = [
+            (names::SP11, "TransportBinding"),
+            (names::WSP04, "Policy"),
+            (names::SP11, "TransportToken"),
+            (names::WSP04, "Policy"),
+            (names::SP11, "HttpsToken"),
+        ];
+        let token = path(all, &token).unwrap();
+        assert_eq!(token.attribute("", "RequireClientCertificate"), Some("false"));
+        let address = format!("https://sts.example.com:8443/adfs/services/trust/{path_of}/windowstransport");
+        let port = path(tree.root(), &[(names::WSDL, "service")]).unwrap();
+        let mut ports = port.children().filter(|port| port.attribute("", "name") == Some(name));
+        let location = child(ports.next().unwrap(), names::WSDL_SOAP12, "address").unwrap();
+        assert_eq!(location.attribute("", "location"), Some(address.as_str()));
+    }
+}

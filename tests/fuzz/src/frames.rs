@@ -4,9 +4,11 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use chancery::wire::evidence::{Evidence, Operation, Refusal, Refused, Submission, Wish};
 use chancery::wire::frame::{Assembler, encode};
+use chancery::wire::kerberos::{NotAccepted, Presented};
 use chancery::wire::links::{
-    AuthToAudit, AuthToIssuer, AuthToWorker, FailureClass, FromAudit, Handshake, IssuerToAudit, IssuerToAuth,
-    IssuerToSigner, IssuerToWorker, Scheme, SignerToIssuer, Transcript, WorkerToAuth, WorkerToIssuer,
+    AuthToAudit, AuthToIssuer, AuthToKerberos, AuthToWorker, FailureClass, FromAudit, Handshake, IssuerToAudit,
+    IssuerToAuth, IssuerToSigner, IssuerToWorker, KerberosToAuth, Scheme, SignerToIssuer, Transcript, WorkerToAuth,
+    WorkerToIssuer,
 };
 use chancery::wire::order::{Failure, Redemption, Release, TokenType};
 use chancery::wire::permit::Link;
@@ -15,7 +17,7 @@ use chancery::wire::{Correlation, List, Millis, Octets, Secret, Text, VoucherId}
 /// Datagrams over a link.
 pub fn frames(octets: &[u8]) {
     let Some((link, rest)) = octets.split_first() else { return };
-    match link % 12 {
+    match link % 14 {
         0 => over::<WorkerToAuth>(Link::WorkerToAuth, rest),
         1 => over::<AuthToWorker>(Link::AuthToWorker, rest),
         2 => over::<WorkerToIssuer>(Link::WorkerToIssuer, rest),
@@ -27,7 +29,9 @@ pub fn frames(octets: &[u8]) {
         8 => over::<IssuerToAudit>(Link::IssuerToAudit, rest),
         9 => over::<FromAudit>(Link::AuditToIssuer, rest),
         10 => over::<AuthToAudit>(Link::AuthToAudit, rest),
-        _ => over::<FromAudit>(Link::AuditToAuth, rest),
+        11 => over::<FromAudit>(Link::AuditToAuth, rest),
+        12 => over::<AuthToKerberos>(Link::AuthToKerberos, rest),
+        _ => over::<KerberosToAuth>(Link::KerberosToAuth, rest),
     }
 }
 
@@ -86,6 +90,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         created: Millis(0),
         expires: Millis(1),
     };
+    let octets = Octets::new(*b"request").expect("short");
+    let presented = Presented { question: 1, request: octets, bindings: Octets::default() };
     vec![
         seed(0, &WorkerToAuth::Submit(submission)),
         seed(1, &AuthToWorker::Refused(Refused { correlation, refusal: Refusal::Busy { retry_after_s: 2 } })),
@@ -106,6 +112,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seed(7, &SignerToIssuer::SignFailed { id: 1, class: FailureClass::Token, rv: 5 }),
         seed(9, &FromAudit::Head { entries: 1, last: Some(Millis(1)) }),
         seed(11, &FromAudit::Durable { sequence: 1 }),
+        seed(12, &AuthToKerberos::Accept(presented)),
+        seed(13, &KerberosToAuth::NotAccepted { question: 1, why: NotAccepted::Replayed, said: Text::default() }),
         vec![8, 3, 0, 1, 0, 0],
         vec![10, 3, 0, 1, 0, 0],
     ]

@@ -7,6 +7,7 @@
 pub mod frames;
 pub mod jose;
 pub mod messages;
+pub mod negotiate;
 pub mod octets;
 pub mod sealed;
 pub mod xml;
@@ -25,7 +26,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "envelope", run: messages::envelope },
     Target { name: "security", run: messages::security },
     Target { name: "key-info", run: messages::key_info },
@@ -38,6 +39,7 @@ pub const TARGETS: [Target; 13] = [
     Target { name: "handshake", run: octets::handshake },
     Target { name: "directory", run: octets::answer },
     Target { name: "jwt", run: jose::jwt },
+    Target { name: "negotiate", run: negotiate::token },
     Target { name: "frames", run: frames::frames },
 ];
 

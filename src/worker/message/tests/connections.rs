@@ -30,7 +30,7 @@ fn read_over(
         None => whole.replacen(header, "", 1),
     };
     let incoming = Incoming { content_type: Some(SOAP12), soap_action: None, body: body.as_bytes() };
-    read_of(client, endpoint, &incoming)
+    read_of(Around { client, ..Around::default() }, endpoint, &incoming)
 }
 
 #[test]
@@ -84,7 +84,8 @@ fn elsewhere_a_certificate_changes_nothing() {
     let over = |message: &Message, endpoint: &Endpoint| {
         let body = message.xml();
         let incoming = Incoming { content_type: Some(SOAP12), soap_action: None, body: body.as_bytes() };
-        read_of(Some(&handshake()), endpoint, &incoming).map(|request| request.into_parts().1)
+        read_of(Around { client: Some(&handshake()), ..Around::default() }, endpoint, &incoming)
+            .map(|request| request.into_parts().1)
     };
     assert!(matches!(over(&Message::default(), &generic()), Ok(Evidence::Password { .. })));
     let none = Message { username: String::new(), ..Message::default() };
@@ -103,7 +104,7 @@ fn a_key_to_bind_is_the_one_of_the_handshake_and_no_other_r_t031() {
         };
         let body = message.xml();
         let incoming = Incoming { content_type: Some(SOAP12), soap_action: None, body: body.as_bytes() };
-        read_of(Some(&handshake()), &connected(Profile::Generic), &incoming)
+        read_of(Around { client: Some(&handshake()), ..Around::default() }, &connected(Profile::Generic), &incoming)
     };
     assert!(with("").is_ok());
     for named in ["<t:UseKey Sig='s1'/>", "<t:UseKey Sig='#u1'/>", "<t:UseKey/>"] {

@@ -168,7 +168,7 @@ fn what_may_confirm_a_jwt_goes_with_it() {
     let sent = |credential: String, endpoint: &Endpoint| {
         let body = self::message(credential).xml();
         let incoming = Incoming { content_type: Some(SOAP12), soap_action: None, body: body.as_bytes() };
-        read_of(Some(&client), endpoint, &incoming).unwrap().evidence
+        read_of(Around { client: Some(&client), ..Around::default() }, endpoint, &incoming).unwrap().evidence
     };
     let over = sent(token(&good()), &endpoint_for(Credential::Any));
     let Evidence::Jwt(_, Presenter::Connected(handshake)) = over else { panic!("a connection") };

@@ -1,6 +1,6 @@
-//! What proves a client whose TLS connection does: the handshake, as the front saw it. The security header is not
-//! needed then. Where there is one it has a timestamp or nothing, for a second credential would be one that nobody
-//! looks at.
+//! What proves a client who is proved by nothing in the message: the handshake of his TLS connection, as the front saw it,
+//! or what the head of the request negotiates by. The security header is not needed then. Where there is one it has a
+//! timestamp or nothing, for a second credential would be one that nobody looks at.
 
 use super::envelope::Envelope;
 use super::fault::Fault;
@@ -8,17 +8,28 @@ use super::rejection::Problem;
 use super::shape::Shape;
 use crate::config::worker::Endpoint;
 use crate::trust::timestamp;
-use crate::wire::evidence::{ClientHandshake, Evidence, Timestamp};
+use crate::wire::evidence::{ClientHandshake, Evidence, Negotiation, Timestamp};
 use crate::xml::{Ids, Tree, names};
 
-/// Gives the handshake, and the timestamp if there is one.
+/// The handshake.
+pub(super) fn connected(client: Option<&ClientHandshake>) -> Result<Evidence, Problem> {
+    let client = client.ok_or(Problem::new(Fault::FailedAuthentication, "tls: no client certificate"))?;
+    Ok(Evidence::TlsCertificate(client.clone()))
+}
+
+/// What is negotiated by. A request without any is not read: the front asks for it.
+pub(super) fn negotiated(negotiation: Option<Negotiation>) -> Result<Evidence, Problem> {
+    let negotiation = negotiation.ok_or(Problem::new(Fault::FailedAuthentication, "negotiate: nothing"))?;
+    Ok(Evidence::Negotiation(negotiation))
+}
+
+/// Gives the timestamp, if there is one.
 pub(super) fn read(
     tree: &Tree,
     envelope: &Envelope<'_>,
     endpoint: &Endpoint,
     shape: &mut Shape,
-    client: Option<&ClientHandshake>,
-) -> Result<(Evidence, Option<Timestamp>), Problem> {
+) -> Result<Option<Timestamp>, Problem> {
     let invalid = |reason| Problem::new(Fault::InvalidSecurity, reason);
     let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));
     let (security, None) = (ours.next(), ours.next()) else {
@@ -43,6 +54,5 @@ pub(super) fn read(
         }
     }
     shape.timestamp = at.is_some();
-    let client = client.ok_or(Problem::new(Fault::FailedAuthentication, "tls: no client certificate"))?;
-    Ok((Evidence::TlsCertificate(client.clone()), at))
+    Ok(at)
 }

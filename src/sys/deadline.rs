@@ -1,6 +1,6 @@
-//! A call into a vendor's module cannot be cancelled. When one takes too long the process ends itself, and
-//! with it the call, the session and whatever lock the module holds; the supervisor starts another. A
-//! process that forked after C_Initialize ends itself too: in the child everything seems to work.
+//! A call into foreign code, a vendor's module or the library of Kerberos, cannot be cancelled. When one takes too long
+//! the process ends itself, and with it the call, the session and whatever lock that code holds; the supervisor starts
+//! another. A process that forked after C_Initialize ends itself too: in the child everything seems to work.
 
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,11 +29,11 @@ thread_local! {
     static CALL: OnceCell<Arc<AtomicU64>> = const { OnceCell::new() };
 }
 
-/// Makes a call into the module, under the deadline.
+/// Makes a call into the foreign code, under the deadline.
 pub(crate) fn watched<T>(call: impl FnOnce() -> T) -> T {
     let watch = watch();
     if std::process::id() != watch.pid {
-        tracing::error!(event = "forked", why = "a process that forked may not use its parent's module");
+        tracing::error!(event = "forked", why = "a process that forked may not use what its parent has loaded");
         std::process::abort();
     }
     CALL.with(|cell| {
@@ -64,7 +64,7 @@ pub(crate) fn enforce(limit: Duration) -> std::io::Result<()> {
                 .map(|began| began.load(Ordering::Relaxed))
                 .any(|began| began != 0 && now.saturating_sub(began - 1) > limit_ms);
             if overdue {
-                tracing::error!(event = "call-deadline", limit_ms, why = "a call into the module does not return");
+                tracing::error!(event = "call-deadline", limit_ms, why = "a call into foreign code does not return");
                 std::process::abort();
             }
         }

@@ -1,0 +1,127 @@
+//! kerberos, as auth sees it: asked whose ticket an `AP-REQ` has. Nobody is connected to before the first question, so
+//! that where there is no Kerberos nobody misses it. A question is put once: one that its peer does not survive would kill
+//! the next one, too, and what was used is used. So whoever waits when the channel breaks is told that there is no answer.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::dial::{Dial, Line};
+use super::reason::Reason;
+use crate::wire::Octets;
+use crate::wire::evidence::MOST_NEGOTIATED_OCTETS;
+use crate::wire::frame::Violation;
+use crate::wire::kerberos::{AcceptedTicket, NotAccepted, Presented};
+use crate::wire::links::{AuthToKerberos, KerberosToAuth};
+
+/// Questions that wait, and those that are put: beyond these nobody is asked. kerberos takes less than a millisecond for
+/// one.
+const WAITING: usize = 256;
+const OPEN: usize = 64;
+
+/// What kerberos says: the ticket, or why there is none and the library's words for it.
+type Answer = Result<AcceptedTicket, (NotAccepted, String)>;
+
+/// Where to ask. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Acceptor(mpsc::Sender<Question>);
+
+#[derive(Debug)]
+struct Question {
+    request: Octets<MOST_NEGOTIATED_OCTETS>,
+    bindings: Octets<128>,
+    done: oneshot::Sender<Answer>,
+}
+
+impl Acceptor {
+    /// Starts the task that keeps the channel.
+    pub(super) fn open(dial: Dial) -> Self {
+        let (questions, queue) = mpsc::channel(WAITING);
+        tokio::spawn(Desk { queue, open: HashMap::new(), asked: 0 }.keep(dial));
+        Self(questions)
+    }
+
+    /// Whose ticket is this? From now on it is used up.
+    ///
+    /// # Errors
+    /// [`Reason::KerberosDown`] when there was no answer before the deadline.
+    pub(super) async fn accept(
+        &self,
+        request: &[u8],
+        bindings: &Octets<128>,
+        within: Duration,
+    ) -> Result<Answer, Reason> {
+        let (done, answer) = oneshot::channel();
+        let request = Octets::new(request).map_err(|_| Reason::UnreadableTicket)?;
+        let question = Question { request, bindings: bindings.clone(), done };
+        self.0.try_send(question).map_err(|_| Reason::KerberosDown)?;
+        match tokio::time::timeout(within, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            _ => Err(Reason::KerberosDown),
+        }
+    }
+}
+
+type ToKerberos = Line<KerberosToAuth, AuthToKerberos>;
+
+struct Desk {
+    queue: mpsc::Receiver<Question>,
+    open: HashMap<u64, oneshot::Sender<Answer>>,
+    asked: u64,
+}
+
+impl Desk {
+    async fn keep(mut self, mut dial: Dial) {
+        loop {
+            let Some(first) = self.queue.recv().await else { return };
+            let line = dial.connect().await;
+            let (line, broken) = self.converse(line, first).await;
+            // Dropping a question tells whoever waits.
+            self.open.clear();
+            dial.hang_up(line, broken).await;
+        }
+    }
+
+    async fn converse(&mut self, mut line: ToKerberos, first: Question) -> (ToKerberos, Option<Violation>) {
+        let mut next = Some(first);
+        loop {
+            if let Some(question) = next.take()
+                && !self.put(&line, question)
+            {
+                return (line, None);
+            }
+            tokio::select! {
+                message = line.incoming.recv() => match message {
+                    None => return (line, None),
+                    Some(message) => if let Err(broken) = self.told(message) {
+                        return (line, Some(broken));
+                    },
+                },
+                Some(question) = self.queue.recv(), if self.open.len() < OPEN => next = Some(question),
+            }
+        }
+    }
+
+    /// False when the other end takes no more.
+    fn put(&mut self, line: &ToKerberos, Question { request, bindings, done }: Question) -> bool {
+        // Nobody waits any more, and it is not used up.
+        if done.is_closed() {
+            return true;
+        }
+        self.asked += 1;
+        let question = self.asked;
+        self.open.insert(question, done);
+        line.send(AuthToKerberos::Accept(Presented { question, request, bindings }))
+    }
+
+    fn told(&mut self, message: KerberosToAuth) -> Result<(), Violation> {
+        let (question, answer) = match message {
+            KerberosToAuth::Accepted { question, ticket } => (question, Ok(ticket)),
+            KerberosToAuth::NotAccepted { question, why, said } => (question, Err((why, said.to_string()))),
+        };
+        let done = self.open.remove(&question).ok_or(Violation::Rule("an answer to no question"))?;
+        let _given_up = done.send(answer);
+        Ok(())
+    }
+}

@@ -1,6 +1,6 @@
 //! Session keys of messages that were opened for a channel and are not answered yet, each by the request it came with.
 //! A worker names the request and never has the key. One is good for one submission at the path it was opened for, and
-//! where that was vouched for, for one answer; each within a minute, and gone with the channel.
+//! where that was vouched for, for one answer; each within so many seconds, and gone with the channel.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,10 +14,13 @@ use crate::wire::evidence::{KeyedMessage, MacAlgorithm};
 use crate::wire::unwrap::PartCipher;
 use crate::wire::{Correlation, Text};
 
-/// Of one channel at one time.
+/// Of one channel at one time, that were opened. As many again may wait for their answer: strangers have messages opened, and
+/// take no place from those who have proved themselves.
 const MOST: usize = 1024;
-/// From the opening of a message to its submission, and from there to its answer.
-const LIFETIME: Duration = Duration::from_secs(60);
+/// From the opening of a message to its submission, which an honest worker sends at once.
+const TO_SUBMIT: Duration = Duration::from_secs(10);
+/// From there to its answer.
+const TO_ANSWER: Duration = Duration::from_secs(60);
 
 /// The keys of one channel. Clones are one.
 #[derive(Debug, Clone, Default)]
@@ -78,12 +81,12 @@ impl Exchanges {
     pub(super) fn keep(&self, correlation: Correlation, exchange: Exchange, now: Instant) -> Result<(), NotKept> {
         let mut kept = self.lock();
         kept.retain(|_, (_, until)| now < *until);
-        let full = kept.len() >= MOST;
+        let full = kept.values().filter(|(kept, _)| matches!(kept, Kept::Opened(_))).count() >= MOST;
         match kept.entry(correlation) {
             Entry::Occupied(_) => Err(NotKept::Twice),
             Entry::Vacant(_) if full => Err(NotKept::Full),
             Entry::Vacant(place) => {
-                place.insert((Kept::Opened(exchange), now + LIFETIME));
+                place.insert((Kept::Opened(exchange), now + TO_SUBMIT));
                 Ok(())
             }
         }
@@ -100,8 +103,9 @@ impl Exchanges {
     /// Keeps it on for the answer.
     pub(super) fn vouched(&self, correlation: Correlation, exchange: Exchange, manner: Manner, now: Instant) {
         let mut kept = self.lock();
-        if kept.len() < MOST {
-            kept.insert(correlation, (Kept::Vouched(exchange, manner), now + LIFETIME));
+        let vouched = kept.values().filter(|(kept, _)| matches!(kept, Kept::Vouched(..))).count();
+        if vouched < MOST {
+            kept.insert(correlation, (Kept::Vouched(exchange, manner), now + TO_ANSWER));
         }
     }
 
@@ -138,17 +142,17 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_good_once_and_for_a_minute() {
+    fn a_key_is_good_once_and_for_so_long() {
         let (exchanges, now, name) = (Exchanges::default(), Instant::now(), |octet| Correlation([octet; 16]));
         exchanges.keep(name(1), exchange(1), now).unwrap();
         assert_eq!(exchanges.keep(name(1), exchange(2), now), Err(NotKept::Twice));
         assert!(exchanges.take(name(2), now).is_none());
-        assert_eq!(exchanges.take(name(1), now + LIFETIME - Duration::from_millis(1)).unwrap().key[0], 1);
+        assert_eq!(exchanges.take(name(1), now + TO_SUBMIT - Duration::from_millis(1)).unwrap().key[0], 1);
         assert!(exchanges.take(name(1), now).is_none());
         exchanges.keep(name(1), exchange(1), now).unwrap();
-        assert!(exchanges.take(name(1), now + LIFETIME).is_none());
+        assert!(exchanges.take(name(1), now + TO_SUBMIT).is_none());
         exchanges.keep(name(1), exchange(1), now).unwrap();
-        exchanges.sweep(now + LIFETIME);
+        exchanges.sweep(now + TO_SUBMIT);
         assert!(exchanges.lock().is_empty());
     }
 
@@ -167,7 +171,7 @@ mod tests {
         assert_eq!(exchanges.answered(name, now).unwrap().1, manner);
         assert!(exchanges.answered(name, now).is_none());
         keep();
-        assert!(exchanges.answered(name, now + LIFETIME).is_none());
+        assert!(exchanges.answered(name, now + TO_ANSWER).is_none());
     }
 
     #[test]
@@ -178,7 +182,11 @@ mod tests {
             keep(number, now).unwrap();
         }
         assert_eq!(keep(MOST as u128, now), Err(NotKept::Full));
-        keep(MOST as u128, now + LIFETIME).unwrap();
+        // Who was vouched for has a place all the same.
+        let (name, manner) = (Correlation([255; 16]), Manner { algorithm: MacAlgorithm::HmacSha256, derived: None });
+        exchanges.vouched(name, exchange(0), manner, now);
+        assert!(exchanges.answered(name, now).is_some());
+        keep(MOST as u128, now + TO_SUBMIT).unwrap();
         assert_eq!(exchanges.lock().len(), 1);
     }
 }

@@ -412,6 +412,10 @@ fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
         if endpoint.profile != Profile::Generic {
             return Err(wrong("such messages are answered as the standards say: profile = \"generic\""));
         }
+        if [Leniency::TimestampAbsent, Leniency::TimestampIdUnqualified].iter().any(|one| endpoint.tolerates(*one)) {
+            let why = "a timestamp is under the MAC, by its wsu:Id: no leniency about it can be had here";
+            return Err(loaded.error_at(&["endpoint", &index.to_string(), "leniencies"], why));
+        }
     }
     limits(loaded)
 }

@@ -1,6 +1,6 @@
 //! An answer under a MAC by the key of its request. The worker names parts from a closed list with a digest each, and
-//! auth writes what the MAC is made of: with ids of its own and one transform, so that no MAC of an answer can be taken
-//! for anything else.
+//! auth writes what the MAC is made of: with ids of its own and one transform. A worker that chose the digests could pass it
+//! off as a request's where the key may be opened once more, and would need the password all the same.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 

@@ -1,7 +1,8 @@
 //! A password under a MAC, and a message around it that the same MAC covers. Whoever can seal for us can make a MAC:
 //! it proves nobody, and what it covers is a stranger's until the password is known to be right. So the MAC is judged
 //! first, over octets; then the password, as the worker has read it; and only then is anything parsed, and the password
-//! must stand in what was parsed.
+//! must stand in what was parsed. A worker has the password, and could seal a key of its own for a request of its own: so
+//! what vouches for the request is the connection, as for any password.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
@@ -15,7 +16,7 @@ use super::{Ended, Office};
 use crate::config::auth::Auth;
 use crate::config::auth::endpoint::Endpoint;
 use crate::wire::evidence::{Evidence, KeyedMessage, MacAlgorithm};
-use crate::wire::order::{Method, RequestIntegrity};
+use crate::wire::order::Method;
 use crate::wire::{Millis, Secret, Text};
 
 impl Office {
@@ -46,20 +47,24 @@ impl Office {
             })?;
         }
         let account = self.passed(config, username, password.clone(), from).await.map_err(stranger)?;
-        let verified = signed.covers(rules).map_err(|why| stranger(self.not_proven(asked.correlation, &why)))?;
+        // Whatever else is wrong with it, somebody knows his password: the record has it under his account.
+        let his = |reason| match self.pace(config, &account, asked) {
+            Ok(()) => stranger(reason).of(&account, Method::Password, None),
+            Err(ended) => ended,
+        };
+        let verified = signed.covers(rules).map_err(|why| his(self.not_proven(asked.correlation, &why)))?;
         self.has_room(config, &account, asked).map_err(Ended::Known)?;
-        self.first_seen(Kind::SignedMessage, verified.once(), timestamp::until(now)).await.map_err(stranger)?;
-        // Whatever else is wrong with it, it is his, and has a place in the store.
+        self.first_seen(Kind::SignedMessage, verified.once(), timestamp::until(now)).await.map_err(his)?;
         self.pace(config, &account, asked)?;
-        let request = self.as_covered(config, rules, &verified, (username, &password), asked, now);
-        let request = request.map_err(|ended| ended.of(&account, Method::Password, None))?;
+        let covered = self.as_covered(config, rules, &verified, (username, &password), asked, now);
+        covered.map_err(|ended| ended.of(&account, Method::Password, None))?;
         if message.algorithm == MacAlgorithm::HmacSha1 {
             self.gauges.leniencies.with_label_values(&["hmac-sha1"]).inc();
         }
-        Ok(Known { request, ..Known::by_word(account, Method::Password) })
+        Ok(Known::by_word(account, Method::Password))
     }
 
-    /// What vouches for the wording of the request, when the MAC covers all that it has to, and the password among it.
+    /// Does the MAC cover all that it has to, and the password among it, as the worker has read it?
     fn as_covered(
         &self,
         config: &Auth,
@@ -68,7 +73,7 @@ impl Office {
         (username, password): (&Text<256>, &Secret<1024>),
         asked: &Asked<'_>,
         now: Millis,
-    ) -> Result<RequestIntegrity, Ended> {
+    ) -> Result<(), Ended> {
         let refused = |why: &Unproven| Ended::Stranger(self.not_proven(asked.correlation, why));
         let proof = verified.read(rules).map_err(|why| refused(&why))?;
         match &proof.username {
@@ -81,7 +86,7 @@ impl Office {
         if proof.wish.is_none() {
             return Err(refused(&uncovered("the body is not covered")));
         }
-        self.as_proven(config, &proof, asked, now)
+        self.as_proven(config, &proof, asked, now).map(drop)
     }
 }
 

@@ -109,6 +109,9 @@ fn a_mac_needs_a_key_and_an_answer_by_the_standards() {
         let error = loaded(&symmetric.replacen(from, to, 1)).unwrap_err();
         assert!(error.contains(word) && error.contains("credential = \"username-symmetric\""), "{error}");
     }
+    let careless =
+        symmetric.replacen("encryption = true\n", "encryption = true\nleniencies = [\"timestamp-absent\"]\n", 1);
+    assert!(loaded(&careless).unwrap_err().contains("a timestamp is under the MAC"));
     let confirms = symmetric.replacen("encryption = true\n", "encryption = true\nsignature_confirmation = true\n", 1);
     assert!(loaded(&confirms).unwrap().endpoints[1].signature_confirmation);
     let error = loaded(&confirms.replace("-symmetric", "")).unwrap_err();

@@ -3,9 +3,11 @@
 //! the next one, too, and what was used is used. So whoever waits when the channel breaks is told that there is no answer.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::dial::{Dial, Line};
 use super::reason::Reason;
@@ -17,15 +19,21 @@ use crate::wire::links::{AuthToKerberos, KerberosToAuth};
 
 /// Questions that wait, and those that are put: beyond these nobody is asked. kerberos takes less than a millisecond for
 /// one.
-const WAITING: usize = 256;
-const OPEN: usize = 64;
+const WAITING: usize = 32;
+const OPEN: usize = 16;
 
 /// What kerberos says: the ticket, or why there is none and the library's words for it.
 type Answer = Result<AcceptedTicket, (NotAccepted, String)>;
 
 /// Where to ask. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Acceptor(mpsc::Sender<Question>);
+pub(super) struct Acceptor {
+    questions: mpsc::Sender<Question>,
+    /// Did the last question have an answer in time? If not one at a time is put, and all others are refused at once:
+    /// who has a ticket takes no place for long from those who have something else.
+    well: Arc<AtomicBool>,
+    trying: Arc<Semaphore>,
+}
 
 #[derive(Debug)]
 struct Question {
@@ -39,7 +47,7 @@ impl Acceptor {
     pub(super) fn open(dial: Dial) -> Self {
         let (questions, queue) = mpsc::channel(WAITING);
         tokio::spawn(Desk { queue, open: HashMap::new(), asked: 0 }.keep(dial));
-        Self(questions)
+        Self { questions, well: Arc::new(AtomicBool::new(true)), trying: Arc::new(Semaphore::new(1)) }
     }
 
     /// Whose ticket is this? From now on it is used up.
@@ -55,10 +63,21 @@ impl Acceptor {
         let (done, answer) = oneshot::channel();
         let request = Octets::new(request).map_err(|_| Reason::UnreadableTicket)?;
         let question = Question { request, bindings: bindings.clone(), done };
-        self.0.try_send(question).map_err(|_| Reason::KerberosDown)?;
+        let _turn = match self.well.load(Ordering::Relaxed) {
+            true => None,
+            false => Some(self.trying.try_acquire().map_err(|_| Reason::KerberosDown)?),
+        };
+        self.questions.try_send(question).map_err(|_| Reason::KerberosDown)?;
         match tokio::time::timeout(within, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            _ => Err(Reason::KerberosDown),
+            Ok(Ok(answer)) => {
+                self.well.store(true, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Ok(Err(_)) => Err(Reason::KerberosDown),
+            Err(_) => {
+                self.well.store(false, Ordering::Relaxed);
+                Err(Reason::KerberosDown)
+            }
         }
     }
 }

@@ -104,6 +104,13 @@ fn keys(file: &Loaded<File>, beside: &Path) -> Result<Vec<Entry>, ConfigError> {
             let why = "services: a principal as HTTP/sts.example.com@EXAMPLE.COM";
             return Err(file.error(service.span(), why));
         }
+        // Whoever knows the key of a service can say who anybody is whose ticket is for it: of another realm, too.
+        let realm = in_parts.map(|(_, realm)| realm);
+        let first = services.get_ref().first().and_then(|first| first.get_ref().split_once('@'));
+        if realm != first.map(|(_, realm)| realm) {
+            let why = "services: all are of one realm; users of others come by its trust, or its KDC could name any of theirs";
+            return Err(file.error(service.span(), why));
+        }
         let before = keys.len();
         keys.extend(entries.iter().filter(|entry| entry.is_strong() && entry.principal == *name).cloned());
         if keys.len() == before {

@@ -11,7 +11,6 @@ use nix::sys::signalfd::SignalFd;
 use super::answer::Services;
 use crate::metrics::{Histogram, IntCounterVec, Metrics};
 use crate::sys::channel::{Closed, Duplex, Listener};
-use crate::sys::failpoint::failpoint;
 use crate::sys::notify::Notifier;
 use crate::wire::kerberos::NotAccepted;
 use crate::wire::links::{AuthToKerberos, KerberosToAuth};
@@ -162,7 +161,6 @@ fn turn(channel: &mut Auth, services: &Services, measures: &Measures) -> Result<
             return Ok(());
         }
         let Some(AuthToKerberos::Accept(presented)) = channel.receive()? else { return Ok(()) };
-        failpoint("presented");
         let timer = measures.seconds.start_timer();
         let (answer, word) = services.answer(&presented)?;
         timer.observe_duration();

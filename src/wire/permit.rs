@@ -117,7 +117,7 @@ pub const PERMITS: &[Permit] = &[
     row(Link::IssuerToSigner, 2, "unwrap", ANY, KIB),
     row(Link::SignerToIssuer, 5, "unwrapped", OPEN, KIB),
     row(Link::SignerToIssuer, 6, "unwrap-failed", OPEN, KIB),
-    row(Link::AuthToWorker, 3, "negotiated", ANY, 5 * KIB),
+    row(Link::AuthToWorker, 4, "negotiated", ANY, 5 * KIB),
     row(Link::AuthToKerberos, 0, "accept", ANY, 65 * KIB),
     row(Link::KerberosToAuth, 0, "accepted", ANY, 8 * KIB),
     row(Link::KerberosToAuth, 1, "not-accepted", ANY, KIB),

@@ -1,6 +1,6 @@
 //! kerberos that ends, hangs or lies, and whoever lies to it: nobody but users with tickets notices.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
 use chancery::sys::channel::{Channel, Duplex, Listener};
@@ -35,7 +35,6 @@ fn while_kerberos_is_dead_tickets_wait_for_it_and_passwords_do_not() {
     assert!(begun.elapsed().as_secs() < 5);
     worker.vouched(house.with_password());
     house.start();
-    // It was never shown to anybody.
     eventually("kerberos is there again", || {
         let answer = worker.ask(house.brings(&house.token("alice")));
         matches!(answer, chancery::wire::links::AuthToWorker::Negotiated(_)).then_some(())
@@ -63,6 +62,17 @@ fn while_kerberos_stands_still_tickets_are_refused_in_time_and_passwords_are_not
         other => panic!("{other:?}"),
     }
     assert!(begun.elapsed().as_secs() < 5);
+    // While it does not answer one at a time waits for it, and a crowd takes no places from others.
+    let (begun, token) = (Instant::now(), house.token("alice"));
+    let crowd: Vec<_> = (0..40).map(|_| house.brings(&token)).collect();
+    let correlations: Vec<_> = crowd.iter().map(|one| one.correlation).collect();
+    crowd.into_iter().for_each(|one| worker.submit(one));
+    let mut at_once = 0;
+    for correlation in correlations.into_iter().rev() {
+        assert!(matches!(worker.answer(correlation), chancery::wire::links::AuthToWorker::Refused(_)));
+        at_once += usize::from(begun.elapsed().as_millis() < 900);
+    }
+    assert_eq!(at_once, 39);
     kill(pid, Signal::SIGCONT).unwrap();
     worker.vouched(house.brings(&house.token("alice")));
 }
@@ -172,6 +182,14 @@ fn kerberos_takes_so_many_channels_and_answers_auth_after_them() {
     let house = House::new();
     let place = house.office.run().join(Place::KerberosAuth.file());
     let crowd: Vec<Channel> = (0..16).map(|_| Channel::connect(&place).unwrap()).collect();
+    let hung_up = |channel: &Channel| {
+        let mut octet = [0];
+        let flags = nix::sys::socket::MsgFlags::MSG_DONTWAIT;
+        nix::sys::socket::recv(channel.as_fd().as_raw_fd(), &mut octet, flags) == Ok(0)
+    };
+    eventually("all but a few are hung up on", || {
+        (crowd.iter().filter(|one| hung_up(one)).count() >= 12).then_some(())
+    });
     drop(crowd);
     house.office.worker().vouched(house.brings(&house.token("alice")));
     all_refused(&house.office, vec![("nothing", house.brings(&[]), "unreadable-ticket")]);

@@ -21,8 +21,8 @@ use crate::wire::order::{Method, RequestIntegrity};
 use crate::wire::{Millis, Octets};
 
 /// How long a ticket that was used is remembered: an authenticator is good for five minutes before and behind its time,
-/// and that is the most that kerberos can be told.
-const KEPT_MS: i64 = 11 * 60 * 1000;
+/// and that is the most that kerberos can be told. Two more for a slow answer, and for clocks that count seconds.
+const KEPT_MS: i64 = 12 * 60 * 1000;
 
 /// Why a ticket proves nothing here, for the operator.
 type Refused = (Reason, String);
@@ -47,6 +47,12 @@ impl Office {
         let within = config.kerberos.deadline;
         let answer = self.acceptor.accept(first.request.octets, &server.bindings, within).await;
         let ticket = answer.map_err(Ended::Stranger)?.map_err(|(why, said)| refused((not_accepted(why), said)))?;
+        // As long as it took, the instant is one after the answer.
+        let now = now.max(Millis::now());
+        // The library takes one for as long after its end as clocks may differ, and no token could be had by it.
+        if ticket.expires <= now {
+            return Err(refused((Reason::TicketDates, "past its end".to_owned())));
+        }
         let (realm, account) = meant(config, &ticket).map_err(refused)?;
         // Before the store is asked: or one account could fill it.
         self.has_room(config, account, asked).map_err(Ended::Known)?;

@@ -30,7 +30,7 @@ pub enum Kind {
     PasswordNonce,
     /// An `xenc:CipherValue` that carries a key.
     CipherValue,
-    /// A Kerberos AP-REQ.
+    /// The authenticator of a ticket of Kerberos, as it was encrypted.
     Ticket,
     /// The id of a token that may be used once, with its issuer.
     TokenId,

@@ -75,6 +75,12 @@ fn what_cannot_be_used_names_its_line() {
         (FILE.to_owned(), &good[..good.len() - 1], 0o600, "not a keytab of version 5.2"),
         (FILE.replace(HTTP, "sts.example.com"), &good, 0o600, ":1:13: services: a principal as"),
         (FILE.replace(HTTP, "HTTP/sts"), &good, 0o600, ":1:13: services: a principal as"),
+        (
+            FILE.replace("COM\"", "COM\", \"HTTP/b@ELSEWHERE.COM\""),
+            &good,
+            0o600,
+            ":1:49: services: all are of one realm",
+        ),
         (FILE.replace(&format!("\"{HTTP}\""), ""), &good, 0o600, ":1:12: services: 1 to 16"),
         (FILE.replace("= \"keytab\"", "= \"none\""), &good, 0o600, ":2:10: keytab"),
         (FILE.replace("../state", "a b"), &good, 0o600, ":3:19: state_directory: A-Z"),

@@ -43,7 +43,7 @@ CREATE TABLE chancery.room (
 ) WITH (fillfactor = 10);
 INSERT INTO chancery.room SELECT slot, 0, 0 FROM generate_series(0, 15) AS slot;
 
-CREATE FUNCTION chancery.store_version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION chancery.store_version() RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 2';
 
 -- What is answered must be on disk by then, here and on a standby that may take over.
 CREATE FUNCTION chancery.durable(standbys boolean) RETURNS void LANGUAGE plpgsql AS $$
@@ -71,6 +71,8 @@ BEGIN
 END
 $$;
 
+-- What is compared with the index is a column, and nothing computed from one: or each transaction would read all of it.
+
 -- A session plans once and stays for days: whoever planned while the table was small must not read all of it for ever.
 -- So no plan may, in these two.
 
@@ -92,6 +94,9 @@ DECLARE
 BEGIN
     PERFORM chancery.durable(standbys);
     now_ms := floor(extract(epoch FROM clock_timestamp()) * 1000);
+    -- Nothing honest is kept for longer than two days: whoever took over auth fills the table for no longer than a week.
+    expiries := ARRAY(SELECT least(until, now_ms + 604800000)
+        FROM unnest(expiries) WITH ORDINALITY AS given (until, number) ORDER BY number);
     SELECT sum(counted) INTO held FROM chancery.room;
     -- There is room for all of them, as nearly always: at one go. Whoever stands twice has one turn.
     IF held + cardinality(keys) <= (SELECT min(most) FROM unnest(rooms) AS most) THEN
@@ -101,7 +106,7 @@ BEGIN
         ), fresh AS (
             INSERT INTO chancery.first_seen AS known (key, expires)
                 SELECT key, expires FROM asked WHERE turn = 1 ORDER BY key
-                ON CONFLICT (key) DO UPDATE SET expires = excluded.expires WHERE known.expires + 2000 <= now_ms
+                ON CONFLICT (key) DO UPDATE SET expires = excluded.expires WHERE known.expires <= now_ms - 2000
                 RETURNING key, xmax = 0 AS inserted
         )
         SELECT coalesce(array_agg(CASE WHEN turn = 1 AND inserted IS NOT NULL THEN 0 ELSE 1 END ORDER BY number), '{}'),
@@ -116,7 +121,7 @@ BEGIN
         LOOP
             IF held + added < one.most THEN
                 INSERT INTO chancery.first_seen AS known (key, expires) VALUES (one.key, one.expires)
-                    ON CONFLICT (key) DO UPDATE SET expires = excluded.expires WHERE known.expires + 2000 <= now_ms
+                    ON CONFLICT (key) DO UPDATE SET expires = excluded.expires WHERE known.expires <= now_ms - 2000
                     RETURNING xmax = 0 INTO is_new;
                 IF FOUND THEN
                     verdicts[one.number] := 0;
@@ -128,7 +133,7 @@ BEGIN
                 END IF;
             ELSE
                 UPDATE chancery.first_seen SET expires = one.expires
-                    WHERE key = one.key AND expires + 2000 <= now_ms;
+                    WHERE key = one.key AND expires <= now_ms - 2000;
                 IF FOUND THEN
                     verdicts[one.number] := 0;
                 ELSE
@@ -142,7 +147,7 @@ BEGIN
     END IF;
     WITH gone AS (
         DELETE FROM chancery.first_seen WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM chancery.first_seen WHERE expires + 60000 <= now_ms
+            SELECT ctid FROM chancery.first_seen WHERE expires <= now_ms - 60000
             ORDER BY expires LIMIT 16 + 2 * cardinality(keys) FOR UPDATE SKIP LOCKED))
         RETURNING expires
     ) SELECT count(*), coalesce(max(expires) + 2000, 0) INTO removed, latest FROM gone;
@@ -156,7 +161,8 @@ BEGIN
 END
 $$;
 
--- Removes rows that are over, at most so many: for a minute, unless there is need of room. It writes in any case, so
+-- Removes rows that are over, at most so many: for a minute, unless there is need of room; then for two seconds more, so
+-- that no transaction is behind that began before. It writes in any case, so
 -- whoever calls it knows that the server can.
 CREATE FUNCTION chancery.forget(
     need boolean, most bigint, standbys boolean, OUT removed bigint, OUT now_ms bigint, OUT held bigint
@@ -169,7 +175,7 @@ BEGIN
     now_ms := floor(extract(epoch FROM clock_timestamp()) * 1000);
     WITH gone AS (
         DELETE FROM chancery.first_seen WHERE ctid = ANY (ARRAY(
-            SELECT ctid FROM chancery.first_seen WHERE expires + CASE WHEN need THEN 2000 ELSE 60000 END <= now_ms
+            SELECT ctid FROM chancery.first_seen WHERE expires <= now_ms - CASE WHEN need THEN 4000 ELSE 60000 END
             ORDER BY expires LIMIT least(greatest(most, 0), 4096) FOR UPDATE SKIP LOCKED))
         RETURNING expires
     ) SELECT count(*), coalesce(max(expires) + 2000, 0) INTO removed, latest FROM gone;

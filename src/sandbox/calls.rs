@@ -329,6 +329,7 @@ pub(super) const CALLS: &[Call] = &[
     row("fallocate", libc::SYS_fallocate, WRITING, Write, Always, "the record asks for room before it needs it"),
     row("fsync", libc::SYS_fsync, WRITING, Write, Always, "durable"),
     row("fdatasync", libc::SYS_fdatasync, HOLDING, Held, Always, "durable"),
+    row("fchown", libc::SYS_fchown, SIGNER, Nothing, Refused(libc::EPERM), "SQLite of a module, in a ceremony that root holds: it goes on without"),
     row("fchmod", libc::SYS_fchmod, WRITING, Write, Always, "files that only their owner reads"),
     row("flock", libc::SYS_flock, WRITING, Write, Always, "one writer"),
     row("fstatfs", libc::SYS_fstatfs, WRITING, Write, Always, "how much room is left"),

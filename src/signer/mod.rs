@@ -103,6 +103,10 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     // Loaded before lock-down, used only after it.
     let module = Module::load(&config.module, &config.profile).map_err(configuration)?;
 
+    // Its driver may be late.
+    if let Some(missing) = config.devices.iter().find(|device| !device.exists()) {
+        return Err(later(format!("device {} is not there yet", missing.display())));
+    }
     let report = walls::lock_down(&config).map_err(configuration)?;
     tracing::info!(event = "locked-down", report = %report);
 

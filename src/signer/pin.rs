@@ -283,9 +283,9 @@ impl Marks {
     /// The PIN was refused: never again. On disk when this returns; when it cannot be, the process must end and not be
     /// started again by itself.
     pub(crate) fn refuse(&self, why: &str) -> Result<(), Fault> {
-        let _ = std::fs::remove_file(self.proof());
         let taken =
             std::fs::rename(self.spare(), self.refused()).and_then(|()| File::open(&self.directory)?.sync_all());
+        let _ = std::fs::remove_file(self.proof());
         // From here on it is the mark that counts, not what stands in it.
         let written = self.write(&self.refused(), &format!("{why}\n"));
         match (taken, written) {

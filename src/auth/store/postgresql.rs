@@ -76,6 +76,8 @@ struct Database {
     held: u64,
     /// With the server that it is at.
     session: Option<(Session, usize)>,
+    /// Since when.
+    since: Option<Instant>,
     /// Which server is tried next.
     next: usize,
     untried: bool,
@@ -95,6 +97,7 @@ impl Database {
             most,
             held: 0,
             session: None,
+            since: None,
             next: 0,
             untried: true,
             pause: Duration::ZERO,
@@ -133,6 +136,7 @@ impl Database {
             Ok((session, held)) => {
                 info!(event = "store-connected", server = server.host, rows = held);
                 (self.session, self.held) = (Some((session, index)), held);
+                self.since = Some(Instant::now());
                 (self.next, self.pause, self.untried) = (0, PAUSE, false);
                 Ok(())
             }
@@ -161,7 +165,9 @@ impl Database {
                 Ok(done)
             }
             Err(trouble) => {
-                (self.next, self.pause) = (0, Duration::ZERO);
+                // One that lets in and then fails each time is not let go of and taken up without end.
+                let young = self.since.is_some_and(|since| since.elapsed() < PAUSE);
+                (self.next, self.pause) = (0, if young { PAUSE } else { Duration::ZERO });
                 Err(self.failed(index, trouble.why()))
             }
         }

@@ -174,7 +174,7 @@ impl Desk {
             Err(why) => {
                 self.state.up.store(false, Ordering::Relaxed);
                 if let Some(left_out) = self.failures.pass() {
-                    error!(event = "store-not-writable", %why, left_out);
+                    error!(event = "store-not-writable", why = why.to_string().as_str(), left_out);
                 }
             }
         }

@@ -17,7 +17,7 @@ use crate::config::auth::store::postgresql::{PostgreSql, Server};
 use crate::wire::{Millis, Secret};
 
 /// Of `packaging/postgresql/store.sql`; what `chancery.store_version()` says.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// Milliseconds a server's clock may differ from ours: as many as it takes a row to be over after it says so
 /// (`store.sql`). So no row is over before our clock says it is.
 const SKEW_MS: i64 = 2_000;
@@ -128,7 +128,7 @@ async fn settle(client: &Client, rules: &PostgreSql) -> Result<(Statement, State
     let (limit, other) = (rules.operation.as_millis(), |why: &str| Err(Trouble::Other(why.to_owned())));
     // A statement that we have given up ends soon after, and so does a session of ours whose process is gone.
     let settings = format!(
-        "SET synchronous_commit = on; SET statement_timeout = {limit}; SET lock_timeout = {limit};
+        "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET statement_timeout = {limit}; SET lock_timeout = {limit};
          SET idle_in_transaction_session_timeout = {limit}; SET search_path = pg_catalog;
          SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3;"
     );

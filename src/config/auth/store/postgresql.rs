@@ -114,7 +114,8 @@ pub(super) fn checked(
     }
     let timeout = |key, value, default| number(file, key, value, default, 50..=10_000);
     Ok(PostgreSql {
-        standbys: servers.len() > 1 && written.standbys != Some(Standbys::Asynchronous),
+        // Behind one address several may stand: then it has to be said.
+        standbys: written.standbys.as_ref().map_or(servers.len() > 1, |said| *said == Standbys::Synchronous),
         servers,
         anchors: trusted,
         database: called(file, "database", &written.database)?,

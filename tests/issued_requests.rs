@@ -9,15 +9,13 @@ mod support {
     pub(crate) mod office;
     pub(crate) mod processes;
     pub(crate) mod publisher;
+    pub(crate) mod refusals;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod signed;
 }
 
 #[path = "issued_requests/fetched.rs"]
 mod fetched;
-
-use std::collections::HashMap;
-use std::net::IpAddr;
 
 use base64ct::{Base64, Encoding};
 use chancery::wire::evidence::{
@@ -37,6 +35,7 @@ use time::{Duration, OffsetDateTime};
 
 use support::office::{HOME, Office, Worker, hash};
 use support::processes::eventually;
+use support::refusals::{all_refused, reasons};
 use support::signed::{Client, Part};
 
 const PARTY: &str = r#"
@@ -283,38 +282,6 @@ fn bringing(client: &Client, path: Vec<u8>) -> Submission {
     let now = Millis::now();
     let key = KeyReference::Path(Octets::new(path).unwrap());
     submission(SignedMessage { key, ..message(client, now) }, now)
-}
-
-/// What the record says of refused strangers, by their address.
-fn reasons(office: &Office) -> HashMap<IpAddr, String> {
-    let said = office.audit.said.lock().unwrap();
-    let refused = |message: &AuthToAudit| match message {
-        AuthToAudit::Append { entry: AuthEntry::Refusals { source, reason, .. }, .. } => {
-            Some((*source, reason.to_string()))
-        }
-        AuthToAudit::Append { .. } => None,
-    };
-    said.iter().filter_map(refused).collect()
-}
-
-/// Each is refused as any failed authentication is, and the record knows why.
-fn all_refused(office: &Office, cases: Vec<(&str, Submission, &str)>) {
-    let mut worker = office.worker();
-    let mut expected = Vec::new();
-    for (number, (what, submission, reason)) in cases.into_iter().enumerate() {
-        let source = IpAddr::from([198, 51, 100, u8::try_from(number).unwrap()]);
-        let refusal = worker.refused_or(Submission { source, ..submission }, what);
-        assert_eq!(refusal, Refusal::FailedAuthentication, "{what}");
-        expected.push((source, what, reason));
-    }
-    let known = eventually("every refusal is in the record", || {
-        let known = reasons(office);
-        expected.iter().all(|(source, ..)| known.contains_key(source)).then_some(known)
-    });
-    let wrong: Vec<_> = expected.iter().filter(|(source, _, reason)| known[source] != *reason).collect();
-    let said: Vec<_> = wrong.iter().map(|(source, what, _)| (what, &known[source])).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}\n{said:#?}");
-    assert!(office.decisions().is_empty());
 }
 
 trait RefusedOr {

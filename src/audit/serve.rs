@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::SignalFd;
 
 use super::format::Origin;
 use super::peers::Session;
@@ -24,7 +23,7 @@ use crate::sys::failpoint::{self, failpoint};
 use crate::sys::gate::LogGate;
 use crate::sys::listen::Inherited;
 use crate::sys::notify::Notifier;
-use crate::sys::{log, places};
+use crate::sys::{log, places, signals};
 
 /// Channels of one origin open at once: one, and what a restart leaves behind. Counted for each, so that auth
 /// cannot keep issuer out.
@@ -96,7 +95,7 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let issuer = Listener::adopt(inherited.one("issuer")?)?;
     let auth = Listener::adopt(inherited.one("auth")?)?;
     let config = Audit::load(&places::configuration_root())?;
-    let signals = signals()?;
+    let signals = signals::of_the_end()?;
     failpoint::arm();
     let notifier = Notifier::open();
     let metrics = Metrics::new("audit");
@@ -112,20 +111,6 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let (sessions, failing, due) = (Vec::new(), None, None);
     Audits { record, counters, ready, notifier, sessions, failing, due }.run(&issuer, &auth, &signals)?;
     Ok(())
-}
-
-/// SIGTERM and SIGINT are read, not suffered, so that a batch in hand is finished. SIGXFSZ is held back: a
-/// write beyond RLIMIT_FSIZE is then an error like a full disk.
-fn signals() -> io::Result<SignalFd> {
-    let mut held = SigSet::empty();
-    held.add(Signal::SIGXFSZ);
-    held.add(Signal::SIGHUP);
-    held.thread_block()?;
-    let mut read = SigSet::empty();
-    read.add(Signal::SIGTERM);
-    read.add(Signal::SIGINT);
-    read.thread_block()?;
-    Ok(SignalFd::with_flags(&read, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
 }
 
 struct Audits {

@@ -16,9 +16,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-
 use self::answer::Services;
 use crate::config::kerberos::Kerberos;
 use crate::metrics::Metrics;
@@ -28,7 +25,7 @@ use crate::sys::krb5::Acceptor;
 use crate::sys::listen::Inherited;
 use crate::sys::notify::Notifier;
 use crate::sys::places::{Place, configuration_root};
-use crate::sys::{deadline, log};
+use crate::sys::{deadline, log, signals};
 
 /// EX_CONFIG: a person must do something.
 const CONFIG: u8 = 78;
@@ -62,7 +59,7 @@ fn run(config: Kerberos) -> Result<(), Box<dyn Error>> {
     sandbox::begin()?;
     let mut inherited = Inherited::take()?;
     let listener = Listener::adopt(inherited.one(Place::KerberosAuth.listener().1)?)?;
-    let signals = signals()?;
+    let signals = signals::of_the_end()?;
     let notifier = Notifier::open();
     let metrics = Metrics::new("kerberos");
     let measures = serve::Measures::new(&metrics);
@@ -86,20 +83,6 @@ fn run(config: Kerberos) -> Result<(), Box<dyn Error>> {
     notifier.stopping();
     tracing::info!(event = "stopping");
     Ok(())
-}
-
-/// SIGTERM and SIGINT are read, so that what is in hand is answered. SIGXFSZ is held back: a replay cache that grows too
-/// large is then an error of the library's, and nothing is accepted.
-fn signals() -> io::Result<SignalFd> {
-    let mut held = SigSet::empty();
-    held.add(Signal::SIGXFSZ);
-    held.add(Signal::SIGHUP);
-    held.thread_block()?;
-    let mut read = SigSet::empty();
-    read.add(Signal::SIGTERM);
-    read.add(Signal::SIGINT);
-    read.thread_block()?;
-    Ok(SignalFd::with_flags(&read, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
 }
 
 /// What the library opens after lock-down.

@@ -21,4 +21,6 @@ pub mod log;
 pub mod notify;
 pub mod places;
 pub mod refused;
+#[cfg(any(feature = "audit", feature = "kerberos"))]
+pub(crate) mod signals;
 pub mod spawn;

@@ -12,6 +12,7 @@ mod support {
     pub(crate) mod office;
     pub(crate) mod processes;
     pub(crate) mod publisher;
+    pub(crate) mod refusals;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod signed;
 }

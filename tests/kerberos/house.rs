@@ -1,7 +1,5 @@
 //! A KDC, kerberos with the keys of its service, and auth that asks it.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -10,14 +8,13 @@ use std::process::Command;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64, Encoding};
 use chancery::sys::places::Place;
-use chancery::wire::evidence::{Evidence, Negotiation, Refusal, Submission};
-use chancery::wire::links::{AuthToAudit, AuthToWorker};
-use chancery::wire::record::AuthEntry;
+use chancery::wire::evidence::{Evidence, Negotiation, Submission};
 use chancery::wire::{Secret, Text};
 
 use crate::support::kdc::{Kdc, REALM, SERVICE, bound_to};
 use crate::support::office::{Office, hash, request};
-use crate::support::processes::{Daemon, eventually, listener};
+use crate::support::processes::{Daemon, listener};
+pub(crate) use crate::support::refusals::all_refused;
 
 const PARTY: &str = r#"
 applies_to = ["urn:office"]
@@ -132,42 +129,4 @@ impl House {
 pub(crate) fn certificate() -> Vec<u8> {
     let pair = rcgen::KeyPair::generate().unwrap();
     rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&pair).unwrap().der().to_vec()
-}
-
-/// What the record says of refused strangers, by their address.
-fn reasons(office: &Office) -> HashMap<IpAddr, String> {
-    let said = office.audit.said.lock().unwrap();
-    let refused = |message: &AuthToAudit| match message {
-        AuthToAudit::Append { entry: AuthEntry::Refusals { source, reason, .. }, .. } => {
-            Some((*source, reason.to_string()))
-        }
-        AuthToAudit::Append { .. } => None,
-    };
-    said.iter().filter_map(refused).collect()
-}
-
-/// Each is refused as any failed authentication is, and the record knows why.
-#[track_caller]
-pub(crate) fn all_refused(office: &Office, cases: Vec<(&str, Submission, &str)>) {
-    let mut worker = office.worker();
-    let mut expected = Vec::new();
-    let decided = office.decisions().len();
-    for (number, (what, submission, reason)) in cases.into_iter().enumerate() {
-        let source = IpAddr::from([198, 51, 100, u8::try_from(number).unwrap()]);
-        match worker.ask(Submission { source, ..submission }) {
-            AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, Refusal::FailedAuthentication, "{what}"),
-            _ => panic!("vouched: {what}"),
-        }
-        expected.push((source, what, reason));
-    }
-    let known = eventually("every refusal is in the record", || {
-        let known = reasons(office);
-        expected.iter().all(|(source, ..)| known.contains_key(source)).then_some(known)
-    });
-    let wrong: Vec<_> = (expected.iter())
-        .filter(|(source, _, reason)| known[source] != *reason)
-        .map(|(source, what, reason)| (what, reason, &known[source]))
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(office.decisions().len(), decided);
 }

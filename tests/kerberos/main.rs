@@ -11,6 +11,7 @@ mod support {
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
     pub(crate) mod processes;
+    pub(crate) mod refusals;
 }
 
 mod house;

@@ -1,16 +1,11 @@
 //! Two partners, auth that takes what they say of their own, and what the record knows of those it refuses.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
-
 use chancery::wire::Text;
-use chancery::wire::evidence::{Evidence, Refusal, SignedAssertion, Submission};
-use chancery::wire::links::{AuthToAudit, AuthToWorker};
-use chancery::wire::record::AuthEntry;
+use chancery::wire::evidence::{Evidence, SignedAssertion, Submission};
 
 use crate::support::asserted::{AUDIENCE, ISSUER, Words};
 use crate::support::office::{Office, hash, request};
-use crate::support::processes::eventually;
+pub(crate) use crate::support::refusals::{all_refused, reasons};
 use crate::support::signed::Client;
 
 const PARTY: &str = r#"
@@ -102,44 +97,4 @@ pub(crate) fn sam() -> Words {
 
 pub(crate) fn old_sam() -> Words {
     Words::saml11("sam@agency.example")
-}
-
-/// What the record says of refused strangers, by their address.
-pub(crate) fn reasons(office: &Office) -> HashMap<IpAddr, String> {
-    let said = office.audit.said.lock().unwrap();
-    let refused = |message: &AuthToAudit| match message {
-        AuthToAudit::Append { entry: AuthEntry::Refusals { source, reason, .. }, .. } => {
-            Some((*source, reason.to_string()))
-        }
-        AuthToAudit::Append { .. } => None,
-    };
-    said.iter().filter_map(refused).collect()
-}
-
-/// Each is refused as any failed authentication is, and the record knows why.
-#[track_caller]
-pub(crate) fn all_refused(office: &Office, cases: Vec<(&str, Submission, &str)>) {
-    let mut worker = office.worker();
-    let mut expected = Vec::new();
-    for (number, (what, submission, reason)) in cases.into_iter().enumerate() {
-        let source = IpAddr::from([198, 51, 100, u8::try_from(number).unwrap()]);
-        match worker.ask(Submission { source, ..submission }) {
-            AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, Refusal::FailedAuthentication, "{what}"),
-            AuthToWorker::Vouched(_)
-            | AuthToWorker::Opened(_)
-            | AuthToWorker::Sealed(_)
-            | AuthToWorker::Negotiated(_) => panic!("vouched: {what}"),
-        }
-        expected.push((source, what, reason));
-    }
-    let known = eventually("every refusal is in the record", || {
-        let known = reasons(office);
-        expected.iter().all(|(source, ..)| known.contains_key(source)).then_some(known)
-    });
-    let wrong: Vec<_> = (expected.iter())
-        .filter(|(source, _, reason)| known[source] != *reason)
-        .map(|(source, what, reason)| (what, reason, &known[source]))
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(office.decisions().is_empty());
 }

@@ -10,6 +10,7 @@ mod support {
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
     pub(crate) mod processes;
+    pub(crate) mod refusals;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod signed;
 }

@@ -18,15 +18,20 @@ pub(super) fn place<T>(
         let why = format!("host {:?}: neither a DNS name nor an address, as a certificate has it", host.get_ref());
         file.error(host.span(), why)
     })?;
-    let (span, address) = (address.span(), address.get_ref());
-    let address: SocketAddr = address.parse().map_err(|_| {
+    Ok((name, self::address(file, address)?))
+}
+
+/// Reads where a server is.
+pub(super) fn address<T>(file: &Loaded<T>, written: &Spanned<String>) -> Result<SocketAddr, ConfigError> {
+    let (span, text) = (written.span(), written.get_ref());
+    let address: SocketAddr = text.parse().map_err(|_| {
         let why = format!(
-            "address {address:?}: a number and a port, as 192.0.2.21:636 or [2001:db8::21]:636: auth asks no resolver"
+            "address {text:?}: a number and a port, as 192.0.2.21:636 or [2001:db8::21]:636: auth asks no resolver"
         );
         file.error(span.clone(), why)
     })?;
     if address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast() {
         return Err(file.error(span, format!("address {address} is nobody's")));
     }
-    Ok((name, address))
+    Ok(address)
 }

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use toml::Spanned;
 
 use super::authority::anchors;
+use super::place::address;
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
 
@@ -129,19 +130,6 @@ fn apart(url: &str) -> Option<(bool, hyper::http::uri::Authority, String)> {
     let plain = url.len() <= 1024 && !url.contains('#') && !authority.host().is_empty();
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     plain.then(|| (secured, authority, path.to_owned()))
-}
-
-fn address<T>(file: &Loaded<T>, written: &Spanned<String>) -> Result<SocketAddr, ConfigError> {
-    let text = written.get_ref();
-    let address = text.parse::<SocketAddr>().ok();
-    let somebodys =
-        |address: &SocketAddr| address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast();
-    address.filter(somebodys).ok_or_else(|| {
-        let why = format!(
-            "address {text:?}: a number and a port, as 192.0.2.21:80 or [2001:db8::21]:80: auth asks no resolver"
-        );
-        file.error(written.span(), why)
-    })
 }
 
 /// What a source last gave that could be used, and since when. Nothing at first.

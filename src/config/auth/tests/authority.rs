@@ -116,7 +116,7 @@ fn lists_may_come_from_where_an_authority_publishes_them() {
         ("http:", "https:", "auth.toml:11:7", "anchors are missing"),
         ("192.0.2.21:80", "pki.example.com:80", "auth.toml:12:11", "auth asks no resolver"),
         ("192.0.2.21:80", "192.0.2.21", "auth.toml:12:11", "a number and a port"),
-        ("192.0.2.21:80", "0.0.0.0:80", "auth.toml:12:11", "a number and a port"),
+        ("192.0.2.21:80", "0.0.0.0:80", "auth.toml:12:11", "is nobody's"),
         ("url", "uri", "auth.toml:11:1", "unknown field"),
     ] {
         trusting(&with(&SOURCE.replace(from, to)), TRUSTED).refused(&[place, word]);

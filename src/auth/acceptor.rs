@@ -19,7 +19,8 @@ use crate::wire::links::{AuthToKerberos, KerberosToAuth};
 
 /// Questions that wait, and those that are put: beyond these nobody is asked. kerberos takes less than a millisecond for
 /// one.
-const WAITING: usize = 32;
+/// As many wait as one address may have requests by default: none of them crowds others out.
+const WAITING: usize = 256;
 const OPEN: usize = 16;
 
 /// What kerberos says: the ticket, or why there is none and the library's words for it.

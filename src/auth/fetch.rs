@@ -88,7 +88,7 @@ fn keep(config: &Auth, before: &Auth) {
         let old = before.authorities.iter().find(|old| old.name == authority.name).and_then(|old| old.lists.as_ref());
         let Some((lists, old)) = authority.lists.as_ref().zip(old) else { continue };
         if !lists.sources.is_empty() {
-            old.fetched().into_iter().for_each(|list| authority.keep(list));
+            authority.keep(old.fetched());
         }
         for source in &lists.sources {
             let from_there = |old: &&Fetched<List>| old.source.is_as_good_as(&source.source);
@@ -157,11 +157,15 @@ async fn visit(config: Weak<Auth>, which: Which, asked: Arc<Notify>, office: Arc
     }
 }
 
-/// Sources that have nothing that may be used now.
+/// Sources that gave nothing yet, lists that are past and have no newer one, and sets of keys that have ended.
 pub(super) fn missing(config: &Auth) -> usize {
     let now = Millis::now();
-    let lists = config.authorities.iter().flat_map(|authority| &authority.lists).flat_map(|lists| &lists.sources);
-    let lists = lists.filter(|source| source.held().is_none_or(|list| list.is_past(now))).count();
+    let lists = config.authorities.iter().flat_map(|authority| &authority.lists);
+    let lists = lists.map(|lists| {
+        let silent = lists.sources.iter().filter(|source| source.held().is_none()).count();
+        silent + lists.fetched().iter().filter(|list| list.is_past(now)).count()
+    });
+    let lists: usize = lists.sum();
     let keys = config.issuers.iter().filter(|issuer| issuer.keys.source().is_some());
     lists + keys.filter(|issuer| issuer.keys.now().is_empty()).count()
 }
@@ -185,10 +189,11 @@ fn list(config: &Auth, authority: usize, source: usize) -> &Fetched<List> {
     &config.authorities[authority].lists.as_ref().expect("it has sources").sources[source]
 }
 
-/// When a document should be looked for again because it ends: half of the time that is left, a minute at least.
+/// When a list should be looked for again because one of its authority ends, whichever came from where: half of the time
+/// that is left, a minute at least.
 fn next(config: &Auth, which: Which) -> Option<Duration> {
-    let Which::List(authority, source) = which else { return None };
-    let left = list(config, authority, source).held()?.next_update.0.saturating_sub(Millis::now().0) / 2;
+    let Which::List(authority, _) = which else { return None };
+    let left = config.authorities[authority].lists.as_ref()?.first_end()?.0.saturating_sub(Millis::now().0) / 2;
     Some(Duration::from_millis(left.try_into().unwrap_or(0)).max(APART))
 }
 

@@ -122,7 +122,7 @@ impl Gauges {
             ),
             missing: metrics.gauge(
                 "chancery_sources_missing",
-                "Places that publish a revocation list or keys, from which there is nothing that holds now.",
+                "Places that gave no revocation list or keys yet, and lists and keys that ended without newer ones.",
             ),
             leniencies: metrics.counters(
                 "chancery_leniencies_total",

@@ -196,8 +196,6 @@ impl Signer {
             return Err(loaded.error(file.sessions.span(), "sessions must be 1 to 256"));
         }
         // One more is the anchor that keeps the login alive.
-        // What was granted is the device that was there then: one that its driver makes anew is another.
-        profile.recovery.restart_process |= !profile.sandbox.devices.is_empty() || !granted(&file.devices).is_empty();
         if profile.sessions.max != 0 && sessions >= profile.sessions.max {
             let why = format!("sessions must be below sessions.max of the profile, {}", profile.sessions.max);
             return Err(loaded.error(file.sessions.span(), why));

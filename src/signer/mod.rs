@@ -70,6 +70,9 @@ fn configuration(why: impl ToString) -> Stop {
     Stop { code: CONFIG, why: why.to_string() }
 }
 
+/// Before it is looked again for a device that is not there.
+const LATE: std::time::Duration = std::time::Duration::from_secs(3);
+
 fn later(why: impl ToString) -> Stop {
     Stop { code: RETRY, why: why.to_string() }
 }
@@ -96,6 +99,11 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
         let why = format!("{}: {error}", config.state_directory.display());
         if pin::passes(&error) { later(why) } else { configuration(why) }
     })?;
+    // Its driver may be late.
+    if let Some(missing) = config.devices.iter().find(|device| !device.exists()) {
+        std::thread::sleep(LATE);
+        return Err(later(format!("device {} is not there", missing.display())));
+    }
     let notifier = Notifier::open();
     let outbox = serve::Outbox::new().map_err(later)?;
     // A signer makes no such socket once it is locked down; when issuer goes away it ends and starts anew.
@@ -103,10 +111,6 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     // Loaded before lock-down, used only after it.
     let module = Module::load(&config.module, &config.profile).map_err(configuration)?;
 
-    // Its driver may be late.
-    if let Some(missing) = config.devices.iter().find(|device| !device.exists()) {
-        return Err(later(format!("device {} is not there yet", missing.display())));
-    }
     let report = walls::lock_down(&config).map_err(configuration)?;
     tracing::info!(event = "locked-down", report = %report);
 

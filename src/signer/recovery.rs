@@ -269,8 +269,11 @@ impl Custody {
         if rung == Class::Login && epoch.found.is_some() && self.login(&mut epoch).is_ok() {
             return Ok(());
         }
-        if self.module.profile().recovery.restart_process {
-            tracing::error!(event = "restart", why = "the profile says that this module must be loaded anew");
+        let anew = super::walls::device_is_another();
+        if anew || self.module.profile().recovery.restart_process {
+            let by_profile = "the profile says that this module must be loaded anew";
+            let why = if anew { "a device was made anew, and what was granted is the one before" } else { by_profile };
+            tracing::error!(event = "restart", why);
             std::process::exit(super::RETRY.into());
         }
         self.signs.meters.reinitialised.inc();

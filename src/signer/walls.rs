@@ -1,7 +1,9 @@
 //! What a signer keeps when it locks itself down: the files of its module, and the way to its HSM that profile and
 //! configuration grant. A ceremony keeps the same, so that a module which needs more fails before there are keys.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::pkcs11::Fault;
 use crate::config::signer::Signer;
@@ -14,7 +16,24 @@ const READ: [&str; 4] = ["/etc/ld.so.cache", "/etc/ssl", "/etc/localtime", "/usr
 
 /// Keeps what the module needs, by profile and configuration, and the directory of the marks where there is one.
 pub(crate) fn lock_down(config: &Signer) -> Result<Report, SandboxError> {
-    sandbox::lock_down(Role::Signer, &grants(config))
+    let grants = grants(config);
+    let devices = grants.devices.iter().filter_map(|path| Some((path.clone(), node(path)?))).collect();
+    let _once = GRANTED.set(devices);
+    sandbox::lock_down(Role::Signer, &grants)
+}
+
+/// What was granted of a device is the node that was there then: file system, number there, and driver's number.
+type Node = (u64, u64, u64);
+static GRANTED: OnceLock<Vec<(PathBuf, Node)>> = OnceLock::new();
+
+fn node(path: &Path) -> Option<Node> {
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino(), found.rdev()))
+}
+
+/// Has a driver made a device anew since? Then only a new process reaches it.
+pub(crate) fn device_is_another() -> bool {
+    let mut granted = GRANTED.get().into_iter().flatten();
+    granted.any(|(path, was)| node(path).is_some_and(|is| is != *was))
 }
 
 fn grants(config: &Signer) -> Grants {

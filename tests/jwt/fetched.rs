@@ -137,12 +137,19 @@ fn of_a_set_what_is_not_for_us_is_left_out_and_the_rest_counts() {
         "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"AAEC\",\"alg\":\"RSA-OAEP\"}",
         "17",
     ];
-    let others = [jwk(&registered, ""), jwk(&bank, ""), jwk(&new, ",\"kid\":\"new\",\"alg\":\"ES256\"")];
+    // One key by two names, too, of which a JWT may give either.
+    let named = |name: &str| jwk(&new, &format!(",\"kid\":\"{name}\",\"alg\":\"ES256\""));
+    let others = [jwk(&registered, ""), jwk(&bank, ""), named("newer"), named("new")];
     let set = tomorrow.iter().map(ToString::to_string).chain(others).collect::<Vec<_>>();
     publisher.says(found(jwks(&set)));
     visited(&office, &publisher);
     eventually("the new key is in force", || takes(&office, &new).then_some(()));
     assert!(!takes(&office, &ours) && !takes(&office, &registered));
+    for (name, taken) in [("new", true), ("newer", true), ("newest", false)] {
+        let jwt = sam().headed("kid", format!("\"{name}\"")).signed(&new);
+        let answer = office.worker().ask(submission(handed_on(&jwt, &new)));
+        assert_eq!(matches!(answer, AuthToWorker::Vouched(_)), taken, "{name}");
+    }
     let as_cloud = handed_on(&sam().signed(&bank), &bank);
     assert!(matches!(office.worker().ask(submission(as_cloud)), AuthToWorker::Refused(_)));
     // A key that is registered for a user from now on is the issuer's no more, at the very reload.

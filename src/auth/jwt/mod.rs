@@ -67,7 +67,9 @@ pub(super) fn verify<'a>(config: &'a Auth, signed: &SignedJwt) -> Result<Verifie
         Unreadable::Shape(why) => unreadable(why),
         Unreadable::Algorithm => unreadable("a header that says it is signed as nothing is"),
     })?;
-    fits(issuer, key, signed.algorithm, &header).map_err(refused)?;
+    // One key may be published by several names.
+    let named = |other: &&Key| other.key == key.key && other.id == header.key;
+    fits(issuer, keys.iter().find(named).unwrap_or(key), signed.algorithm, &header).map_err(refused)?;
     let claims = claims::read(&parts.claims).map_err(unreadable)?;
     // Whose keys were tried was the worker's word.
     if claims.issuer != issuer.issuer {

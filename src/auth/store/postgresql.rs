@@ -167,7 +167,10 @@ impl Database {
             Err(trouble) => {
                 // One that lets in and then fails each time is not let go of and taken up without end.
                 let young = self.since.is_some_and(|since| since.elapsed() < PAUSE);
-                (self.next, self.pause) = (0, if young { PAUSE } else { Duration::ZERO });
+                (self.next, self.pause) = match young {
+                    true => ((index + 1) % self.rules.servers.len(), PAUSE),
+                    false => (0, Duration::ZERO),
+                };
                 Err(self.failed(index, trouble.why()))
             }
         }

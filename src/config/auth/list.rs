@@ -332,4 +332,4 @@ fn whole_octets<'a>(element: &Element<'a>) -> Option<&'a [u8]> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

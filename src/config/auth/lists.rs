@@ -47,19 +47,28 @@ impl Lists {
         self.fetched.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts a list among those that were fetched. It takes the place of an older one of its issuer for the same
-    /// certificates, and of no other: whoever can choose among lists that are genuine puts none out of force.
+    /// When the first of them ends: then it is looked for a newer one.
+    #[must_use]
+    pub fn first_end(&self) -> Option<Millis> {
+        self.fetched().iter().map(|list| list.next_update).min()
+    }
+
+    /// Puts a list among those that were fetched. It takes the place of older ones of its issuer that are for the same
+    /// certificates, or past, and is never older than one of those itself: whoever can choose among lists that are genuine
+    /// puts none out of force, nor back in.
     fn add(&self, list: Arc<List>, now: Millis) -> Result<bool, String> {
         let mut fetched = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
-        let same = |other: &Arc<List>| other.issuer() == list.issuer() && other.is_for_the_same(&list);
-        let order = fetched.iter().find(|other| same(other)).map(|other| other.age().cmp(&list.age()));
-        match order {
-            Some(Ordering::Greater) => return Err("an older list than before".to_owned()),
-            Some(Ordering::Equal) => return Ok(false),
-            Some(Ordering::Less) | None => {}
+        let same = |other: &Arc<List>| other.is_for_the_same(&list);
+        let gives_way = |other: &Arc<List>| other.issuer() == list.issuer() && (same(other) || other.is_past(now));
+        for other in fetched.iter().filter(|other| gives_way(other)) {
+            match other.age().cmp(&list.age()) {
+                Ordering::Greater => return Err("an older list than before".to_owned()),
+                // The same one, or signed anew: then the one that holds longer.
+                Ordering::Equal if same(other) && list.next_update <= other.next_update => return Ok(false),
+                Ordering::Equal | Ordering::Less => {}
+            }
         }
-        let (out, kept): (Vec<_>, Vec<_>) =
-            (fetched.drain(..)).partition(|other| same(other) || other.issuer() == list.issuer() && other.is_past(now));
+        let (out, kept): (Vec<_>, Vec<_>) = fetched.drain(..).partition(gives_way);
         *fetched = kept;
         let full = fetched.len() >= MOST;
         if !full {
@@ -112,19 +121,28 @@ impl Authority {
         Ok(new)
     }
 
-    /// Holds one that was fetched before, also one that is past: who stands on it is taken back, and nothing older is taken.
-    pub fn keep(&self, list: Arc<List>) {
-        let _one_of_nobody_we_know_is_let_go = self.hold(list, Millis::now());
+    /// Holds those that were fetched before as they were, but for lists of nobody we know: also what is past, for who stands
+    /// on it is taken back, and nothing older is taken. Nothing was fetched yet.
+    pub fn keep(&self, mut lists: Vec<Arc<List>>) {
+        let now = Millis::now();
+        lists.retain(|list| self.has_signed(list, now));
+        if let Some(own) = &self.lists {
+            *own.fetched.write().unwrap_or_else(PoisonError::into_inner) = lists;
+        }
     }
 
     fn hold(&self, list: Arc<List>, now: Millis) -> Result<bool, String> {
         let lists = self.lists.as_ref().ok_or("nobody is asked")?;
-        // Each of the keys that have its issuer's name, now and not when somebody asks.
-        let signers = self.signers(now).filter(|(name, _)| name == list.issuer());
-        if signers.filter(|(_, key)| list.verify(key)).count() == 0 {
+        if !self.has_signed(&list, now) {
             return Err("a list that no certificate of the configuration has signed".to_owned());
         }
         lists.add(list, now)
+    }
+
+    /// Verified by each of the keys that have its issuer's name, now and not when somebody asks.
+    fn has_signed(&self, list: &List, now: Millis) -> bool {
+        let signers = self.signers(now).filter(|(name, _)| name == list.issuer());
+        signers.filter(|(_, key)| list.verify(key)).count() > 0
     }
 }
 
@@ -154,5 +172,62 @@ fn der(octets: Vec<u8>) -> Result<Vec<u8>, String> {
     match (lists.next(), lists.next()) {
         (Some(Ok(pem)), None) if pem.label == "X509 CRL" => Ok(pem.contents),
         _ => Err("neither DER nor PEM with one \"X509 CRL\"".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CrlDistributionPoint, CrlIssuingDistributionPoint, CrlScope, Issuer, KeyPair};
+    use time::{Duration, OffsetDateTime};
+
+    use super::super::list::tests::{issuer, listed};
+    use super::*;
+
+    /// A list from so many minutes from now until so many, for all certificates or for those of users.
+    fn list(by: &Issuer<'static, KeyPair>, (from, until): (i64, i64), users_only: bool) -> Arc<List> {
+        let part = || CrlIssuingDistributionPoint {
+            distribution_point: CrlDistributionPoint { uris: vec!["http://pki.example/users.crl".to_owned()] },
+            scope: Some(CrlScope::UserCertsOnly),
+        };
+        let der = listed(by, |list| {
+            let now = OffsetDateTime::now_utc();
+            (list.this_update, list.next_update) = (now + Duration::minutes(from), now + Duration::minutes(until));
+            list.issuing_distribution_point = users_only.then(part);
+        });
+        Arc::new(List::from_der(&der).unwrap())
+    }
+
+    #[test]
+    fn a_list_that_is_past_gives_way_to_a_newer_one_and_to_no_older_one_whatever_they_are_for() {
+        let by = issuer(&rcgen::PKCS_ED25519);
+        let (now, later) = (Millis::now(), Millis::now().plus(20 * 60_000));
+        let lists = Lists::new(Vec::new(), Vec::new());
+        assert_eq!(lists.add(list(&by, (-30, 10), true), now), Ok(true));
+        let older = list(&by, (-60, 600), false);
+        assert!(lists.add(older.clone(), later).is_err(), "who stood on the newer one would get in by it");
+        assert_eq!(lists.first_end(), Some(lists.fetched()[0].next_update));
+        // While both hold they stand beside each other.
+        assert_eq!(lists.add(older, now), Ok(true));
+        assert_eq!(lists.fetched().len(), 2);
+        assert_eq!(lists.add(list(&by, (-10, 600), false), later), Ok(true));
+        assert_eq!(lists.fetched().len(), 1);
+    }
+
+    #[test]
+    fn of_two_lists_of_one_instant_the_one_that_holds_longer_is_held() {
+        let by = issuer(&rcgen::PKCS_ED25519);
+        let now = Millis::now();
+        let lists = Lists::new(Vec::new(), Vec::new());
+        let at = OffsetDateTime::now_utc() - Duration::hours(1);
+        let until = |minutes| {
+            let der = listed(&by, |list| {
+                (list.this_update, list.next_update) = (at, at + Duration::minutes(minutes));
+            });
+            Arc::new(List::from_der(&der).unwrap())
+        };
+        assert_eq!(lists.add(until(120), now), Ok(true));
+        assert_eq!((lists.add(until(120), now), lists.add(until(90), now)), (Ok(false), Ok(false)));
+        assert_eq!(lists.add(until(180), now), Ok(true));
+        assert_eq!(lists.fetched().len(), 1);
     }
 }

@@ -9,14 +9,17 @@ use super::*;
 
 const HERE: &str = "http://pki.example/1.crl";
 
-fn issuer(algorithm: &'static rcgen::SignatureAlgorithm) -> Issuer<'static, KeyPair> {
+pub(in crate::config::auth) fn issuer(algorithm: &'static rcgen::SignatureAlgorithm) -> Issuer<'static, KeyPair> {
     let mut parameters = CertificateParams::new(Vec::new()).unwrap();
     parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     parameters.key_usages = vec![KeyUsagePurpose::CrlSign];
     Issuer::new(parameters, KeyPair::generate_for(algorithm).unwrap())
 }
 
-fn listed(issuer: &Issuer<'static, KeyPair>, change: impl FnOnce(&mut CertificateRevocationListParams)) -> Vec<u8> {
+pub(in crate::config::auth) fn listed(
+    issuer: &Issuer<'static, KeyPair>,
+    change: impl FnOnce(&mut CertificateRevocationListParams),
+) -> Vec<u8> {
     let now = time::OffsetDateTime::now_utc();
     let taken_back = |number: u64| RevokedCertParams {
         serial_number: number.into(),

@@ -44,6 +44,10 @@ fn a_store_in_a_database_says_where_it_is_and_who_we_are_there() {
     };
     assert!(!standbys("user = ", "standbys = \"asynchronous\"\nuser = "));
     assert!(standbys("user = ", "standbys = \"synchronous\"\nuser = "));
+    // Behind one address several may stand, where somebody says so.
+    let alone = DATABASE.replace("    { host = \"db2.corp.example\", address = \"[2001:db8::32]:5432\" },\n", "");
+    let auth = tree(&alone.replace("user = ", "standbys = \"synchronous\"\nuser = ")).good();
+    assert!(auth.store.unwrap().postgresql().unwrap().standbys);
     assert!(!standbys("    { host = \"db2.corp.example\", address = \"[2001:db8::32]:5432\" },\n", ""));
     let credential = DATABASE.replace("password_file = \"corp.password\"", "password_credential = \"store\"");
     let auth = tree(&credential).good();

@@ -512,6 +512,34 @@ fn a_ceremony_with_a_wrong_pin_leaves_the_mark_too() {
     assert_eq!(hsm.calls("C_Login") - before, 1);
 }
 
+#[test]
+fn a_login_that_never_returns_is_tried_twice_by_whoever_is_started_again() {
+    let hsm = SoftHsm::new();
+    let key = hsm.key("a1", "assertion", "p-256");
+    hsm.configure("call_deadline_ms = 400", &key);
+    let issuer = hsm.issuer();
+    let before = hsm.calls("C_Login");
+    hsm.instruct("hang C_Login\n");
+    let ends = || {
+        let mut signer = Running::start(&hsm, 1);
+        let _channel = issuer.accept();
+        signer.ends(Duration::from_secs(5))
+    };
+    for _ in 0..2 {
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ends()), Some(6));
+    }
+    hsm.instruct("");
+    for _ in 0..3 {
+        assert_eq!(ends().code(), Some(78));
+    }
+    assert_eq!(hsm.calls("C_Login") - before, 2);
+    // A person sees to it, and one that was answered counts no more.
+    hsm.chancery(&["token", "unlock"]);
+    for _ in 0..3 {
+        drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+    }
+}
+
 /// A service with one P-256 key, ready.
 fn serving(more: &str) -> (SoftHsm, softhsm::Issuer, Running, Signer, SignerReady) {
     let hsm = SoftHsm::new();

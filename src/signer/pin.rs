@@ -19,6 +19,8 @@ use super::pkcs11::memory::keep_in_memory;
 use super::pkcs11::{Fault, Found, Module};
 use crate::config::profile::Auth;
 
+/// Tries without an answer, after which nobody tries again: the token may have counted each of them.
+const UNANSWERED: usize = 2;
 /// How long a process waits for another one to go first.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -81,6 +83,7 @@ impl Door {
         // Before the PIN is touched: what cannot be written now could not be written once it was refused.
         marks.make_room()?;
         self.check_token(module, found, known)?;
+        marks.begin()?;
         let attempt = deadline_login(module, session, &self.pin);
         match attempt {
             Ok(()) => {}
@@ -93,8 +96,12 @@ impl Door {
                     found.label
                 )));
             }
-            Err(fault) => return Err(fault),
+            Err(fault) => {
+                marks.answered();
+                return Err(fault);
+            }
         }
+        marks.answered();
         self.passed.store(true, Ordering::Relaxed);
         if self.ordinal == 1 {
             self.prove(marks);
@@ -215,8 +222,16 @@ impl Marks {
         self.directory.join(format!("pin-proved-{}", self.name))
     }
 
-    fn spare(&self) -> PathBuf {
-        self.directory.join(format!("pin-spare-{}", self.name))
+    /// The file that becomes the mark of a refusal. Until then its name says how many tries had no answer.
+    fn room(&self, unanswered: usize) -> PathBuf {
+        self.directory.join(match unanswered {
+            0 => format!("pin-spare-{}", self.name),
+            tries => format!("pin-tried-{tries}-{}", self.name),
+        })
+    }
+
+    fn unanswered(&self) -> usize {
+        (1..=UNANSWERED).rev().find(|tries| self.room(*tries).exists()).unwrap_or(0)
     }
 
     /// Why no PIN was tried: without the marks the rule cannot be kept.
@@ -273,18 +288,43 @@ impl Marks {
 
     /// Sees to it that [`Self::refuse`] needs no room on the disk. Before the PIN is touched.
     pub(crate) fn make_room(&self) -> Result<(), Fault> {
-        let path = self.spare();
+        let path = self.room(self.unanswered());
         match std::fs::metadata(&path) {
             Ok(spare) if spare.len() > 0 => Ok(()),
             _ => self.write(&path, "a PIN was refused\n"),
         }
     }
 
+    /// A try begins, and is on disk when this returns: a module that dies or hangs within `C_Login` takes the process
+    /// with it, and whoever starts it again must not go on for ever with what may be a wrong PIN.
+    fn begin(&self) -> Result<(), Fault> {
+        let tries = self.unanswered();
+        if tries >= UNANSWERED {
+            return Err(Fault::Refused(format!(
+                "the PIN was tried {tries} times, and each time the process ended before the token answered; it is not \
+                 tried again before `chancery token unlock`"
+            )));
+        }
+        let path = self.room(tries);
+        self.renamed(&path, &self.room(tries + 1)).map_err(|error| self.fault(&path, &error))
+    }
+
+    /// The token answered, and not that the PIN is wrong.
+    fn answered(&self) {
+        let path = self.room(self.unanswered());
+        if let Err(error) = std::fs::rename(&path, self.room(0)) {
+            tracing::warn!(event = "pin-try-not-closed", path = %path.display(), %error);
+        }
+    }
+
+    fn renamed(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to).and_then(|()| File::open(&self.directory)?.sync_all())
+    }
+
     /// The PIN was refused: never again. On disk when this returns; when it cannot be, the process must end and not be
     /// started again by itself.
     pub(crate) fn refuse(&self, why: &str) -> Result<(), Fault> {
-        let taken =
-            std::fs::rename(self.spare(), self.refused()).and_then(|()| File::open(&self.directory)?.sync_all());
+        let taken = self.renamed(&self.room(self.unanswered()), &self.refused());
         let _ = std::fs::remove_file(self.proof());
         // From here on it is the mark that counts, not what stands in it.
         let written = self.write(&self.refused(), &format!("{why}\n"));
@@ -305,9 +345,12 @@ impl Marks {
     /// A person has seen to it.
     pub(crate) fn clear(&self) -> io::Result<()> {
         match std::fs::remove_file(self.refused()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Err(_) => Ok(()),
-            Ok(()) => File::open(&self.directory)?.sync_all(),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) | Ok(()) => {}
+        }
+        match self.unanswered() {
+            0 => File::open(&self.directory)?.sync_all(),
+            tries => self.renamed(&self.room(tries), &self.room(0)),
         }
     }
 }
@@ -342,10 +385,31 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let marks = Marks::new(directory.path(), "0123");
         marks.make_room().unwrap();
-        assert!(marks.check().is_ok() && marks.spare().exists());
+        assert!(marks.check().is_ok() && marks.room(0).exists());
         marks.refuse("CKR_PIN_INCORRECT").unwrap();
-        assert!(marks.check().is_err() && !marks.spare().exists());
+        assert!(marks.check().is_err() && !marks.room(0).exists());
         assert_eq!(std::fs::read_to_string(marks.refused()).unwrap(), "CKR_PIN_INCORRECT\n");
+    }
+
+    #[test]
+    fn two_tries_without_an_answer_are_all_there_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let marks = Marks::new(directory.path(), "0123");
+        let begin = || marks.make_room().and_then(|()| marks.begin());
+        // One that is answered counts no more, however often.
+        for _ in 0..5 {
+            begin().unwrap();
+            marks.answered();
+        }
+        begin().unwrap();
+        begin().unwrap();
+        assert!(matches!(begin(), Err(Fault::Refused(_))));
+        assert!(matches!(Marks::new(directory.path(), "0123").begin(), Err(Fault::Refused(_))), "nor by the next");
+        marks.clear().unwrap();
+        begin().unwrap();
+        // A refusal finds its room whatever the name is.
+        marks.refuse("CKR_PIN_INCORRECT").unwrap();
+        assert!(marks.check().is_err() && marks.unanswered() == 0);
     }
 
     #[test]

@@ -280,6 +280,35 @@ fn an_answer_that_no_standby_confirms_is_none() {
     assert!(seen(&house, 1));
 }
 
+/// Its administrator may cancel the wait for a standby: the server says then that it has committed, as it would have.
+#[test]
+fn an_answer_whose_wait_for_a_standby_is_cancelled_is_none() {
+    if !installed("cancelled") {
+        return;
+    }
+    let (server, authority) = started();
+    let house = House::shared(&[&server], &authority, ROWS);
+    assert!(!seen(&house, 1));
+    server.set("synchronous_standby_names = 'nobody'");
+    let waits = "FROM pg_stat_activity WHERE usename = 'chancery' AND wait_event = 'SyncRep'";
+    let (mut number, mut cancelled) = (1_000, 0);
+    eventually("three waits are cancelled", || {
+        number += 1;
+        let store = house.store.clone();
+        let asked = house.runtime.spawn(async move { store.first_seen(KIND, &value(number), in_an_hour()).await });
+        // Before the question is given up, which ends the session.
+        let begun = Instant::now();
+        while !asked.is_finished() && begun.elapsed() < Duration::from_millis(400) {
+            let told = server.sql("postgres", &format!("SELECT count(pg_cancel_backend(pid)) {waits}"));
+            cancelled += told.parse::<u32>().expect("a number");
+        }
+        assert_eq!(house.runtime.block_on(asked).expect("it ends"), Err(Down));
+        (cancelled >= 3).then_some(())
+    });
+    server.set("synchronous_standby_names = ''");
+    rises(&house);
+}
+
 #[test]
 fn a_server_that_hangs_is_given_up_in_time_and_nobody_waits_for_it_after_that() {
     if !installed("hangs") {

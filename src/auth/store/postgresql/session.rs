@@ -2,13 +2,16 @@
 //! after the other. No answer is taken from a server whose clock is not ours.
 
 use std::error::Error as _;
+use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::pin::pin;
+use std::task::Poll;
 
 use tokio::net::TcpStream;
 use tokio_postgres::config::{ChannelBinding, SslMode};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, Connection, Error, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Row, Statement};
 
 use super::tls::{Secure, Secured};
 use crate::auth::store::keeper::{Asked, Verdict};
@@ -91,8 +94,8 @@ impl Session {
         config.ssl_mode(SslMode::Require).channel_binding(ChannelBinding::Require);
         let secure = Secure { client: tls, name: server.name.clone() };
         let (client, mut connection) = config.connect_raw(stream, secure).await?;
-        let settled = while_open(&mut connection, settle(&client, rules)).await?;
-        let (first_seen, forget) = settled;
+        // What it warns of while it lets us in is its administrator's matter.
+        let (first_seen, forget) = while_open(&mut connection, settle(&client, rules), |_| None).await?;
         Ok(Self { client, connection, first_seen, forget, standbys: rules.standbys })
     }
 
@@ -174,7 +177,7 @@ async fn timely(
 ) -> Result<Row, Trouble> {
     let before = Millis::now();
     let asking = async { client.query_one(statement, parameters).await.map_err(Trouble::from) };
-    let row = while_open(connection, asking).await?;
+    let row = while_open(connection, asking, unsure).await?;
     let there: i64 = row.try_get("now_ms")?;
     let (early, late) = (before.plus(-SKEW_MS), Millis::now().plus(SKEW_MS));
     if there < early.0 || there > late.0 {
@@ -184,19 +187,40 @@ async fn timely(
     Ok(row)
 }
 
-/// Does that work on a connection, which moves nothing unless it is polled.
+/// A commit that waits for a standby and is cancelled is said to be one all the same, with a warning before it.
+/// Nothing of what we ask for is worth a warning otherwise, so none is passed over.
+fn unsure(notice: &DbError) -> Option<Trouble> {
+    let warning = notice.parsed_severity() == Some(Severity::Warning) || notice.severity() == "WARNING";
+    warning.then(|| Trouble::Other(format!("warns: {}", notice.message())))
+}
+
+/// Does that work on a connection, which moves nothing unless it is polled. What the server says beside its answers
+/// comes to `told` in its place among them, and may be the end.
 async fn while_open<T>(
     connection: &mut Connection<TcpStream, Secured>,
     work: impl Future<Output = Result<T, Trouble>>,
+    told: impl Fn(&DbError) -> Option<Trouble>,
 ) -> Result<T, Trouble> {
-    tokio::select! {
-        biased;
-        done = work => done,
-        ended = connection => Err(match ended {
-            Ok(()) => Trouble::Other("hung up".to_owned()),
-            Err(error) => error.into(),
-        }),
-    }
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        loop {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(done);
+            }
+            match connection.poll_message(context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(Err(Trouble::Other("hung up".to_owned()))),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
+                Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
+                    if let Some(trouble) = told(&notice) {
+                        return Poll::Ready(Err(trouble));
+                    }
+                }
+                Poll::Ready(Some(Ok(_))) => {}
+            }
+        }
+    })
+    .await
 }
 
 fn verdict(number: i16) -> Option<Verdict> {

@@ -643,6 +643,51 @@ fn a_worker_that_floods_is_refused_beyond_its_bounds_and_its_neighbours_are_serv
 }
 
 #[test]
+fn whoever_asks_and_does_not_read_is_not_read_either() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let unknown =
+        || WorkerToIssuer::Redeem(Redemption { voucher: VoucherId::random(), correlation: Correlation::random() });
+    let asked = scene.worker.press(20_000, unknown);
+    assert!((16..4_000).contains(&asked), "{asked}");
+    let mut auth = house.auth();
+    let asked_as_auth = auth.press(20_000, || {
+        let order = order("office", TokenType::Saml20);
+        AuthToIssuer::Lodge(Voucher { id: VoucherId::random(), worker: Peer(1), order })
+    });
+    assert!((16..4_000).contains(&asked_as_auth), "{asked_as_auth}");
+    // Nothing of it is lost when they do read, and others are served meanwhile.
+    let answered = (0..=asked_as_auth).filter(|_| !matches!(auth.hear(), IssuerToAuth::Redeemed(_))).count();
+    assert_eq!(answered, asked_as_auth + 1);
+    let mut other = house.worker();
+    std::mem::swap(&mut scene.worker, &mut other);
+    scene.issue(&house, order("office", TokenType::Saml20));
+    for _ in 0..=asked {
+        assert!(matches!(failure(&mut other), Failure::NoSuchVoucher));
+    }
+}
+
+#[test]
+fn without_a_free_descriptor_those_who_are_connected_are_served_and_others_when_there_is_one() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let pid = scene.issuer.pid().to_string();
+    let limit = |most: usize| {
+        let status = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={most}:4096")]).status().unwrap();
+        assert!(status.success());
+    };
+    limit(std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count());
+    let mut late = house.worker();
+    for _ in 0..20 {
+        scene.issue(&house, order("office", TokenType::Saml20));
+    }
+    late.say(&WorkerToIssuer::Redeem(Redemption { voucher: VoucherId::random(), correlation: Correlation::random() }));
+    assert!(late.hears_nothing());
+    limit(4096);
+    assert!(matches!(failure(&mut late), Failure::NoSuchVoucher));
+}
+
+#[test]
 fn a_worker_that_comes_back_finds_its_quota_as_it_left_it() {
     let house = House::new();
     let mut scene = scene(&house);

@@ -20,7 +20,7 @@ use super::office::Office;
 use crate::config::issuer;
 use crate::metrics::Metrics;
 use crate::sandbox;
-use crate::sys::channel::Listener;
+use crate::sys::channel::{Channel, Listener};
 use crate::sys::listen::Inherited;
 use crate::sys::log;
 use crate::sys::notify::Notifier;
@@ -34,6 +34,8 @@ const REST: Duration = Duration::from_millis(250);
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Channels taken in through one door before everything else has its turn again.
 const AT_ONCE: usize = 16;
+/// How long nobody is taken in after that failed.
+const CROWDED: Duration = Duration::from_secs(1);
 /// What is left to the workers to read the last answers.
 const LINGER: Duration = Duration::from_millis(50);
 
@@ -77,7 +79,7 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     tracing::info!(event = "ready", relying_parties = config.ceilings.len(), sandbox = %locked);
     notifier.ready();
     let office = Office::new(config, keys, journal, measures, ready, now);
-    Loop { office, listeners, signals, notifier, ending: None }.run()?;
+    Loop { office, listeners, signals, notifier, ending: None, crowded: None }.run()?;
     Ok(())
 }
 
@@ -116,6 +118,8 @@ struct Loop {
     notifier: Notifier,
     /// When a planned end is over at the latest.
     ending: Option<Instant>,
+    /// Until then nobody is taken in.
+    crowded: Option<Instant>,
 }
 
 impl Loop {
@@ -158,21 +162,28 @@ impl Loop {
             fds.push(PollFd::new(fd, flags));
         };
         let flags = |writes| if writes { read | PollFlags::POLLOUT } else { read };
+        // Who does not take its answers is not read either.
+        let turn = |writes| if writes { PollFlags::POLLOUT } else { read };
+        let room = self.crowded.is_none_or(|until| until <= Instant::now());
         if self.ending.is_none() {
-            add(Source::Workers, self.listeners.worker.as_fd(), read);
-            add(Source::Auths, self.listeners.auth.as_fd(), read);
+            if room {
+                add(Source::Workers, self.listeners.worker.as_fd(), read);
+                add(Source::Auths, self.listeners.auth.as_fd(), read);
+            }
             for (id, duplex) in self.office.workers() {
-                add(Source::Worker(id), duplex.as_fd(), flags(duplex.wants_write()));
+                add(Source::Worker(id), duplex.as_fd(), turn(duplex.wants_write()));
             }
             for (id, duplex) in self.office.auths() {
-                add(Source::Auth(id), duplex.as_fd(), flags(duplex.wants_write()));
+                add(Source::Auth(id), duplex.as_fd(), turn(duplex.wants_write()));
             }
         } else {
             for (id, duplex) in self.office.workers().filter(|(_, duplex)| duplex.wants_write()) {
                 add(Source::Worker(id), duplex.as_fd(), PollFlags::POLLOUT);
             }
         }
-        add(Source::Signers, self.listeners.signer.as_fd(), read);
+        if room {
+            add(Source::Signers, self.listeners.signer.as_fd(), read);
+        }
         for (id, duplex) in self.office.signers.poll() {
             add(Source::Signer(id), duplex.as_fd(), flags(duplex.wants_write()));
         }
@@ -188,6 +199,24 @@ impl Loop {
         }
         let ready = fds.iter().map(|fd| fd.revents().is_none_or(|events| !events.is_empty()));
         Ok(sources.into_iter().zip(ready).filter_map(|(source, ready)| ready.then_some(source)).collect())
+    }
+
+    /// Takes in a few who wait.
+    fn accept(&mut self, which: impl Fn(&Listeners) -> &Listener, now: Instant) -> Vec<Channel> {
+        let mut channels = Vec::new();
+        while channels.len() < AT_ONCE {
+            match which(&self.listeners).accept() {
+                Ok(Some(channel)) => channels.push(channel),
+                Ok(None) => break,
+                // No descriptor is left, or no memory. Those who have a channel are served meanwhile.
+                Err(error) => {
+                    tracing::warn!(event = "accept-failed", %error);
+                    self.crowded = Some(now + CROWDED);
+                    break;
+                }
+            }
+        }
+        channels
     }
 
     fn handle(&mut self, source: Source, now: Instant) -> io::Result<()> {
@@ -206,20 +235,17 @@ impl Loop {
                 }
             }
             Source::Workers => {
-                for _ in 0..AT_ONCE {
-                    let Some(channel) = self.listeners.worker.accept()? else { break };
+                for channel in self.accept(|listeners| &listeners.worker, now) {
                     self.office.adopt_worker(channel, now);
                 }
             }
             Source::Auths => {
-                for _ in 0..AT_ONCE {
-                    let Some(channel) = self.listeners.auth.accept()? else { break };
+                for channel in self.accept(|listeners| &listeners.auth, now) {
                     self.office.adopt_auth(channel, now);
                 }
             }
             Source::Signers => {
-                for _ in 0..AT_ONCE {
-                    let Some(channel) = self.listeners.signer.accept()? else { break };
+                for channel in self.accept(|listeners| &listeners.signer, now) {
                     self.office.adopt_signer(channel, now);
                 }
             }

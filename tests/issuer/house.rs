@@ -39,6 +39,23 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Line<In, Out> {
         self.0.send(message).unwrap();
     }
 
+    /// Asks without reading, until the other side has taken nothing for a while; gives how often it was taken.
+    pub(crate) fn press(&mut self, most: usize, ask: impl Fn() -> Out) -> usize {
+        for asked in 0..most {
+            self.0.send(&ask()).unwrap();
+            let begun = Instant::now();
+            while self.0.wants_write() {
+                if begun.elapsed() > Duration::from_millis(400) {
+                    return asked;
+                }
+                let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLOUT)];
+                poll(&mut fds, PollTimeout::from(20u8)).unwrap();
+                self.0.flush().unwrap();
+            }
+        }
+        most
+    }
+
     fn listen(&mut self, patience: Duration) -> Result<Option<In>, Closed> {
         let begun = Instant::now();
         loop {

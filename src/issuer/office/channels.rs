@@ -3,20 +3,31 @@
 
 use std::time::Instant;
 
+use borsh::{BorshDeserialize, BorshSerialize};
+
 use super::super::measures::LINKS;
 use super::super::vouchers::Lodged;
 use super::{Office, SOON, TURN};
-use crate::sys::channel::Closed;
+use crate::sys::channel::{Closed, Duplex};
 use crate::wire::VoucherId;
 use crate::wire::links::{AuthToIssuer, IssuerToAuth, IssuerToWorker, WorkerToIssuer};
 use crate::wire::order::{Failure, Voucher};
+
+/// What a peer says next; none when it has yet to take what it was told before. So who asks and does not read has a
+/// few answers waiting and no more.
+fn next<In: BorshDeserialize, Out: BorshSerialize>(duplex: &mut Duplex<In, Out>) -> Option<Result<Option<In>, Closed>> {
+    match duplex.flush() {
+        Ok(()) if duplex.wants_write() => None,
+        flushed => Some(flushed.and_then(|()| duplex.receive())),
+    }
+}
 
 impl Office {
     /// Reads and writes what there is on one of auth's channels.
     pub(in crate::issuer) fn auth_ready(&mut self, id: u64, now: Instant) {
         for _ in 0..TURN {
             let Some(duplex) = self.auths.get_mut(&id) else { return };
-            let received = duplex.flush().and_then(|()| duplex.receive());
+            let Some(received) = next(duplex) else { return };
             let answered = match received {
                 Ok(None) => return,
                 Ok(Some(AuthToIssuer::Withdraw(voucher))) => {
@@ -54,7 +65,8 @@ impl Office {
 
     /// Tells auth that a voucher is spent, so that it is never lodged at a successor of this process. False when
     /// the kernel has not taken that from us: it would die with this process, and the voucher is good for nothing
-    /// then. An auth that is gone has forgotten its vouchers.
+    /// then. An auth that is gone has forgotten its vouchers; one that has lost its channel and nothing else could
+    /// lodge them again, were this process killed before it is back.
     #[must_use]
     pub(super) fn say_redeemed(&mut self, voucher: VoucherId) -> bool {
         let mut said = true;
@@ -81,7 +93,7 @@ impl Office {
     pub(in crate::issuer) fn worker_ready(&mut self, id: u64, now: Instant) {
         for _ in 0..TURN {
             let Some(duplex) = self.workers.get_mut(&id) else { return };
-            let received = duplex.flush().and_then(|()| duplex.receive());
+            let Some(received) = next(duplex) else { return };
             let taken = match received {
                 Ok(None) => return,
                 Ok(Some(WorkerToIssuer::Redeem(redemption))) => self.redeem(id, &redemption, now),

@@ -538,6 +538,56 @@ fn a_login_that_never_returns_is_tried_twice_by_whoever_is_started_again() {
     for _ in 0..3 {
         drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
     }
+    // It was right in this boot: however long the HSM hangs, the service comes back with it.
+    hsm.instruct("hang C_Login\n");
+    for _ in 0..4 {
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ends()), Some(6));
+    }
+    hsm.instruct("");
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+}
+
+#[test]
+fn the_officers_pin_is_tried_once_and_again_when_a_person_says_so() {
+    let hsm = SoftHsm::new();
+    let wrong = hsm.path("wrong");
+    std::fs::write(&wrong, "11112222\n").unwrap();
+    let before = hsm.calls("C_Login");
+    let unlock = |file: &Path| hsm.try_chancery(&["token", "unlock", "--so-pin-file", file.to_str().unwrap()]);
+    let right = hsm.path("credentials/so-pin");
+    for file in [&wrong, &wrong, &right] {
+        assert!(!unlock(file).status.success());
+        assert_eq!(hsm.calls("C_Login") - before, 1);
+    }
+    let mark = marks(&hsm, "pin-refused-officer-").remove(0);
+    std::fs::remove_file(mark).unwrap();
+    assert!(unlock(&right).status.success());
+}
+
+#[test]
+fn a_certificate_that_its_own_key_does_not_verify_is_none() {
+    let hsm = SoftHsm::new();
+    for (id, algorithm) in [("a1", "p-256"), ("a2", "rsa-2048")] {
+        let _key = hsm.key(id, "assertion", algorithm);
+        let out = hsm.path(&format!("{id}-again.pem"));
+        let words = ["key", "certify", "--id", id, "--subject", "CN=sts", "--out", out.to_str().unwrap()];
+        hsm.instruct("flip_signature\n");
+        assert!(!hsm.try_chancery(&words).status.success());
+        assert!(!out.exists());
+        hsm.instruct("");
+        assert!(hsm.try_chancery(&words).status.success(), "{id}");
+    }
+}
+
+#[test]
+fn a_signer_without_a_number_is_none() {
+    let hsm = SoftHsm::new();
+    let before = hsm.calls("C_Login");
+    for ordinal in ["0", "a", "-1", ""] {
+        let status = hsm.signer(1).env("CHANCERY_ORDINAL", ordinal).status().unwrap();
+        assert_eq!(status.code(), Some(78), "{ordinal:?}");
+    }
+    assert_eq!(hsm.calls("C_Login"), before);
 }
 
 /// A service with one P-256 key, ready.

@@ -210,6 +210,17 @@ fn signers_are_never_started_by_a_socket_and_never_again_after_78() {
     let signer = units("chancery-signer@.service").remove(0);
     let text = std::fs::read_to_string(signer).unwrap();
     assert!(text.contains("RestartPreventExitStatus=78\n"));
+    // Nor by another unit that is: what is wanted is started with whoever is restarted.
+    for unit in units("") {
+        let text = std::fs::read_to_string(&unit).unwrap();
+        for setting in ["Wants", "Requires", "BindsTo", "Upholds", "Requisite", "OnFailure", "OnSuccess"] {
+            for wanted in settings(&text, setting) {
+                assert!(!wanted.contains("chancery-signer"), "{}: {setting}={wanted}", unit.display());
+            }
+        }
+    }
+    // `ProcSubset=pid` hides the boot from it, so it is told.
+    assert!(settings(&text, "Environment").concat().contains("CHANCERY_BOOT=%b"));
     assert!(
         !units(".socket")
             .iter()

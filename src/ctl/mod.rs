@@ -53,6 +53,11 @@ enum Command {
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Passwords and PINs pass through here.
+    if let Err(error) = crate::sandbox::keep_to_itself() {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
     match Line::parse().command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),

@@ -39,6 +39,10 @@ pub fn main() -> ExitCode {
         tracing::error!(event = "stopped", variable = ?name, why = "the library would heed this variable: unset it");
         return ExitCode::from(CONFIG);
     }
+    if let Err(error) = sandbox::begin() {
+        tracing::error!(event = "stopped", why = %error);
+        return ExitCode::FAILURE;
+    }
     let config = match Kerberos::load(&configuration_root()) {
         Ok(config) => config,
         Err(error) => {
@@ -56,7 +60,6 @@ pub fn main() -> ExitCode {
 }
 
 fn run(config: Kerberos) -> Result<(), Box<dyn Error>> {
-    sandbox::begin()?;
     let mut inherited = Inherited::take()?;
     let listener = Listener::adopt(inherited.one(Place::KerberosAuth.listener().1)?)?;
     let signals = signals::of_the_end()?;

@@ -188,12 +188,23 @@ impl fmt::Display for SandboxError {
 
 impl std::error::Error for SandboxError {}
 
-/// Closes every descriptor but the standard three and those LISTEN_FDS tells of, and raises the limit of
-/// descriptors. Call it first in `main`, before anything is opened.
+/// No core file, and no look into this process by others of its user. A process that comes to hold a secret before it
+/// is locked down, and the command line, have it from the first.
+///
+/// # Errors
+/// [`SandboxError::Limit`].
+pub fn keep_to_itself() -> Result<(), SandboxError> {
+    limits::cap(Resource::RLIMIT_CORE, 0).map_err(|error| SandboxError::Limit("RLIMIT_CORE", error))?;
+    limits::not_dumpable().map_err(|error| SandboxError::Limit("PR_SET_DUMPABLE", error))
+}
+
+/// Keeps to itself, closes every descriptor but the standard three and those LISTEN_FDS tells of, and raises the limit
+/// of descriptors. Call it first in `main`, before anything is opened.
 ///
 /// # Errors
 /// [`SandboxError::Limit`].
 pub fn begin() -> Result<(), SandboxError> {
+    keep_to_itself()?;
     limits::few_arenas();
     let inherited = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<u8>().ok()).unwrap_or(0);
     limits::close_from(3 + i32::from(inherited)).map_err(|error| SandboxError::Limit("close_range", error))?;

@@ -40,7 +40,12 @@ pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "--ceremony") {
         return ceremony::main();
     }
-    let ordinal = std::env::var("CHANCERY_ORDINAL").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let told = std::env::var("CHANCERY_ORDINAL").unwrap_or_else(|_| "1".to_owned());
+    let Some(ordinal) = told.parse().ok().filter(|ordinal: &u32| *ordinal > 0) else {
+        crate::sys::log::start("signer");
+        tracing::error!(event = "stopped", code = CONFIG, why = "signers count from 1, and one of them is the first");
+        return ExitCode::from(CONFIG);
+    };
     let name = format!("signer@{ordinal}");
     crate::sys::log::start(&name);
     match run(&name, ordinal) {

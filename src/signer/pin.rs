@@ -55,8 +55,9 @@ pub(crate) struct Door {
     limits: Auth,
     state_directory: PathBuf,
     ordinal: u32,
-    /// What a `pin-proved` mark must say to count: this boot, this runtime directory.
-    stamp: String,
+    /// What a `pin-proved` mark must say to count: this boot, this runtime directory. Without knowing the boot nothing
+    /// does.
+    stamp: Option<String>,
     passed: AtomicBool,
     /// The token whose proof could not be written: the others wait for it.
     owed: Mutex<Option<Marks>>,
@@ -66,8 +67,7 @@ impl Door {
     /// `ordinal` 1 may try a PIN nobody has tried; 0 (a ceremony) waits for nobody either.
     pub(crate) fn new(pin: AuthPin, limits: Auth, state_directory: PathBuf, ordinal: u32) -> Self {
         keep_in_memory(&pin);
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let stamp = format!("{} {}\n", boot.trim(), crate::sys::places::runtime_directory().display());
+        let stamp = stamp(std::env::var("CHANCERY_BOOT").ok());
         Self { pin, limits, state_directory, ordinal, stamp, passed: AtomicBool::new(false), owed: Mutex::new(None) }
     }
 
@@ -75,7 +75,7 @@ impl Door {
     /// before, since the machine was started: such a token may be coming back, and not tell the whole yet.
     pub(crate) fn login(&self, module: &Module, found: &Found, session: &Session) -> Result<bool, Fault> {
         let marks = Marks::new(&self.state_directory, &found.serial);
-        let known = self.passed.load(Ordering::Relaxed) || marks.proved(&self.stamp);
+        let known = self.passed.load(Ordering::Relaxed) || marks.proved(self.stamp.as_deref());
         self.wait_for_proof(&marks)?;
         // Held until the outcome is on disk: two processes cannot both try a wrong PIN.
         let _lock = marks.lock()?;
@@ -83,7 +83,7 @@ impl Door {
         // Before the PIN is touched: what cannot be written now could not be written once it was refused.
         marks.make_room()?;
         self.check_token(module, found, known)?;
-        marks.begin()?;
+        marks.begin(known)?;
         let attempt = deadline_login(module, session, &self.pin);
         match attempt {
             Ok(()) => {}
@@ -114,7 +114,7 @@ impl Door {
     fn prove(&self, marks: Marks) {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let first = owed.is_none();
-        *owed = match marks.prove(&self.stamp) {
+        *owed = match marks.prove(self.stamp.as_deref()) {
             Ok(()) => None,
             Err(fault) => {
                 if first {
@@ -148,7 +148,7 @@ impl Door {
         let began = Instant::now();
         loop {
             marks.check()?;
-            if marks.proved(&self.stamp) {
+            if marks.proved(self.stamp.as_deref()) {
                 return Ok(());
             }
             if began.elapsed() > PATIENCE {
@@ -184,6 +184,13 @@ impl Door {
     }
 }
 
+/// The boot as the unit tells it, or as the kernel does where it can be asked.
+fn stamp(told: Option<String>) -> Option<String> {
+    let told = told.or_else(|| std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok());
+    let boot = told.map(|boot| boot.trim().replace('-', "")).filter(|boot| !boot.is_empty())?;
+    Some(format!("{boot} {}\n", crate::sys::places::runtime_directory().display()))
+}
+
 fn deadline_login(module: &Module, session: &Session, pin: &AuthPin) -> Result<(), Fault> {
     module.call(|_| session.login(UserType::User, Some(pin)))
 }
@@ -204,6 +211,12 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
+    /// Of the security officer's PIN of that token.
+    pub(crate) fn of_officer(directory: &Path, serial: &str) -> Self {
+        let Self { directory, name } = Self::new(directory, serial);
+        Self { directory, name: format!("officer-{name}") }
+    }
+
     /// For the token of that serial number.
     pub(crate) fn new(directory: &Path, serial: &str) -> Self {
         // A serial number is the vendor's text; it does not get to choose a path.
@@ -214,7 +227,7 @@ impl Marks {
         Self { directory: directory.to_owned(), name }
     }
 
-    fn refused(&self) -> PathBuf {
+    pub(crate) fn refused(&self) -> PathBuf {
         self.directory.join(format!("pin-refused-{}", self.name))
     }
 
@@ -296,9 +309,13 @@ impl Marks {
     }
 
     /// A try begins, and is on disk when this returns: a module that dies or hangs within `C_Login` takes the process
-    /// with it, and whoever starts it again must not go on for ever with what may be a wrong PIN.
-    fn begin(&self) -> Result<(), Fault> {
+    /// with it, and whoever starts it again must not go on for ever with what may be a wrong PIN. One that is `known`
+    /// to be right in this boot may be tried as long as its HSM takes to come back.
+    fn begin(&self, known: bool) -> Result<(), Fault> {
         let tries = self.unanswered();
+        if tries >= UNANSWERED && known {
+            return Ok(());
+        }
         if tries >= UNANSWERED {
             return Err(Fault::Refused(format!(
                 "the PIN was tried {tries} times, and each time the process ended before the token answered; it is not \
@@ -334,12 +351,16 @@ impl Marks {
         }
     }
 
-    fn prove(&self, stamp: &str) -> Result<(), Fault> {
-        if self.proved(stamp) { Ok(()) } else { self.write(&self.proof(), stamp) }
+    fn prove(&self, stamp: Option<&str>) -> Result<(), Fault> {
+        let Some(stamp) = stamp else {
+            let why = "no proof of the PIN can be left: this boot has no id (CHANCERY_BOOT, /proc/sys)";
+            return Err(Fault::NotYet(why.to_owned()));
+        };
+        if self.proved(Some(stamp)) { Ok(()) } else { self.write(&self.proof(), stamp) }
     }
 
-    fn proved(&self, stamp: &str) -> bool {
-        std::fs::read_to_string(self.proof()).is_ok_and(|text| text == stamp)
+    fn proved(&self, stamp: Option<&str>) -> bool {
+        stamp.is_some_and(|stamp| std::fs::read_to_string(self.proof()).is_ok_and(|text| text == stamp))
     }
 
     /// A person has seen to it.
@@ -395,7 +416,7 @@ mod tests {
     fn two_tries_without_an_answer_are_all_there_are() {
         let directory = tempfile::tempdir().unwrap();
         let marks = Marks::new(directory.path(), "0123");
-        let begin = || marks.make_room().and_then(|()| marks.begin());
+        let begin = || marks.make_room().and_then(|()| marks.begin(false));
         // One that is answered counts no more, however often.
         for _ in 0..5 {
             begin().unwrap();
@@ -404,7 +425,9 @@ mod tests {
         begin().unwrap();
         begin().unwrap();
         assert!(matches!(begin(), Err(Fault::Refused(_))));
-        assert!(matches!(Marks::new(directory.path(), "0123").begin(), Err(Fault::Refused(_))), "nor by the next");
+        let next = Marks::new(directory.path(), "0123");
+        assert!(matches!(next.begin(false), Err(Fault::Refused(_))), "nor by the next");
+        assert!(next.begin(true).is_ok(), "a PIN that was right in this boot is not what ends the process");
         marks.clear().unwrap();
         begin().unwrap();
         // A refusal finds its room whatever the name is.
@@ -427,9 +450,13 @@ mod tests {
     fn a_proof_counts_in_the_boot_and_place_it_was_made_in() {
         let directory = tempfile::tempdir().unwrap();
         let marks = Marks::new(directory.path(), "0123");
-        marks.prove("boot-1 /run/a\n").unwrap();
-        assert!(marks.proved("boot-1 /run/a\n"));
-        assert!(!marks.proved("boot-2 /run/a\n"));
+        marks.prove(Some("boot-1 /run/a\n")).unwrap();
+        assert!(marks.proved(Some("boot-1 /run/a\n")));
+        assert!(!marks.proved(Some("boot-2 /run/a\n")) && !marks.proved(None));
+        assert!(marks.prove(None).is_err());
+        let stamps = [None, Some("0123-45\n"), Some("012345")].map(|told| stamp(told.map(str::to_owned)));
+        assert!(stamps[0].is_some() && stamps[0] != stamps[1] && stamps[1] == stamps[2]);
+        assert!(stamp(Some(" \n".to_owned())).is_none());
     }
 
     #[test]

@@ -193,7 +193,9 @@ pub struct KeyLine {
 /// # Errors
 /// What the pipe says.
 pub fn write(to: &mut impl Write, message: &impl BorshSerialize) -> io::Result<()> {
-    let octets = zeroize::Zeroizing::new(borsh::to_vec(message)?);
+    // As large as it becomes from the first: what grows leaves copies behind, and PINs are among it.
+    let mut octets = zeroize::Zeroizing::new(Vec::with_capacity(borsh::object_length(message)?));
+    message.serialize(&mut *octets)?;
     let length = u32::try_from(octets.len()).ok().filter(|length| *length <= LARGEST);
     let length = length.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "message too large"))?;
     to.write_all(&length.to_le_bytes())?;
@@ -212,8 +214,8 @@ pub fn read<M: BorshDeserialize>(from: &mut impl Read) -> io::Result<M> {
     if length > LARGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "message too large"));
     }
-    let mut octets = zeroize::Zeroizing::new(Vec::new());
-    from.take(u64::from(length)).read_to_end(&mut octets)?;
+    let mut octets = zeroize::Zeroizing::new(vec![0; length as usize]);
+    from.read_exact(&mut octets)?;
     M::try_from_slice(&octets)
 }
 

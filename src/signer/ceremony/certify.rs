@@ -3,6 +3,10 @@
 //! is made by decrypting a block that is padded here (`CKM_RSA_X_509`): RSA does not know the difference. Only a
 //! ceremony asks for that.
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
 use cryptoki::mechanism::Mechanism as Asked;
 use cryptoki::object::ObjectClass;
 use cryptoki::session::Session;
@@ -70,7 +74,18 @@ impl SigningKey for InToken<'_> {
             return Err(rcgen::Error::RemoteKeyError);
         }
         let ecdsa = matches!(question.mechanism, Asked::Ecdsa);
-        Ok(if ecdsa { spki::ecdsa_der(&signature) } else { signature })
+        let signature = if ecdsa { spki::ecdsa_der(&signature) } else { signature };
+        // Nobody looks at it again before it is published.
+        let algorithm: &dyn VerificationAlgorithm = match self.kind {
+            Kind::Rsa { .. } => &RSA_PKCS1_2048_8192_SHA256,
+            Kind::P256 => &ECDSA_P256_SHA256_ASN1,
+            Kind::P384 => &ECDSA_P384_SHA384_ASN1,
+        };
+        UnparsedPublicKey::new(algorithm, &self.public).verify(message, &signature).map_err(|_| {
+            tracing::error!(event = "wrong-signature", why = "the key pair in the token does not belong together");
+            rcgen::Error::RemoteKeyError
+        })?;
+        Ok(signature)
     }
 }
 

@@ -77,12 +77,37 @@ fn private_output() -> io::Result<File> {
 }
 
 fn request() -> io::Result<Ceremony> {
-    let mut stdin = io::stdin().lock();
+    use std::os::fd::AsFd;
+    // Not through the buffer of `io::stdin`, which is never wiped.
+    let mut stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let ceremony = read(&mut stdin)?;
     match stdin.read(&mut [0])? {
         0 => Ok(ceremony),
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "more than one request")),
     }
+}
+
+/// Goes on as the user whose signers these are, when root holds the ceremony: marks that root left could not be opened
+/// by them, and a vendor's code has no business with root.
+fn as_a_signer(state_directory: &Path) -> Result<(), String> {
+    use nix::unistd::{Uid, User, geteuid, initgroups, setgid, setuid};
+    use std::os::unix::fs::MetadataExt;
+    let why = |what: &str, error: &dyn std::fmt::Display| format!("{}: {what}: {error}", state_directory.display());
+    let owner = match std::fs::metadata(state_directory) {
+        Ok(metadata) => Uid::from_raw(metadata.uid()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(why("its owner", &error)),
+    };
+    if !geteuid().is_root() || owner.is_root() {
+        return Ok(());
+    }
+    let user = User::from_uid(owner).map_err(|error| why("its owner", &error))?;
+    let user = user.ok_or_else(|| why("its owner", &"nobody has that number"))?;
+    let name = std::ffi::CString::new(user.name).map_err(|error| why("its owner", &error))?;
+    initgroups(&name, user.gid)
+        .and_then(|()| setgid(user.gid))
+        .and_then(|()| setuid(owner))
+        .map_err(|errno| why("becoming its owner", &errno))
 }
 
 fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
@@ -94,6 +119,9 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
         // For the marks; a path that is not there cannot be granted.
         std::fs::create_dir_all(&config.state_directory)
             .map_err(|error| refuse(&format!("{}: {error}", config.state_directory.display())))?;
+    }
+    if let Some(config) = &config {
+        as_a_signer(&config.state_directory).map_err(|error| refuse(&error))?;
     }
     let module = Module::load(Path::new(ceremony.module.as_str()), &profile)?;
     let way = match &config {

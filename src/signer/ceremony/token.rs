@@ -8,6 +8,7 @@ use cryptoki::session::{Session, UserType};
 use super::{Voice, text};
 use crate::config::signer::Token;
 use crate::signer::pin::{self, Door, Marks};
+use crate::signer::pkcs11::codes::Class;
 use crate::signer::pkcs11::{Fault, Found, Module};
 use crate::wire::Secret;
 use crate::wire::ceremony::{Reply, Which};
@@ -81,9 +82,8 @@ pub(super) fn unlock(
     marks.make_room()?;
     let session = open(module, &found)?;
     if let Some(so_pin) = so_pin {
-        let so_pin = secret(so_pin)?;
         voice.doing("setting the PIN anew");
-        module.call(|_| session.login(UserType::So, Some(&so_pin)))?;
+        officer(module, &found, &session, &secret(so_pin)?, &Marks::of_officer(state_directory, &found.serial))?;
         module.call(|_| session.init_pin(&pin))?;
         module.call(|_| session.logout())?;
     }
@@ -100,6 +100,35 @@ pub(super) fn unlock(
     marks.clear().map_err(|error| Fault::Refused(format!("the mark cannot be removed: {error}")))?;
     voice.say(&Reply::Token { label: text(&found.label), serial: text(&found.serial) });
     Ok(())
+}
+
+/// Logs the security officer in. A token that locks that PIN can only be erased, so it is tried once, and again when a
+/// person has removed the mark.
+fn officer(
+    module: &Module,
+    found: &Found,
+    session: &Session,
+    so_pin: &cryptoki::types::AuthPin,
+    marks: &Marks,
+) -> Result<(), Fault> {
+    let (refused, info) = (marks.refused(), module.call(|context: &Pkcs11| context.get_token_info(found.slot))?);
+    if refused.exists() {
+        let why = "the security officer's PIN was refused; remove this file to have another one tried, once";
+        return Err(Fault::Refused(format!("{}: {why}", refused.display())));
+    }
+    if info.so_pin_locked() || info.so_pin_final_try() {
+        let why = "the token says that the security officer's PIN is locked, or would be by one more that is wrong";
+        return Err(Fault::Refused(why.to_owned()));
+    }
+    marks.make_room()?;
+    let attempt = module.call(|_| session.login(UserType::So, Some(so_pin)));
+    attempt.inspect_err(|fault| {
+        if fault.class() == Class::Pin
+            && let Err(unmarked) = marks.refuse(&fault.to_string())
+        {
+            tracing::error!(event = "not-marked", fault = %unmarked);
+        }
+    })
 }
 
 /// Logs in through the door every signer uses, but waiting for no other.

@@ -189,12 +189,12 @@ fn list(config: &Auth, authority: usize, source: usize) -> &Fetched<List> {
     &config.authorities[authority].lists.as_ref().expect("it has sources").sources[source]
 }
 
-/// When a list should be looked for again because one of its authority ends, whichever came from where: half of the time
-/// that is left, a minute at least.
+/// When a list should be looked for again because one of its authority ends or has ended, whichever came from where: a
+/// minute at least.
 fn next(config: &Auth, which: Which) -> Option<Duration> {
     let Which::List(authority, _) = which else { return None };
-    let left = config.authorities[authority].lists.as_ref()?.first_end()?.0.saturating_sub(Millis::now().0) / 2;
-    Some(Duration::from_millis(left.try_into().unwrap_or(0)).max(APART))
+    let patience = config.authorities[authority].lists.as_ref()?.patience(Millis::now())?;
+    Some(Duration::from_millis(patience.try_into().unwrap_or(0)).max(APART))
 }
 
 /// Fetches one document and holds it. Whether it is a new one, and how many keys of it are of no use here.

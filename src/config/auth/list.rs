@@ -134,6 +134,11 @@ impl List {
         self.read.issuing_distribution_point() == other.read.issuing_distribution_point()
     }
 
+    /// Does it speak for every certificate of its issuer?
+    pub(super) fn is_whole(&self) -> bool {
+        self.part.is_none()
+    }
+
     /// Is it published there? One that does not say where is published anywhere.
     pub(super) fn is_published_at(&self, url: &str) -> bool {
         self.part.as_ref().is_none_or(|part| part.uris.is_empty() || part.has(url.as_bytes()))

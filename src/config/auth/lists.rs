@@ -47,27 +47,35 @@ impl Lists {
         self.fetched.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// When the first of them ends: then it is looked for a newer one.
+    /// In how many milliseconds it is looked for newer ones: half of the time until one of them ends, and as long as it has
+    /// ended. A list that nobody publishes any more is so asked for more and more seldom.
     #[must_use]
-    pub fn first_end(&self) -> Option<Millis> {
-        self.fetched().iter().map(|list| list.next_update).min()
+    pub fn patience(&self, now: Millis) -> Option<i64> {
+        let left = |list: &Arc<List>| match list.next_update.0.saturating_sub(now.0) {
+            left @ 0.. => left / 2,
+            ended => ended.saturating_neg(),
+        };
+        self.fetched().iter().map(left).min()
     }
 
-    /// Puts a list among those that were fetched. It takes the place of older ones of its issuer that are for the same
-    /// certificates, or past, and is never older than one of those itself: whoever can choose among lists that are genuine
-    /// puts none out of force, nor back in.
+    /// Puts a list among those that were fetched. It takes the place of one that is for the same certificates and not newer,
+    /// and, if it is for all of its issuer's, of older ones that are past. So for each certificate the newest that spoke for
+    /// it is held, past or not, and whoever can choose among lists that are genuine puts none out of force, nor back in.
     fn add(&self, list: Arc<List>, now: Millis) -> Result<bool, String> {
         let mut fetched = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
-        let same = |other: &Arc<List>| other.is_for_the_same(&list);
-        let gives_way = |other: &Arc<List>| other.issuer() == list.issuer() && (same(other) || other.is_past(now));
-        for other in fetched.iter().filter(|other| gives_way(other)) {
+        let same = |other: &Arc<List>| other.issuer() == list.issuer() && other.is_for_the_same(&list);
+        for other in fetched.iter().filter(|other| same(other)) {
             match other.age().cmp(&list.age()) {
                 Ordering::Greater => return Err("an older list than before".to_owned()),
                 // The same one, or signed anew: then the one that holds longer.
-                Ordering::Equal if same(other) && list.next_update <= other.next_update => return Ok(false),
+                Ordering::Equal if list.next_update <= other.next_update => return Ok(false),
                 Ordering::Equal | Ordering::Less => {}
             }
         }
+        let covered = |other: &Arc<List>| {
+            list.is_whole() && other.issuer() == list.issuer() && other.is_past(now) && other.age() < list.age()
+        };
+        let gives_way = |other: &Arc<List>| same(other) || covered(other);
         let (out, kept): (Vec<_>, Vec<_>) = fetched.drain(..).partition(gives_way);
         *fetched = kept;
         let full = fetched.len() >= MOST;
@@ -183,34 +191,54 @@ mod tests {
     use super::super::list::tests::{issuer, listed};
     use super::*;
 
-    /// A list from so many minutes from now until so many, for all certificates or for those of users.
-    fn list(by: &Issuer<'static, KeyPair>, (from, until): (i64, i64), users_only: bool) -> Arc<List> {
-        let part = || CrlIssuingDistributionPoint {
-            distribution_point: CrlDistributionPoint { uris: vec!["http://pki.example/users.crl".to_owned()] },
-            scope: Some(CrlScope::UserCertsOnly),
+    /// A list from so many minutes from now until so many, for all certificates or for those of a scope.
+    fn list(by: &Issuer<'static, KeyPair>, (from, until): (i64, i64), scope: Option<CrlScope>) -> Arc<List> {
+        let part = |scope| CrlIssuingDistributionPoint {
+            distribution_point: CrlDistributionPoint { uris: vec!["http://pki.example/part.crl".to_owned()] },
+            scope: Some(scope),
         };
         let der = listed(by, |list| {
             let now = OffsetDateTime::now_utc();
             (list.this_update, list.next_update) = (now + Duration::minutes(from), now + Duration::minutes(until));
-            list.issuing_distribution_point = users_only.then(part);
+            list.issuing_distribution_point = scope.map(part);
         });
         Arc::new(List::from_der(&der).unwrap())
     }
 
+    use CrlScope::{CaCertsOnly, UserCertsOnly};
+
     #[test]
-    fn a_list_that_is_past_gives_way_to_a_newer_one_and_to_no_older_one_whatever_they_are_for() {
+    fn a_list_that_is_past_stays_until_a_newer_one_speaks_for_all_it_spoke_for() {
         let by = issuer(&rcgen::PKCS_ED25519);
         let (now, later) = (Millis::now(), Millis::now().plus(20 * 60_000));
         let lists = Lists::new(Vec::new(), Vec::new());
-        assert_eq!(lists.add(list(&by, (-30, 10), true), now), Ok(true));
-        let older = list(&by, (-60, 600), false);
-        assert!(lists.add(older.clone(), later).is_err(), "who stood on the newer one would get in by it");
-        assert_eq!(lists.first_end(), Some(lists.fetched()[0].next_update));
-        // While both hold they stand beside each other.
-        assert_eq!(lists.add(older, now), Ok(true));
-        assert_eq!(lists.fetched().len(), 2);
-        assert_eq!(lists.add(list(&by, (-10, 600), false), later), Ok(true));
-        assert_eq!(lists.fetched().len(), 1);
+        let ages = || lists.now().iter().map(|list| list.age().0).collect::<Vec<_>>();
+        let users = list(&by, (-30, 10), Some(UserCertsOnly));
+        assert_eq!(lists.add(users.clone(), now), Ok(true));
+        // Newer and for others, older and for all: it is the newest for users still, and says that it is past.
+        for other in [list(&by, (-5, 600), Some(CaCertsOnly)), list(&by, (-60, 600), None)] {
+            assert_eq!(lists.add(other, later), Ok(true));
+            assert!(lists.fetched().iter().any(|held| held.age() == users.age()), "who stands on it would get in");
+        }
+        // Nor by an older one of its own.
+        assert!(lists.add(list(&by, (-40, 600), Some(UserCertsOnly)), later).is_err());
+        // A newer one for all: the past one goes, those that hold or are newer stay.
+        let all = list(&by, (-10, 600), None);
+        assert_eq!(lists.add(all.clone(), later), Ok(true));
+        assert_eq!((ages().len(), ages()[1]), (2, all.age().0));
+    }
+
+    #[test]
+    fn a_list_that_ended_is_asked_for_more_and_more_seldom() {
+        let by = issuer(&rcgen::PKCS_ED25519);
+        let lists = Lists::new(Vec::new(), Vec::new());
+        assert_eq!(lists.patience(Millis::now()), None);
+        let users = list(&by, (-30, 10), Some(UserCertsOnly));
+        lists.add(users.clone(), Millis::now()).unwrap();
+        let after = |minutes: i64| lists.patience(users.next_update.plus(minutes * 60_000)).unwrap() / 60_000;
+        assert_eq!([-8, -2, 0, 2, 60].map(after), [4, 1, 0, 2, 60]);
+        lists.add(list(&by, (-30, 70), Some(CaCertsOnly)), Millis::now()).unwrap();
+        assert_eq!(after(40), 10, "another one ends");
     }
 
     #[test]

@@ -258,7 +258,7 @@ pub(super) fn bad_grant(ports: &[u16], sockets: &[PathBuf], devices: &[PathBuf])
     }
     let device = |path: &&PathBuf| {
         !path.starts_with("/dev")
-            || path.as_os_str() == "/dev"
+            || path.components().count() < 3
             || path.components().any(|part| part.as_os_str() == "..")
     };
     let why = |path: &PathBuf| format!("{}: a device lies below /dev, and is not all of it", path.display());
@@ -348,6 +348,7 @@ mod tests {
             ("[sandbox]\nunix_connect = [\"run/x\"]\n", ":4:16: sandbox.unix_connect: run/x: the path of a socket"),
             ("[sandbox]\ndevices = [\"/dev/../etc\"]\n", ":4:11: sandbox.devices: /dev/../etc: a device lies"),
             ("[sandbox]\ndevices = [\"/dev\"]\n", ":4:11: sandbox.devices: /dev: a device lies"),
+            ("[sandbox]\ndevices = [\"//dev/./\"]\n", ":4:11: sandbox.devices: //dev/./: a device lies"),
             ("[auth]\npin_min_octets = 8\npin_max_octets = 4\n", ":4:18: auth.pin_min_octets"),
         ] {
             let source = format!("schema = 1\nevidence = \"measured\"\n{fields}");

@@ -1,14 +1,13 @@
-//! A client who proves himself with a ticket of Kerberos, by HTTP Negotiate or in the header of his message. What he sent is
-//! read here before any C code sees it; kerberos says whose ticket it is; then it is judged whether it is bound to this server,
-//! looked for the account that it means, and settled that it was not here before, whichever way it came. Whatever is wrong
-//! with a ticket, a client hears that authentication failed.
+//! A client who proves himself with a ticket of Kerberos, by HTTP Negotiate or, in a file of its own, in the header of his
+//! message. What he sent is read here before any C code sees it; kerberos says whose ticket it is; then it is judged whether it
+//! is bound to this server, looked for the account that it means, and settled that it was not here before, whichever way it
+//! came. Whatever is wrong with a ticket, a client hears that authentication failed.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tracing::warn;
 
 use super::super::acceptor::Shown;
 use super::super::reason::Reason;
-use super::super::signature::{self, Verified};
 use super::super::store::Kind;
 use super::proof::{Asked, Known, Who};
 use super::{Ended, Office};
@@ -16,12 +15,12 @@ use crate::config::auth::Auth;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::kerberos::{self, Realm};
 use crate::config::auth::users::Account;
+use crate::negotiate::Unusable;
 use crate::negotiate::ap_req::Request;
 use crate::negotiate::spnego::First;
-use crate::negotiate::{Unusable, binary};
-use crate::wire::evidence::{BinaryTicket, KeyedMessage, MacAlgorithm, Negotiation, TicketForm};
+use crate::wire::evidence::Negotiation;
 use crate::wire::kerberos::{AcceptedTicket, NotAccepted};
-use crate::wire::order::{Method, RequestIntegrity};
+use crate::wire::order::Method;
 use crate::wire::{Millis, Octets};
 
 /// How long a ticket that was used is remembered: an authenticator is good for five minutes before and behind its time,
@@ -33,22 +32,22 @@ type Refused = (Reason, String);
 
 /// How a ticket came, and what is wanted of it.
 #[derive(Clone, Copy)]
-struct Form {
-    bare: bool,
-    keyed: bool,
+pub(super) struct Form {
+    pub(super) bare: bool,
+    pub(super) keyed: bool,
 }
 
 /// A ticket that was accepted, of somebody known.
-struct Taken<'a> {
-    realm: &'a Realm,
-    account: &'a Account,
-    ticket: AcceptedTicket,
-    now: Millis,
+pub(super) struct Taken<'a> {
+    pub(super) realm: &'a Realm,
+    pub(super) account: &'a Account,
+    pub(super) ticket: AcceptedTicket,
+    pub(super) now: Millis,
 }
 
 impl<'a> Taken<'a> {
     /// Who it is, by that ticket.
-    fn known(&self) -> Known<'a> {
+    pub(super) fn known(&self) -> Known<'a> {
         Known {
             // Issuer takes no proof from after its own clock.
             instant: Some(self.ticket.authenticated.min(self.now)),
@@ -83,69 +82,8 @@ impl Office {
         Ok(Known { answer, ..taken.known() })
     }
 
-    /// Whose ticket it is that stands in the message. Where there is a MAC by its key, which a worker does not have, what it
-    /// covers is its client's own words: the message is for us then, so that the ticket need not be bound to this server.
-    pub(super) async fn ticketed<'a>(
-        &self,
-        config: &'a Auth,
-        rules: &Endpoint,
-        (ticket, message): (&BinaryTicket, Option<&KeyedMessage>),
-        asked: &Asked<'_>,
-    ) -> Result<Known<'a>, Ended> {
-        if !rules.kerberos_token {
-            return Err(Ended::Stranger(Reason::Credential));
-        }
-        if message.is_some_and(|message| message.algorithm == MacAlgorithm::HmacSha1) && !rules.hmac_sha1 {
-            return Err(Ended::Stranger(Reason::MacAlgorithm));
-        }
-        let refused = |refused| self.not_taken(asked, refused);
-        let (octets, bare) = (ticket.token.expose(), ticket.form == TicketForm::Bare);
-        let request = if bare { binary::bare(octets) } else { binary::framed(octets) };
-        let request = request.map_err(|why| refused(unusable(why)))?;
-        let shown = (&request, Form { bare, keyed: message.is_some() });
-        let ticket = self.accepted(config, shown, ticket.server, asked).await?;
-        let Some(message) = message else {
-            let taken = self.taken(config, rules, ticket).map_err(refused)?;
-            self.once(config, &taken, &request, asked).await?;
-            self.unbound(&taken.ticket);
-            return Ok(taken.known());
-        };
-        let key = ticket.key.clone().ok_or_else(|| refused((Reason::RefusedTicket, "no key of it".to_owned())))?;
-        let signed = signature::authentic(key.expose(), message);
-        let signed = signed.map_err(|_| Ended::Stranger(Reason::WrongEndorsement))?;
-        let verified = signed.covers(rules);
-        let verified = verified.map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
-        let taken = meant(config, ticket).map_err(refused)?;
-        self.once(config, &taken, &request, asked).await?;
-        let covered = self.endorsed(config, rules, &verified, &taken, asked);
-        let his = |ended: Ended| ended.of(taken.account, Method::Kerberos, Some(&taken.realm.name));
-        let covered = covered.map_err(his)?;
-        if message.algorithm == MacAlgorithm::HmacSha1 {
-            self.gauges.leniencies.with_label_values(&["hmac-sha1"]).inc();
-        }
-        Ok(Known { request: covered, ..taken.known() })
-    }
-
-    /// What vouches for the wording of the request. A MAC that does not say whom the message is for binds the ticket to nobody.
-    fn endorsed(
-        &self,
-        config: &Auth,
-        rules: &Endpoint,
-        verified: &Verified<'_>,
-        taken: &Taken<'_>,
-        asked: &Asked<'_>,
-    ) -> Result<RequestIntegrity, Ended> {
-        let proof = verified.read(rules).map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
-        if proof.to_absent {
-            let bound = bound(config, rules, &taken.ticket);
-            bound.map_err(|refused| self.not_taken(asked, refused))?;
-            self.unbound(&taken.ticket);
-        }
-        self.as_proven(config, &proof, asked, taken.now)
-    }
-
     /// What kerberos says of a ticket. From now on it is used up.
-    async fn accepted(
+    pub(super) async fn accepted(
         &self,
         config: &Auth,
         (request, form): (&Request<'_>, Form),
@@ -162,13 +100,18 @@ impl Office {
     }
 
     /// Whom a ticket means that is bound well enough.
-    fn taken<'a>(&self, config: &'a Auth, rules: &Endpoint, ticket: AcceptedTicket) -> Result<Taken<'a>, Refused> {
+    pub(super) fn taken<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        ticket: AcceptedTicket,
+    ) -> Result<Taken<'a>, Refused> {
         bound(config, rules, &ticket)?;
         meant(config, ticket)
     }
 
     /// Has this account room, is this the first time, and may it be served now?
-    async fn once(
+    pub(super) async fn once(
         &self,
         config: &Auth,
         taken: &Taken<'_>,
@@ -189,14 +132,14 @@ impl Office {
     }
 
     /// Counts one that is bound to nothing.
-    fn unbound(&self, ticket: &AcceptedTicket) {
+    pub(super) fn unbound(&self, ticket: &AcceptedTicket) {
         if !ticket.bound {
             self.gauges.leniencies.with_label_values(&["unbound-ticket"]).inc();
         }
     }
 
     /// Says what was wrong with a ticket: the word alone does not tell an operator where to look.
-    fn not_taken(&self, asked: &Asked<'_>, (reason, why): Refused) -> Ended {
+    pub(super) fn not_taken(&self, asked: &Asked<'_>, (reason, why): Refused) -> Ended {
         if let Some(left_out) = self.tickets.pass() {
             let (reason, why) = (reason.word(), &why[..why.floor_char_boundary(256)]);
             warn!(correlation = %asked.correlation, event = "ticket-refused", reason, why, left_out);
@@ -206,7 +149,7 @@ impl Office {
 }
 
 /// Must it be bound to this server, and is it not?
-fn bound(config: &Auth, rules: &Endpoint, ticket: &AcceptedTicket) -> Result<(), Refused> {
+pub(super) fn bound(config: &Auth, rules: &Endpoint, ticket: &AcceptedTicket) -> Result<(), Refused> {
     if ticket.bound || rules.unbound_ticket || !config.kerberos.bound {
         return Ok(());
     }
@@ -215,7 +158,7 @@ fn bound(config: &Auth, rules: &Endpoint, ticket: &AcceptedTicket) -> Result<(),
 }
 
 /// The account that a ticket means which is not past.
-fn meant(config: &Auth, ticket: AcceptedTicket) -> Result<Taken<'_>, Refused> {
+pub(super) fn meant(config: &Auth, ticket: AcceptedTicket) -> Result<Taken<'_>, Refused> {
     // As long as it took, the instant is one after the answer.
     let now = Millis::now();
     // The library takes one for as long after its end as clocks may differ, and no token could be had by it.
@@ -237,7 +180,7 @@ fn meant(config: &Auth, ticket: AcceptedTicket) -> Result<Taken<'_>, Refused> {
     Ok(Taken { realm, account, ticket, now })
 }
 
-fn unusable(why: Unusable) -> Refused {
+pub(super) fn unusable(why: Unusable) -> Refused {
     match why {
         Unusable::Shape(why) => (Reason::UnreadableTicket, why.to_owned()),
         Unusable::Ntlm => (Reason::Ntlm, "NTLM".to_owned()),

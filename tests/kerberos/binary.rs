@@ -1,15 +1,17 @@
 //! Tickets in the header of a message, by the forms of the WSS Kerberos Token Profile, and what is none, or not one for us.
 
-use chancery::wire::Text;
-use chancery::wire::evidence::{BinaryTicket, Evidence, Refusal, Submission, TicketForm};
+use chancery::wire::evidence::{BinaryTicket, Evidence, MacAlgorithm, Refusal, Submission, TicketForm, Timestamp};
 use chancery::wire::links::AuthToWorker;
 use chancery::wire::order::{Method, RequestIntegrity};
+use chancery::wire::{Millis, Text};
 use nix::sys::signal::Signal;
 
-use crate::house::{House, LENIENT, TOKEN, all_refused, certificate};
+use crate::house::{ADDRESS, House, LENIENT, TOKEN, all_refused, certificate};
 use crate::refused::{changed, request_in, unwrapped};
 use crate::support::kdc::{SERVICE, bound_to, installed};
+use crate::support::keyed;
 use crate::support::processes::eventually;
+use crate::support::signed::Part;
 
 const FRAMED: TicketForm = TicketForm::Framed;
 const BARE: TicketForm = TicketForm::Bare;
@@ -186,4 +188,40 @@ fn while_kerberos_is_dead_tickets_in_messages_wait_for_it() {
         let answer = worker.ask(house.holds(FRAMED, &framed(&house, "alice")));
         matches!(answer, AuthToWorker::Vouched(_)).then_some(())
     });
+}
+
+#[test]
+fn the_store_knows_a_ticket_that_was_used_in_any_way_when_the_library_has_forgotten_it_a_33() {
+    if !installed("forgotten") {
+        return;
+    }
+    let mut house = House::new();
+    let mut worker = house.office.worker();
+    let (by_head, by_message) = (framed(&house, "alice"), framed(&house, "alice"));
+    let (endorsed, key) = house.kdc.keyed("alice", &["raw", "one-way", "key"]);
+    let now = Millis::now();
+    let with_mac = || {
+        let parts = [Part::timestamp(now, None), Part::to(ADDRESS)];
+        let message = keyed::message(&key, MacAlgorithm::HmacSha256, &parts);
+        let evidence = Evidence::EndorsedTicket(house.ticket(FRAMED, &endorsed), message);
+        let timestamp = Some(Timestamp { created: now, expires: None });
+        Submission { evidence, timestamp, ..house.holds(FRAMED, &[]) }
+    };
+    worker.vouched(house.brings(&by_head));
+    worker.vouched(house.holds(FRAMED, &by_message));
+    worker.vouched(with_mac());
+    let again = with_mac();
+    house.kerberos().take().unwrap().end(Signal::SIGTERM);
+    std::fs::remove_file(house.state().join("replays")).unwrap();
+    house.start();
+    let cases = vec![
+        ("by HTTP Negotiate, then in a message", house.holds(FRAMED, &by_head), "replayed-ticket"),
+        ("in a message, then by HTTP Negotiate", house.brings(&by_message), "replayed-ticket"),
+        ("with a MAC, then without", at(LENIENT, house.holds(FRAMED, &endorsed)), "replayed-ticket"),
+    ];
+    all_refused(&house.office, cases);
+    drop(house.kerberos().take());
+    std::fs::remove_file(house.state().join("replays")).unwrap();
+    house.start();
+    all_refused(&house.office, vec![("with a MAC, twice", again, "replayed-ticket")]);
 }

@@ -8,7 +8,7 @@ use chancery::wire::links::WorkerToAuth;
 use chancery::wire::order::{Method, RequestIntegrity};
 use chancery::wire::{Millis, Octets, Text};
 
-use crate::house::{ADDRESS, House, LENIENT, all_refused};
+use crate::house::{ABSENT, ADDRESS, House, LENIENT, all_refused};
 use crate::support::kdc::installed;
 use crate::support::keyed;
 use crate::support::processes::eventually;
@@ -33,11 +33,21 @@ fn usual(now: Millis) -> Vec<Part> {
 /// A message with such a ticket and a MAC by its key, of a client who may change both.
 fn sent(
     house: &House,
+    way: (TicketForm, &[&str]),
+    parts: &[Part],
+    change: impl FnOnce(&[u8], KeyedMessage) -> KeyedMessage,
+) -> Submission {
+    sent_by(house, "alice", way, parts, change)
+}
+
+fn sent_by(
+    house: &House,
+    user: &str,
     (form, options): (TicketForm, &[&str]),
     parts: &[Part],
     change: impl FnOnce(&[u8], KeyedMessage) -> KeyedMessage,
 ) -> Submission {
-    let (token, key) = house.kdc.keyed("alice", options);
+    let (token, key) = house.kdc.keyed(user, options);
     let message = change(&key, keyed::message(&key, SHA256, parts));
     let evidence = Evidence::EndorsedTicket(house.ticket(form, &token), message);
     Submission { evidence, ..house.holds(form, &[]) }
@@ -121,6 +131,17 @@ fn without_its_key_a_ticket_that_somebody_has_seen_proves_nobody_and_neither_doe
             "wrong-digest",
         ),
         (
+            "of somebody disabled, before anything of it is looked at",
+            at(
+                now,
+                sent_by(&house, "eve", WAYS[0], &usual(now), |key, _| {
+                    let message = keyed::message(key, SHA256, &usual(now));
+                    KeyedMessage { parts: keyed::message(key, SHA256, &usual(Millis(now.0 - 1000))).parts, ..message }
+                }),
+            ),
+            "disabled",
+        ),
+        (
             "derived, and too short",
             good(&|key, _| {
                 let by = Derivation::new(None, [7; 16], 0, 8).unwrap();
@@ -171,11 +192,16 @@ fn a_mac_that_does_not_cover_what_it_has_to_is_refused_and_the_record_knows_whos
     }
     // An old one is refused by what the worker says of it, before anybody is asked.
     assert_eq!(worker.refused(at(old, sent(&house, WAYS[0], &usual(old), unchanged))), Refusal::MessageExpired);
-    // Where wsa:To may be absent beside a body, the ticket is bound to nobody: it must be by itself, or may be unbound there.
+    // Where wsa:To may be absent beside a body, the ticket is bound to nobody by that: it must be by itself, or need not be.
     let whole = [Part::timestamp(now, None), Part::body("urn:office", "")];
-    let lenient =
-        Submission { endpoint: Text::new(LENIENT).unwrap(), ..at(now, sent(&house, WAYS[0], &whole, unchanged)) };
-    worker.vouched(lenient);
+    let absent = |endpoint: &str, options: &[&str]| {
+        let submission = at(now, sent(&house, (FRAMED, options), &whole, unchanged));
+        Submission { endpoint: Text::new(endpoint).unwrap(), ..submission }
+    };
+    assert_eq!(worker.refused(absent(ABSENT, WAYS[0].1)), Refusal::FailedAuthentication);
+    assert_eq!(house.office.decisions().pop().unwrap(), (false, "unbound-ticket".to_owned()));
+    worker.vouched(absent(ABSENT, &["raw", "one-way", "bind", &house.bound(), "key"]));
+    worker.vouched(absent(LENIENT, WAYS[0].1));
 }
 
 #[test]

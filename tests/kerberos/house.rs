@@ -26,6 +26,8 @@ policy = '''permit(principal, action, resource) when { ["kerberos", "password"].
 /// Where tickets come in messages, and where they need not be bound.
 pub(crate) const TOKEN: &str = "/token";
 pub(crate) const LENIENT: &str = "/lenient";
+/// Where a message need not say for whom it is.
+pub(crate) const ABSENT: &str = "/absent";
 /// What `wsa:To` of a message there is.
 pub(crate) const ADDRESS: &str = "https://sts.example.com/token";
 
@@ -57,10 +59,11 @@ impl House {
         let (kdc, server) = (Kdc::start(), certificate());
         let auth = format!(
             "server_certificates = [\"server.pem\"]\n[store]\ndirectory = \"../../state\"\n[[endpoint]]\n\
-             path = \"/windows\"\ncredentials = [\"kerberos\"]\n{}{}[[endpoint]]\npath = \"/password\"\n[kerberos]\n\
+             path = \"/windows\"\ncredentials = [\"kerberos\"]\n{}{}{}[[endpoint]]\npath = \"/password\"\n[kerberos]\n\
              deadline_ms = 1000\n{more}\n[[kerberos_realm]]\nname = \"corp\"\nrealm = \"{REALM}\"\n\
              [[kerberos_realm.subject]]\ncapture = '([A-Za-z]+)'\ncase = \"lower\"\n",
             in_message(TOKEN, ""),
+            in_message(ABSENT, "\"to-absent\""),
             in_message(LENIENT, "\"unbound-ticket\", \"to-absent\", \"hmac-sha1\"")
         );
         let users = "[users.alice]\nkerberos_realm = \"corp\"\n[users.mixed]\nkerberos_realm = \"corp\"\n\

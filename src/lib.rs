@@ -5,7 +5,7 @@
 //! | `wire` | everything that crosses a process boundary, and who may send it |
 //! | `xml` | the bounded tree, canonicalisation, what a signature says, the canonical writer |
 //! | `jose` | what a JWT and its header say, as values |
-//! | `negotiate` | what a token of HTTP Negotiate and an AP-REQ say, as values |
+//! | `negotiate` | what a token of HTTP Negotiate, a binary token and an AP-REQ say, as values |
 //! | `trust` | what elements of WS-Trust and WS-Security say, as values |
 //! | `token` | values to octets: SAML 2.0, SAML 1.1, their signatures |
 //! | `worker` | the process clients talk to |

@@ -143,12 +143,12 @@ reasons! {
     /// NTLM, which is refused wherever it comes.
     Ntlm = "ntlm" => Refusal::FailedAuthentication,
         "why the client has no ticket: the name of this server, its principal in the directory, and whether it reaches a KDC";
-    /// What came with Negotiate is not one token of Kerberos that is all there is.
+    /// What came with Negotiate is not one token of Kerberos that is all there is, or SPNEGO came in a message.
     Mechanism = "negotiate-mechanism" => Refusal::FailedAuthentication,
-        "the client: Kerberos must come first, and in one round";
-    /// What came with Negotiate is nothing that we read.
+        "the client: Kerberos must come first, in one round, and without SPNEGO where it stands in the message";
+    /// What came with Negotiate, or as a binary token, is nothing that we read.
     UnreadableTicket = "unreadable-ticket" => Refusal::FailedAuthentication,
-        "ticket-refused in the log, which says what is not read";
+        "ticket-refused in the log, which says what is not read, and ValueType of the binary token";
     /// The ticket is encrypted by what proves nothing: RC4, DES (R-W070).
     WeakTicket = "weak-ticket" => Refusal::FailedAuthentication,
         "the encryption types of the service's account in the KDC: AES is taken";
@@ -169,7 +169,10 @@ reasons! {
         "who stands between client and server with a certificate of his own: a proxy, or an attacker";
     /// The client has bound the ticket to nothing.
     UnboundTicket = "unbound-ticket" => Refusal::FailedAuthentication,
-        "whether the client can bind tickets, else channel_binding of [kerberos] in auth.toml";
+        "whether the client can bind tickets or sign wsa:To by their key, else unbound-ticket among the leniencies of the [[endpoint]]";
+    /// The MAC beside the ticket is not one by its key (R-W071).
+    WrongEndorsement = "wrong-endorsement" => Refusal::FailedAuthentication,
+        "the key that the client uses, the sub-session key of its ticket or else the session key, and what changed the message";
     /// The ticket is not accepted for another reason.
     RefusedTicket = "refused-ticket" => Refusal::FailedAuthentication,
         "ticket-refused in the log, which has what the library says";

@@ -448,15 +448,15 @@ fn an_endpoint_for_tls_certificates_can_be_reached_and_proven_or_is_refused() {
     }
 }
 
-/// A configuration with an endpoint for tickets, and their keys.
-fn with_tickets() -> Tree {
+/// A configuration with an endpoint for tickets that come so, and their keys.
+fn with_tickets(credential: &str) -> Tree {
     let tree = Tree::new();
-    tree.replace("worker.d/worker.toml", "\"username\"\n[[metadata]]", "\"kerberos\"\n[[metadata]]");
+    tree.replace("worker.d/worker.toml", "\"username\"\n[[metadata]]", &format!("\"{credential}\"\n[[metadata]]"));
     let endpoints = "server_certificates = [\"tls.pem\"]\n[store]\ndirectory = \"../state\"\n[[endpoint]]\n\
                      path = \"/adfs/services/trust/13/usernamemixed\"\n[[endpoint]]\npath = \"/sts\"\n\
-                     credentials = [\"kerberos\"]\n[[kerberos_realm]]\nname = \"corp\"\nrealm = \"X\"\n\
+                     credentials = [\"kerberos\"]\naddresses = [\"https://sts.example.com/sts\"]\n[[kerberos_realm]]\nname = \"corp\"\nrealm = \"X\"\n\
                      [[kerberos_realm.subject]]\n[timestamp]";
-    tree.replace("auth.d/auth.toml", "[timestamp]", endpoints);
+    tree.replace("auth.d/auth.toml", "[timestamp]", &endpoints.replace("[\"kerberos\"]", &format!("[{credential:?}]")));
     for name in ["tls.pem", "other.pem"] {
         fs::copy(tree.path("worker.d").join(name), tree.path("auth.d").join(name)).unwrap();
     }
@@ -474,7 +474,7 @@ fn with_tickets() -> Tree {
 
 #[test]
 fn an_endpoint_for_tickets_is_served_knows_its_server_and_has_keys_or_is_refused() {
-    let output = with_tickets().check();
+    let output = with_tickets("kerberos").check();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     for (file, from, to, place) in [
         (
@@ -494,16 +494,51 @@ fn an_endpoint_for_tickets_is_served_knows_its_server_and_has_keys_or_is_refused
         ("kerberos.d/kerberos.toml", "\"keytab\"", "\"none\"", "kerberos.d/kerberos.toml:2:10: keytab"),
         ("kerberos.d/kerberos.toml", "services", "service", "kerberos.d/kerberos.toml:1:1: unknown field"),
     ] {
-        let tree = with_tickets();
+        let tree = with_tickets("kerberos");
         tree.replace(file, from, to);
         let said = tree.refused();
         assert!(said.lines().any(|line| line.starts_with(place)), "{place} is missing in\n{said}");
     }
-    let tree = with_tickets();
-    fs::remove_file(tree.path("kerberos.d/kerberos.toml")).unwrap();
-    let said = tree.refused();
-    let place = "auth.d/auth.toml:9:15: credentials has \"kerberos\", and there is no kerberos.d/kerberos.toml";
-    assert!(said.lines().any(|line| line.starts_with(place)), "{said}");
+    for credential in ["kerberos", "kerberos-token"] {
+        let tree = with_tickets(credential);
+        fs::remove_file(tree.path("kerberos.d/kerberos.toml")).unwrap();
+        let said = tree.refused();
+        let place =
+            format!("auth.d/auth.toml:9:15: credentials has {credential:?}, and there is no kerberos.d/kerberos.toml");
+        assert!(said.lines().any(|line| line.starts_with(&place)), "{said}");
+    }
+}
+
+#[test]
+fn an_endpoint_for_tickets_in_messages_is_one_for_both_or_is_refused() {
+    let output = with_tickets("kerberos-token").check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    // With "any" the worker takes what it is brought.
+    let tree = with_tickets("kerberos-token");
+    tree.replace("worker.d/worker.toml", "\"kerberos-token\"", "\"any\"");
+    tree.replace("auth.d/auth.toml", "[\"kerberos-token\"]", "[\"kerberos-token\", \"password\", \"signature\"]");
+    let output = tree.check();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (file, from, to, place) in [
+        (
+            "worker.d/worker.toml",
+            "\"kerberos-token\"",
+            "\"kerberos\"",
+            "auth.d/auth.toml:9:15: endpoint /sts: credentials has \"kerberos-token\"",
+        ),
+        (
+            "auth.d/auth.toml",
+            "\"kerberos-token\"",
+            "\"kerberos\"",
+            "worker.d/worker.toml:14:14: endpoint /sts: takes a ticket in the message",
+        ),
+        ("auth.d/auth.toml", "tls.pem", "other.pem", "auth.d/auth.toml:2:23: server_certificates does not have"),
+    ] {
+        let tree = with_tickets("kerberos-token");
+        tree.replace(file, from, to);
+        let said = tree.refused();
+        assert!(said.lines().any(|line| line.starts_with(place)), "{place} is missing in\n{said}");
+    }
 }
 
 /// A configuration with an endpoint for sealed messages, and a key to open them.

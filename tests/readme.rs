@@ -51,6 +51,9 @@ fn every_example_of_the_readme_is_taken() {
     assert_eq!((auth.authorities.len(), auth.partners.len(), auth.directories.len()), (1, 1, 1));
     assert_eq!(auth.issuers.len(), 1);
     assert!(auth.endpoints[&worker.endpoints[2].path].kerberos && auth.kerberos.bound);
+    assert_eq!(worker.endpoints[3].credential, chancery::config::worker::Credential::KerberosToken);
+    let mixed = &auth.endpoints[&worker.endpoints[3].path];
+    assert!(mixed.kerberos_token && !mixed.kerberos && !mixed.unbound_ticket);
     assert_eq!(auth.realms[0].account("Dispatcher").as_deref(), Some("dispatcher"));
     // Of that one only the keys are missing.
     let kerberos = chancery::config::kerberos::Kerberos::load(root.path()).unwrap_err().to_string();

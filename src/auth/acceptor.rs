@@ -36,10 +36,25 @@ pub(super) struct Acceptor {
     trying: Arc<Semaphore>,
 }
 
+/// An `AP-REQ`, and what is asked about it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    /// DER.
+    pub(super) request: &'a [u8],
+    /// What it should be bound to, if to anything.
+    pub(super) bindings: &'a Octets<128>,
+    /// May it say nothing of bindings, for it is not made for GSS-API?
+    pub(super) bare: bool,
+    /// Is the key wanted that its client shares with us?
+    pub(super) keyed: bool,
+}
+
 #[derive(Debug)]
 struct Question {
     request: Octets<MOST_NEGOTIATED_OCTETS>,
     bindings: Octets<128>,
+    bare: bool,
+    keyed: bool,
     done: oneshot::Sender<Answer>,
 }
 
@@ -55,15 +70,11 @@ impl Acceptor {
     ///
     /// # Errors
     /// [`Reason::KerberosDown`] when there was no answer before the deadline.
-    pub(super) async fn accept(
-        &self,
-        request: &[u8],
-        bindings: &Octets<128>,
-        within: Duration,
-    ) -> Result<Answer, Reason> {
+    pub(super) async fn accept(&self, shown: Shown<'_>, within: Duration) -> Result<Answer, Reason> {
         let (done, answer) = oneshot::channel();
+        let Shown { request, bindings, bare, keyed } = shown;
         let request = Octets::new(request).map_err(|_| Reason::UnreadableTicket)?;
-        let question = Question { request, bindings: bindings.clone(), done };
+        let question = Question { request, bindings: bindings.clone(), bare, keyed, done };
         let _turn = match self.well.load(Ordering::Relaxed) {
             true => None,
             false => Some(self.trying.try_acquire().map_err(|_| Reason::KerberosDown)?),
@@ -124,7 +135,7 @@ impl Desk {
     }
 
     /// False when the other end takes no more.
-    fn put(&mut self, line: &ToKerberos, Question { request, bindings, done }: Question) -> bool {
+    fn put(&mut self, line: &ToKerberos, Question { request, bindings, bare, keyed, done }: Question) -> bool {
         // Nobody waits any more, and it is not used up.
         if done.is_closed() {
             return true;
@@ -132,7 +143,7 @@ impl Desk {
         self.asked += 1;
         let question = self.asked;
         self.open.insert(question, done);
-        line.send(AuthToKerberos::Accept(Presented { question, request, bindings }))
+        line.send(AuthToKerberos::Accept(Presented { question, request, bindings, bare, keyed }))
     }
 
     fn told(&mut self, message: KerberosToAuth) -> Result<(), Violation> {

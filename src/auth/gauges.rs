@@ -73,6 +73,9 @@ impl Gauges {
             "kerberos-accepted",
             "kerberos-refused",
             "kerberos-busy",
+            "kerberos-token-accepted",
+            "kerberos-token-refused",
+            "kerberos-token-busy",
         ];
         Self {
             authentications: metrics.counters(

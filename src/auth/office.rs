@@ -10,6 +10,7 @@ mod keyed;
 mod open;
 mod proof;
 mod seal;
+mod ticket;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};

@@ -37,7 +37,7 @@ use toml::Spanned;
 use self::authority::{Authority, AuthorityFile};
 use self::certificate::Certificate;
 use self::directory::{Directory as DirectoryRules, DirectoryFile};
-use self::endpoint::{EndpointFile, Endpoints, Has};
+use self::endpoint::{Endpoint, EndpointFile, Endpoints, Has};
 use self::jwt::{IssuerFile, JwtIssuer};
 use self::kerberos::{KerberosFile, KerberosRules, Realm, RealmFile};
 use self::partner::{Partner, PartnerFile};
@@ -338,7 +338,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
     let milliseconds = |ms: u32| Duration::from_millis(ms.into());
     let endpoints = endpoint::checked(file, file.value.endpoints.as_deref(), has)?;
     let servers = servers(directory, file)?;
-    let (written, used) = (&file.value.server_certificates, endpoints.values().any(|endpoint| endpoint.kerberos));
+    let (written, used) = (&file.value.server_certificates, endpoints.values().any(Endpoint::takes_tickets));
     let kerberos = kerberos::rules(directory, file, file.value.kerberos.as_ref(), (written, &servers), used)?;
     let mut rules = Rules {
         endpoints,

@@ -184,6 +184,8 @@ pub enum Credential {
     UsernameSymmetric,
     /// A ticket of Kerberos, by HTTP Negotiate.
     Kerberos,
+    /// A ticket of Kerberos in the header of the message.
+    KerberosToken,
 }
 
 impl Credential {
@@ -203,6 +205,12 @@ impl Credential {
     #[must_use]
     pub fn takes_assertion(self) -> bool {
         matches!(self, Self::Saml | Self::Any)
+    }
+
+    /// May a ticket in the header of the message?
+    #[must_use]
+    pub fn takes_ticket(self) -> bool {
+        matches!(self, Self::KerberosToken | Self::Any)
     }
 
     /// May a JWT?

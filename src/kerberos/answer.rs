@@ -8,6 +8,7 @@ use crate::sys::krb5::{Accepted, Acceptor, Error};
 use crate::wire::frame::Violation;
 use crate::wire::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use crate::wire::links::KerberosToAuth;
+use crate::wire::unwrap::SessionKey;
 use crate::wire::{Millis, Octets, Text};
 
 /// Our services, and the library with their keys.
@@ -35,7 +36,7 @@ impl Services {
     pub(super) fn answer(&self, presented: &Presented) -> Result<(KerberosToAuth, Word), Violation> {
         let question = presented.question;
         let request = Request::read(&presented.request).map_err(|_| Violation::Rule("not an AP-REQ that is strong"))?;
-        Ok(match self.accept(&request, &presented.bindings) {
+        Ok(match self.accept(&request, presented) {
             Ok(ticket) => (KerberosToAuth::Accepted { question, ticket }, Word::Accepted),
             Err(Refused { why, said }) => {
                 let said = said.replace(char::is_control, " ");
@@ -45,7 +46,7 @@ impl Services {
         })
     }
 
-    fn accept(&self, request: &Request<'_>, bindings: &[u8]) -> Result<AcceptedTicket, Refused> {
+    fn accept(&self, request: &Request<'_>, presented: &Presented) -> Result<AcceptedTicket, Refused> {
         // Whoever has seen a ticket can write another name on it, and the key decides; but what says that it is for
         // somebody else was not meant for us.
         let service = request.service();
@@ -53,30 +54,41 @@ impl Services {
             return Err(refused(NotAccepted::OtherService, &format!("a ticket for {service}")));
         }
         let accepted = watched(|| self.acceptor.accept(request.octets)).map_err(said)?;
-        if !STRONG.contains(&accepted.session) {
+        if ![accepted.session, accepted.key.kind].iter().all(|kind| STRONG.contains(kind)) {
             return Err(refused(NotAccepted::Refused, "a weak session key"));
         }
-        let content = match &accepted.checksum {
-            Some((checksum::TYPE, content)) => content,
+        let checksum = match &accepted.checksum {
+            Some((checksum::TYPE, content)) => {
+                Some(Checksum::read(content).ok_or(refused(NotAccepted::Refused, "not a checksum of GSS-API"))?)
+            }
+            None if presented.bare => None,
+            // A checksum over something else was made for somebody who has that.
             _ => return Err(refused(NotAccepted::Refused, "not made for GSS-API")),
         };
-        let checksum = Checksum::read(content).ok_or(refused(NotAccepted::Refused, "not a checksum of GSS-API"))?;
-        let bound = match checksum.bindings {
+        let bound = match checksum.and_then(|checksum| checksum.bindings) {
             None => false,
             Some(theirs) => {
-                let ours = watched(|| self.acceptor.md5(&checksum::hashed(bindings))).map_err(said)?;
+                let hashed = checksum::hashed(&presented.bindings);
+                let ours = watched(|| self.acceptor.md5(&hashed)).map_err(said)?;
                 if ours != theirs {
                     return Err(refused(NotAccepted::Binding, "bound to another connection"));
                 }
                 true
             }
         };
-        ticket(accepted, bound, checksum.mutual)
+        let mutual = checksum.is_some_and(|checksum| checksum.mutual);
+        ticket(accepted, bound, Asked { reply: mutual, key: presented.keyed })
     }
 }
 
+/// What is wanted of a ticket besides.
+struct Asked {
+    reply: bool,
+    key: bool,
+}
+
 /// What there is to say of a ticket.
-fn ticket(accepted: Accepted, bound: bool, mutual: bool) -> Result<AcceptedTicket, Refused> {
+fn ticket(accepted: Accepted, bound: bool, asked: Asked) -> Result<AcceptedTicket, Refused> {
     let instant = |seconds: i64| Millis(seconds.saturating_mul(1000));
     let odd = || refused(NotAccepted::Refused, "a name that is not plain text");
     let plain = |octets: &[u8]| {
@@ -85,7 +97,8 @@ fn ticket(accepted: Accepted, bound: bool, mutual: bool) -> Result<AcceptedTicke
     };
     let components = accepted.name.iter().map(|octets| plain(octets)).collect::<Option<Vec<_>>>().ok_or_else(odd)?;
     let realm = plain(&accepted.realm).ok_or_else(odd)?;
-    let reply = mutual.then(|| Octets::new(accepted.reply)).transpose();
+    let reply = asked.reply.then(|| Octets::new(accepted.reply)).transpose();
+    let key = asked.key.then(|| SessionKey::new(accepted.key.octets.to_vec())).transpose();
     Ok(AcceptedTicket {
         name: Text::new(components.join("/")).map_err(|_| odd())?,
         realm: Text::new(realm).map_err(|_| odd())?,
@@ -93,6 +106,7 @@ fn ticket(accepted: Accepted, bound: bool, mutual: bool) -> Result<AcceptedTicke
         expires: instant(accepted.ends_s),
         bound,
         reply: reply.map_err(|_| refused(NotAccepted::Refused, "a reply that is too long"))?,
+        key: key.map_err(|_| refused(NotAccepted::Refused, "a session key of another length"))?,
     })
 }
 

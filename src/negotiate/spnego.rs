@@ -73,6 +73,12 @@ impl<'a> First<'a> {
         Ok(Self { mechanism: Some(mechanism), request: of_kerberos(token)? })
     }
 
+    /// Is there SPNEGO around the token of Kerberos?
+    #[must_use]
+    pub fn is_negotiated(&self) -> bool {
+        self.mechanism.is_some()
+    }
+
     /// Tells the client that this was all, and by that `AP-REP` who we are. Without SPNEGO there is nothing else to tell.
     #[must_use]
     pub fn answer(&self, reply: Option<&[u8]>) -> Option<Vec<u8>> {

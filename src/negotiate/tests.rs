@@ -1,5 +1,6 @@
 use super::Unusable;
 use super::ap_req::Request;
+use super::binary;
 use super::checksum::{Checksum, hashed};
 use super::der::{Values, number, only, written};
 use super::spnego::First;
@@ -67,6 +68,30 @@ fn first(mechanisms: &[&[u8]], token: Option<&[u8]>) -> Vec<u8> {
     let mut fields = vec![field(0, &row(&list))];
     fields.extend(token.map(|token| field(2, &written(4, token))));
     written(0x60, &[written(6, &SPNEGO), field(0, &row(&fields))].concat())
+}
+
+#[test]
+fn a_binary_token_is_what_it_is_said_to_be_and_never_negotiates() {
+    let usual = Made::usual().octets();
+    let (in_frame, weak) = (bare(&usual), Made { kinds: [23, 18], ..Made::usual() }.octets());
+    assert_eq!(binary::framed(&in_frame).unwrap().octets, usual);
+    assert_eq!(binary::bare(&usual).unwrap().octets, usual);
+    let ntlm = first(&[&NTLM], Some(b"NTLMSSP\0"));
+    let shape = |why| matches!(why, Unusable::Shape(_));
+    assert!(shape(binary::framed(&usual).unwrap_err()) && shape(binary::bare(&in_frame).unwrap_err()));
+    assert!(shape(binary::framed(&[]).unwrap_err()) && shape(binary::bare(&[]).unwrap_err()));
+    for mechanism in [&KERBEROS[..], &OF_WINDOWS] {
+        let negotiated = first(&[mechanism], Some(&in_frame));
+        assert!(First::read(&negotiated).unwrap().is_negotiated());
+        assert_eq!(binary::framed(&negotiated).unwrap_err(), Unusable::Mechanism);
+        assert!(shape(binary::bare(&negotiated).unwrap_err()));
+    }
+    for octets in [&ntlm[..], b"NTLMSSP\0\x01"] {
+        assert_eq!(binary::framed(octets).unwrap_err(), Unusable::Ntlm);
+        assert_eq!(binary::bare(octets).unwrap_err(), Unusable::Ntlm);
+    }
+    assert_eq!(binary::framed(&bare(&weak)).unwrap_err(), Unusable::Weak);
+    assert_eq!(binary::bare(&weak).unwrap_err(), Unusable::Weak);
 }
 
 #[test]

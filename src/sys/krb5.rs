@@ -11,6 +11,8 @@ use std::fmt;
 use std::path::Path;
 use std::ptr::{null, null_mut};
 
+use zeroize::Zeroizing;
+
 use self::library::{Authenticator, Checksum, Code, Data, Keyblock, KeytabEntry, Opaque, Principal};
 
 /// `KRB5_INIT_CONTEXT_SECURE`: the environment is not asked.
@@ -58,10 +60,21 @@ pub struct Accepted {
     pub ends_s: i64,
     /// The type of the session key's encryption.
     pub session: i32,
+    /// The key that the client shares with us: the one he has chosen for this, else the session key.
+    pub key: Key,
     /// The checksum of the authenticator, where there is one: its type and its content.
     pub checksum: Option<(i32, Vec<u8>)>,
     /// Proves to the client that we have the key, DER.
     pub reply: Vec<u8>,
+}
+
+/// A key, and the type of its encryption.
+#[derive(Debug)]
+pub struct Key {
+    /// As the library numbers it.
+    pub kind: i32,
+    /// The key.
+    pub octets: Zeroizing<Vec<u8>>,
 }
 
 /// The library with the keys of our services. It stays on the thread that made it.
@@ -153,7 +166,7 @@ impl Acceptor {
         let (client, times, session) = unsafe {
             let part = ticket.pointer.as_ref().and_then(|ticket| ticket.part.as_ref());
             let part = part.ok_or_else(|| Error::of("no ticket"))?;
-            let session = part.session.as_ref().ok_or_else(|| Error::of("no session key"))?.kind;
+            let session = key(part.session)?.ok_or_else(|| Error::of("no session key"))?;
             (name(part.client)?, &part.times, session)
         };
         let (realm, name) = client;
@@ -163,7 +176,8 @@ impl Acceptor {
             // The library's seconds are 32 bits, and go on without a sign after 2038.
             authenticated_s: times.authenticated.cast_unsigned().into(),
             ends_s: times.ends.cast_unsigned().into(),
-            session,
+            session: session.kind,
+            key: conversation.chosen()?.unwrap_or(session),
             checksum: conversation.checksum()?,
             reply: conversation.reply()?,
         })
@@ -261,6 +275,19 @@ impl<'a> Conversation<'a> {
         Ok(Some((checksum.kind, content)))
     }
 
+    /// The key that the client has chosen for this conversation, if he has.
+    fn chosen(&self) -> Result<Option<Key>, Error> {
+        let mut chosen: *mut Keyblock = null_mut();
+        // SAFETY: one pointer is written, to a copy of the key that is ours to free, or to nothing.
+        self.acceptor.went(unsafe {
+            library::krb5_auth_con_getrecvsubkey(self.acceptor.context, self.pointer, &raw mut chosen)
+        })?;
+        // The library wipes it.
+        let owned = Owned { acceptor: self.acceptor, pointer: chosen, free: library::krb5_free_keyblock };
+        // SAFETY: it lives until `owned` is dropped.
+        unsafe { key(owned.pointer) }
+    }
+
     /// The `AP-REP`.
     fn reply(&self) -> Result<Vec<u8>, Error> {
         let mut reply = Data { magic: 0, length: 0, data: null_mut() };
@@ -318,6 +345,20 @@ unsafe fn name(principal: *const Principal) -> Result<(Vec<u8>, Vec<Vec<u8>>), E
         let components = std::slice::from_raw_parts(principal.components, count);
         let components = components.iter().map(|one| copied(one.data.cast(), one.length)).collect::<Result<_, _>>()?;
         Ok((copied(principal.realm.data.cast(), principal.realm.length)?, components))
+    }
+}
+
+/// A copy of a key, if there is one.
+///
+/// # Safety
+/// A key of the library's, or null.
+#[expect(unsafe_code, reason = "the library is C")]
+unsafe fn key(block: *const Keyblock) -> Result<Option<Key>, Error> {
+    // SAFETY: the caller's; the library says how long it is.
+    unsafe {
+        let Some(block) = block.as_ref() else { return Ok(None) };
+        let octets = Zeroizing::new(copied(block.contents, block.length)?);
+        Ok(Some(Key { kind: block.kind, octets }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Token types, key types, request types and actions in both versions of WS-Trust (namespaces.md 1.2 to 1.7).
 //! Compared exactly; what a client may spell in several ways it gets back in its own spelling.
 
-use crate::wire::evidence::KeyType;
+use crate::wire::evidence::{KeyType, TicketForm};
 use crate::wire::order::TokenType;
 use crate::xml::names;
 
@@ -10,6 +10,23 @@ pub const ENCRYPTED_KEY: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-m
 /// `ValueType` of a reference to one by the SHA-1 of what it seals.
 pub const ENCRYPTED_KEY_SHA1: &str =
     "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKeySHA1";
+
+/// What the `ValueType`s of a ticket of Kerberos begin with (WSS Kerberos Token Profile 1.1, R6902).
+const KERBEROS: &str = "http://docs.oasis-open.org/wss/oasis-wss-kerberos-token-profile-1.1";
+/// `ValueType` of a reference to one by the SHA-1 of its octets (R6904).
+pub const KERBEROS_SHA1: &str =
+    "http://docs.oasis-open.org/wss/oasis-wss-kerberos-token-profile-1.1#Kerberosv5APREQSHA1";
+
+/// The form of a ticket with this `ValueType`, if it says to be one. RFC 1510 and RFC 4120 write the same octets.
+#[must_use]
+pub fn ticket_form(value_type: &str) -> Option<TicketForm> {
+    let name = value_type.strip_prefix(KERBEROS)?.strip_prefix('#')?;
+    match name.strip_suffix("1510").or(name.strip_suffix("4120")).unwrap_or(name) {
+        "GSS_Kerberosv5_AP_REQ" => Some(TicketForm::Framed),
+        "Kerberosv5_AP_REQ" => Some(TicketForm::Bare),
+        _ => None,
+    }
+}
 
 /// Versions of WS-Trust, 1.4 being 1.3 with additions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -73,6 +73,10 @@ pub enum Evidence {
     },
     /// What a client sent with HTTP Negotiate (RFC 4559).
     Negotiation(Negotiation),
+    /// A ticket of Kerberos in the security header (WSS Kerberos Token Profile 1.1).
+    Ticket(BinaryTicket),
+    /// The same beside a MAC over parts of the message, by the key that the client shares with us by the ticket (R-W071).
+    EndorsedTicket(BinaryTicket, KeyedMessage),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -153,8 +157,9 @@ pub struct SignedMessage {
     pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
 }
 
-/// A message under a MAC, as far as the MAC covers it. Its key is the one that auth keeps of what it opened for this
-/// request; whoever can seal for us can make a MAC, so it proves nobody.
+/// A message under a MAC, as far as the MAC covers it. Its key is that of the ticket beside it, which only its client and we
+/// know; or the one that auth keeps of what it opened for this request, and then it proves nobody, for whoever can seal for us
+/// can make a MAC.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct KeyedMessage {
     /// By which key.
@@ -262,6 +267,26 @@ pub struct Negotiation {
     pub token: Secret<MOST_NEGOTIATED_OCTETS>,
     /// SHA-256 of the certificate (DER) that the client was shown: what it may have bound the token to (RFC 5929 4).
     pub server: [u8; 32],
+}
+
+/// A `wsse:BinarySecurityToken` with a ticket, as it came. Whoever has it can use it once, so it is not printed.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct BinaryTicket {
+    /// What its octets are said to be.
+    pub form: TicketForm,
+    /// Its octets, decoded from base64 and not looked into.
+    pub token: Secret<MOST_NEGOTIATED_OCTETS>,
+    /// SHA-256 of the certificate (DER) that the client was shown, as for HTTP Negotiate.
+    pub server: [u8; 32],
+}
+
+/// Forms of a ticket in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum TicketForm {
+    /// `#GSS_Kerberosv5_AP_REQ`: in the frame of GSS-API.
+    Framed,
+    /// `#Kerberosv5_AP_REQ`: an `AP-REQ` alone.
+    Bare,
 }
 
 /// How a message names the certificate that signed it (R-W031).

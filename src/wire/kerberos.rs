@@ -6,6 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::bounded::{Octets, Text};
 use super::evidence::MOST_NEGOTIATED_OCTETS;
 use super::ids::Millis;
+use super::unwrap::SessionKey;
 
 /// A client's `AP-REQ` (RFC 4120 5.5.1), and what it should be bound to.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
@@ -16,10 +17,14 @@ pub struct Presented {
     pub request: Octets<MOST_NEGOTIATED_OCTETS>,
     /// The application data of the channel bindings (RFC 4121 4.1.1.2).
     pub bindings: Octets<128>,
+    /// May it be made for anybody and not for GSS-API, so that it says nothing of channel bindings?
+    pub bare: bool,
+    /// Is the key asked for that the client shares with us by it?
+    pub keyed: bool,
 }
 
 /// A ticket for one of our services that proves whoever sent it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub struct AcceptedTicket {
     /// The client's name, its components with a stroke between them. No component has one, nor an `@`.
     pub name: Text<256>,
@@ -34,6 +39,8 @@ pub struct AcceptedTicket {
     pub bound: bool,
     /// `AP-REP`, DER, where the client wants to know who we are.
     pub reply: Option<Octets<2048>>,
+    /// The sub-session key that the client has chosen, else the session key of the ticket; where it was asked for.
+    pub key: Option<SessionKey>,
 }
 
 /// Why a ticket is not accepted.

@@ -40,7 +40,7 @@ pub(super) struct Front {
     pub(super) issuer: Issuer,
     pub(super) counters: Counters,
     /// SHA-256 of our certificate.
-    server: [u8; 32],
+    pub(super) server: [u8; 32],
     routes: HashMap<String, Route>,
     requests: Semaphore,
     sources: Arc<Sources>,

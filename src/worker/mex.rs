@@ -61,6 +61,8 @@ enum Proof {
     Certificate,
     /// A ticket of Kerberos, by HTTP Negotiate.
     Ticket,
+    /// A ticket of Kerberos in the message, and a MAC by its key.
+    TicketToken,
 }
 
 /// One endpoint in one version.
@@ -81,14 +83,15 @@ pub fn document(config: &Worker, metadata: &Metadata) -> Vec<u8> {
 }
 
 /// The ports, the older version first. A second endpoint of a kind has a number after its name. So has the first where
-/// the certificate is the connection's, for without one that is the name of AD FS's certificatemixed, and AD FS's own of
-/// its windowstransport in 1.3.
+/// the certificate is the connection's, for without one that is the name of AD FS's certificatemixed. AD FS has one name
+/// for both ways that a ticket comes: its windowstransport is without a number in 2005, and its kerberosmixed in 1.3.
 fn ports(config: &Worker) -> Vec<Port> {
     let offers = |endpoint: &&Endpoint, version: Trust, proof: Proof| {
         let proves = match proof {
             Proof::UserName => endpoint.credential.takes_username(),
             Proof::Certificate => endpoint.credential == Credential::TlsCertificate,
             Proof::Ticket => endpoint.credential == Credential::Kerberos,
+            Proof::TicketToken => endpoint.credential == Credential::KerberosToken,
         };
         endpoint.profile == Profile::Adfs && proves && (endpoint.trust == version || endpoint.trust == Trust::Any)
     };
@@ -99,9 +102,12 @@ fn ports(config: &Worker) -> Vec<Port> {
             (Proof::UserName, "UserNameWSTrust", 0, config.public_url.as_str()),
             (Proof::Certificate, "CertificateWSTrust", 1, asking),
             (Proof::Ticket, "Custom", usize::from(trust == Trust::V13), config.public_url.as_str()),
+            (Proof::TicketToken, "Custom", usize::from(trust == Trust::V2005), config.public_url.as_str()),
         ] {
             let offered = config.endpoints.iter().filter(|endpoint| offers(endpoint, trust, proof));
-            for (index, endpoint) in (first..).zip(offered) {
+            // Of two kinds with one name each has every other number.
+            let step = if name == "Custom" { 2 } else { 1 };
+            for (index, endpoint) in (first..).step_by(step).zip(offered) {
                 let number = if index == 0 { String::new() } else { index.to_string() };
                 ports.push(Port {
                     version,
@@ -179,13 +185,15 @@ fn policy(writer: &mut Writer, port: &Port) {
     writer.close().close().close();
     choice(writer, "sp:AlgorithmSuite", "sp:Basic256Sha256");
     choice(writer, "sp:Layout", "sp:Strict");
-    let by_message = port.proof == Proof::UserName;
+    let by_message = matches!(port.proof, Proof::UserName | Proof::TicketToken);
     if by_message {
         writer.open("sp:IncludeTimestamp").close();
     }
     writer.close().close();
-    if by_message {
-        supporting(writer, port, sp);
+    match port.proof {
+        Proof::UserName => supporting(writer, port, sp),
+        Proof::TicketToken => endorsing(writer, port, sp),
+        Proof::Certificate | Proof::Ticket => {}
     }
     writer.open("wsaw:UsingAddressing").close();
     writer.close().close().close();
@@ -197,6 +205,21 @@ fn supporting(writer: &mut Writer, port: &Port, sp: &'static str) {
     writer.open("sp:UsernameToken").attribute("sp:IncludeToken", &format!("{sp}/IncludeToken/AlwaysToRecipient"));
     writer.open("wsp:Policy").open("sp:WssUsernameToken10").close().close().close().close().close();
 
+    understood(writer, port, sp);
+}
+
+/// The ticket, and a MAC by its key over the timestamp and `wsa:To`.
+fn endorsing(writer: &mut Writer, port: &Port, sp: &'static str) {
+    writer.open("sp:EndorsingSupportingTokens").namespace("sp", sp).open("wsp:Policy");
+    writer.open("sp:KerberosToken").attribute("sp:IncludeToken", &format!("{sp}/IncludeToken/Once"));
+    writer.open("wsp:Policy").open("sp:WssGssKerberosV5ApReqToken11").close().close().close();
+    writer.open("sp:SignedParts").open("sp:Header").attribute("Name", "To").attribute("Namespace", names::WSA);
+    writer.close().close().close().close();
+
+    understood(writer, port, sp);
+}
+
+fn understood(writer: &mut Writer, port: &Port, sp: &'static str) {
     for (assertion, inside) in
         [("sp:Wss11", "sp:MustSupportRefKeyIdentifier"), (port.version.trust_assertion, "sp:MustSupportIssuedTokens")]
     {

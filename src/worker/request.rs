@@ -58,7 +58,8 @@ pub(super) async fn obtain(
         Some((body, were)) => (message::Incoming { body: body.as_bytes(), ..*incoming }, *were),
         None => (*incoming, message::Were::default()),
     };
-    let around = message::Around { client: asking.client.map(|client| &client.handshake), negotiation };
+    let client = asking.client.map(|client| &client.handshake);
+    let around = message::Around { client, negotiation, server: front.server };
     let (ended, message_id) = match message::read_of(around, endpoint, &incoming) {
         Ok(request) => {
             let message_id = request.message_id().map(str::to_owned);

@@ -1,5 +1,5 @@
-//! Tickets of a KDC through the front door of the whole service, by HTTP Negotiate: from a client of MIT Kerberos, and from
-//! requests-kerberos.
+//! Tickets of a KDC through the front door of the whole service, by HTTP Negotiate and in messages: from a client of MIT
+//! Kerberos, from requests-kerberos, and from Apache CXF.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -18,8 +18,13 @@ use crate::assertions::{GENERIC, SAML20, envelope, post, post_with};
 use crate::interop::{append, checked, issued_by, only_endpoints, reconfigured, root};
 use crate::kdc::{Initiator, Kdc, SERVICE, bound_to, installed};
 use crate::service::{self, Demo};
+use crate::toolkits;
 
 const PATH: &str = "/adfs/services/trust/13/windowstransport";
+
+/// Where tickets come in messages: bound ones or with a MAC by their key, and where they need be neither.
+const MIXED: &str = "/adfs/services/trust/13/kerberosmixed";
+const LENIENT: &str = "/tickets";
 
 /// How an operator lets in the users of a realm.
 fn let_in(config: &Path, kdc: &Kdc) {
@@ -38,7 +43,18 @@ fn let_in(config: &Path, kdc: &Kdc) {
         ),
     );
     append(config, "worker.d/worker.toml", &format!("{endpoint}profile = \"adfs\"\ncredential = \"kerberos\"\n"));
-    only_endpoints(config, &["\"/sts\"", PATH]);
+    for (path, profile, leniencies) in [(MIXED, "adfs", ""), (LENIENT, "generic", "\"unbound-ticket\", \"hmac-sha1\"")]
+    {
+        let endpoint = format!("[[endpoint]]\npath = \"{path}\"\n");
+        let rules = format!(
+            "credentials = [\"kerberos-token\"]\naddresses = [\"{}{path}\"]\nleniencies = [{leniencies}]\n",
+            toolkits::HOST
+        );
+        append(config, "auth.d/auth.toml", &(endpoint.clone() + &rules));
+        let serves = format!("profile = \"{profile}\"\ncredential = \"kerberos-token\"\n");
+        append(config, "worker.d/worker.toml", &(endpoint + &serves));
+    }
+    only_endpoints(config, &["\"/sts\"", PATH, MIXED, LENIENT]);
     let directory = config.join("kerberos.d");
     std::fs::create_dir(&directory).unwrap();
     std::fs::copy(kdc.keytab(), directory.join("keytab")).unwrap();
@@ -141,6 +157,103 @@ fn a_ticket_gets_its_user_a_token_by_http_negotiate_and_nothing_else_does() {
 fn client_token(head: &str) -> Vec<u8> {
     let text = head.trim_end().strip_prefix("Authorization: Negotiate ").unwrap();
     Base64::decode_vec(text).unwrap()
+}
+
+/// A ticket in the security header.
+fn binary(kind: &str, token: &[u8]) -> String {
+    let profile = "http://docs.oasis-open.org/wss/oasis-wss-kerberos-token-profile-1.1";
+    format!(
+        "<o:BinarySecurityToken u:Id=\"k\" ValueType=\"{profile}#{kind}\">{}</o:BinarySecurityToken>",
+        Base64::encode_string(token)
+    )
+}
+
+#[test]
+fn a_ticket_in_a_message_gets_its_user_a_token_once_whichever_way_it_comes_first() {
+    if !possible("binary-tickets") {
+        return;
+    }
+    let (directory, kdc) = (tempfile::tempdir().unwrap(), Kdc::start());
+    let demo = reconfigured(directory.path(), |config| let_in(config, &kdc));
+    let config = directory.path().join("demo/etc");
+    let certificate = CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap();
+    let bound = bound_to(&certificate);
+    let token = || kdc.begin("Mixed", SERVICE, &["raw", "bind", &bound]).token.clone();
+    let (framed, bare) = ("GSS_Kerberosv5_AP_REQ", "Kerberosv5_AP_REQ4120");
+    let sent = |path: &str, credential: &str| post(&demo, &config, path, &envelope(credential, GENERIC, SAML20));
+
+    let good = token();
+    let answer = sent(MIXED, &binary(framed, &good));
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(">mixed@example.com<"), "{answer}");
+    assert!(answer.contains("urn:oasis:names:tc:SAML:2.0:ac:classes:Kerberos"), "{answer}");
+    assert_eq!(header(&answer, "www-authenticate"), None);
+    let alone = kdc.begin("Mixed", SERVICE, &["ap-req"]).token.clone();
+    assert!(sent(LENIENT, &binary(bare, &alone)).starts_with("HTTP/1.1 200"));
+
+    // One that was negotiated by, and one that comes by HTTP Negotiate afterwards.
+    let body = envelope("", GENERIC, SAML20);
+    let negotiated = token();
+    let head = |token: &[u8]| format!("Authorization: Negotiate {}\r\n", Base64::encode_string(token));
+    assert!(post_with(&demo, &config, PATH, &head(&negotiated), &body).starts_with("HTTP/1.1 200"));
+    let again = post_with(&demo, &config, PATH, &head(&good), &body);
+    let password = "<o:UsernameToken><o:Username>alice</o:Username><o:Password>x</o:Password></o:UsernameToken>";
+    let (failed, unsupported) = ("FailedAuthentication", "UnsupportedSecurityToken");
+    for (what, answer, fault) in [
+        ("twice", sent(MIXED, &binary(framed, &good)), failed),
+        ("twice, by another way", again, failed),
+        ("negotiated by before", sent(MIXED, &binary(framed, &negotiated)), failed),
+        ("not bound", sent(MIXED, &binary(framed, &kdc.begin("Mixed", SERVICE, &["raw"]).token)), failed),
+        ("not bound to anything", sent(MIXED, &binary(bare, &kdc.begin("Mixed", SERVICE, &["ap-req"]).token)), failed),
+        ("of another form", sent(MIXED, &binary(bare, &token())), failed),
+        ("SPNEGO", sent(MIXED, &binary(framed, &kdc.token("Mixed", &bound))), failed),
+        ("NTLM", sent(MIXED, &binary(framed, b"NTLMSSP\0\x01\0\0\0\x97\x82\x08\xe2")), failed),
+        ("beside a password", sent(MIXED, &(binary(framed, &token()) + password)), unsupported),
+        ("where passwords are due", sent("/sts", &binary(framed, &token())), unsupported),
+        (
+            "two",
+            sent(MIXED, &(binary(framed, &token()) + &binary(framed, &token()).replace("\"k\"", "\"l\""))),
+            "InvalidSecurity",
+        ),
+        ("too large", sent(MIXED, &binary(framed, &vec![0x60; 80_000])), ""),
+    ] {
+        assert!(!answer.starts_with("HTTP/1.1 200") && answer.contains(fault), "{what}: {answer}");
+        assert!(!answer.contains("Assertion"), "{what}: {answer}");
+    }
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    for reason in ["replayed-ticket", "unbound-ticket", "unreadable-ticket", "negotiate-mechanism", "ntlm"] {
+        assert!(log.contains(&format!("reason=\"{reason}\"")), "{reason}: {log}");
+    }
+    assert!(!log.contains("violation") && !log.contains(&Base64::encode_string(&good)[..64]), "{log}");
+    assert_eq!(issued_by(demo, Method::Kerberos), [RequestIntegrity::Transport; 3]);
+}
+
+#[test]
+fn the_sts_client_of_apache_cxf_gets_tokens_by_tickets_and_by_macs_of_their_keys() {
+    if !toolkits::possible("cxf-kerberos", ".java") || !possible("cxf") {
+        return;
+    }
+    let (directory, kdc) = (tempfile::tempdir().unwrap(), Kdc::start());
+    let demo = reconfigured(directory.path(), |config| let_in(config, &kdc));
+    toolkits::addressed(&demo, directory.path());
+    let login = directory.path().join("login.conf");
+    let cache = kdc.login("Mixed");
+    let text = format!(
+        "client {{ com.sun.security.auth.module.Krb5LoginModule required useTicketCache=true doNotPrompt=true \
+         ticketCache=\"{}\"; }};\n",
+        cache.display()
+    );
+    std::fs::write(&login, text).unwrap();
+    let mut java = toolkits::java(&[
+        format!("-Djava.security.krb5.conf={}", kdc.configuration().display()),
+        format!("-Djava.security.auth.login.config={}", login.display()),
+    ]);
+    checked("CxfClient", java.arg(&demo.ready_file).args(["client", SERVICE, MIXED, LENIENT]));
+    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+    for reason in ["unbound-ticket", "misaddressed", "mac-algorithm", "signature: SHA-1"] {
+        assert!(log.contains(&format!("reason=\"{reason}\"")), "{reason}: {log}");
+    }
+    use RequestIntegrity::{Signed, Transport};
+    assert_eq!(issued_by(demo, Method::Kerberos), [Transport, Transport, Signed, Transport]);
 }
 
 #[test]

@@ -13,10 +13,10 @@ use crate::interop::{append, checked, client, issued_by, only_endpoints, reconfi
 use crate::service::{self, Demo};
 
 const SECRET: &str = "correct horse b\u{E4}ttery";
-const HOST: &str = "https://sts.example.com";
+pub(crate) const HOST: &str = "https://sts.example.com";
 
 /// Is a toolkit here, in that directory of ours?
-fn possible(test: &str, directory: &str) -> bool {
+pub(crate) fn possible(test: &str, directory: &str) -> bool {
     let here = root().join(directory).join(".made-for").exists();
     if !here {
         println!("SKIPPED interop-{test}: no {directory}; tests/support/prepare makes it");
@@ -69,7 +69,7 @@ fn configure(config: &Path, certificate: &str) {
 }
 
 /// Tells auth where the service listens: these clients sign the address they call, and nobody knew it before.
-fn addressed(demo: &Demo, directory: &Path) {
+pub(crate) fn addressed(demo: &Demo, directory: &Path) {
     let (_, port) = demo.fact("address").rsplit_once(':').unwrap();
     let file = directory.join("demo/etc/auth.d/auth.toml");
     let text = std::fs::read_to_string(&file).unwrap();
@@ -94,16 +94,21 @@ fn served(name: &str, command: &mut Command) -> Vec<RequestIntegrity> {
     issued_by(demo, Method::X509)
 }
 
+/// The client in Java, of a machine that is told this.
+pub(crate) fn java(told: &[String]) -> Command {
+    let mut java = Command::new("java");
+    // The first of its compilers is enough for a program that runs once.
+    java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]).args(told).arg("-cp").arg(root().join(".java/*"));
+    java.arg(root().join("tests/interop/java/CxfClient.java"));
+    java
+}
+
 #[test]
 fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_symmetric_binding() {
     if !possible("cxf", ".java") {
         return;
     }
-    let mut java = Command::new("java");
-    // The first of its compilers is enough for a program that runs once.
-    java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp"]).arg(root().join(".java/*"));
-    java.arg(root().join("tests/interop/java/CxfClient.java"));
-    assert_eq!(served("CxfClient", &mut java), [RequestIntegrity::Signed; 2]);
+    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 2]);
 }
 
 #[test]

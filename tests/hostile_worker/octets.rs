@@ -155,7 +155,11 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let (vouched, answer) = (Vouched { correlation, voucher }, Octets::new([7; 64]).unwrap());
     add(to, Link::AuthToWorker, &AuthToWorker::Negotiated(Negotiated { vouched, answer }));
     let (request, bindings) = (Octets::new([7; 64]).unwrap(), Octets::new([7; 53]).unwrap());
-    add(to, Link::AuthToKerberos, &AuthToKerberos::Accept(Presented { question: 1, request, bindings }));
+    add(
+        to,
+        Link::AuthToKerberos,
+        &AuthToKerberos::Accept(Presented { question: 1, request, bindings, bare: false, keyed: false }),
+    );
     let ticket = AcceptedTicket {
         name: Text::new("alice").unwrap(),
         realm: Text::new("EXAMPLE.COM").unwrap(),
@@ -163,6 +167,7 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
         expires: now,
         bound: true,
         reply: None,
+        key: None,
     };
     add(to, Link::KerberosToAuth, &KerberosToAuth::Accepted { question: 1, ticket });
     let why = NotAccepted::Refused;

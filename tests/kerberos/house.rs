@@ -8,7 +8,7 @@ use std::process::Command;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64, Encoding};
 use chancery::sys::places::Place;
-use chancery::wire::evidence::{Evidence, Negotiation, Submission};
+use chancery::wire::evidence::{BinaryTicket, Evidence, Negotiation, Submission, TicketForm};
 use chancery::wire::{Secret, Text};
 
 use crate::support::kdc::{Kdc, REALM, SERVICE, bound_to};
@@ -22,6 +22,21 @@ token_types = ["saml20"]
 confirmations = ["bearer"]
 policy = '''permit(principal, action, resource) when { ["kerberos", "password"].contains(context.method) };'''
 "#;
+
+/// Where tickets come in messages, and where they need not be bound.
+pub(crate) const TOKEN: &str = "/token";
+pub(crate) const LENIENT: &str = "/lenient";
+/// Where a message need not say for whom it is.
+pub(crate) const ABSENT: &str = "/absent";
+/// What `wsa:To` of a message there is.
+pub(crate) const ADDRESS: &str = "https://sts.example.com/token";
+
+fn in_message(path: &str, leniencies: &str) -> String {
+    format!(
+        "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"kerberos-token\"]\naddresses = [\"{ADDRESS}\"]\n\
+         leniencies = [{leniencies}]\n"
+    )
+}
 
 /// All of it.
 pub(crate) struct House {
@@ -44,9 +59,12 @@ impl House {
         let (kdc, server) = (Kdc::start(), certificate());
         let auth = format!(
             "server_certificates = [\"server.pem\"]\n[store]\ndirectory = \"../../state\"\n[[endpoint]]\n\
-             path = \"/windows\"\ncredentials = [\"kerberos\"]\n[[endpoint]]\npath = \"/password\"\n[kerberos]\n\
+             path = \"/windows\"\ncredentials = [\"kerberos\"]\n{}{}{}[[endpoint]]\npath = \"/password\"\n[kerberos]\n\
              deadline_ms = 1000\n{more}\n[[kerberos_realm]]\nname = \"corp\"\nrealm = \"{REALM}\"\n\
-             [[kerberos_realm.subject]]\ncapture = '([A-Za-z]+)'\ncase = \"lower\"\n"
+             [[kerberos_realm.subject]]\ncapture = '([A-Za-z]+)'\ncase = \"lower\"\n",
+            in_message(TOKEN, ""),
+            in_message(ABSENT, "\"to-absent\""),
+            in_message(LENIENT, "\"unbound-ticket\", \"to-absent\", \"hmac-sha1\"")
         );
         let users = "[users.alice]\nkerberos_realm = \"corp\"\n[users.mixed]\nkerberos_realm = \"corp\"\n\
                      [users.eve]\nkerberos_realm = \"corp\"\ndisabled = true\n"
@@ -117,6 +135,19 @@ impl House {
         let negotiation = Negotiation { token: Secret::new(token).unwrap(), server };
         let endpoint = Text::new("/windows").unwrap();
         Submission { endpoint, evidence: Evidence::Negotiation(negotiation), ..request("", "") }
+    }
+
+    /// A ticket in a message.
+    pub(crate) fn ticket(&self, form: TicketForm, token: &[u8]) -> BinaryTicket {
+        let mut server = [0; 32];
+        server.copy_from_slice(digest(&SHA256, &self.server).as_ref());
+        BinaryTicket { form, token: Secret::new(token).unwrap(), server }
+    }
+
+    /// A request with a ticket in the message.
+    pub(crate) fn holds(&self, form: TicketForm, token: &[u8]) -> Submission {
+        let evidence = Evidence::Ticket(self.ticket(form, token));
+        Submission { endpoint: Text::new(TOKEN).unwrap(), evidence, ..request("", "") }
     }
 
     /// A request of somebody with a password.

@@ -123,6 +123,7 @@ fn says(name: &str, realm: &str) -> AcceptedTicket {
         expires: Millis(Millis::now().0 + 36_000_000),
         bound: true,
         reply: None,
+        key: None,
     }
 }
 

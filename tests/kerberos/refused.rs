@@ -20,7 +20,7 @@ const KERBEROS: [u8; 11] = [6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x12, 1, 2, 2];
 const OF_WINDOWS: [u8; 11] = [6, 9, 0x2A, 0x86, 0x48, 0x82, 0xF7, 0x12, 1, 2, 2];
 
 /// The same with the first such octets changed to others, as many.
-fn changed(token: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+pub(crate) fn changed(token: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let at = token.windows(from.len()).position(|window| window == from).expect("there");
     let mut token = token.to_vec();
     token[at..at + from.len()].copy_from_slice(to);
@@ -34,7 +34,7 @@ pub(crate) fn request_in(token: &[u8]) -> &[u8] {
 }
 
 /// The token of Kerberos in one of SPNEGO, which ends with it.
-fn unwrapped(token: &[u8]) -> &[u8] {
+pub(crate) fn unwrapped(token: &[u8]) -> &[u8] {
     // The tag, a length of two octets and how it is written.
     &token[token.len() - request_in(token).len() - 13 - 4..]
 }
@@ -50,7 +50,13 @@ impl Line {
 
     pub(crate) fn ask(&mut self, request: &[u8]) -> Result<KerberosToAuth, Closed> {
         let (request, bindings) = (Octets::new(request).unwrap(), Octets::default());
-        self.0.send(&AuthToKerberos::Accept(Presented { question: 7, request, bindings }))?;
+        self.0.send(&AuthToKerberos::Accept(Presented {
+            question: 7,
+            request,
+            bindings,
+            bare: false,
+            keyed: false,
+        }))?;
         eventually("an answer", || self.0.receive().transpose())
     }
 }

@@ -155,6 +155,14 @@ impl Kdc {
         Initiator { child, stdin, stdout, token: octets(line.trim_end()) }
     }
 
+    /// The same, and the key that the client then shares with the service.
+    pub(crate) fn keyed(&self, user: &str, options: &[&str]) -> (Vec<u8>, Vec<u8>) {
+        let mut client = self.begin(user, SERVICE, options);
+        let mut line = String::new();
+        client.stdout.read_line(&mut line).expect("text");
+        (client.token.clone(), octets(line.trim_end()))
+    }
+
     /// A token of that user for our service, bound to this.
     pub(crate) fn token(&self, user: &str, bound: &str) -> Vec<u8> {
         self.begin(user, SERVICE, &["bind", bound]).token.clone()
@@ -218,7 +226,7 @@ fn initiator() -> &'static Path {
         let directory = tempfile::tempdir().expect("a directory");
         let program = directory.path().join("initiator");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/initiator.c");
-        let built = Command::new("cc").arg("-o").arg(&program).arg(source).arg("-lgssapi_krb5").status();
+        let built = Command::new("cc").arg("-o").arg(&program).arg(source).args(["-lgssapi_krb5", "-lkrb5"]).status();
         assert!(built.expect("there is a compiler").success());
         (directory, program)
     });

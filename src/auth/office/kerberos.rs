@@ -1,10 +1,12 @@
-//! A client who proves himself with a ticket of Kerberos, by HTTP Negotiate. What he sent is read here before any C code
-//! sees it; kerberos says whose ticket it is; then it is judged whether it is bound to this server, looked for the account
-//! that it means, and settled that it was not here before. Whatever is wrong, a client hears that authentication failed.
+//! A client who proves himself with a ticket of Kerberos, by HTTP Negotiate or, in a file of its own, in the header of his
+//! message. What he sent is read here before any C code sees it; kerberos says whose ticket it is; then it is judged whether it
+//! is bound to this server, looked for the account that it means, and settled that it was not here before, whichever way it
+//! came. Whatever is wrong with a ticket, a client hears that authentication failed.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tracing::warn;
 
+use super::super::acceptor::Shown;
 use super::super::reason::Reason;
 use super::super::store::Kind;
 use super::proof::{Asked, Known, Who};
@@ -14,10 +16,11 @@ use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::kerberos::{self, Realm};
 use crate::config::auth::users::Account;
 use crate::negotiate::Unusable;
+use crate::negotiate::ap_req::Request;
 use crate::negotiate::spnego::First;
 use crate::wire::evidence::Negotiation;
 use crate::wire::kerberos::{AcceptedTicket, NotAccepted};
-use crate::wire::order::{Method, RequestIntegrity};
+use crate::wire::order::Method;
 use crate::wire::{Millis, Octets};
 
 /// How long a ticket that was used is remembered: an authenticator is good for five minutes before and behind its time,
@@ -27,8 +30,36 @@ const KEPT_MS: i64 = 12 * 60 * 1000;
 /// Why a ticket proves nothing here, for the operator.
 type Refused = (Reason, String);
 
+/// How a ticket came, and what is wanted of it.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    pub(super) bare: bool,
+    pub(super) keyed: bool,
+}
+
+/// A ticket that was accepted, of somebody known.
+pub(super) struct Taken<'a> {
+    pub(super) realm: &'a Realm,
+    pub(super) account: &'a Account,
+    pub(super) ticket: AcceptedTicket,
+    pub(super) now: Millis,
+}
+
+impl<'a> Taken<'a> {
+    /// Who it is, by that ticket.
+    pub(super) fn known(&self) -> Known<'a> {
+        Known {
+            // Issuer takes no proof from after its own clock.
+            instant: Some(self.ticket.authenticated.min(self.now)),
+            until: Some(self.ticket.expires),
+            vouched_by: Some(&self.realm.name),
+            ..Known::by_word(Who::Listed(self.account), Method::Kerberos)
+        }
+    }
+}
+
 impl Office {
-    /// Whose ticket it is.
+    /// Whose ticket it is that was negotiated by.
     pub(super) async fn negotiated<'a>(
         &self,
         config: &'a Auth,
@@ -39,51 +70,76 @@ impl Office {
         if !rules.kerberos {
             return Err(Ended::Stranger(Reason::Credential));
         }
-        let now = Millis::now();
         let refused = |refused| self.not_taken(asked, refused);
         let first = First::read(negotiation.token.expose()).map_err(|why| refused(unusable(why)))?;
-        let server = config.kerberos.servers.iter().find(|server| server.certificate == negotiation.server);
+        let shown = (&first.request, Form { bare: false, keyed: false });
+        let ticket = self.accepted(config, shown, negotiation.server, asked).await?;
+        let taken = self.taken(config, rules, ticket).map_err(refused)?;
+        self.once(config, &taken, &first.request, asked).await?;
+        self.unbound(&taken.ticket);
+        let answer = first.answer(taken.ticket.reply.as_deref());
+        let answer = answer.map(|answer| Octets::new(answer).expect("a reply is shorter than an answer"));
+        Ok(Known { answer, ..taken.known() })
+    }
+
+    /// What kerberos says of a ticket. From now on it is used up.
+    pub(super) async fn accepted(
+        &self,
+        config: &Auth,
+        (request, form): (&Request<'_>, Form),
+        server: [u8; 32],
+        asked: &Asked<'_>,
+    ) -> Result<AcceptedTicket, Ended> {
+        let refused = |refused| self.not_taken(asked, refused);
+        let server = config.kerberos.servers.iter().find(|one| one.certificate == server);
         let server = server.ok_or_else(|| refused((Reason::ForeignServer, "no server of ours".to_owned())))?;
-        let within = config.kerberos.deadline;
-        let answer = self.acceptor.accept(first.request.octets, &server.bindings, within).await;
-        let ticket = answer.map_err(Ended::Stranger)?.map_err(|(why, said)| refused((not_accepted(why), said)))?;
-        // As long as it took, the instant is one after the answer.
-        let now = now.max(Millis::now());
-        // The library takes one for as long after its end as clocks may differ, and no token could be had by it.
-        if ticket.expires <= now {
-            return Err(refused((Reason::TicketDates, "past its end".to_owned())));
-        }
-        let (realm, account) = meant(config, &ticket).map_err(refused)?;
+        let Form { bare, keyed } = form;
+        let shown = Shown { request: request.octets, bindings: &server.bindings, bare, keyed };
+        let answer = self.acceptor.accept(shown, config.kerberos.deadline).await.map_err(Ended::Stranger)?;
+        answer.map_err(|(why, said)| refused((not_accepted(why), said)))
+    }
+
+    /// Whom a ticket means that is bound well enough.
+    pub(super) fn taken<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        ticket: AcceptedTicket,
+    ) -> Result<Taken<'a>, Refused> {
+        bound(config, rules, &ticket)?;
+        meant(config, ticket)
+    }
+
+    /// Has this account room, is this the first time, and may it be served now?
+    pub(super) async fn once(
+        &self,
+        config: &Auth,
+        taken: &Taken<'_>,
+        request: &Request<'_>,
+        asked: &Asked<'_>,
+    ) -> Result<(), Ended> {
         // Before the store is asked: or one account could fill it.
-        self.has_room(config, account, asked).map_err(Ended::Known)?;
+        self.has_room(config, taken.account, asked).map_err(Ended::Known)?;
         let mut once = [0; 32];
-        once.copy_from_slice(digest(&SHA256, first.request.authenticator).as_ref());
-        match self.first_seen(Kind::Ticket, &once, Millis(now.0.saturating_add(KEPT_MS))).await {
-            Ok(()) => {}
-            Err(Reason::Replayed) => return Err(refused((Reason::ReplayedTicket, "the store knows it".to_owned()))),
-            Err(reason) => return Err(Ended::Stranger(reason)),
+        once.copy_from_slice(digest(&SHA256, request.authenticator).as_ref());
+        match self.first_seen(Kind::Ticket, &once, Millis(taken.now.0.saturating_add(KEPT_MS))).await {
+            Ok(()) => self.pace(config, taken.account, asked),
+            Err(Reason::Replayed) => {
+                Err(self.not_taken(asked, (Reason::ReplayedTicket, "the store knows it".to_owned())))
+            }
+            Err(reason) => Err(Ended::Stranger(reason)),
         }
-        self.pace(config, account, asked)?;
+    }
+
+    /// Counts one that is bound to nothing.
+    pub(super) fn unbound(&self, ticket: &AcceptedTicket) {
         if !ticket.bound {
             self.gauges.leniencies.with_label_values(&["unbound-ticket"]).inc();
         }
-        let answer = first.answer(ticket.reply.as_deref());
-        let answer = answer.map(|answer| Octets::new(answer).expect("a reply is shorter than an answer"));
-        Ok(Known {
-            account: Who::Listed(account),
-            method: Method::Kerberos,
-            request: RequestIntegrity::Transport,
-            // Issuer takes no proof from after its own clock.
-            instant: Some(ticket.authenticated.min(now)),
-            until: Some(ticket.expires),
-            certificate: None,
-            vouched_by: Some(&realm.name),
-            answer,
-        })
     }
 
     /// Says what was wrong with a ticket: the word alone does not tell an operator where to look.
-    fn not_taken(&self, asked: &Asked<'_>, (reason, why): Refused) -> Ended {
+    pub(super) fn not_taken(&self, asked: &Asked<'_>, (reason, why): Refused) -> Ended {
         if let Some(left_out) = self.tickets.pass() {
             let (reason, why) = (reason.word(), &why[..why.floor_char_boundary(256)]);
             warn!(correlation = %asked.correlation, event = "ticket-refused", reason, why, left_out);
@@ -92,12 +148,24 @@ impl Office {
     }
 }
 
-/// The account that a ticket means which is good enough.
-fn meant<'a>(config: &'a Auth, ticket: &AcceptedTicket) -> Result<(&'a Realm, &'a Account), Refused> {
-    let (name, of) = (ticket.name.as_str(), ticket.realm.as_str());
-    if config.kerberos.bound && !ticket.bound {
-        return Err((Reason::UnboundTicket, format!("{name}@{of} has bound it to no server")));
+/// Must it be bound to this server, and is it not?
+pub(super) fn bound(config: &Auth, rules: &Endpoint, ticket: &AcceptedTicket) -> Result<(), Refused> {
+    if ticket.bound || rules.unbound_ticket || !config.kerberos.bound {
+        return Ok(());
     }
+    let (name, of) = (ticket.name.as_str(), ticket.realm.as_str());
+    Err((Reason::UnboundTicket, format!("{name}@{of} has bound it to no server")))
+}
+
+/// The account that a ticket means which is not past.
+pub(super) fn meant(config: &Auth, ticket: AcceptedTicket) -> Result<Taken<'_>, Refused> {
+    // As long as it took, the instant is one after the answer.
+    let now = Millis::now();
+    // The library takes one for as long after its end as clocks may differ, and no token could be had by it.
+    if ticket.expires <= now {
+        return Err((Reason::TicketDates, "past its end".to_owned()));
+    }
+    let (name, of) = (ticket.name.as_str(), ticket.realm.as_str());
     let realm = kerberos::find(&config.realms, of);
     let realm = realm.ok_or_else(|| (Reason::UnknownRealm, format!("no realm is called {of:?}")))?;
     let nobody = |why| (Reason::NoAccount, why);
@@ -109,10 +177,10 @@ fn meant<'a>(config: &'a Auth, ticket: &AcceptedTicket) -> Result<(&'a Realm, &'
     if account.disabled {
         return Err((Reason::Disabled, format!("account {means:?} is disabled")));
     }
-    Ok((realm, account))
+    Ok(Taken { realm, account, ticket, now })
 }
 
-fn unusable(why: Unusable) -> Refused {
+pub(super) fn unusable(why: Unusable) -> Refused {
     match why {
         Unusable::Shape(why) => (Reason::UnreadableTicket, why.to_owned()),
         Unusable::Ntlm => (Reason::Ntlm, "NTLM".to_owned()),

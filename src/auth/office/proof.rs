@@ -132,6 +132,10 @@ impl Office {
             Evidence::Negotiation(negotiation) => {
                 ("kerberos", self.negotiated(config, rules, &negotiation, asked).await)
             }
+            Evidence::Ticket(ticket) => ("kerberos-token", self.ticketed(config, rules, (&ticket, None), asked).await),
+            Evidence::EndorsedTicket(ticket, message) => {
+                ("kerberos-token", self.ticketed(config, rules, (&ticket, Some(&message)), asked).await)
+            }
         };
         match &known {
             Ok(_) => self.count(credential, None),

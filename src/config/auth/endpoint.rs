@@ -32,7 +32,11 @@ pub struct Endpoint {
     pub password_symmetric: bool,
     /// May a ticket of Kerberos, by HTTP Negotiate?
     pub kerberos: bool,
-    /// The addresses that a signed message may be sent to (`wsa:To`), and an assertion be made for (`Recipient`).
+    /// May a ticket of Kerberos in the header of a message?
+    pub kerberos_token: bool,
+    /// Is a ticket let pass here that is bound to no server, whatever holds for others?
+    pub unbound_ticket: bool,
+    /// The addresses that a message may be sent to which is signed or under a MAC (`wsa:To`), and an assertion be made for (`Recipient`).
     pub addresses: Vec<String>,
     /// Is a signed message without a signed `wsa:To` let pass?
     pub to_absent: bool,
@@ -42,6 +46,14 @@ pub struct Endpoint {
     pub hmac_sha1: bool,
     /// May a message be sealed for us?
     pub encryption: bool,
+}
+
+impl Endpoint {
+    /// May a ticket of Kerberos prove a requestor, however it comes?
+    #[must_use]
+    pub fn takes_tickets(&self) -> bool {
+        self.kerberos || self.kerberos_token
+    }
 }
 
 /// Endpoints by path.
@@ -73,6 +85,7 @@ enum CredentialName {
     Jwt,
     PasswordSymmetric,
     Kerberos,
+    KerberosToken,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +94,7 @@ enum LeniencyName {
     ToAbsent,
     EnvelopedTransform,
     HmacSha1,
+    UnboundTicket,
 }
 
 fn password() -> Spanned<Vec<CredentialName>> {
@@ -169,13 +183,24 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
                    encryption = true";
         return refuse(why);
     }
-    if written.leniencies.contains(&LeniencyName::HmacSha1) && !symmetric {
+    let token = credentials.contains(&CredentialName::KerberosToken);
+    if token && written.addresses.is_empty() {
+        let why = "credentials names \"kerberos-token\", so addresses must say what wsa:To under a MAC by the key of a ticket \
+                   may be";
+        return refuse(why);
+    }
+    if written.leniencies.contains(&LeniencyName::HmacSha1) && !symmetric && !token {
         return refuse("leniencies names \"hmac-sha1\", and no credential here comes with a MAC");
     }
     let kerberos = credentials.contains(&CredentialName::Kerberos);
-    if kerberos && !has.realms {
-        let why = "credentials names \"kerberos\", and without a [[kerberos_realm]] nobody's tickets would be taken";
-        return refuse(why);
+    let tickets = [(kerberos, "kerberos"), (token, "kerberos-token")];
+    if written.leniencies.contains(&LeniencyName::UnboundTicket) && !kerberos && !token {
+        return refuse("leniencies names \"unbound-ticket\", and no credential here is a ticket");
+    }
+    if let Some((_, name)) = tickets.iter().find(|(named, _)| *named && !has.realms) {
+        let why =
+            format!("credentials names {name:?}, and without a [[kerberos_realm]] nobody's tickets would be taken");
+        return refuse(&why);
     }
     for (named, name, used) in [
         (signature, "signature", "messages"),
@@ -184,6 +209,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         (jwt, "jwt", "JWTs"),
         (symmetric, "password-symmetric", "messages"),
         (kerberos, "kerberos", "tickets"),
+        (token, "kerberos-token", "tickets"),
     ] {
         if named && !has.store {
             let why = format!(
@@ -193,10 +219,11 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         }
     }
     let tls_certificate = credentials.contains(&CredentialName::TlsCertificate);
-    if kerberos && !has.servers {
-        let why = "credentials names \"kerberos\", so server_certificates must say which servers clients bind their \
-                   tickets to";
-        return Err(file.error(written.credentials.span(), why));
+    if let Some((_, name)) = tickets.iter().find(|(named, _)| *named && !has.servers) {
+        let why = format!(
+            "credentials names {name:?}, so server_certificates must say which servers clients bind their tickets to"
+        );
+        return refuse(&why);
     }
     if tls_certificate && !has.servers {
         let why = "credentials names \"tls-certificate\", so server_certificates must say which servers clients prove \
@@ -231,6 +258,8 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         jwt,
         password_symmetric: symmetric,
         kerberos,
+        kerberos_token: token,
+        unbound_ticket: written.leniencies.contains(&LeniencyName::UnboundTicket),
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),

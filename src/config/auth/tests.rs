@@ -287,6 +287,8 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             jwt: false,
             password_symmetric: false,
             kerberos: false,
+            kerberos_token: false,
+            unbound_ticket: false,
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
             enveloped_transform: false,

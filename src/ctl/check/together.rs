@@ -79,6 +79,11 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                 if endpoint.credential.takes_jwt() && !any && !auths.jwt {
                     refuse("credential", "takes a JWT, and credentials in auth.d/auth.toml has no \"jwt\"");
                 }
+                if endpoint.credential == Credential::KerberosToken && !auths.kerberos_token {
+                    let why =
+                        "takes a ticket in the message, and credentials in auth.d/auth.toml has no \"kerberos-token\"";
+                    refuse("credential", why);
+                }
                 if endpoint.credential == Credential::Kerberos && !auths.kerberos {
                     refuse("credential", "takes a ticket, and credentials in auth.d/auth.toml has no \"kerberos\"");
                 }
@@ -158,29 +163,32 @@ fn certificates(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
 /// somebody has the key.
 fn tickets(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let file = root.join("auth.d/auth.toml");
-    let served = |path: &str| {
+    let served = |path: &str, takes: &dyn Fn(Credential) -> bool| {
         let mut endpoints = whole.worker.endpoints.iter();
-        endpoints.any(|endpoint| endpoint.path == path && endpoint.credential == Credential::Kerberos)
+        endpoints.any(|endpoint| endpoint.path == path && takes(endpoint.credential))
     };
     let written = load::file::<toml::Table>(&file).map(|file| file.value).unwrap_or_default();
     let written = written.get("endpoint").and_then(toml::Value::as_array).cloned().unwrap_or_default();
     let mut taking = None;
     for (index, endpoint) in written.iter().enumerate() {
         let path = endpoint.get("path").and_then(toml::Value::as_str).unwrap_or_default();
-        if !whole.auth.endpoints.get(path).is_some_and(|endpoint| endpoint.kerberos) {
-            continue;
-        }
-        if served(path) {
-            taking = taking.or(Some(index.to_string()));
-        } else {
+        let Some(endpoint) = whole.auth.endpoints.get(path) else { continue };
+        let negotiated =
+            (endpoint.kerberos, "kerberos", served(path, &|credential| credential == Credential::Kerberos));
+        let in_message = (endpoint.kerberos_token, "kerberos-token", served(path, &Credential::takes_ticket));
+        for (_, name, served) in [negotiated, in_message].into_iter().filter(|(named, ..)| *named) {
+            if served {
+                taking = taking.or(Some((index.to_string(), name)));
+                continue;
+            }
             let why = format!(
-                "endpoint {path}: credentials has \"kerberos\", and no [[endpoint]] of worker.d/worker.toml with this path \
+                "endpoint {path}: credentials has {name:?}, and no [[endpoint]] of worker.d/worker.toml with this path \
                  has that credential"
             );
             wrong.push(at(&file, &["endpoint", &index.to_string(), "credentials"], why));
         }
     }
-    let Some(index) = taking else { return };
+    let Some((index, name)) = taking else { return };
     let own = whole.chain.certificates.first().map(|certificate| certificate.as_ref());
     if !whole.auth.servers.iter().any(|server| Some(server.der.as_slice()) == own) {
         let why = "server_certificates does not have tls.certificate of worker.d/worker.toml: auth would take no ticket that \
@@ -188,7 +196,8 @@ fn tickets(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
         wrong.push(at(&file, &["server_certificates"], why));
     }
     if !kerberos::place(root).exists() {
-        let why = "credentials has \"kerberos\", and there is no kerberos.d/kerberos.toml: nobody would have the keys";
+        let why =
+            format!("credentials has {name:?}, and there is no kerberos.d/kerberos.toml: nobody would have the keys");
         wrong.push(at(&file, &["endpoint", &index, "credentials"], why));
     }
 }

@@ -148,6 +148,16 @@ pub(super) fn programs() -> std::io::Result<PathBuf> {
     ))
 }
 
+/// Is the program of a process there that not every service has? Those that all have are looked for by [`programs`].
+pub(super) fn present(programs: &Path, role: &str) -> std::io::Result<()> {
+    let program = programs.join(format!("chancery-{role}"));
+    if program.is_file() {
+        return Ok(());
+    }
+    let why = format!("{} is missing, and the configuration has {role}.d/{role}.toml", program.display());
+    Err(std::io::Error::new(std::io::ErrorKind::NotFound, why))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,5 +190,17 @@ mod tests {
             assert_eq!(knows("SOFTHSM2_CONF"), member.role == "signer");
             assert!(knows("CHANCERY_RUN") && !knows("HOME") && !knows("PATH"));
         }
+    }
+
+    #[test]
+    fn a_program_that_the_configuration_asks_for_is_looked_for_before_anything_starts() {
+        let directory = tempfile::tempdir().unwrap();
+        let refused = present(directory.path(), "kerberos").unwrap_err().to_string();
+        assert!(refused.contains("chancery-kerberos is missing") && refused.contains("kerberos.d/kerberos.toml"));
+        std::fs::create_dir(directory.path().join("chancery-kerberos")).unwrap();
+        assert!(present(directory.path(), "kerberos").is_err(), "a directory is no program");
+        std::fs::remove_dir(directory.path().join("chancery-kerberos")).unwrap();
+        std::fs::write(directory.path().join("chancery-kerberos"), "").unwrap();
+        present(directory.path(), "kerberos").unwrap();
     }
 }

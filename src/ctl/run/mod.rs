@@ -137,6 +137,9 @@ fn start(args: Args) -> io::Result<ExitCode> {
         vendor: service.vendor,
     };
     let kerberos = crate::config::kerberos::place(&around.config).exists();
+    if kerberos {
+        fleet::present(&around.programs, "kerberos")?;
+    }
     let strength = Strength { workers: args.workers, signers: args.signers, kerberos };
     let runner = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ready_file = args.ready_file.clone();

@@ -149,6 +149,12 @@ unsafe extern "C" {
         conversation: *mut Opaque,
         authenticator: *mut *mut Authenticator,
     ) -> Code;
+    pub(super) fn krb5_auth_con_getrecvsubkey(
+        context: *mut Opaque,
+        conversation: *mut Opaque,
+        key: *mut *mut Keyblock,
+    ) -> Code;
+    pub(super) fn krb5_free_keyblock(context: *mut Opaque, key: *mut Keyblock);
     pub(super) fn krb5_free_authenticator(context: *mut Opaque, authenticator: *mut Authenticator);
     pub(super) fn krb5_get_server_rcache(context: *mut Opaque, piece: *const Data, cache: *mut *mut Opaque) -> Code;
     pub(super) fn krb5_rd_req(

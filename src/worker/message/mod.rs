@@ -23,6 +23,7 @@ mod shape;
 mod signed;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 pub use crate::config::worker::Leniency;
 pub use fault::Fault;
@@ -108,6 +109,8 @@ pub struct Around<'a> {
     pub client: Option<&'a ClientHandshake>,
     /// What the head of the request negotiates by.
     pub negotiation: Option<Negotiation>,
+    /// SHA-256 of the certificate that the client was shown.
+    pub server: [u8; 32],
 }
 
 /// Reads one message sent to `endpoint`, with what is around it.
@@ -148,7 +151,7 @@ fn parts(
             let (evidence, timestamp) = keyed::read(&tree, &envelope, endpoint, shape)?;
             (evidence, Some(timestamp), None)
         }
-        _ => security::read(&tree, &envelope, endpoint, shape, around.client)?,
+        _ => security::read(&tree, &envelope, endpoint, shape, (around.client, around.server))?,
     };
     let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
     if wish.use_key.as_deref().is_some_and(|id| signature.as_deref() != Some(id)) {

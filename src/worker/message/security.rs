@@ -1,17 +1,17 @@
 //! The `wsse:Security` header: one timestamp and one credential, a user name with a password or its digest, a
-//! signature, an assertion or a JWT, or one of these two and a signature by the key that it confirms. The values are
+//! signature, an assertion, a JWT or a ticket, or one of these three and a signature by the key that it confirms or brings. The values are
 //! handed on as they came; whether the time is right and the credential true is auth's to say.
 
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::shape::Shape;
-use super::{Leniency, asserted, jwt, signed};
+use super::{Leniency, asserted, jwt, signed, ticket};
 use crate::config::worker::Endpoint;
 use crate::trust::timestamp;
 use crate::trust::username::{self, Unusable};
 use crate::wire::evidence::{ClientHandshake, Evidence, Presenter, Timestamp};
-use crate::xml::{Element, Ids, Tree, names};
+use crate::xml::{Element, Ids, Tree, derived, names};
 
 /// Binary tokens in one header, at most (A-00d).
 const MOST_TOKENS: usize = 8;
@@ -24,14 +24,14 @@ fn unsupported(reason: &'static str) -> Problem {
     Problem::new(Fault::UnsupportedSecurityToken, reason)
 }
 
-/// Gives the credential, the timestamp, and the id of the signature when that is the credential. `client` is who has
-/// proved a certificate on this connection, which a JWT may ask for.
+/// Gives the credential, the timestamp, and the id of the signature when that is one of a certificate's key. `client` is who
+/// has proved a certificate on this connection, which a JWT may ask for; `server` the certificate that he was shown.
 pub(super) fn read(
     tree: &Tree,
     envelope: &Envelope<'_>,
     endpoint: &Endpoint,
     shape: &mut Shape,
-    client: Option<&ClientHandshake>,
+    (client, server): (Option<&ClientHandshake>, [u8; 32]),
 ) -> Result<(Evidence, Option<Timestamp>, Option<String>), Problem> {
     let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));
     let (Some(security), None) = (ours.next(), ours.next()) else {
@@ -44,6 +44,7 @@ pub(super) fn read(
 
     let mut at = None;
     let (mut username, mut signature, mut assertion, mut token, mut tokens) = (None, None, None, None, Vec::new());
+    let (mut ticket, mut derives) = (None, false);
     for child in security.children() {
         match (child.uri(), child.local()) {
             (names::WSU, "Timestamp") if at.is_none() => {
@@ -52,9 +53,11 @@ pub(super) fn read(
             (names::WSSE, "UsernameToken") if username.is_none() => username = Some(child),
             (names::DS, "Signature") if signature.is_none() => signature = Some(child),
             (names::WSSE, "BinarySecurityToken") if jwt::is_one(&child) && token.is_none() => token = Some(child),
-            (names::WSSE, "BinarySecurityToken") if !jwt::is_one(&child) && tokens.len() < MOST_TOKENS => {
+            (names::WSSE, "BinarySecurityToken") if ticket::is_one(&child) && ticket.is_none() => ticket = Some(child),
+            (names::WSSE, "BinarySecurityToken") if is_other(&child) && tokens.len() < MOST_TOKENS => {
                 tokens.push(child)
             }
+            _ if derived::is_one(child) && endpoint.credential.takes_ticket() => derives = true,
             (names::SAML11 | names::SAML20, "Assertion") if assertion.is_none() => assertion = Some(child),
             (names::WSU, "Timestamp")
             | (names::WSSE, "UsernameToken" | "BinarySecurityToken")
@@ -71,6 +74,25 @@ pub(super) fn read(
         shape.tolerate(endpoint, Leniency::TimestampAbsent, invalid("security: no timestamp"))?;
     }
     let place = signed::Place { envelope, security: *security, tokens: &tokens, assertion, ids: &ids };
+    if let Some(element) = ticket {
+        let alone = tokens.is_empty() && username.is_none() && assertion.is_none() && token.is_none();
+        if !alone || !endpoint.credential.takes_ticket() {
+            return Err(unsupported("security: credential not offered here"));
+        }
+        let ticket = ticket::read(element, server)?;
+        let evidence = match signature {
+            Some(signature) => {
+                let message = ticket::endorsing(signature, (element, &ticket), &place)?;
+                Evidence::EndorsedTicket(ticket, message)
+            }
+            None if derives => return Err(invalid("security: a derived key without a signature")),
+            None => Evidence::Ticket(ticket),
+        };
+        return Ok((evidence, at, None));
+    }
+    if derives {
+        return Err(unsupported("security: derived key of nothing here"));
+    }
     let evidence = match (username, signature, assertion, token) {
         (Some(username), None, None, None) if tokens.is_empty() && endpoint.credential.takes_username() => {
             read_username(username)?
@@ -96,6 +118,11 @@ pub(super) fn read(
     };
     let signature = signature.and_then(|signature| signature.attribute("", "Id")).map(str::to_owned);
     Ok((evidence, at, signature))
+}
+
+/// Is it a binary token that proves nobody by itself, as that of a certificate?
+fn is_other(token: &Element<'_>) -> bool {
+    !jwt::is_one(token) && !ticket::is_one(token)
 }
 
 /// `wsse:UsernameToken` (R-W020).

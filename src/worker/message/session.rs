@@ -1,5 +1,5 @@
-//! How a message under a MAC names its keys: the one session key, by its id or by the digest of what is sealed (R-W045),
-//! and those that are derived from it. A name picks a key that auth has, and proves nothing.
+//! How a message under a MAC names its keys: the one session key, by its id or by the digest of what is sealed (R-W045), or
+//! that of a ticket, likewise (R6904); and those that are derived from it. A name picks a key that auth has, and proves nothing.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
@@ -21,6 +21,8 @@ const MOST_DERIVED: usize = 16;
 /// The keys of one message.
 pub(super) struct Session<'t> {
     id: Option<&'t str>,
+    /// `ValueType` of a reference to what brings the key, and of one by the digest.
+    kinds: [&'t str; 2],
     pub(super) sha1: Vec<u8>,
     /// As the first derived key has it.
     pub(super) conversation: Conversation,
@@ -30,8 +32,18 @@ pub(super) struct Session<'t> {
 impl<'t> Session<'t> {
     /// Reads the derived keys beside this one.
     pub(super) fn read(security: Element<'t>, key: &EncryptedKey<'t>) -> Result<Self, Problem> {
-        let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, &key.value).as_ref().to_vec();
-        let mut session = Self { id: key.id, sha1, conversation: Conversation::V13, derived: Vec::new() };
+        Self::of(security, key.id, &key.value, [ENCRYPTED_KEY, ENCRYPTED_KEY_SHA1])
+    }
+
+    /// The same beside a key that comes with these octets, and how references to it say of what kind they are.
+    pub(super) fn of(
+        security: Element<'t>,
+        id: Option<&'t str>,
+        octets: &[u8],
+        kinds: [&'t str; 2],
+    ) -> Result<Self, Problem> {
+        let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref().to_vec();
+        let mut session = Self { id, kinds, sha1, conversation: Conversation::V13, derived: Vec::new() };
         let mut found = Vec::new();
         for element in security.children().filter(|child| derived::is_one(*child)) {
             if found.len() == MOST_DERIVED {
@@ -71,19 +83,21 @@ impl<'t> Session<'t> {
             return Err(unsupported);
         }
         let kind = named.attribute("", "ValueType");
+        let [by_id, by_digest] = self.kinds;
+        let direct = kind.is_none_or(|kind| kind == by_id);
         match (named.uri(), named.local()) {
             (names::WSSE, "Reference") => {
                 let id = named.attribute("", "URI").and_then(|uri| uri.strip_prefix('#')).ok_or(bad)?;
                 let derived = self.derived.iter().find(|(other, _)| *other == id);
                 match (kind, derived) {
-                    (None | Some(ENCRYPTED_KEY), None) if self.id == Some(id) => Ok(PartKey::Session),
+                    (_, None) if direct && self.id == Some(id) => Ok(PartKey::Session),
                     (None, Some((_, derivation))) => Ok(PartKey::Derived(derivation.clone())),
                     (Some(kind), Some((_, derivation))) if derives(kind) => Ok(PartKey::Derived(derivation.clone())),
-                    (None | Some(ENCRYPTED_KEY), None) => Err(unavailable),
+                    (_, None) if direct => Err(unavailable),
                     _ => Err(unsupported),
                 }
             }
-            (names::WSSE, "KeyIdentifier") if kind == Some(ENCRYPTED_KEY_SHA1) => {
+            (names::WSSE, "KeyIdentifier") if kind == Some(by_digest) => {
                 let octets = base64(encoded(named)?, 20).ok_or(bad)?;
                 if self.sha1 == octets { Ok(PartKey::Session) } else { Err(unavailable) }
             }

@@ -302,6 +302,58 @@ fn one_endpoint_for_both_versions_has_two_ports_and_a_second_one_a_number() {
 }
 
 #[test]
+fn endpoints_for_tickets_in_messages_are_published_as_adfs_does_its_kerberosmixed() {
+    let mut config = config(&[
+        (V13_PATH, Profile::Adfs, Trust::V13),
+        ("/adfs/services/trust/13/windowstransport", Profile::Adfs, Trust::V13),
+        ("/adfs/services/trust/2005/windowstransport", Profile::Adfs, Trust::V2005),
+        ("/adfs/services/trust/13/kerberosmixed", Profile::Adfs, Trust::V13),
+        ("/adfs/services/trust/2005/kerberosmixed", Profile::Adfs, Trust::V2005),
+        ("/more", Profile::Adfs, Trust::Any),
+        ("/and/more", Profile::Adfs, Trust::Any),
+    ]);
+    for (index, credential) in [
+        (1, Credential::Kerberos),
+        (2, Credential::Kerberos),
+        (3, Credential::KerberosToken),
+        (4, Credential::KerberosToken),
+        (5, Credential::Kerberos),
+        (6, Credential::KerberosToken),
+    ] {
+        config.endpoints[index].credential = credential;
+    }
+    let metadata = Metadata { path: "/adfs/services/trust/mex".to_owned(), kind: MetadataKind::Mex };
+    let text = String::from_utf8(document(&config, &metadata)).unwrap();
+    assert_eq!(as_msal_reads_it(&text).len(), 1, "passwords go elsewhere");
+    let tree = tree(&text);
+    let service = path(tree.root(), &[(names::WSDL, "service")]).unwrap();
+    let ports: Vec<_> = service.children().filter_map(|port| port.attribute("", "name")).collect();
+    let distinct: std::collections::HashSet<_> = ports.iter().collect();
+    assert_eq!((ports.len(), distinct.len()), (9, 9), "{ports:?}");
+    // The names of AD FS's own document (data/messages/adfs-mex-microsoft.xml).
+    for (name, path_of, sp) in [
+        ("CustomBinding_IWSTrustFeb2005Async1", "2005", names::SP11),
+        ("CustomBinding_IWSTrust13Async", "13", names::SP12),
+    ] {
+        let id = format!("{name}_policy");
+        let mut policies = tree.root().children().filter(|one| one.attribute(names::WSU, "Id") == Some(&id));
+        let all = path(policies.next().unwrap(), &[(names::WSP04, "ExactlyOne"), (names::WSP04, "All")]).unwrap();
+        assert!(child(all, HTTP_POLICY, "NegotiateAuthentication").is_none(), "{text}");
+        assert!(path(all, &[(sp, "TransportBinding"), (names::WSP04, "Policy"), (sp, "IncludeTimestamp")]).is_some());
+        let tokens = path(all, &[(sp, "EndorsingSupportingTokens"), (names::WSP04, "Policy")]).unwrap();
+        let token = child(tokens, sp, "KerberosToken").unwrap();
+        assert_eq!(token.attribute(sp, "IncludeToken"), Some(format!("{sp}/IncludeToken/Once").as_str()));
+        assert!(path(token, &[(names::WSP04, "Policy"), (sp, "WssGssKerberosV5ApReqToken11")]).is_some());
+        let header = path(tokens, &[(sp, "SignedParts"), (sp, "Header")]).unwrap();
+        assert_eq!((header.attribute("", "Name"), header.attribute("", "Namespace")), (Some("To"), Some(names::WSA)));
+        let address = format!("https://sts.example.com:8443/adfs/services/trust/{path_of}/kerberosmixed");
+        let mut ports = service.children().filter(|port| port.attribute("", "name") == Some(name));
+        let location = child(ports.next().unwrap(), names::WSDL_SOAP12, "address").unwrap();
+        assert_eq!(location.attribute("", "location"), Some(address.as_str()));
+    }
+}
+
+#[test]
 fn endpoints_for_tickets_are_published_as_adfs_does_and_msal_passes_them_over() {
     let mut config = config(&[
         (V13_PATH, Profile::Adfs, Trust::V13),

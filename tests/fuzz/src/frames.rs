@@ -91,7 +91,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         expires: Millis(1),
     };
     let octets = Octets::new(*b"request").expect("short");
-    let presented = Presented { question: 1, request: octets, bindings: Octets::default() };
+    let presented = Presented { question: 1, request: octets, bindings: Octets::default(), bare: false, keyed: true };
     vec![
         seed(0, &WorkerToAuth::Submit(submission)),
         seed(1, &AuthToWorker::Refused(Refused { correlation, refusal: Refusal::Busy { retry_after_s: 2 } })),

@@ -2,6 +2,7 @@
 //! of its octets, and reading it again, alone, reads the same.
 
 use chancery::negotiate::ap_req::Request;
+use chancery::negotiate::binary;
 use chancery::negotiate::checksum::Checksum;
 use chancery::negotiate::spnego::First;
 
@@ -13,6 +14,10 @@ pub fn token(octets: &[u8]) {
         let (alone, with) = (first.answer(None), first.answer(Some(b"reply")).expect("a reply is answered"));
         assert!(with.windows(5).any(|window| window == b"reply"));
         assert!(alone.is_none_or(|alone| alone.len() < with.len()));
+    }
+    if let Ok(framed) = binary::framed(octets) {
+        assert!(binary::bare(octets).is_err(), "no form is the other");
+        assert_eq!(binary::bare(framed.octets).expect("an AP-REQ").octets, framed.octets);
     }
     if Request::read(octets).is_ok() {
         request(octets);

@@ -35,7 +35,8 @@ import org.w3c.dom.Element;
  * The STS client of Apache CXF, told by a policy what to do, as its users tell it: a user name with a password or its
  * digest, a signature over the timestamp, the body and wsa:To by an X.509 certificate, and a symmetric binding, all of
  * it over TLS. What it gets is judged by Santuario. Told the ready file, the account with a digest and its secret, the client's key and its
- * certificate, those of a stranger, and the certificate that is sealed for.
+ * certificate, those of a stranger, and the certificate that is sealed for. Or told the ready file, how to log in to a realm
+ * of Kerberos, the service, and where tickets are taken: then by those, alone and with a MAC by their key.
  */
 public class CxfClient {
     static final String TRUST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
@@ -67,6 +68,13 @@ public class CxfClient {
           </sp:X509Token>
           %s
         </wsp:Policy></sp:EndorsingSupportingTokens>""";
+    static final String TICKET = """
+        <sp:%2$s><wsp:Policy>
+          <sp:KerberosToken sp:IncludeToken="%1$s/IncludeToken/Once"><wsp:Policy>
+            %3$s<sp:WssGssKerberosV5ApReqToken11/>
+          </wsp:Policy></sp:KerberosToken>
+          %4$s
+        </wsp:Policy></sp:%2$s>""";
     static final String SYMMETRIC = """
         <wsp:Policy xmlns:wsp="http://www.w3.org/ns/ws-policy" xmlns:sp="%1$s"
             xmlns:wsam="http://www.w3.org/2007/05/addressing/metadata"><wsp:ExactlyOne><wsp:All>
@@ -220,6 +228,38 @@ public class CxfClient {
         return of(path, SYMMETRIC.formatted(SP, more[0], more[1], more[2]), properties);
     }
 
+    /** By a ticket of whoever is logged in so, as a supporting token of that kind. */
+    static STSClient ticket(String path, String[] arguments, String kind, String derived, String parts, String hmac)
+        throws Exception {
+        Map<String, Object> properties = new HashMap<>();
+        properties.put("ws-security.kerberos.jaas.context", arguments[1]);
+        properties.put("ws-security.kerberos.spn", arguments[2]);
+        properties.put("ws-security.kerberos.is.username.in.servicename.form", "true");
+        properties.put("ws-security.symmetric.signature.algorithm", hmac);
+        return of(path, POLICY.formatted(SP, TICKET.formatted(SP, kind, derived, parts)), properties);
+    }
+
+    static void tickets(String[] arguments) throws Exception {
+        String strict = arguments[3];
+        String lenient = arguments[4];
+        String sha256 = "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256";
+        String sha1 = "http://www.w3.org/2000/09/xmldsig#hmac-sha1";
+        String plain = "SignedSupportingTokens";
+        String endorsing = "EndorsingSupportingTokens";
+        String to = PARTS.replace("<sp:Body/>", "");
+        String mail = "mixed@example.com";
+        gets("a ticket that is not bound, where it may", ticket(lenient, arguments, plain, "", "", sha256), mail);
+        refused("a ticket that is not bound", ticket(strict, arguments, plain, "", "", sha256), "FailedAuthentication");
+        gets("a MAC over wsa:To", ticket(strict, arguments, endorsing, "", to, sha256), mail);
+        gets("a MAC over the body", ticket(strict, arguments, endorsing, "", PARTS, sha256), mail);
+        // Whatever the suite says: where a key is derived, it digests by SHA-1 here.
+        refused("digests by SHA-1 under a MAC by a derived key",
+            ticket(strict, arguments, endorsing, "<sp:RequireDerivedKeys/>", PARTS, sha256), "UnsupportedAlgorithm");
+        refused("a MAC over the timestamp alone", ticket(strict, arguments, endorsing, "", "", sha256), "InvalidSecurity");
+        gets("a MAC by SHA-1, where it may", ticket(lenient, arguments, endorsing, "", to, sha1), mail);
+        refused("a MAC by SHA-1", ticket(strict, arguments, endorsing, "", to, sha1), "FailedCheck");
+    }
+
     static boolean verifies(Element assertion) throws Exception {
         assertion.setIdAttribute(assertion.hasAttribute("ID") ? "ID" : "AssertionID", true);
         Element signature = (Element) assertion.getElementsByTagNameNS(DS, "Signature").item(0);
@@ -257,6 +297,10 @@ public class CxfClient {
         ready = Files.readString(Path.of(arguments[0]));
         tokenSigning = certificate(fact("token_signing"));
         bus = BusFactory.getDefaultBus();
+        if (arguments.length == 5) {
+            tickets(arguments);
+            return;
+        }
         String password = Files.readString(Path.of(fact("password_file"))).strip();
         String text = "<sp:WssUsernameToken11/>";
 

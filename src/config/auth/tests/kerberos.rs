@@ -80,6 +80,39 @@ fn a_realm_says_whom_its_tickets_mean_and_an_account_which_realm_may_mean_it() {
 }
 
 #[test]
+fn an_endpoint_takes_tickets_in_messages_and_unbound_ones_only_where_it_says_so() {
+    let own = certificate(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let addresses = "credentials = [\"kerberos-token\"]\naddresses = [\"https://sts.example.com/x\"]\n";
+    let strict = REALM.replacen("credentials = [\"kerberos\"]\n", addresses, 1);
+    let auth = with(&strict, USERS, &own).good();
+    let endpoint = &auth.endpoints["/windows"];
+    assert!(endpoint.kerberos_token && !endpoint.kerberos && !endpoint.unbound_ticket && !endpoint.hmac_sha1);
+    assert_eq!(auth.kerberos.servers.len(), 1);
+    let lenient = strict.replacen("addresses", "leniencies = [\"unbound-ticket\", \"hmac-sha1\"]\naddresses", 1);
+    let auth = with(&lenient, USERS, &own).good();
+    assert!(auth.endpoints["/windows"].unbound_ticket && auth.endpoints["/windows"].hmac_sha1);
+    let negotiated = REALM.replacen("[kerberos]", "leniencies = [\"unbound-ticket\"]\n[kerberos]", 1);
+    assert!(with(&negotiated, USERS, &own).good().endpoints["/windows"].unbound_ticket);
+
+    for (from, to, place, word) in [
+        ("addresses = [\"https://sts.example.com/x\"]\n", "", "auth.toml:6:15", "so addresses must say"),
+        ("[\"server.pem\"]", "[]", "auth.toml:6:15", "so server_certificates must say"),
+        ("[store]\ndirectory = \"../state\"\n", "", "auth.toml:4:15", "which tickets were used"),
+        ("\"kerberos-token\"", "\"kerberos_token\"", "auth.toml:6:16", "unknown variant"),
+    ] {
+        with(&strict.replacen(from, to, 1), USERS, &own).refused(&[place, word]);
+    }
+    let none = &strict[..strict.find("[[kerberos_realm]]").unwrap()];
+    with(none, "", &own).refused(&["auth.toml:6:15", "\"kerberos-token\", and without a [[kerberos_realm]]"]);
+    let password = lenient.replacen("kerberos-token", "password", 1);
+    with(&password, USERS, &own).refused(&["auth.toml:6:15", "no credential here"]);
+    let no_mac = password.replacen(", \"hmac-sha1\"", "", 1);
+    with(&no_mac, USERS, &own).refused(&["auth.toml:6:15", "no credential here is a ticket"]);
+    let ed25519 = certificate(&rcgen::PKCS_ED25519);
+    with(&strict, USERS, &ed25519).refused(&["auth.toml:1:24", "server.pem: nothing says"]);
+}
+
+#[test]
 fn a_ticket_is_bound_to_a_certificate_by_the_hash_in_its_signature() {
     let kinds: [(&rcgen::SignatureAlgorithm, &Algorithm); 4] = [
         (&rcgen::PKCS_ECDSA_P256_SHA256, &SHA256),

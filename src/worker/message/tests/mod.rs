@@ -11,6 +11,7 @@ mod replies;
 mod requests;
 mod sealed;
 mod signed;
+mod ticket;
 
 use super::*;
 use crate::config::worker::{Credential, Profile, Trust};

@@ -3,6 +3,7 @@
 //! the next one, too, and what was used is used. So whoever waits when the channel breaks is told that there is no answer.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,16 +11,17 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::dial::{Dial, Line};
+use super::pool::Shares;
 use super::reason::Reason;
-use crate::wire::Octets;
+use super::throttle::network;
 use crate::wire::evidence::MOST_NEGOTIATED_OCTETS;
 use crate::wire::frame::Violation;
 use crate::wire::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use crate::wire::links::{AuthToKerberos, KerberosToAuth};
+use crate::wire::{Octets, Peer};
 
 /// Questions that wait, and those that are put: beyond these nobody is asked. kerberos takes less than a millisecond for
-/// one.
-/// As many wait as one address may have requests by default: none of them crowds others out.
+/// one. A worker may have half of them, and so may a network, however many workers it comes by.
 const WAITING: usize = 256;
 const OPEN: usize = 16;
 
@@ -34,6 +36,8 @@ pub(super) struct Acceptor {
     /// who has a ticket takes no place for long from those who have something else.
     well: Arc<AtomicBool>,
     trying: Arc<Semaphore>,
+    of_workers: Shares,
+    of_networks: Shares<IpAddr>,
 }
 
 /// An `AP-REQ`, and what is asked about it.
@@ -63,14 +67,20 @@ impl Acceptor {
     pub(super) fn open(dial: Dial) -> Self {
         let (questions, queue) = mpsc::channel(WAITING);
         tokio::spawn(Desk { queue, open: HashMap::new(), asked: 0 }.keep(dial));
-        Self { questions, well: Arc::new(AtomicBool::new(true)), trying: Arc::new(Semaphore::new(1)) }
+        let (well, trying) = (Arc::new(AtomicBool::new(true)), Arc::new(Semaphore::new(1)));
+        Self { questions, well, trying, of_workers: Shares::new(WAITING), of_networks: Shares::new(WAITING) }
     }
 
-    /// Whose ticket is this? From now on it is used up.
+    /// Whose ticket is this, that came by that worker from there? From now on it is used up.
     ///
     /// # Errors
-    /// [`Reason::KerberosDown`] when there was no answer before the deadline.
-    pub(super) async fn accept(&self, shown: Shown<'_>, within: Duration) -> Result<Answer, Reason> {
+    /// [`Reason::KerberosDown`] when there was no answer before the deadline, or too many of theirs wait.
+    pub(super) async fn accept(
+        &self,
+        shown: Shown<'_>,
+        (worker, source): (Peer, IpAddr),
+        within: Duration,
+    ) -> Result<Answer, Reason> {
         let (done, answer) = oneshot::channel();
         let Shown { request, bindings, bare, keyed } = shown;
         let request = Octets::new(request).map_err(|_| Reason::UnreadableTicket)?;
@@ -79,6 +89,8 @@ impl Acceptor {
             true => None,
             false => Some(self.trying.try_acquire().map_err(|_| Reason::KerberosDown)?),
         };
+        let places = self.of_workers.take(worker).zip(self.of_networks.take(network(source)));
+        let _places = places.ok_or(Reason::KerberosDown)?;
         self.questions.try_send(question).map_err(|_| Reason::KerberosDown)?;
         match tokio::time::timeout(within, answer).await {
             Ok(Ok(answer)) => {
@@ -154,5 +166,38 @@ impl Desk {
         let done = self.open.remove(&question).ok_or(Violation::Rule("an answer to no question"))?;
         let _given_up = done.send(answer);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::sys::places::Place;
+    use crate::wire::permit::Link;
+
+    #[test]
+    fn one_worker_or_one_network_leaves_places_to_others() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            // Nobody is there to be connected to.
+            let violations = Metrics::new("test").counters("violations_total", "-", "link", &["kerberos"]);
+            let dial = Dial::new(Place::KerberosAuth, Link::KerberosToAuth, "kerberos", violations);
+            let acceptor = Acceptor::open(dial);
+            let waits = |worker: i32, source: [u8; 4]| {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let none = Octets::default();
+                    let shown = Shown { request: b"-", bindings: &none, bare: false, keyed: false };
+                    acceptor.accept(shown, (Peer(worker), source.into()), Duration::from_secs(60)).await.is_err()
+                })
+            };
+            // By two workers from one address.
+            let all: Vec<_> = (0..200).map(|at| waits(1 + at % 2, [192, 0, 2, 7])).collect();
+            let other = [waits(1, [198, 51, 100, 7]), waits(3, [203, 0, 113, 7])];
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert_eq!(all.iter().filter(|one| !one.is_finished()).count(), WAITING / 2);
+            assert!(other.iter().all(|one| !one.is_finished()));
+        });
     }
 }

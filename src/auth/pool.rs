@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,26 +22,26 @@ pub(super) struct Pool {
     shares: Shares,
 }
 
-/// How many jobs of each worker wait.
+/// How many jobs of each worker wait, or of each of something else.
 #[derive(Debug, Clone)]
-pub(super) struct Shares {
-    waiting: Arc<Mutex<HashMap<Peer, usize>>>,
+pub(super) struct Shares<K: Copy + Eq + Hash = Peer> {
+    waiting: Arc<Mutex<HashMap<K, usize>>>,
     most: usize,
 }
 
 /// A job's place in its worker's share, until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Ticket(Shares, Peer);
+pub(super) struct Ticket<K: Copy + Eq + Hash = Peer>(Shares<K>, K);
 
-impl Shares {
+impl<K: Copy + Eq + Hash> Shares<K> {
     /// Of a queue of so many.
     pub(super) fn new(queue: usize) -> Self {
         Self { waiting: Arc::default(), most: queue.div_ceil(2) }
     }
 
     /// A place, if that worker has one left.
-    pub(super) fn take(&self, of: Peer) -> Option<Ticket> {
+    pub(super) fn take(&self, of: K) -> Option<Ticket<K>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let count = waiting.get(&of).copied().unwrap_or_default();
         (count < self.most).then(|| {
@@ -50,7 +51,7 @@ impl Shares {
     }
 }
 
-impl Drop for Ticket {
+impl<K: Copy + Eq + Hash> Drop for Ticket<K> {
     fn drop(&mut self) {
         let Self(shares, of) = self;
         let mut waiting = shares.waiting.lock().unwrap_or_else(PoisonError::into_inner);

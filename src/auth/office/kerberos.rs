@@ -95,7 +95,8 @@ impl Office {
         let server = server.ok_or_else(|| refused((Reason::ForeignServer, "no server of ours".to_owned())))?;
         let Form { bare, keyed } = form;
         let shown = Shown { request: request.octets, bindings: &server.bindings, bare, keyed };
-        let answer = self.acceptor.accept(shown, config.kerberos.deadline).await.map_err(Ended::Stranger)?;
+        let (deadline, from) = (config.kerberos.deadline, (asked.worker, asked.source));
+        let answer = self.acceptor.accept(shown, from, deadline).await.map_err(Ended::Stranger)?;
         answer.map_err(|(why, said)| refused((not_accepted(why), said)))
     }
 

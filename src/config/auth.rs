@@ -5,6 +5,7 @@
 pub mod authority;
 pub mod certificate;
 pub mod claims;
+pub(crate) mod der;
 pub mod directory;
 pub mod endpoint;
 pub mod hash;

@@ -2,8 +2,6 @@
 //! sooner when somebody needs a newer set of keys, and after failures at growing distances. A document that is not taken leaves
 //! the one before in place, which ends by itself: a list with its `nextUpdate`, a key set after so many hours.
 
-mod http;
-
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::http;
 use super::office::Office;
 use crate::config::auth::Auth;
 use crate::config::auth::jwt::{LARGEST_SET, Set};

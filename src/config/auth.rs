@@ -20,6 +20,7 @@ pub mod party;
 pub mod password;
 mod place;
 pub mod policy;
+pub mod responder;
 pub mod source;
 pub mod store;
 pub mod users;

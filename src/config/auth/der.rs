@@ -16,10 +16,15 @@ impl Signed {
     pub(crate) fn read(der: &[u8]) -> Option<Self> {
         let [list] = row(der)?;
         let [octets, algorithm, signature] = row(list.content)?;
+        Self::of(&octets, &algorithm, &signature)
+    }
+
+    /// The same of values that are read already.
+    pub(crate) fn of(octets: &Element<'_>, algorithm: &Element<'_>, signature: &Element<'_>) -> Option<Self> {
         Some(Self {
             octets: octets.whole.to_vec(),
             algorithm: algorithm.content.to_vec(),
-            signature: whole_octets(&signature)?.to_vec(),
+            signature: whole_octets(signature)?.to_vec(),
         })
     }
 
@@ -78,6 +83,13 @@ impl<'a> Iterator for Elements<'a> {
 pub(crate) fn elements(der: &[u8]) -> Option<Vec<Element<'_>>> {
     let mut elements = Elements(der);
     let all = elements.by_ref().collect();
+    elements.0.is_empty().then_some(all)
+}
+
+/// A row of so many values at most, whole.
+pub(crate) fn few(der: &[u8], most: usize) -> Option<Vec<Element<'_>>> {
+    let mut elements = Elements(der);
+    let all: Vec<_> = elements.by_ref().take(most).collect();
     elements.0.is_empty().then_some(all)
 }
 

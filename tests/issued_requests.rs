@@ -20,6 +20,8 @@ mod support {
 mod fetched;
 #[path = "issued_requests/ocsp.rs"]
 mod ocsp;
+#[path = "issued_requests/policies.rs"]
+mod policies;
 
 use base64ct::{Base64, Encoding};
 use chancery::wire::evidence::{

@@ -17,6 +17,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::ocsp::{Desk, Question};
+use super::policies;
 use super::reason::Reason;
 use super::revocation::{self, Court, Fault};
 use crate::config::auth::Auth;
@@ -140,7 +141,7 @@ fn reason(fault: &Fault) -> Reason {
         | Fault::Unknown => Reason::RevocationUnknown,
         Fault::Silent(_) | Fault::Ask(_) => Reason::NoResponder,
         Fault::Path(Error::CertExpired { .. } | Error::CertNotValidYet { .. }) => Reason::CertificateDates,
-        Fault::Path(_) => Reason::UntrustedIssuer,
+        Fault::Policies(_) | Fault::Path(_) => Reason::UntrustedIssuer,
     }
 }
 
@@ -149,6 +150,7 @@ fn told(fault: &Fault) -> String {
         Fault::Path(error) => format!("{error:?}"),
         Fault::Unknown => "the responder does not know it, or one that it is below".to_owned(),
         Fault::Silent(why) => format!("no responder has answered: {why}"),
+        Fault::Policies(why) => (*why).to_owned(),
         Fault::Ask(_) => "no responder was asked yet".to_owned(),
     }
 }
@@ -169,6 +171,7 @@ fn path(court: &Court<'_>, authority: &Authority, brought: &[&CertificateDer<'_>
     let judged = RefCell::new(None);
     let judge = |path: &VerifiedPath<'_>| {
         let verdict = short(authority, path).map_err(Fault::from).and_then(|()| court.judge(authority, path));
+        let verdict = verdict.and_then(|()| policies::judge(&authority.policies, path).map_err(Fault::Policies));
         let Err(fault) = verdict else { return Ok(()) };
         let mut judged = judged.borrow_mut();
         let told = if let Fault::Path(error) = &fault { error.clone() } else { Error::UnknownRevocationStatus };

@@ -28,6 +28,7 @@ mod ocsp;
 mod office;
 mod order;
 mod password;
+mod policies;
 mod policy;
 mod pool;
 pub mod readers;

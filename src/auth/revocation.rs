@@ -40,6 +40,8 @@ pub(super) enum Fault {
     Silent(String),
     /// Responders are to be asked first.
     Ask(Vec<(Arc<Desk>, Question)>),
+    /// It was not issued under policies that are asked for.
+    Policies(&'static str),
 }
 
 impl From<Error> for Fault {

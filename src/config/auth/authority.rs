@@ -26,6 +26,9 @@ use crate::wire::{Millis, Text};
 /// Authorities, files of one kind of an authority, and its rules, at most.
 const MOST: usize = 64;
 
+/// `anyPolicy`, 2.5.29.32.0, as DER has it.
+pub const ANY_POLICY: &[u8] = &[0x55, 0x1d, 0x20, 0x00];
+
 /// A certificate authority.
 #[derive(Debug)]
 pub struct Authority {
@@ -43,6 +46,8 @@ pub struct Authority {
     pub enough: Enough,
     /// What a certificate must be issued for.
     pub usages: Vec<Usage>,
+    /// Certificate policies, object identifiers as DER has them: a path is issued under one of these, where there are any.
+    pub policies: Vec<Vec<u8>>,
     /// Whom a certificate means. The first rule that gives a name decides.
     pub subjects: Vec<SubjectRule>,
     /// What is allowed here and should not stay so.
@@ -132,6 +137,8 @@ pub(super) struct AuthorityFile {
     revocation: Option<Spanned<RevocationName>>,
     extended_key_usages: Option<Vec<Spanned<String>>>,
     #[serde(default)]
+    required_policies: Vec<Spanned<String>>,
+    #[serde(default)]
     subject: Vec<SubjectFile>,
 }
 
@@ -200,7 +207,7 @@ impl<T> Reading<'_, T> {
         let lengths = [written.anchors.get_ref().len(), written.intermediates.len(), written.subject.len()];
         if lengths
             .into_iter()
-            .chain([written.crls.len() + written.crl_source.len(), written.ocsp.len()])
+            .chain([written.crls.len() + written.crl_source.len(), written.ocsp.len(), written.required_policies.len()])
             .any(|length| length > MOST)
         {
             return Err(refused(span, &format!("{name}: more than {MOST} files or rules of one kind")));
@@ -233,6 +240,7 @@ impl<T> Reading<'_, T> {
             None => vec![usage("client-auth").expect("one of the names")],
             Some(names) => names.iter().map(|name| self.usage(name)).collect::<Result<_, _>>()?,
         };
+        let policies = written.required_policies.iter().map(|name| self.policy(name)).collect::<Result<_, _>>()?;
         let subjects = written.subject.iter().map(|rule| {
             Ok(SubjectRule { from: rule.from, naming: Naming::read(self.file, rule.capture.as_ref(), rule.case)? })
         });
@@ -244,6 +252,7 @@ impl<T> Reading<'_, T> {
             responders,
             enough: if either { Enough::Either } else { Enough::All },
             usages,
+            policies,
             subjects: subjects.collect::<Result<_, _>>()?,
             doubts,
         })
@@ -371,6 +380,16 @@ impl<T> Reading<'_, T> {
             sources.push(Fetched::new(source));
         }
         Ok(sources)
+    }
+
+    fn policy(&self, name: &Spanned<String>) -> Result<Vec<u8>, ConfigError> {
+        let refused = |why: &str| self.file.error(name.span(), why);
+        let oid = name.get_ref().parse::<Oid<'_>>();
+        let oid = oid.map_err(|_| refused("a policy is an object identifier in dots, as 2.16.840.1.101.3.2.1.3.13"))?;
+        match oid.as_bytes() {
+            ANY_POLICY => Err(refused("anyPolicy is none that could be asked for: leave required_policies out")),
+            oid => Ok(oid.to_vec()),
+        }
     }
 
     fn usage(&self, name: &Spanned<String>) -> Result<Usage, ConfigError> {

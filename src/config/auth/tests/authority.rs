@@ -198,6 +198,23 @@ fn responders_may_be_asked_instead_of_lists_or_with_them_and_it_is_said_what_is_
 }
 
 #[test]
+fn policies_that_are_asked_for_are_object_identifiers_and_none_is_any() {
+    let with = |policies: &str| {
+        AUTHORITY.replace(
+            "[[certificate_authority.subject]]",
+            &format!("required_policies = {policies}\n[[certificate_authority.subject]]"),
+        )
+    };
+    let auth = trusting(&with("[\"1.2.3\", \"2.16.840.1\"]"), TRUSTED).good();
+    assert_eq!(auth.authorities[0].policies, [vec![0x2a, 3], vec![0x60, 0x86, 0x48, 1]]);
+    assert!(trusting(AUTHORITY, TRUSTED).good().authorities[0].policies.is_empty());
+    trusting(&with("[\"1.2.3\", \"gold\"]"), TRUSTED).refused(&["auth.toml:7:31", "object identifier in dots"]);
+    trusting(&with("[\"2.5.29.32.0\"]"), TRUSTED).refused(&["auth.toml:7:22", "anyPolicy"]);
+    let many = vec!["\"1.2.3\""; 65].join(", ");
+    trusting(&with(&format!("[{many}]")), TRUSTED).refused(&["auth.toml:2:8", "more than 64"]);
+}
+
+#[test]
 fn only_who_may_issue_is_an_anchor_or_lies_between() {
     use rcgen::{IsCa, KeyUsagePurpose::CrlSign};
     type Change = fn(&mut rcgen::CertificateParams);

@@ -137,8 +137,8 @@ impl List {
         self.part.as_ref().is_none_or(|part| part.uris.is_empty() || part.has(url.as_bytes()))
     }
 
-    /// Is a certificate of its issuer among those it is for? One that says where its list is must mean this one, when
-    /// this one is a part.
+    /// Is a certificate of its issuer among those it is for? Where this one is the part of a place, the certificate must say
+    /// that its list is there: of one that says nothing it is not known in which part it would stand (RFC 5280 6.3.3).
     #[must_use]
     pub fn speaks_for(&self, certificate: &X509Certificate<'_>, place: Place) -> bool {
         let Some(part) = &self.part else { return true };
@@ -147,7 +147,7 @@ impl List {
         }
         let mut extensions = certificate.extensions().iter();
         match extensions.find(|extension| extension.oid == OID_X509_EXT_CRL_DISTRIBUTION_POINTS) {
-            None => true,
+            None => part.uris.is_empty(),
             Some(points) => uris_of_points(points.value).is_some_and(|uris| uris.iter().any(|uri| part.has(uri))),
         }
     }

@@ -98,17 +98,14 @@ pub(super) fn account<'a>(
     let court = Court { all: &config.authorities, desks, now, last };
     // webpki does not ask whether a key may sign certificates; those of the configuration have been asked.
     let brought: Vec<_> = brought.iter().filter(|der| may_issue(der, now)).collect();
+    let mut vouching = None;
     for authority in &config.authorities {
+        // The lists of all have been looked at; responders are asked only by the authority they are of.
+        if vouching.is_some() && authority.responders.is_empty() {
+            continue;
+        }
         match path(&court, authority, &brought, &certificate.der) {
-            Ok(()) => {
-                let named = |account| (account, authority);
-                return named_by(config, authority, certificate).map(named).map_err(|why| Refused {
-                    reason: Reason::NoAccount,
-                    authority: Some(authority),
-                    why,
-                    ask: Vec::new(),
-                });
-            }
+            Ok(()) => vouching = vouching.or(Some(authority)),
             // Not issued below its anchors: another's, perhaps.
             Err(Fault::Path(Error::UnknownIssuer)) => {}
             Err(fault) => {
@@ -118,7 +115,7 @@ pub(super) fn account<'a>(
                     why: told(&fault),
                     ask: if let Fault::Ask(questions) = fault { questions } else { Vec::new() },
                 };
-                // What one took back none that comes later brings back, so it is known first whether it did.
+                // What one took back no other brings back, so it is known first whether it did.
                 if refused.reason == Reason::Revoked || !refused.ask.is_empty() {
                     return Err(refused);
                 }
@@ -126,7 +123,9 @@ pub(super) fn account<'a>(
             }
         }
     }
-    Err(closest)
+    let Some(authority) = vouching else { return Err(closest) };
+    let named = named_by(config, authority, certificate).map(|account| (account, authority));
+    named.map_err(|why| Refused { reason: Reason::NoAccount, authority: Some(authority), why, ask: Vec::new() })
 }
 
 fn reason(fault: &Fault) -> Reason {

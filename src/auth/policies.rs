@@ -44,9 +44,6 @@ pub(super) fn judge(required: &[Vec<u8>], path: &VerifiedPath<'_>) -> Result<(),
         let last = number + 1 == length;
         let any_counts = inhibit_any > 0 || !last && said.self_issued;
         valid = valid.below(said.policies.as_ref(), any_counts);
-        if explicit == 0 && valid.is_none() {
-            return Err("no policy holds for all of the path");
-        }
         if last || !said.self_issued {
             explicit = explicit.saturating_sub(1);
             inhibit_any = inhibit_any.saturating_sub(1);
@@ -64,7 +61,11 @@ pub(super) fn judge(required: &[Vec<u8>], path: &VerifiedPath<'_>) -> Result<(),
     if path.iter().any(|said| said.maps) {
         return Err("a path whose policies count, and which maps some to others: mappings are not followed");
     }
-    if valid.is_none() || !required.is_empty() && !valid.allows(required) {
+    // What holds for none of it holds for no more of it: that is looked at once, and here.
+    if valid.is_none() {
+        return Err("no policy holds for all of the path");
+    }
+    if !required.is_empty() && !valid.allows(required) {
         return Err("none of required_policies holds for all of the path");
     }
     Ok(())

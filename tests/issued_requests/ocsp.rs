@@ -427,6 +427,37 @@ fn what_lies_between_is_asked_about_too_and_each_at_the_responder_of_its_issuer(
 }
 
 #[test]
+fn what_a_responder_of_one_authority_took_back_no_other_authority_brings_back() {
+    let root = Ca::root("root");
+    let issuing = root.below("issuing", 2, |_| {});
+    let (honest, bad) = (itself(&issuing, |_| {}), itself(&issuing, |answer| answer.status = REVOKED.to_vec()));
+    let of_issuing = Responder::open(move |request| {
+        let (id, _) = asked(request);
+        if id.ends_with(&[2, 1, 77]) { bad(request) } else { honest(request) }
+    });
+    let of_root = Responder::open(itself(&root, |_| {}));
+    let whole = format!(
+        "[[certificate_authority]]\nname = \"whole\"\nanchors = [\"root.crt\"]\nintermediates = [\"issuing.crt\"]\n{}{}{SUBJECTS}",
+        ocsp(&of_root, "issuer = \"root.crt\""),
+        ocsp(&of_issuing, "issuer = \"issuing.crt\""),
+    );
+    let part = format!(
+        "[[certificate_authority]]\nname = \"corporate\"\nanchors = [\"issuing.crt\"]\nrevocation = \"none\"\n{SUBJECTS}"
+    );
+    let files = [("root.crt", &*root.pem), ("issuing.crt", &*issuing.pem)];
+    for order in [format!("{whole}{part}"), format!("{part}{whole}")] {
+        let office = Office::with(&auth(&order), USERS, PARTY, &files);
+        assert_eq!(outcome(&office, &issuing, 77), Err("refused"));
+        eventually("the record says why", || (reasons(&office).get(&HOME)? == "revoked").then_some(()));
+    }
+    let office = Office::with(&auth(&format!("{part}{whole}")), USERS, PARTY, &files);
+    assert_eq!(outcome(&office, &issuing, 5), Ok(()));
+    // Nobody is kept out by a responder that is down, of an authority that is not his.
+    of_issuing.answers(|_| Vec::new());
+    assert_eq!(outcome(&office, &issuing, 6), Ok(()));
+}
+
+#[test]
 fn the_next_responder_is_asked_where_one_has_no_answer_and_a_reload_keeps_what_was_answered() {
     let root = Ca::root("root");
     let (first, second) = (Responder::open(|_| found(status(3))), Responder::open(itself(&root, |_| {})));

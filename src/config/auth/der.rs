@@ -81,9 +81,7 @@ impl<'a> Iterator for Elements<'a> {
 
 /// A row of values, whole.
 pub(crate) fn elements(der: &[u8]) -> Option<Vec<Element<'_>>> {
-    let mut elements = Elements(der);
-    let all = elements.by_ref().collect();
-    elements.0.is_empty().then_some(all)
+    few(der, usize::MAX)
 }
 
 /// A row of so many values at most, whole.

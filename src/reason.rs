@@ -102,10 +102,13 @@ reasons! {
         "certificate-refused in the log, and the [[certificate_authority]] tables";
     /// Its authority took it back, or the certificate of one in between.
     Revoked = "revoked" => Refusal::FailedAuthentication,
-        "the crls of the [[certificate_authority]]";
-    /// No list that holds now says that it was not taken back.
+        "the crls and responders of the [[certificate_authority]]";
+    /// No list that holds now says that it was not taken back, or its responder does not know it.
     RevocationUnknown = "revocation-unknown" => Refusal::FailedAuthentication,
-        "certificate-refused in the log, and the crls of the [[certificate_authority]]";
+        "certificate-refused in the log, and the crls and ocsp of the [[certificate_authority]]";
+    /// No responder answered in time, or none whose answer counts, whether it was taken back.
+    NoResponder = "no-responder" => BUSY,
+        "ocsp-not-answered and certificate-refused in the log, and ocsp of the [[certificate_authority]]";
     /// The certificate, assertion, JWT or ticket means no account, or one that is not for its authority, partner, issuer or
     /// realm.
     NoAccount = "no-account" => Refusal::FailedAuthentication,

@@ -227,6 +227,14 @@ const BROKEN: &[Break] = &[
     (
         "auth.d/auth.toml",
         "[timestamp]",
+        "[[certificate_authority]]\nname = \"pki\"\nanchors = [\"pki.pem\"]\nrevocation = \"none\"\n\
+         [[certificate_authority.ocsp]]\nurl = \"http://ocsp.example.com/\"\naddress = \"192.0.2.32:80\"\n\
+         [[certificate_authority.subject]]\nfrom = \"cn\"\n[timestamp]",
+        "5:14: revocation = \"none\" and crls or ocsp exclude each other",
+    ),
+    (
+        "auth.d/auth.toml",
+        "[timestamp]",
         "[[certificate_authority]]\nname = \"pki\"\nanchors = [\"none.pem\"]\nrevocation = \"none\"\n[timestamp]",
         "3:8: pki has no [[certificate_authority.subject]]",
     ),

@@ -10,13 +10,20 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[path = "support/answers.rs"]
+#[expect(dead_code, reason = "shared with tests/issued_requests.rs, which uses all of it")]
+mod answers;
 #[path = "demo/service.rs"]
 #[expect(dead_code, reason = "shared with tests/demo, which uses all of it")]
 mod demo;
 #[path = "support/handshakes.rs"]
 #[expect(dead_code, reason = "shared with tests/client_handshakes.rs, which uses more of it")]
 mod handshakes;
+#[path = "support/responder.rs"]
+#[expect(dead_code, reason = "shared with tests/issued_requests.rs, which uses all of it")]
+mod responder;
 
+use answers::{Answer as Said, REVOKED};
 use base64ct::{Base64, Encoding};
 use demo::Demo;
 use handshakes::Identity;
@@ -29,6 +36,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, RevokedCertParams,
 };
+use responder::Responder;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -66,6 +74,8 @@ struct House {
     server: CertificateDer<'static>,
     registered: Vec<(&'static str, Identity)>,
     authority: Issuer<'static, KeyPair>,
+    /// Who is asked about its certificates besides.
+    responder: Responder,
 }
 
 impl House {
@@ -85,6 +95,7 @@ impl House {
         std::fs::copy(etc.join("worker.d/tls.pem"), etc.join("auth.d/tls.pem")).unwrap();
         let registered = KINDS.map(|(name, kind)| (name, Identity::own(name, kind))).to_vec();
         let authority = authority(&etc.join("auth.d"));
+        let responder = responder(&authority);
         let endpoint = |path: &str, profile: &str, trust: &str| {
             format!(
                 "\n[[endpoint]]\npath = \"{path}\"\nprofile = \"{profile}\"\ntrust = \"{trust}\"\n\
@@ -105,8 +116,12 @@ impl House {
                     "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"tls-certificate\"]\ntoken_type = \"{kind}\"\n"
                 )
             });
-            let authority = "[[certificate_authority]]\nname = \"corporate\"\nanchors = [\"root.pem\"]\n\
-                             crls = [\"root.crl\"]\n[[certificate_authority.subject]]\nfrom = \"cn\"\n";
+            let authority = format!(
+                "[[certificate_authority]]\nname = \"corporate\"\nanchors = [\"root.pem\"]\ncrls = [\"root.crl\"]\n\
+                 [[certificate_authority.ocsp]]\nurl = \"http://ocsp.example.com/\"\naddress = \"{}\"\n\
+                 [[certificate_authority.subject]]\nfrom = \"cn\"\n",
+                responder.address
+            );
             format!("server_certificates = [\"tls.pem\"]\n{text}{usual}{}{authority}", ours.concat())
         });
         change("auth.d/users.toml", &|text| {
@@ -129,7 +144,7 @@ impl House {
         assert!(checked.status.success() && checked.stderr.is_empty(), "{}", String::from_utf8_lossy(&checked.stderr));
         let demo = Demo::configured(root, |command| _ = command.args(["--listener", "certificates=0"]));
         let server = CertificateDer::from_pem_file(etc.join("worker.d/tls.pem")).unwrap();
-        Self { directory, demo, server, registered, authority }
+        Self { directory, demo, server, registered, authority, responder }
     }
 
     fn identity(&self, name: &str) -> &Identity {
@@ -207,6 +222,21 @@ fn authority(directory: &Path) -> Issuer<'static, KeyPair> {
     };
     std::fs::write(directory.join("root.crl"), list.signed_by(&issuer).unwrap().pem().unwrap()).unwrap();
     issuer
+}
+
+/// Who answers for it, and says revoked of what has the serial 67.
+fn responder(authority: &Issuer<'static, KeyPair>) -> Responder {
+    let name = b"\x30\x21\x31\x1f\x30\x1d\x06\x03\x55\x04\x03\x0c\x16rcgen self signed cert";
+    let key = KeyPair::try_from(authority.key().serialize_der()).unwrap();
+    Responder::open(move |request| {
+        let mut said = Said::good(name);
+        if answers::asked(request).0.ends_with(&[2, 1, 67]) {
+            said.status = REVOKED.to_vec();
+        }
+        let octets = said.to(request, &key);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", octets.len());
+        [head.into_bytes(), octets].concat()
+    })
 }
 
 struct Answer {
@@ -506,6 +536,10 @@ fn certificates_of_an_authority(house: &House) {
         ask(&house.issued("kim", 7)).token("kim");
         ask(&house.issued("kim", 66)).fault("FailedAuthentication");
         house.says("reason=\"revoked\"");
+        let before = house.responder.asked();
+        ask(&house.issued("kim", 67)).fault("FailedAuthentication");
+        // The same number in both rounds: what was taken back is not asked about again.
+        assert_eq!(house.responder.asked() - before, usize::from(version == VERSIONS[0]));
         ask(&house.issued("p256", 8)).fault("FailedAuthentication");
         house.says("is not for this authority");
     }

@@ -5,17 +5,23 @@
 
 #[path = "support"]
 mod support {
+    pub(crate) mod answers;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
     pub(crate) mod processes;
     pub(crate) mod publisher;
     pub(crate) mod refusals;
+    pub(crate) mod responder;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod signed;
 }
 
 #[path = "issued_requests/fetched.rs"]
 mod fetched;
+#[path = "issued_requests/ocsp.rs"]
+mod ocsp;
+#[path = "issued_requests/policies.rs"]
+mod policies;
 
 use base64ct::{Base64, Encoding};
 use chancery::wire::evidence::{

@@ -2,8 +2,6 @@
 //! sooner when somebody needs a newer set of keys, and after failures at growing distances. A document that is not taken leaves
 //! the one before in place, which ends by itself: a list with its `nextUpdate`, a key set after so many hours.
 
-mod http;
-
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,6 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::http;
 use super::office::Office;
 use crate::config::auth::Auth;
 use crate::config::auth::jwt::{LARGEST_SET, Set};
@@ -189,12 +188,15 @@ fn list(config: &Auth, authority: usize, source: usize) -> &Fetched<List> {
     &config.authorities[authority].lists.as_ref().expect("it has sources").sources[source]
 }
 
-/// When a list should be looked for again because one of its authority ends or has ended, whichever came from where: a
-/// minute at least.
+/// When a list should be looked for again because one of its authority ends or has ended, whichever came from where.
 fn next(config: &Auth, which: Which) -> Option<Duration> {
     let Which::List(authority, _) = which else { return None };
-    let patience = config.authorities[authority].lists.as_ref()?.patience(Millis::now())?;
-    Some(Duration::from_millis(patience.try_into().unwrap_or(0)).max(APART))
+    config.authorities[authority].lists.as_ref()?.patience(Millis::now()).map(apart)
+}
+
+/// So many milliseconds, a minute at least.
+fn apart(patience: i64) -> Duration {
+    Duration::from_millis(patience.try_into().unwrap_or(0)).max(APART)
 }
 
 /// Fetches one document and holds it. Whether it is a new one, and how many keys of it are of no use here.
@@ -227,4 +229,16 @@ async fn fetch(config: Arc<Auth>, which: Which, room: &Room) -> Result<(bool, us
         taken
     });
     taken.await.map_err(|error| error.to_string())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_ends_is_looked_for_after_a_minute_at_the_earliest() {
+        for (patience_ms, wait_s) in [(3_600_000, 3600), (60_001, 60), (59_999, 60), (1, 60), (0, 60), (-1, 60)] {
+            assert_eq!(apart(patience_ms).as_secs(), wait_s, "{patience_ms}");
+        }
+    }
 }

@@ -34,6 +34,10 @@ pub(super) struct Gauges {
     pub(super) fetches: IntCounterVec,
     /// `chancery_sources_missing`.
     pub(super) missing: IntGauge,
+    /// `chancery_ocsp_answers_total{outcome}`.
+    pub(super) ocsp: IntCounterVec,
+    /// `chancery_responders_failing`.
+    pub(super) failing: IntGauge,
     /// `chancery_leniencies_total{leniency}`.
     pub(super) leniencies: IntCounterVec,
     /// `chancery_refusals_not_recorded_total`.
@@ -127,6 +131,14 @@ impl Gauges {
                 "chancery_sources_missing",
                 "Places that gave no revocation list or keys yet, and lists and keys that ended without newer ones.",
             ),
+            ocsp: metrics.counters(
+                "chancery_ocsp_answers_total",
+                "Questions to responders whether a certificate was taken back, by what came of them.",
+                "outcome",
+                &["good", "revoked", "unknown", "refused", "failed"],
+            ),
+            failing: metrics
+                .gauge("chancery_responders_failing", "Responders that did not answer when they were last asked."),
             leniencies: metrics.counters(
                 "chancery_leniencies_total",
                 "Client bugs that were tolerated.",

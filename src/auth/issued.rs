@@ -1,10 +1,11 @@
 //! Certificates that nobody registered: does an authority the operator trusts vouch for one, and which account
 //! does it mean? Asked only of a certificate whose key has verified a signature, before anything that was signed
-//! is read. Everything it is judged by is there already: nothing is
-//! fetched for it.
+//! is read. Everything it is judged by is there already, but for the answers of responders: who is to be asked is said,
+//! and it is judged once more.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use rustls_pki_types::{CertificateDer, TrustAnchor};
 use webpki::{
@@ -15,8 +16,10 @@ use x509_parser::der_parser::asn1_rs::{Any, Tag};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::ocsp::{Desk, Question};
+use super::policies;
 use super::reason::Reason;
-use super::revocation;
+use super::revocation::{self, Court, Fault};
 use crate::config::auth::Auth;
 use crate::config::auth::authority::{Authority, NameSource, Usage, may_issue};
 use crate::config::auth::certificate::Certificate;
@@ -44,6 +47,8 @@ pub(super) struct Refused<'a> {
     pub(super) authority: Option<&'a Authority>,
     /// For the operator.
     pub(super) why: String,
+    /// Who is to be asked before it is known.
+    pub(super) ask: Vec<(Arc<Desk>, Question)>,
 }
 
 /// The certificate that is said to have signed, and those that a message brings along to lead to it. None when they
@@ -77,67 +82,82 @@ pub(super) fn presented(config: &Auth, reference: &KeyReference) -> Option<Certi
     Certificate::from_der(der.to_vec()).ok()
 }
 
-/// The account that this certificate means, and the authority that says so.
+/// The account that this certificate means, and the authority that says so. With `last`, nobody is asked any more.
 ///
 /// # Errors
 /// No path, taken back, not known whether it is, or a name that is no account's or not for this authority.
 pub(super) fn account<'a>(
     config: &'a Auth,
+    (desks, last): (&[Arc<Desk>], bool),
     certificate: &Certificate,
     brought: &[CertificateDer<'_>],
     now: Millis,
 ) -> Result<(&'a Account, &'a Authority), Refused<'a>> {
     let why = "no authority that holds now issued it".to_owned();
-    let mut closest = Refused { reason: Reason::UntrustedIssuer, authority: None, why };
+    let mut closest = Refused { reason: Reason::UntrustedIssuer, authority: None, why, ask: Vec::new() };
+    let court = Court { all: &config.authorities, desks, now, last };
     // webpki does not ask whether a key may sign certificates; those of the configuration have been asked.
     let brought: Vec<_> = brought.iter().filter(|der| may_issue(der, now)).collect();
+    let mut vouching = None;
     for authority in &config.authorities {
-        match path(&config.authorities, authority, &brought, &certificate.der, now) {
-            Ok(()) => {
-                let named = |account| (account, authority);
-                return named_by(config, authority, certificate).map(named).map_err(|why| Refused {
-                    reason: Reason::NoAccount,
-                    authority: Some(authority),
-                    why,
-                });
-            }
+        // The lists of all have been looked at; responders are asked only by the authority they are of.
+        if vouching.is_some() && authority.responders.is_empty() {
+            continue;
+        }
+        match path(&court, authority, &brought, &certificate.der) {
+            Ok(()) => vouching = vouching.or(Some(authority)),
             // Not issued below its anchors: another's, perhaps.
-            Err(Error::UnknownIssuer) => {}
-            Err(error) => {
-                let refused = Refused { reason: reason(&error), authority: Some(authority), why: format!("{error:?}") };
-                // What one took back none that comes later brings back.
-                if refused.reason == Reason::Revoked {
+            Err(Fault::Path(Error::UnknownIssuer)) => {}
+            Err(fault) => {
+                let refused = Refused {
+                    reason: reason(&fault),
+                    authority: Some(authority),
+                    why: told(&fault),
+                    ask: if let Fault::Ask(questions) = fault { questions } else { Vec::new() },
+                };
+                // What one took back no other brings back, so it is known first whether it did.
+                if refused.reason == Reason::Revoked || !refused.ask.is_empty() {
                     return Err(refused);
                 }
                 closest = refused;
             }
         }
     }
-    Err(closest)
+    let Some(authority) = vouching else { return Err(closest) };
+    let named = named_by(config, authority, certificate).map(|account| (account, authority));
+    named.map_err(|why| Refused { reason: Reason::NoAccount, authority: Some(authority), why, ask: Vec::new() })
 }
 
-fn reason(error: &Error) -> Reason {
-    match error {
-        Error::CertRevoked => Reason::Revoked,
-        Error::UnknownRevocationStatus
-        | Error::CrlExpired { .. }
-        | Error::InvalidCrlSignatureForPublicKey
-        | Error::IssuerNotCrlSigner => Reason::RevocationUnknown,
-        Error::CertExpired { .. } | Error::CertNotValidYet { .. } => Reason::CertificateDates,
-        _ => Reason::UntrustedIssuer,
+fn reason(fault: &Fault) -> Reason {
+    match fault {
+        Fault::Path(Error::CertRevoked) => Reason::Revoked,
+        Fault::Path(
+            Error::UnknownRevocationStatus
+            | Error::CrlExpired { .. }
+            | Error::InvalidCrlSignatureForPublicKey
+            | Error::IssuerNotCrlSigner,
+        )
+        | Fault::Unknown => Reason::RevocationUnknown,
+        Fault::Silent(_) | Fault::Ask(_) => Reason::NoResponder,
+        Fault::Path(Error::CertExpired { .. } | Error::CertNotValidYet { .. }) => Reason::CertificateDates,
+        Fault::Policies(_) | Fault::Path(_) => Reason::UntrustedIssuer,
+    }
+}
+
+fn told(fault: &Fault) -> String {
+    match fault {
+        Fault::Path(error) => format!("{error:?}"),
+        Fault::Unknown => "the responder does not know it, or one that it is below".to_owned(),
+        Fault::Silent(why) => format!("no responder has answered: {why}"),
+        Fault::Policies(why) => (*why).to_owned(),
+        Fault::Ask(_) => "no responder was asked yet".to_owned(),
     }
 }
 
 /// Is there a path from an anchor of this authority to the certificate, and was nothing in it taken back? webpki
 /// bounds what looking for it costs; it knows neither the dates nor the path length of an anchor.
-fn path(
-    all: &[Authority],
-    authority: &Authority,
-    brought: &[&CertificateDer<'_>],
-    der: &[u8],
-    now: Millis,
-) -> Result<(), Error> {
-    let der = CertificateDer::from(der);
+fn path(court: &Court<'_>, authority: &Authority, brought: &[&CertificateDer<'_>], der: &[u8]) -> Result<(), Fault> {
+    let (der, now) = (CertificateDer::from(der), court.now);
     let certificate = EndEntityCert::try_from(&der)?;
     let anchors: Vec<TrustAnchor<'_>> = (authority.anchors.iter())
         .filter(|anchor| anchor.dates.hold(now))
@@ -149,14 +169,17 @@ fn path(
     // webpki tells of one of the paths that failed, and not of which; a sender can see to it that it is another.
     let judged = RefCell::new(None);
     let judge = |path: &VerifiedPath<'_>| {
-        let verdict = short(authority, path).and_then(|()| revocation::judge(all, authority, path, now));
+        let verdict = short(authority, path).map_err(Fault::from).and_then(|()| court.judge(authority, path));
+        let verdict = verdict.and_then(|()| policies::judge(&authority.policies, path).map_err(Fault::Policies));
+        let Err(fault) = verdict else { return Ok(()) };
         let mut judged = judged.borrow_mut();
-        if let Err(error) = &verdict
-            && *judged != Some(Error::CertRevoked)
-        {
-            *judged = Some(error.clone());
+        let told = if let Fault::Path(error) = &fault { error.clone() } else { Error::UnknownRevocationStatus };
+        match &mut *judged {
+            Some(Fault::Path(Error::CertRevoked)) => {}
+            Some(Fault::Ask(_)) if told != Error::CertRevoked => {}
+            judged => *judged = Some(fault),
         }
-        verdict
+        Err(told)
     };
     let built = certificate.verify_for_usage(
         ALL_VERIFICATION_ALGS,
@@ -168,12 +191,12 @@ fn path(
         Some(&judge),
     );
     if let Err(error) = built {
-        return Err(judged.into_inner().unwrap_or(error));
+        return Err(judged.into_inner().unwrap_or(Fault::Path(error)));
     }
     // webpki takes silence for any use.
     let (_, read) = X509Certificate::from_der(&der).map_err(|_| Error::BadDer)?;
     let silent = read.extended_key_usage().map_err(|_| Error::BadDer)?.is_none();
-    if silent && !authority.usages.is_empty() { Err(USAGE) } else { Ok(()) }
+    if silent && !authority.usages.is_empty() { Err(USAGE.into()) } else { Ok(()) }
 }
 
 /// Does the anchor allow as many authorities below it?

@@ -98,11 +98,13 @@ fn without(port: u16) -> String {
     format!("auth was started without port {port}, and gains nothing while it runs: restart it")
 }
 
-/// From where documents are fetched.
+/// From where documents and answers are fetched.
 fn fetched(config: &Auth) -> impl Iterator<Item = &Source> {
     let lists = config.authorities.iter().flat_map(|authority| &authority.lists).flat_map(|lists| &lists.sources);
     let keys = config.issuers.iter().filter_map(|issuer| issuer.keys.source());
-    lists.map(|list| &list.source).chain(keys.map(|keys| &keys.source))
+    let responders = config.authorities.iter().flat_map(|authority| &authority.responders);
+    let documents = lists.map(|list| &list.source).chain(keys.map(|keys| &keys.source));
+    documents.chain(responders.map(|responder| &responder.source))
 }
 
 fn port(source: &Source) -> u16 {

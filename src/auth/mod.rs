@@ -19,13 +19,16 @@ mod fetch;
 mod gauges;
 mod handshake;
 mod homes;
+mod http;
 mod issued;
 mod jwt;
 mod lifetime;
 mod means;
+mod ocsp;
 mod office;
 mod order;
 mod password;
+mod policies;
 mod policy;
 mod pool;
 pub mod readers;
@@ -258,6 +261,7 @@ async fn serve(
             _ = second.tick() => {
                 office.gauges.workers.set(workers.len().try_into().unwrap_or(i64::MAX));
                 office.gauges.missing.set(fetch::missing(&office.config()).try_into().unwrap_or(i64::MAX));
+                office.gauges.failing.set(office.desks.failing().try_into().unwrap_or(i64::MAX));
                 settle(&office);
                 if refused > 0 {
                     warn!(event = "workers-refused", count = std::mem::take(&mut refused), why = "too many channels");

@@ -25,6 +25,7 @@ use super::directory::Directories;
 use super::excess::Excess;
 use super::exchanges::Exchange;
 use super::gauges::Gauges;
+use super::ocsp::Desks;
 use super::order::{self, Decided, Proven};
 use super::password::Passwords;
 use super::reason::{ALLOWED, Reason, recorded};
@@ -50,6 +51,8 @@ use crate::wire::{List, Millis, Octets, Text, VoucherId};
 pub(super) struct Office {
     config: RwLock<Arc<Auth>>,
     directories: RwLock<Arc<Directories>>,
+    /// Where it is asked whether certificates were taken back.
+    pub(super) desks: Desks,
     passwords: Passwords,
     store: Option<Store>,
     /// Refusals of people not known.
@@ -130,11 +133,13 @@ impl Office {
         (vouchers, acceptor): (Vouchers, Acceptor),
         gauges: Gauges,
     ) -> Self {
+        let desks = Desks::new(&config, gauges.ocsp.clone());
         let (config, directories) = (RwLock::new(Arc::new(config)), RwLock::new(Arc::new(directories)));
         let (excess, unwraps, gate) = (Excess::default(), Unwraps::default(), || LogGate::new(LINES));
         Self {
             config,
             directories,
+            desks,
             passwords,
             store,
             strangers: Strangers::default(),
@@ -176,6 +181,7 @@ impl Office {
 
     /// Puts a new configuration in place.
     pub(super) fn reconfigure(&self, (config, directories): (Arc<Auth>, Directories)) {
+        self.desks.follow(&config);
         // What the old ones remember goes with them.
         let mut known = self.directories.write().unwrap_or_else(PoisonError::into_inner);
         let directories = std::mem::replace(&mut *known, Arc::new(directories));

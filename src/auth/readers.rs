@@ -2,7 +2,7 @@
 //! not stand (`tests/fuzz`). Each says whether they are what it reads.
 
 use super::directory::is_answer;
-use super::{handshake, issued};
+use super::{handshake, issued, ocsp};
 use crate::config::auth::certificate::Certificate;
 use crate::wire::Octets;
 use crate::wire::evidence::{ClientHandshake, KeyReference, TlsVersion};
@@ -11,6 +11,13 @@ use crate::wire::evidence::{ClientHandshake, KeyReference, TlsVersion};
 #[must_use]
 pub fn answer(octets: &[u8]) -> bool {
     is_answer(octets, 1)
+}
+
+/// An answer of an OCSP responder (RFC 6960 4.2), as it comes over the wire, or what is signed in one, as if somebody had:
+/// then it is read to its end.
+#[must_use]
+pub fn revocation(octets: &[u8]) -> bool {
+    ocsp::is_answer(octets)
 }
 
 /// The messages of a TLS handshake in which a client proves a certificate (RFC 8446 4.4.3, RFC 5246 7.4.8). What it

@@ -1,7 +1,8 @@
 //! Was a certificate of this path taken back? webpki has built the path and asks no list; what it says of several
 //! paths that fail is no ground to say that one was or was not. Here every certificate of a path that holds is looked
-//! for by name and number on every list of every authority, so that the order of authorities hides nothing. Then the
-//! authority of the path must know of each that it was not taken back.
+//! for by name and number on every list of every authority, and among what responders have answered, so that the order of
+//! authorities hides nothing. Then the authority of the path must know of each that it was not taken back: by a list, by
+//! a responder, or by both, as its configuration says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,45 +11,162 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{Cert, Error, VerifiedPath, spki_for_anchor};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::config::auth::authority::{Anchor, Authority};
+use super::ocsp::{Delegate, Desk, Held, Question};
+use crate::config::auth::authority::{Anchor, Authority, Enough};
 use crate::config::auth::list::{List, Place};
 use crate::config::auth::lists::Lists;
+use crate::config::auth::responder::Issuer;
 use crate::wire::Millis;
 
-/// Judges a path that ends at an anchor of `authority`, one of `all`.
-///
-/// # Errors
-/// [`Error::CertRevoked`], or why it is not known whether a certificate was.
-pub(super) fn judge(
-    all: &[Authority],
-    authority: &Authority,
-    path: &VerifiedPath<'_>,
+/// What paths are judged by.
+pub(super) struct Court<'a> {
+    /// Every authority, whichever the path ends at.
+    pub(super) all: &'a [Authority],
+    /// What responders have answered.
+    pub(super) desks: &'a [Arc<Desk>],
+    pub(super) now: Millis,
+    /// Is this the last time that the path is judged? Then what nobody has answered is not known.
+    pub(super) last: bool,
+}
+
+/// Why a path does not hold.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// A rule that webpki has a name for.
+    Path(Error),
+    /// The responder says that he does not know the certificate.
+    Unknown,
+    /// No responder has answered.
+    Silent(String),
+    /// Responders are to be asked first.
+    Ask(Vec<(Arc<Desk>, Question)>),
+    /// It was not issued under policies that are asked for.
+    Policies(&'static str),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Path(error)
+    }
+}
+
+impl Court<'_> {
+    /// Judges a path that ends at an anchor of `authority`.
+    ///
+    /// # Errors
+    /// That a certificate was taken back, or why it is not known whether one was.
+    pub(super) fn judge(&self, authority: &Authority, path: &VerifiedPath<'_>) -> Result<(), Fault> {
+        let leaf: &Cert<'_> = path.end_entity();
+        // From the leaf upwards: each was issued by the next.
+        let certificates: Vec<&Cert<'_>> = std::iter::once(leaf).chain(path.intermediate_certificates()).collect();
+        let own = |anchor: &&Anchor| anchor.trusted == *path.anchor();
+        let anchors = authority.anchors.iter().filter(own).map(|anchor| (&*anchor.issuer, &*anchor.serial));
+        let mut numbers = certificates.iter().map(|one| (one.issuer(), one.serial())).chain(anchors);
+        if numbers.any(|(issuer, serial)| taken_back(self.all, issuer, serial)) {
+            return Err(Error::CertRevoked.into());
+        }
+        let questions: Vec<_> = (0..certificates.len()).map(|number| question(&certificates, number, path)).collect();
+        let revoked = |desk: &Arc<Desk>| questions.iter().any(|one| desk.held(one, self.now) == Held::Revoked);
+        if self.desks.iter().any(revoked) {
+            return Err(Error::CertRevoked.into());
+        }
+        let lists = authority.lists.as_ref().map(Lists::now);
+        let by_list = |number: usize| {
+            let lists = lists.as_deref().unwrap_or_default();
+            self.by_list(lists, &certificates, number, &questions[number].issuer)
+        };
+        let desk = self.desks.iter().find(|desk| desk.authority() == authority.name.as_str());
+        let desk = desk.filter(|_| !authority.responders.is_empty());
+        if authority.lists.is_some() && (desk.is_none() || authority.enough == Enough::All) {
+            (0..certificates.len()).try_for_each(by_list)?;
+        }
+        let Some(desk) = desk else {
+            // One that came with a reload is not asked by who began before it.
+            let gone = || Fault::Silent("responders of another configuration".to_owned());
+            return if authority.responders.is_empty() { Ok(()) } else { Err(gone()) };
+        };
+        let mut unasked = Vec::new();
+        for (number, question) in questions.iter().enumerate() {
+            let why = match desk.held(question, self.now) {
+                Held::Good(None) => continue,
+                Held::Good(Some(delegate)) => match self.may_answer(lists.as_deref(), &delegate, &question.issuer) {
+                    Ok(()) => continue,
+                    Err(why) => why.to_owned(),
+                },
+                Held::Revoked => return Err(Error::CertRevoked.into()),
+                Held::Unknown => return Err(Fault::Unknown),
+                Held::Silent(why) => why,
+                Held::Nothing if self.last => "no answer in time".to_owned(),
+                Held::Nothing => {
+                    unasked.push((desk.clone(), question.clone()));
+                    continue;
+                }
+            };
+            if authority.lists.is_none() || authority.enough == Enough::All {
+                return Err(Fault::Silent(why));
+            }
+            by_list(number)?;
+        }
+        if unasked.is_empty() { Ok(()) } else { Err(Fault::Ask(unasked)) }
+    }
+
+    /// Does a list of its issuer say that this one of them was not taken back?
+    fn by_list(
+        &self,
+        lists: &[Arc<List>],
+        certificates: &[&Cert<'_>],
+        number: usize,
+        by: &Issuer,
+    ) -> Result<(), Error> {
+        let place = if number == 0 { Place::Leaf } else { Place::Between };
+        let certificate = certificates[number];
+        holds(lists, (certificate.issuer(), &certificate.der()), place, &by.key, self.now)?;
+        certificates.get(number + 1).map_or(Ok(()), |issuer| may_sign_lists(&issuer.der()))
+    }
+
+    /// May he answer for the issuer, as far as lists know? Where his certificate does not say that nobody is to ask, a list
+    /// has to say that it was not taken back.
+    fn may_answer(
+        &self,
+        lists: Option<&[Arc<List>]>,
+        delegate: &Delegate,
+        issuer: &Issuer,
+    ) -> Result<(), &'static str> {
+        if taken_back(self.all, &issuer.name, &delegate.serial) {
+            return Err("the certificate of the responder was taken back");
+        }
+        let der = CertificateDer::from(&*delegate.der);
+        let listed = || holds(lists.unwrap_or_default(), (&issuer.name, &der), Place::Leaf, &issuer.key, self.now);
+        if delegate.nocheck || listed().is_ok() {
+            return Ok(());
+        }
+        Err("nobody says that the certificate of the responder was not taken back, and it has no id-pkix-ocsp-nocheck")
+    }
+}
+
+/// The question that a certificate of the path is asked about by.
+fn question(certificates: &[&Cert<'_>], number: usize, path: &VerifiedPath<'_>) -> Question {
+    let key = certificates
+        .get(number + 1)
+        .map_or_else(|| spki_for_anchor(path.anchor()), |issuer| issuer.subject_public_key_info());
+    let (name, serial) = (certificates[number].issuer().to_vec(), certificates[number].serial().to_vec());
+    Question { issuer: Issuer { name, key: key.to_vec() }, serial }
+}
+
+/// Is there a list about this certificate that holds, by the key of its issuer?
+fn holds(
+    lists: &[Arc<List>],
+    (issuer, der): (&[u8], &CertificateDer<'_>),
+    place: Place,
+    key: &[u8],
     now: Millis,
 ) -> Result<(), Error> {
-    let leaf: &Cert<'_> = path.end_entity();
-    // From the leaf upwards: each was issued by the next.
-    let certificates: Vec<&Cert<'_>> = std::iter::once(leaf).chain(path.intermediate_certificates()).collect();
-    let own = |anchor: &&Anchor| anchor.trusted == *path.anchor();
-    let anchors = authority.anchors.iter().filter(own).map(|anchor| (&*anchor.issuer, &*anchor.serial));
-    let mut numbers = certificates.iter().map(|one| (one.issuer(), one.serial())).chain(anchors);
-    if numbers.any(|(issuer, serial)| taken_back(all, issuer, serial)) {
-        return Err(Error::CertRevoked);
+    let list = list_for(lists, (issuer, der), place, now)?;
+    if !list.is_signed_by(key) {
+        return Err(Error::InvalidCrlSignatureForPublicKey);
     }
-    let Some(lists) = authority.lists.as_ref().map(Lists::now) else { return Ok(()) };
-    for (number, certificate) in certificates.iter().enumerate() {
-        let place = if number == 0 { Place::Leaf } else { Place::Between };
-        let list = list_for(&lists, certificate, place, now)?;
-        let issuer = certificates.get(number + 1);
-        let key = issuer.map_or_else(|| spki_for_anchor(path.anchor()), |issuer| issuer.subject_public_key_info());
-        if !list.is_signed_by(&key) {
-            return Err(Error::InvalidCrlSignatureForPublicKey);
-        }
-        if list.is_past(now) {
-            return Err(Error::CrlExpired { time: unix(now), next_update: unix(list.next_update) });
-        }
-        if let Some(issuer) = issuer {
-            may_sign_lists(&issuer.der())?;
-        }
+    if list.is_past(now) {
+        return Err(Error::CrlExpired { time: unix(now), next_update: unix(list.next_update) });
     }
     Ok(())
 }
@@ -61,10 +179,14 @@ fn taken_back(all: &[Authority], issuer: &[u8], serial: &[u8]) -> bool {
 }
 
 /// The list that is asked about a certificate: the newest of its issuer that holds already.
-fn list_for<'a>(lists: &'a [Arc<List>], certificate: &Cert<'_>, place: Place, now: Millis) -> Result<&'a List, Error> {
-    let der = certificate.der();
-    let (_, read) = X509Certificate::from_der(&der).map_err(|_| Error::BadDer)?;
-    let its = |list: &&Arc<List>| list.issuer() == certificate.issuer() && list.speaks_for(&read, place);
+fn list_for<'a>(
+    lists: &'a [Arc<List>],
+    (issuer, der): (&[u8], &CertificateDer<'_>),
+    place: Place,
+    now: Millis,
+) -> Result<&'a List, Error> {
+    let (_, read) = X509Certificate::from_der(der).map_err(|_| Error::BadDer)?;
+    let its = |list: &&Arc<List>| list.issuer() == issuer && list.speaks_for(&read, place);
     let list = lists.iter().filter(|list| !list.is_early(now)).find(its);
     list.map(|list| &**list).ok_or(Error::UnknownRevocationStatus)
 }

@@ -5,6 +5,7 @@
 pub mod authority;
 pub mod certificate;
 pub mod claims;
+pub(crate) mod der;
 pub mod directory;
 pub mod endpoint;
 pub mod hash;
@@ -19,6 +20,7 @@ pub mod party;
 pub mod password;
 mod place;
 pub mod policy;
+pub mod responder;
 pub mod source;
 pub mod store;
 pub mod users;

@@ -509,6 +509,23 @@ fn the_role_of_auth_can_read_nothing_and_remove_nothing_that_is_valid() {
     assert_eq!(house.ask(1, in_an_hour()), Ok(false));
 }
 
+/// Whoever has taken over auth fills it for no longer.
+#[test]
+fn nothing_is_kept_for_longer_than_a_week_whatever_is_asked() {
+    if !installed("a-week") {
+        return;
+    }
+    let (server, authority) = started();
+    let house = House::shared(&[&server], &authority, ROWS);
+    let hours = |hours: i64| Millis::now().plus(hours * 3_600_000);
+    for (number, until) in [(1, hours(47)), (2, hours(169)), (3, Millis(i64::MAX))] {
+        assert_eq!(house.ask(number, until), Ok(true), "{number}");
+    }
+    let left = "SELECT string_agg(hours::text, ' ' ORDER BY hours) FROM (SELECT
+        round((expires - extract(epoch FROM clock_timestamp()) * 1000) / 3600000)::int AS hours FROM chancery.first_seen) x";
+    assert_eq!(server.sql("chancery", left), "47 168 168");
+}
+
 /// Answers whoever connects so, and is silent then.
 fn stranger(answer: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -44,9 +44,9 @@ impl Office {
             Some(account) => (account, None),
             None => {
                 let others = shown.certificates.iter().skip(1).map(|der| CertificateDer::from(*der));
-                let vouched = issued::account(config, &certificate, &others.collect::<Vec<_>>(), now);
-                let (account, authority) =
-                    vouched.map_err(|refused| Ended::Stranger(self.not_issued(asked.correlation, &refused)))?;
+                let others: Vec<_> = others.collect();
+                let vouched = self.issued(config, &certificate, &others, asked.correlation).await;
+                let (account, authority) = vouched.map_err(Ended::Stranger)?;
                 (account, Some(authority))
             }
         };

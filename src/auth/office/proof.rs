@@ -7,11 +7,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustls_pki_types::CertificateDer;
 use tracing::warn;
 
 use super::super::confirmed::Confirmed;
 use super::super::directory::Guess;
 use super::super::exchanges::Exchange;
+use super::super::ocsp::WAIT;
 use super::super::reason::Reason;
 use super::super::signature::{self, Proof, Unproven, Verified};
 use super::super::store::{Down, Kind, Store};
@@ -27,6 +29,9 @@ use crate::wire::evidence::{Evidence, MOST_ANSWERED_OCTETS, PasswordDigest, Sign
 use crate::wire::ids::Peer;
 use crate::wire::order::{Method, RequestIntegrity};
 use crate::wire::{Correlation, Millis, Octets, Secret, Text};
+
+/// How often it may turn out that somebody is to be asked: several authorities may have a path to one certificate.
+const MOST_ROUNDS: usize = 4;
 
 /// What there is to a request besides its evidence: the worker's word for all of it.
 #[derive(Debug)]
@@ -174,7 +179,7 @@ impl Office {
         asked: &Asked<'_>,
     ) -> Result<Known<'a>, Ended> {
         let now = Millis::now();
-        let signer = self.signer(config, rules, message, asked.correlation, now).map_err(Ended::Stranger)?;
+        let signer = self.signer(config, rules, message, asked.correlation, now).await.map_err(Ended::Stranger)?;
         let Signer { account, authority, certificate, verified } = signer;
         // Before the store is asked: or one account could fill it.
         self.has_room(config, account, asked).map_err(Ended::Known)?;
@@ -228,7 +233,7 @@ impl Office {
 
     /// A registered certificate is looked for first. Of another one an authority is asked only when the signature
     /// holds, so that nobody has paths built who has no key, and before anything that was signed is parsed.
-    fn signer<'a, 'm>(
+    async fn signer<'a, 'm>(
         &self,
         config: &'a Auth,
         rules: &Endpoint,
@@ -248,8 +253,7 @@ impl Office {
             None => {
                 let certificate = issued::presented(config, &key).ok_or(Reason::UnknownCertificate)?;
                 let signed = signature::verify(&certificate, message, now)?;
-                let vouched = issued::account(config, &certificate, &brought, now);
-                let (account, authority) = vouched.map_err(|refused| self.not_issued(correlation, &refused))?;
+                let (account, authority) = self.issued(config, &certificate, &brought, correlation).await?;
                 (account, Some(authority), Cow::Owned(certificate), signed)
             }
         };
@@ -261,9 +265,41 @@ impl Office {
         Ok(Signer { account, authority, certificate, verified })
     }
 
+    /// The account that a certificate means, which nobody registered. Where responders are to be asked whether it was taken
+    /// back, or one that it is below, they are asked first, and no longer than a while.
+    pub(super) async fn issued<'a>(
+        &self,
+        config: &'a Auth,
+        certificate: &Certificate,
+        brought: &[CertificateDer<'_>],
+        correlation: Correlation,
+    ) -> Result<(&'a Account, &'a Authority), Reason> {
+        let deadline = Instant::now() + WAIT;
+        let mut rounds = 0;
+        loop {
+            let desks = self.desks.all();
+            let last = rounds == MOST_ROUNDS || Instant::now() >= deadline;
+            let refused = match issued::account(config, (&desks, last), certificate, brought, Millis::now()) {
+                Ok(account) => return Ok(account),
+                Err(refused) if refused.ask.is_empty() => return Err(self.not_issued(correlation, &refused)),
+                Err(refused) => refused,
+            };
+            rounds += 1;
+            let put = refused.ask.iter().map(|(desk, question)| desk.put(question)).collect::<Option<Vec<_>>>();
+            let Some(put) = put else { return Err(self.not_issued(correlation, &refused)) };
+            let all_over = async {
+                for mut flight in put {
+                    // It ends, and says nothing before.
+                    let _over = flight.changed().await;
+                }
+            };
+            let _late = tokio::time::timeout_at(deadline.into(), all_over).await;
+        }
+    }
+
     /// Says what was wrong with a certificate: the word alone does not tell an operator which file to look at.
     pub(super) fn not_issued(&self, correlation: Correlation, refused: &issued::Refused<'_>) -> Reason {
-        let issued::Refused { reason, authority, why } = refused;
+        let issued::Refused { reason, authority, why, .. } = refused;
         if let Some(left_out) = self.certificates.pass() {
             let authority = authority.map_or("-", |authority| authority.name.as_str());
             let (reason, why) = (reason.word(), &why[..why.floor_char_boundary(256)]);

@@ -85,3 +85,36 @@ impl Keeper for Timed<'_> {
         self.rows.count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::File;
+    use super::*;
+
+    /// Is something forgotten, when both clocks said last what they say now, but the wall clock so many milliseconds less?
+    fn forgets(timed: &mut Timed<'_>, ahead_ms: i64) -> bool {
+        timed.before = (Instant::now(), Millis::now().plus(-ahead_ms));
+        timed.now();
+        timed.rows.forgets
+    }
+
+    #[test]
+    fn a_clock_that_jumps_either_way_has_nothing_forgotten_until_it_has_settled() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::open(directory.path(), 10).unwrap();
+        let mut timed = Timed::new(Rows::of(&file.connection, 10).unwrap());
+        for ahead_ms in [0, 1_500, -1_500] {
+            assert!(forgets(&mut timed, ahead_ms), "{ahead_ms} is what clocks do");
+        }
+        for ahead_ms in [2_500, -2_500, 86_400_000, -86_400_000] {
+            timed.shaken = None;
+            assert!(!forgets(&mut timed, ahead_ms), "{ahead_ms}");
+            let until = timed.shaken.unwrap();
+            assert!(until > Instant::now() + SETTLES - Duration::from_secs(1), "{ahead_ms}");
+            // It goes on as time does: not at once is it believed.
+            assert!(!forgets(&mut timed, 0), "{ahead_ms}");
+            timed.shaken = Some(Instant::now());
+            assert!(forgets(&mut timed, 0), "{ahead_ms}");
+        }
+    }
+}

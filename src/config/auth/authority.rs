@@ -17,6 +17,7 @@ use super::claims::Case;
 use super::list::List;
 use super::lists::{self, Lists};
 use super::naming::Naming;
+use super::responder::{Issuer, Responder, ResponderFile};
 use super::source::{Fetched, Source, SourceFile, Way};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
@@ -24,6 +25,9 @@ use crate::wire::{Millis, Text};
 
 /// Authorities, files of one kind of an authority, and its rules, at most.
 const MOST: usize = 64;
+
+/// `anyPolicy`, 2.5.29.32.0, as DER has it.
+pub const ANY_POLICY: &[u8] = &[0x55, 0x1d, 0x20, 0x00];
 
 /// A certificate authority.
 #[derive(Debug)]
@@ -34,10 +38,16 @@ pub struct Authority {
     pub anchors: Vec<Anchor>,
     /// What a path may lead over, DER.
     pub intermediates: Vec<(CertificateDer<'static>, Dates)>,
-    /// What was taken back; none where somebody wrote that nobody asks.
+    /// What was taken back; none where responders are asked alone, or somebody wrote that nobody asks.
     pub lists: Option<Lists>,
+    /// Who is asked about single certificates.
+    pub responders: Vec<Responder>,
+    /// What is enough where there are lists and responders.
+    pub enough: Enough,
     /// What a certificate must be issued for.
     pub usages: Vec<Usage>,
+    /// Certificate policies, object identifiers as DER has them: a path is issued under one of these, where there are any.
+    pub policies: Vec<Vec<u8>>,
     /// Whom a certificate means. The first rule that gives a name decides.
     pub subjects: Vec<SubjectRule>,
     /// What is allowed here and should not stay so.
@@ -72,6 +82,15 @@ impl Dates {
     pub fn hold(self, now: Millis) -> bool {
         self.not_before <= now && now <= self.not_after
     }
+}
+
+/// Who must say that a certificate was not taken back. That it was is believed of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enough {
+    /// All there are: lists, responders, or both of them.
+    All,
+    /// A responder, and a list where none answers.
+    Either,
 }
 
 /// An extended key usage, its object identifier as DER has it.
@@ -113,16 +132,22 @@ pub(super) struct AuthorityFile {
     crls: Vec<Spanned<String>>,
     #[serde(default)]
     crl_source: Vec<SourceFile>,
+    #[serde(default)]
+    ocsp: Vec<ResponderFile>,
     revocation: Option<Spanned<RevocationName>>,
     extended_key_usages: Option<Vec<Spanned<String>>>,
+    #[serde(default)]
+    required_policies: Vec<Spanned<String>>,
     #[serde(default)]
     subject: Vec<SubjectFile>,
 }
 
-#[derive(Deserialize, Clone, Copy)]
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum RevocationName {
     None,
+    Both,
+    Either,
 }
 
 /// `[[certificate_authority.subject]]`.
@@ -180,7 +205,11 @@ impl<T> Reading<'_, T> {
         }
         let span = written.name.span();
         let lengths = [written.anchors.get_ref().len(), written.intermediates.len(), written.subject.len()];
-        if lengths.into_iter().chain([written.crls.len() + written.crl_source.len()]).any(|length| length > MOST) {
+        if lengths
+            .into_iter()
+            .chain([written.crls.len() + written.crl_source.len(), written.ocsp.len(), written.required_policies.len()])
+            .any(|length| length > MOST)
+        {
             return Err(refused(span, &format!("{name}: more than {MOST} files or rules of one kind")));
         }
         if written.anchors.get_ref().is_empty() {
@@ -191,6 +220,7 @@ impl<T> Reading<'_, T> {
             return Err(refused(span, &why));
         }
         let mut doubts = Vec::new();
+        self.judging(written, &mut doubts)?;
         let mut anchors = Vec::new();
         for path in written.anchors.get_ref() {
             anchors.extend(self.certificates(path, &mut doubts)?);
@@ -202,51 +232,15 @@ impl<T> Reading<'_, T> {
         if anchors.len() > MOST || intermediates.len() > MOST {
             return Err(refused(span, &format!("{name}: more than {MOST} certificates of one kind")));
         }
-        let lists = match (&written.revocation, written.crls.is_empty() && written.crl_source.is_empty()) {
-            (None, true) => {
-                let why = format!("{name}: crls are missing; revocation = \"none\" says that nobody is to ask");
-                return Err(refused(span, &why));
-            }
-            (Some(revocation), true) => {
-                let why = format!("a certificate that {name} took back is good until it expires");
-                doubts.push(refused(revocation.span(), &why));
-                None
-            }
-            (Some(revocation), false) => {
-                return Err(refused(revocation.span(), &"revocation = \"none\" and crls exclude each other"));
-            }
-            (None, false) => {
-                let mut lists: Vec<Arc<List>> = Vec::new();
-                for path in &written.crls {
-                    let list = self.list(path)?;
-                    let same = |other: &&Arc<List>| other.issuer() == list.issuer();
-                    if lists.iter().filter(same).any(|other| !other.is_for_the_same(&list)) {
-                        let why = format!(
-                            "crl {}: not for the same certificates as another list of its issuer",
-                            path.get_ref()
-                        );
-                        return Err(refused(path.span(), &why));
-                    }
-                    if list.is_past(self.now) {
-                        let why = "its nextUpdate is past: whom it is about is refused";
-                        doubts.push(refused(path.span(), &why));
-                    }
-                    lists.push(Arc::new(list));
-                }
-                for list in &lists {
-                    for (_, anchor) in anchors.iter().chain(&intermediates) {
-                        if *anchor.trusted.subject == *list.issuer() {
-                            list.verify(&webpki::spki_for_anchor(&anchor.trusted));
-                        }
-                    }
-                }
-                Some(Lists::new(lists, self.sources(&written.crl_source)?))
-            }
-        };
+        let has_lists = !written.crls.is_empty() || !written.crl_source.is_empty();
+        let lists = has_lists.then(|| self.lists(written, &anchors, &intermediates, &mut doubts)).transpose()?;
+        let responders = self.responders(&written.ocsp)?;
+        let either = written.revocation.as_ref().is_some_and(|word| *word.get_ref() == RevocationName::Either);
         let usages = match &written.extended_key_usages {
             None => vec![usage("client-auth").expect("one of the names")],
             Some(names) => names.iter().map(|name| self.usage(name)).collect::<Result<_, _>>()?,
         };
+        let policies = written.required_policies.iter().map(|name| self.policy(name)).collect::<Result<_, _>>()?;
         let subjects = written.subject.iter().map(|rule| {
             Ok(SubjectRule { from: rule.from, naming: Naming::read(self.file, rule.capture.as_ref(), rule.case)? })
         });
@@ -255,10 +249,101 @@ impl<T> Reading<'_, T> {
             anchors: anchors.into_iter().map(|(_, anchor)| anchor).collect(),
             intermediates: intermediates.into_iter().map(|(der, anchor)| (der, anchor.dates)).collect(),
             lists,
+            responders,
+            enough: if either { Enough::Either } else { Enough::All },
             usages,
+            policies,
             subjects: subjects.collect::<Result<_, _>>()?,
             doubts,
         })
+    }
+
+    /// Is it said who is asked, and is that who is there?
+    fn judging(&self, written: &AuthorityFile, doubts: &mut Vec<ConfigError>) -> Result<(), ConfigError> {
+        let name = written.name.get_ref();
+        let lists = !written.crls.is_empty() || !written.crl_source.is_empty();
+        let (asked, both) = (lists || !written.ocsp.is_empty(), lists && !written.ocsp.is_empty());
+        let Some(word) = &written.revocation else {
+            let why =
+                || format!("{name}: crls are missing, and ocsp is; revocation = \"none\" says that nobody is to ask");
+            return if asked { Ok(()) } else { Err(self.file.error(written.name.span(), why())) };
+        };
+        let why = match word.get_ref() {
+            RevocationName::None if asked => "revocation = \"none\" and crls or ocsp exclude each other",
+            RevocationName::Both | RevocationName::Either if !both => {
+                "there is one to ask: both and either are for crls with ocsp"
+            }
+            RevocationName::None => {
+                let why = format!("a certificate that {name} took back is good until it expires");
+                doubts.push(self.file.error(word.span(), why));
+                return Ok(());
+            }
+            RevocationName::Both | RevocationName::Either => return Ok(()),
+        };
+        Err(self.file.error(word.span(), why))
+    }
+
+    /// The lists of an authority.
+    fn lists(
+        &self,
+        written: &AuthorityFile,
+        anchors: &[(CertificateDer<'static>, Anchor)],
+        intermediates: &[(CertificateDer<'static>, Anchor)],
+        doubts: &mut Vec<ConfigError>,
+    ) -> Result<Lists, ConfigError> {
+        let refused = |span: Range<usize>, why: &dyn Display| self.file.error(span, why);
+        let mut lists: Vec<Arc<List>> = Vec::new();
+        for path in &written.crls {
+            let list = self.list(path)?;
+            let same = |other: &&Arc<List>| other.issuer() == list.issuer();
+            if lists.iter().filter(same).any(|other| !other.is_for_the_same(&list)) {
+                let why =
+                    format!("crl {}: not for the same certificates as another list of its issuer", path.get_ref());
+                return Err(refused(path.span(), &why));
+            }
+            if list.is_past(self.now) {
+                let why = "its nextUpdate is past: whom it is about is refused";
+                doubts.push(refused(path.span(), &why));
+            }
+            lists.push(Arc::new(list));
+        }
+        for list in &lists {
+            for (_, anchor) in anchors.iter().chain(intermediates) {
+                if *anchor.trusted.subject == *list.issuer() {
+                    list.verify(&webpki::spki_for_anchor(&anchor.trusted));
+                }
+            }
+        }
+        Ok(Lists::new(lists, self.sources(&written.crl_source)?))
+    }
+
+    /// Who is asked about single certificates.
+    fn responders(&self, written: &[ResponderFile]) -> Result<Vec<Responder>, ConfigError> {
+        let mut responders: Vec<Responder> = Vec::new();
+        for one in written {
+            let responder = Responder::read(self.directory, self.file, one, self.issuer(one.issuer.as_ref())?)?;
+            let same = |other: &Responder| {
+                other.source.url == responder.source.url
+                    && other.source.address == responder.source.address
+                    && other.issuer == responder.issuer
+            };
+            if responders.iter().any(same) {
+                return Err(self.file.error(one.url.span(), "url: this responder stands here twice"));
+            }
+            responders.push(responder);
+        }
+        Ok(responders)
+    }
+
+    /// Name and key in the one certificate of a file.
+    fn issuer(&self, path: Option<&Spanned<String>>) -> Result<Option<Issuer>, ConfigError> {
+        let Some(path) = path else { return Ok(None) };
+        let refused = |why: String| self.file.error(path.span(), format!("certificate {}: {why}", path.get_ref()));
+        let certificates = certificates(self.directory, path.get_ref()).map_err(refused)?;
+        let [(_, anchor)] = &certificates[..] else { return Err(refused("holds more than one".to_owned())) };
+        let trusted = &anchor.trusted;
+        let (name, key) = (trusted.subject.to_vec(), webpki::spki_for_anchor(trusted).to_vec());
+        Ok(Some(Issuer { name, key }))
     }
 
     /// The certificates of a PEM file, each that of an authority.
@@ -295,6 +380,16 @@ impl<T> Reading<'_, T> {
             sources.push(Fetched::new(source));
         }
         Ok(sources)
+    }
+
+    fn policy(&self, name: &Spanned<String>) -> Result<Vec<u8>, ConfigError> {
+        let refused = |why: &str| self.file.error(name.span(), why);
+        let oid = name.get_ref().parse::<Oid<'_>>();
+        let oid = oid.map_err(|_| refused("a policy is an object identifier in dots, as 2.16.840.1.101.3.2.1.3.13"))?;
+        match oid.as_bytes() {
+            ANY_POLICY => Err(refused("anyPolicy is none that could be asked for: leave required_policies out")),
+            oid => Ok(oid.to_vec()),
+        }
     }
 
     fn usage(&self, name: &Spanned<String>) -> Result<Usage, ConfigError> {

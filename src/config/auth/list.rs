@@ -7,13 +7,14 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use webpki::{ALL_VERIFICATION_ALGS, CertRevocationList, OwnedCertRevocationList};
-use x509_parser::der_parser::asn1_rs::{Any, Class, Tag};
+use webpki::{CertRevocationList, OwnedCertRevocationList};
+use x509_parser::der_parser::asn1_rs::Tag;
 use x509_parser::num_bigint::BigUint;
 use x509_parser::oid_registry::OID_X509_EXT_CRL_DISTRIBUTION_POINTS;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 
+use super::der::{Signed, elements};
 use crate::wire::Millis;
 
 /// Keys that only messages bring, kept in mind for one list. More than an issuer has for its name.
@@ -51,14 +52,6 @@ struct Part {
     authorities_only: bool,
     /// URIs of the distribution point.
     uris: Vec<Vec<u8>>,
-}
-
-/// The octets that were signed, the content of the algorithm's identifier, and the signature.
-#[derive(Debug)]
-struct Signed {
-    octets: Vec<u8>,
-    algorithm: Vec<u8>,
-    signature: Vec<u8>,
 }
 
 /// Does a key verify the signature? By SHA-256 of the key as a certificate has it.
@@ -144,8 +137,8 @@ impl List {
         self.part.as_ref().is_none_or(|part| part.uris.is_empty() || part.has(url.as_bytes()))
     }
 
-    /// Is a certificate of its issuer among those it is for? One that says where its list is must mean this one, when
-    /// this one is a part.
+    /// Is a certificate of its issuer among those it is for? Where this one is the part of a place, the certificate must say
+    /// that its list is there: of one that says nothing it is not known in which part it would stand (RFC 5280 6.3.3).
     #[must_use]
     pub fn speaks_for(&self, certificate: &X509Certificate<'_>, place: Place) -> bool {
         let Some(part) = &self.part else { return true };
@@ -154,7 +147,7 @@ impl List {
         }
         let mut extensions = certificate.extensions().iter();
         match extensions.find(|extension| extension.oid == OID_X509_EXT_CRL_DISTRIBUTION_POINTS) {
-            None => true,
+            None => part.uris.is_empty(),
             Some(points) => uris_of_points(points.value).is_some_and(|uris| uris.iter().any(|uri| part.has(uri))),
         }
     }
@@ -206,39 +199,6 @@ fn fingerprint(key: &[u8]) -> [u8; 32] {
     fingerprint
 }
 
-impl Signed {
-    fn read(der: &[u8]) -> Option<Self> {
-        let [list] = row(der)?;
-        let [octets, algorithm, signature] = row(list.content)?;
-        Some(Self {
-            octets: octets.whole.to_vec(),
-            algorithm: algorithm.content.to_vec(),
-            signature: whole_octets(&signature)?.to_vec(),
-        })
-    }
-
-    /// Who is said to have signed: after the version, where there is one, and the algorithm.
-    fn issuer(&self) -> Option<&[u8]> {
-        let [list] = row(&self.octets)?;
-        let mut fields = Elements(list.content).take(3).filter(|field| field.tag != Tag::Integer);
-        fields.nth(1).map(|name| name.content)
-    }
-
-    /// The same algorithms as for certificates, each for the keys it is for.
-    fn by(&self, key: &[u8]) -> bool {
-        let parts = || {
-            let [key] = elements(key)?[..] else { return None };
-            let [algorithm, key] = elements(key.content)?[..] else { return None };
-            Some((algorithm.content, whole_octets(&key)?))
-        };
-        let Some((algorithm, key)) = parts() else { return false };
-        let fitting = ALL_VERIFICATION_ALGS
-            .iter()
-            .find(|one| *one.signature_alg_id() == *self.algorithm && *one.public_key_alg_id() == *algorithm);
-        fitting.is_some_and(|one| one.verify_signature(key, &self.octets, &self.signature).is_ok())
-    }
-}
-
 impl Part {
     /// Reads an issuing distribution point that webpki has found in order.
     fn read(der: &[u8]) -> Option<Self> {
@@ -285,55 +245,6 @@ fn uris(name: &[u8]) -> Option<Vec<&[u8]>> {
     }
     let names = elements(full.content)?;
     Some(names.into_iter().filter(|name| name.context() == Some(URI.0)).map(|name| name.content).collect())
-}
-
-/// One value of DER.
-#[derive(Clone, Copy)]
-struct Element<'a> {
-    class: Class,
-    tag: Tag,
-    whole: &'a [u8],
-    content: &'a [u8],
-}
-
-impl Element<'_> {
-    fn context(&self) -> Option<u32> {
-        (self.class == Class::ContextSpecific).then_some(self.tag.0)
-    }
-}
-
-/// Values in a row, up to the first that is none.
-struct Elements<'a>(&'a [u8]);
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = Element<'a>;
-
-    fn next(&mut self) -> Option<Element<'a>> {
-        let (rest, one) = Any::from_der(self.0).ok()?;
-        let whole = self.0.get(..self.0.len() - rest.len())?;
-        self.0 = rest;
-        Some(Element { class: one.class(), tag: one.tag(), whole, content: one.data })
-    }
-}
-
-/// A row of values, whole.
-fn elements(der: &[u8]) -> Option<Vec<Element<'_>>> {
-    let mut elements = Elements(der);
-    let all = elements.by_ref().collect();
-    elements.0.is_empty().then_some(all)
-}
-
-/// A row of so many values, whole, of which no more are looked at: a stranger's may have millions.
-fn row<const N: usize>(der: &[u8]) -> Option<[Element<'_>; N]> {
-    let mut elements = Elements(der);
-    let all: Vec<_> = elements.by_ref().take(N).collect();
-    all.try_into().ok().filter(|_| elements.0.is_empty())
-}
-
-/// A bit string without bits left over.
-fn whole_octets<'a>(element: &Element<'a>) -> Option<&'a [u8]> {
-    let (0, octets) = element.content.split_first().map(|(unused, octets)| (*unused, octets))? else { return None };
-    (element.class == Class::Universal && element.tag == Tag::BitString).then_some(octets)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const EVERY_S: RangeInclusive<u32> = 60..=604_800;
 const USUAL_S: u32 = 3600;
 
 /// Where a document is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// As it was written.
     pub url: String,
@@ -47,6 +47,14 @@ pub(super) struct SourceFile {
     address: Spanned<String>,
     anchors: Option<Spanned<String>>,
     refresh_s: Option<Spanned<u32>>,
+}
+
+impl SourceFile {
+    /// One that is visited when there is something to ask.
+    pub(super) fn of(url: &Spanned<String>, address: &Spanned<String>, anchors: Option<&Spanned<String>>) -> Self {
+        let (url, address, anchors) = (url.clone(), address.clone(), anchors.cloned());
+        Self { url, address, anchors, refresh_s: None }
+    }
 }
 
 /// May a document come from anybody on the way?

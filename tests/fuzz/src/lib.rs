@@ -26,7 +26,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "envelope", run: messages::envelope },
     Target { name: "security", run: messages::security },
     Target { name: "key-info", run: messages::key_info },
@@ -38,6 +38,7 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "path", run: octets::path },
     Target { name: "handshake", run: octets::handshake },
     Target { name: "directory", run: octets::answer },
+    Target { name: "ocsp", run: octets::revocation },
     Target { name: "jwt", run: jose::jwt },
     Target { name: "negotiate", run: negotiate::token },
     Target { name: "frames", run: frames::frames },

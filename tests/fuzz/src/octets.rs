@@ -1,4 +1,4 @@
-//! Octets that no XML says: of a TLS handshake, of a path of certificates, of a directory's server.
+//! Octets that no XML says: of a TLS handshake, of a path of certificates, of a directory's server, of an OCSP responder.
 
 use chancery::auth::readers;
 use chancery::wire::evidence::TlsVersion;
@@ -18,4 +18,9 @@ pub fn path(octets: &[u8]) {
 /// What a server of a directory answers.
 pub fn answer(octets: &[u8]) {
     let _perhaps = readers::answer(octets);
+}
+
+/// What a responder of OCSP answers, and what is signed in that.
+pub fn revocation(octets: &[u8]) {
+    let _perhaps = readers::revocation(octets);
 }

@@ -144,9 +144,19 @@ fn value(tag: u8, content: &[&[u8]]) -> Vec<u8> {
 
 #[test]
 fn a_part_of_a_list_speaks_for_its_own_certificates_only() {
-    assert_eq!(speaks(None, None), (true, true));
-    assert_eq!(speaks(Some(CrlScope::UserCertsOnly), None), (true, false));
-    assert_eq!(speaks(Some(CrlScope::CaCertsOnly), None), (false, true));
+    // Who says nothing of where his list is may stand in any part.
+    assert_eq!(speaks(None, None), (false, false));
+    assert_eq!(speaks(Some(CrlScope::UserCertsOnly), None), (false, false));
+    for (flag, for_leaves, for_authorities) in [(0x81, true, false), (0x82, false, true)] {
+        let placeless = Part::read(&value(0x30, &[&[flag, 1, 0xff]])).unwrap();
+        let signer = issuer(&rcgen::PKCS_ED25519);
+        let list = List { part: Some(placeless), ..List::from_der(&listed(&signer, |_| {})).unwrap() };
+        let der = CertificateParams::new(Vec::new()).unwrap().signed_by(&KeyPair::generate().unwrap(), &signer);
+        let der = der.unwrap().der().to_vec();
+        let (_, certificate) = X509Certificate::from_der(&der).unwrap();
+        let speaks = (list.speaks_for(&certificate, Place::Leaf), list.speaks_for(&certificate, Place::Between));
+        assert_eq!(speaks, (for_leaves, for_authorities));
+    }
 
     let name = |tag, uri: &str| value(0xa0, &[&value(tag, &[&value(0x86, &[uri.as_bytes()])])]);
     let points = |points: &[&[&[u8]]]| {

@@ -1,6 +1,8 @@
 //! Authorities: whom their certificates mean, which of their lists counts, what of them is refused or doubted.
 
 use super::Tree;
+use crate::config::auth::authority::Enough;
+use crate::config::auth::responder::{CertIdHash, Issuer, Nonce};
 
 /// An authority, PEM, and a list of it, DER, that holds from so many minutes from now for an hour.
 pub(super) fn authority(change: impl FnOnce(&mut rcgen::CertificateParams), from: i64) -> (String, Vec<u8>) {
@@ -130,6 +132,86 @@ fn lists_may_come_from_where_an_authority_publishes_them() {
     }
     let careless = AUTHORITY.replace("crls = [\"root.crl\"]", "revocation = \"none\"") + SOURCE;
     trusting(&careless, TRUSTED).refused(&["auth.toml:5:14", "exclude each other"]);
+}
+
+const OCSP: &str = r#"
+[[certificate_authority.ocsp]]
+url = "http://ocsp.example.com/ask"
+address = "192.0.2.22:80"
+"#;
+
+#[test]
+fn responders_may_be_asked_instead_of_lists_or_with_them_and_it_is_said_what_is_enough() {
+    let alone = AUTHORITY.replace("crls = [\"root.crl\"]\n", "");
+    let auth = trusting(&(alone.clone() + OCSP), TRUSTED).good();
+    let authority = &auth.authorities[0];
+    let [responder] = &authority.responders[..] else { panic!("one") };
+    assert!(authority.lists.is_none() && authority.doubts.is_empty());
+    assert_eq!((responder.source.path.as_str(), responder.issuer.is_none()), ("/ask", true));
+    assert_eq!((responder.hash, responder.nonce), (CertIdHash::Sha1, Nonce::WhenAnswered));
+    assert_eq!((responder.deadline.as_millis(), responder.kept.as_secs()), (2000, 3600));
+    let more = "issuer = \"issuing.crt\"\nhash = \"sha256\"\nnonce = \"required\"\ndeadline_ms = 100\nkept_s = 60\n";
+    let auth = trusting(&(alone.clone() + OCSP + more), TRUSTED).good();
+    let responder = &auth.authorities[0].responders[0];
+    assert_eq!((responder.hash, responder.nonce), (CertIdHash::Sha256, Nonce::Required));
+    let anchor = &auth.authorities[0].anchors[0].trusted;
+    let root = Issuer { name: anchor.subject.to_vec(), key: webpki::spki_for_anchor(anchor).to_vec() };
+    assert!(!responder.speaks_for(&root) && responder.speaks_for(responder.issuer.as_ref().unwrap()));
+    let word = |word: &str| AUTHORITY.replace("crls = [\"root.crl\"]", &format!("crls = [\"root.crl\"]{word}")) + OCSP;
+    for (said, enough) in
+        [("", Enough::All), ("\nrevocation = \"both\"", Enough::All), ("\nrevocation = \"either\"", Enough::Either)]
+    {
+        assert_eq!(trusting(&word(said), TRUSTED).good().authorities[0].enough, enough, "{said}");
+    }
+    trusting(&word("\nrevocation = \"none\""), TRUSTED).refused(&["auth.toml:6:14", "exclude each other"]);
+    for one in ["both", "either"] {
+        let revocation = format!("extended_key_usages = []\nrevocation = \"{one}\"");
+        let lists = AUTHORITY.replace("extended_key_usages = [\"client-auth\", \"1.2.3\"]", &revocation);
+        trusting(&lists, TRUSTED).refused(&["auth.toml:7:14", "crls with ocsp"]);
+        let alone = lists.replace("crls = [\"root.crl\"]\n", "");
+        trusting(&(alone + OCSP), TRUSTED).refused(&["auth.toml:6:14", "crls with ocsp"]);
+    }
+    trusting(&alone, TRUSTED).refused(&["auth.toml:2:8", "crls are missing, and ocsp is"]);
+
+    for (from, to, place, word) in [
+        ("http://ocsp.example.com/ask", "ldap://ocsp.example.com/", "auth.toml:11:7", "an absolute http"),
+        ("http:", "https:", "auth.toml:11:7", "anchors are missing"),
+        ("192.0.2.22:80", "ocsp.example.com:80", "auth.toml:12:11", "auth asks no resolver"),
+        ("url", "uri", "auth.toml:11:1", "unknown field"),
+    ] {
+        trusting(&(alone.clone() + &OCSP.replace(from, to)), TRUSTED).refused(&[place, word]);
+    }
+    for (more, place, word) in [
+        ("anchors = \"root.crt\"\n", "auth.toml:13:11", "nobody proves anything over plain http"),
+        ("issuer = \"none.crt\"\n", "auth.toml:13:10", "none.crt"),
+        ("issuer = \"root.crl\"\n", "auth.toml:13:10", "certificate root.crl"),
+        ("hash = \"md5\"\n", "auth.toml:13:8", "unknown variant"),
+        ("nonce = \"always\"\n", "auth.toml:13:9", "unknown variant"),
+        ("deadline_ms = 99\n", "auth.toml:13:15", "from 100 to 5000"),
+        ("deadline_ms = 5001\n", "auth.toml:13:15", "from 100 to 5000"),
+        ("kept_s = 86401\n", "auth.toml:13:10", "from 60 to 86400"),
+        ("refresh_s = 600\n", "auth.toml:13:1", "unknown field"),
+        (OCSP, "auth.toml:15:7", "twice"),
+    ] {
+        trusting(&(alone.clone() + OCSP + more), TRUSTED).refused(&[place, word]);
+    }
+}
+
+#[test]
+fn policies_that_are_asked_for_are_object_identifiers_and_none_is_any() {
+    let with = |policies: &str| {
+        AUTHORITY.replace(
+            "[[certificate_authority.subject]]",
+            &format!("required_policies = {policies}\n[[certificate_authority.subject]]"),
+        )
+    };
+    let auth = trusting(&with("[\"1.2.3\", \"2.16.840.1\"]"), TRUSTED).good();
+    assert_eq!(auth.authorities[0].policies, [vec![0x2a, 3], vec![0x60, 0x86, 0x48, 1]]);
+    assert!(trusting(AUTHORITY, TRUSTED).good().authorities[0].policies.is_empty());
+    trusting(&with("[\"1.2.3\", \"gold\"]"), TRUSTED).refused(&["auth.toml:7:31", "object identifier in dots"]);
+    trusting(&with("[\"2.5.29.32.0\"]"), TRUSTED).refused(&["auth.toml:7:22", "anyPolicy"]);
+    let many = vec!["\"1.2.3\""; 65].join(", ");
+    trusting(&with(&format!("[{many}]")), TRUSTED).refused(&["auth.toml:2:8", "more than 64"]);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Issuers of JWTs: whom their JWTs mean, by which keys, and what of a table is refused.
 
+use std::time::{Duration, Instant};
+
 use super::super::jwks::tests::{ED25519, P256, P521, RSA};
-use super::super::jwt::JwtIssuer;
+use super::super::jwt::{JwtIssuer, Keys};
 use super::super::vouching::Bounds;
 use super::{Tree, directory};
 use crate::wire::evidence::SignatureAlgorithm;
@@ -45,6 +47,9 @@ fn the_keys_of_an_issuer_may_come_from_where_it_publishes_them() {
     let source = &cloud.keys.source().unwrap().source;
     assert_eq!((source.authority.as_str(), source.path.as_str()), ("login.cloud.example", "/keys"));
     assert!(source.tls.is_some() && cloud.keys.now().is_empty());
+    assert!(matches!(cloud.keys, Keys::Fetched(_, kept) if kept == Duration::from_secs(7200)));
+    let usual = tree(&fetched).good().issuers.pop().unwrap();
+    assert!(matches!(usual.keys, Keys::Fetched(_, kept) if kept == Duration::from_secs(86_400)));
 
     for (from, to, place, word) in [
         ("https:", "http:", "auth.toml:4:23", "https, for nothing but TLS says"),
@@ -58,6 +63,34 @@ fn the_keys_of_an_issuer_may_come_from_where_it_publishes_them() {
     ] {
         tree(&fetched.replace(from, to)).refused(&[place, word]);
     }
+}
+
+#[test]
+fn keys_that_were_fetched_run_out_and_count_again_when_they_come_anew() {
+    let anchors = "jwks_source = { url = \"https://login.cloud.example/keys\", address = \"192.0.2.9:443\", anchors = \"web.pem\" }\n";
+    let (web, _) = super::authority::authority(|_| {}, 0);
+    let auth = with(&ISSUER.replace("jwks = \"1.json\"\n", anchors), USERS).with("web.pem", &web).good();
+    let mut cloud = with(ISSUER, USERS).good().issuers.pop().unwrap();
+    let (fetched, kept) = match auth.issuers.into_iter().next().unwrap().keys {
+        Keys::Fetched(fetched, _) => (fetched, Duration::from_millis(200)),
+        Keys::Written(_) => panic!("they come from a place"),
+    };
+    cloud.keys = Keys::Fetched(fetched, kept);
+    let take = |since: Instant| {
+        let source = cloud.keys.source().unwrap();
+        cloud.take(source, set(&[RSA, P256]).into_bytes(), (&[], &auth.users), since).unwrap()
+    };
+    let begun = Instant::now();
+    assert_eq!(take(begun), (true, 0));
+    assert_eq!(cloud.keys.now().len(), 2);
+    std::thread::sleep(kept + Duration::from_millis(20));
+    assert!(cloud.keys.now().is_empty(), "the same set is held, and counts no more");
+    assert!(cloud.keys.source().unwrap().held().is_some());
+    // What a visit brought that began before is as old as that.
+    assert_eq!(take(begun), (false, 0));
+    assert!(cloud.keys.now().is_empty());
+    assert_eq!(take(Instant::now()), (false, 0));
+    assert_eq!(cloud.keys.now().len(), 2);
 }
 
 #[test]

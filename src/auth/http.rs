@@ -1,9 +1,9 @@
-//! One GET, over a connection of its own, to the address of the configuration. Whatever is not 200 is a failure, nobody is
-//! followed elsewhere, and time and octets are bounded from the first to the last.
+//! One request, over a connection of its own, to the address of the configuration. Whatever is not 200 is a failure, nobody
+//! is followed elsewhere, and time and octets are bounded from the first to the last.
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::super::tls::TlsClient;
+use super::tls::TlsClient;
 use crate::config::auth::source::Source;
 
 /// Until there is a connection, and until there is all of a document.
@@ -26,23 +26,42 @@ const HEAD: usize = 16 * 1024;
 /// # Errors
 /// Why there is nothing, for the operator.
 pub(super) async fn get(source: &Source, largest: usize) -> Result<Vec<u8>, String> {
-    timeout(WHOLE, over(source, largest)).await.map_err(|_| "does not answer in time".to_owned())?
+    within(WHOLE, over(source, None, largest)).await
 }
 
-async fn over(source: &Source, largest: usize) -> Result<Vec<u8>, String> {
+/// What is answered to these octets, of that kind, before so long.
+///
+/// # Errors
+/// Why nothing is, for the operator.
+pub(super) async fn post(
+    source: &Source,
+    (kind, octets): (&'static str, Vec<u8>),
+    largest: usize,
+    deadline: Duration,
+) -> Result<Vec<u8>, String> {
+    within(deadline, over(source, Some((kind, octets)), largest)).await
+}
+
+async fn within(deadline: Duration, asked: impl Future<Output = Result<Vec<u8>, String>>) -> Result<Vec<u8>, String> {
+    timeout(deadline, asked).await.map_err(|_| "does not answer in time".to_owned())?
+}
+
+type Sent = Option<(&'static str, Vec<u8>)>;
+
+async fn over(source: &Source, sent: Sent, largest: usize) -> Result<Vec<u8>, String> {
     let connected = timeout(CONNECT, TcpStream::connect(source.address)).await;
     let stream = connected.map_err(|_| "does not answer in time")?.map_err(|error| error.to_string())?;
     match &source.tls {
-        None => ask(stream, source, largest).await,
+        None => ask(stream, source, sent, largest).await,
         Some((name, anchors)) => {
             let secured = timeout(CONNECT, TlsClient::trusting(anchors).0.connect(name.clone(), stream)).await;
             let stream = secured.map_err(|_| "does not answer in time")?.map_err(|error| error.to_string())?;
-            ask(stream, source, largest).await
+            ask(stream, source, sent, largest).await
         }
     }
 }
 
-async fn ask<S>(stream: S, source: &Source, largest: usize) -> Result<Vec<u8>, String>
+async fn ask<S>(stream: S, source: &Source, sent: Sent, largest: usize) -> Result<Vec<u8>, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -53,11 +72,15 @@ where
     // It goes when this is dropped, whatever becomes of the answer.
     let mut driving = tokio::task::JoinSet::new();
     driving.spawn(connection);
-    let request = Request::get(&source.path)
+    let request = match &sent {
+        None => Request::get(&source.path),
+        Some((kind, _)) => Request::post(&source.path).header(header::CONTENT_TYPE, *kind),
+    };
+    let request = request
         .header(header::HOST, &source.authority)
         .header(header::ACCEPT, "*/*")
         .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
+        .body(Full::<Bytes>::from(sent.map(|(_, octets)| octets).unwrap_or_default()))
         .map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(told)?;
     if response.status() != StatusCode::OK {

@@ -1,0 +1,286 @@
+//! Asking the responders of an authority whether certificates were taken back (RFC 6960). Nobody but who has a certificate
+//! below that authority, and has proved its key, has anybody asked; each certificate is asked about once at a time, however
+//! many wait for it, and whoever waits does so for no longer than [`WAIT`]. A responder that is down is left alone for a
+//! while, and those of other authorities do not know of it.
+
+mod answer;
+mod answers;
+mod question;
+#[cfg(feature = "signer")]
+#[cfg(test)]
+mod tests;
+mod times;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, watch};
+use tracing::warn;
+
+pub(super) use self::answer::Delegate;
+use self::answer::{Status, Unusable};
+use self::answers::Answers;
+pub(super) use self::answers::Held;
+pub(super) use self::question::Question;
+use super::http;
+use crate::config::auth::Auth;
+use crate::config::auth::authority::Authority;
+use crate::config::auth::responder::{Nonce, Responder};
+use crate::metrics::IntCounterVec;
+use crate::sys::gate::LogGate;
+use crate::wire::{Millis, Text};
+
+/// How long a request waits for answers, all in all.
+pub(super) const WAIT: Duration = Duration::from_secs(5);
+/// Octets of an answer, at most.
+const LARGEST: usize = 16 * 1024;
+/// Certificates that are asked about at one time for one authority, and questions that one responder has at one time.
+const FLIGHTS: usize = 256;
+const AT_ONCE: usize = 16;
+/// Failures in a row after which a responder is left alone, and for how long at first and at most.
+const PATIENCE: u32 = 3;
+const SHORT: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(60);
+/// Lines of log a second.
+const LINES: u32 = 10;
+
+/// Octets of an answer, or of what is signed in one, as of the issuer with this name and key about its certificate of number
+/// 5: for whoever hunts for those that the reader does not stand.
+pub(super) fn is_answer(octets: &[u8]) -> bool {
+    use crate::config::auth::responder::{CertIdHash, Issuer};
+    let issuer = Issuer { name: Vec::new(), key: b"\x30\x06\x30\x00\x03\x02\x00\x04".to_vec() };
+    let question = Question { issuer: issuer.clone(), serial: vec![5] };
+    let rules = answer::Rules { hash: CertIdHash::Sha1, nonce: Nonce::WhenAnswered, kept: Duration::from_secs(3600) };
+    let (now, nonce) = (Millis(1_795_000_000_000), [7; 32]);
+    let read = answer::read(octets, &question, (rules, Some(&nonce)), now);
+    let said = answer::said(octets, &issuer, &question, (rules, Some(&nonce)), now);
+    assert!(read.is_err(), "nobody has signed by that key");
+    said.is_ok_and(|answer| {
+        assert!(now < answer.until && answer.until.0 - now.0 <= 3_600_000, "it counts for a while");
+        true
+    })
+}
+
+/// The desks at which questions are put, by authority.
+#[derive(Debug)]
+pub(super) struct Desks {
+    of: RwLock<HashMap<Text<64>, Arc<Desk>>>,
+    means: Arc<Means>,
+}
+
+/// What all desks have together.
+#[derive(Debug)]
+struct Means {
+    gate: LogGate,
+    answers: IntCounterVec,
+}
+
+/// Where questions about the certificates of one authority are put.
+#[derive(Debug)]
+pub(super) struct Desk {
+    authority: Text<64>,
+    lines: Vec<Line>,
+    answers: Answers,
+    flights: Mutex<HashMap<Question, watch::Receiver<()>>>,
+    means: Arc<Means>,
+}
+
+/// The way to one responder.
+#[derive(Debug)]
+struct Line {
+    rules: Responder,
+    room: Semaphore,
+    failures: Mutex<(u32, Option<Instant>)>,
+}
+
+impl Desks {
+    /// Those of a configuration. Answers are counted there, by outcome.
+    pub(super) fn new(config: &Auth, answers: IntCounterVec) -> Self {
+        let desks = Self { of: RwLock::default(), means: Arc::new(Means { gate: LogGate::new(LINES), answers }) };
+        desks.follow(config);
+        desks
+    }
+
+    /// Goes on with this configuration: with what was answered where the responders are the same, and else with what was
+    /// taken back.
+    pub(super) fn follow(&self, config: &Auth) {
+        let mut of = self.of.write().unwrap_or_else(PoisonError::into_inner);
+        let asked = config.authorities.iter().filter(|authority| !authority.responders.is_empty());
+        let desks = asked.map(|authority| {
+            let before = of.get(&authority.name);
+            let desk = match before.filter(|desk| desk.lines.iter().map(|line| &line.rules).eq(&authority.responders)) {
+                Some(same) => same.clone(),
+                None => {
+                    let answers = before.map(|desk| desk.answers.revoked()).unwrap_or_default();
+                    Arc::new(Desk::new(authority, answers, self.means.clone()))
+                }
+            };
+            (authority.name.clone(), desk)
+        });
+        let desks = desks.collect();
+        *of = desks;
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Arc<Desk>> {
+        self.of.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Responders that have failed, and were not heard of since.
+    pub(super) fn failing(&self) -> usize {
+        self.all().iter().flat_map(|desk| &desk.lines).filter(|line| line.failures().0 > 0).count()
+    }
+}
+
+impl Desk {
+    fn new(authority: &Authority, answers: Answers, means: Arc<Means>) -> Self {
+        let line = |rules: &Responder| Line {
+            rules: rules.clone(),
+            room: Semaphore::new(AT_ONCE),
+            failures: Mutex::default(),
+        };
+        let lines = authority.responders.iter().map(line).collect();
+        Self { authority: authority.name.clone(), lines, answers, flights: Mutex::default(), means }
+    }
+
+    /// Whose it is.
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// What is known of a certificate.
+    pub(super) fn held(&self, question: &Question, now: Millis) -> Held {
+        if self.lines.iter().any(|line| line.rules.speaks_for(&question.issuer)) {
+            self.answers.held(question, now)
+        } else {
+            Held::Silent("no responder is for its issuer".to_owned())
+        }
+    }
+
+    /// Puts a question, unless it is put already, and gives something that changes when it is over. None where there are
+    /// too many questions.
+    pub(super) fn put(self: &Arc<Self>, question: &Question) -> Option<watch::Receiver<()>> {
+        let mut flights = self.flights();
+        if let Some(flight) = flights.get(question) {
+            return Some(flight.clone());
+        }
+        if flights.len() >= FLIGHTS {
+            return None;
+        }
+        let (over, flight) = watch::channel(());
+        flights.insert(question.clone(), flight.clone());
+        drop(flights);
+        let (desk, question) = (self.clone(), question.clone());
+        tokio::spawn(async move {
+            if let Err(why) = desk.ask(&question).await {
+                desk.answers.silent(question.clone(), why, Millis::now());
+            }
+            desk.flights().remove(&question);
+            drop(over);
+        });
+        Some(flight)
+    }
+
+    /// Asks one responder after the other until one has an answer that counts.
+    async fn ask(&self, question: &Question) -> Result<(), String> {
+        let mut last = "no responder is for its issuer".to_owned();
+        for line in self.lines.iter().filter(|line| line.rules.speaks_for(&question.issuer)) {
+            let (outcome, why) = match line.ask(question).await {
+                Ok(answer) => {
+                    let word = match answer.status {
+                        Status::Good => "good",
+                        Status::Revoked { .. } => "revoked",
+                        Status::Unknown => "unknown",
+                    };
+                    match self.answers.take(question.clone(), answer, Millis::now()) {
+                        Ok(()) => {
+                            self.means.answers.with_label_values(&[word]).inc();
+                            return Ok(());
+                        }
+                        Err(why) => ("refused", why.to_owned()),
+                    }
+                }
+                Err(Unheard::Left) => {
+                    "it was silent just now, and is left alone for a while".clone_into(&mut last);
+                    continue;
+                }
+                Err(Unheard::Failed(why)) => ("failed", why),
+                Err(Unheard::Refused(why)) => ("refused", why),
+            };
+            self.means.answers.with_label_values(&[outcome]).inc();
+            if let Some(left_out) = self.means.gate.pass() {
+                let (authority, url) = (self.authority.as_str(), line.rules.source.url.as_str());
+                let why = &why[..why.floor_char_boundary(256)];
+                warn!(event = "ocsp-not-answered", authority, url, why, left_out);
+            }
+            last = why;
+        }
+        Err(last)
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<Question, watch::Receiver<()>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why there is no answer.
+enum Unheard {
+    /// Nobody was asked.
+    Left,
+    /// Whoever asks has none.
+    Failed(String),
+    /// This one counts for nothing.
+    Refused(String),
+}
+
+impl Line {
+    async fn ask(&self, question: &Question) -> Result<answer::Answer, Unheard> {
+        if self.failures().1.is_some_and(|until| Instant::now() < until) {
+            return Err(Unheard::Left);
+        }
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).expect("the kernel's random number generator answers");
+        let nonce = (self.rules.nonce != Nonce::Never).then_some(&nonce);
+        let written = question.written(self.rules.hash, nonce);
+        let written = written.ok_or_else(|| Unheard::Refused("an issuer whose key is not read".to_owned()))?;
+        let begun = Instant::now();
+        let room = tokio::time::timeout(self.rules.deadline, self.room.acquire()).await;
+        // That others ask much says nothing of the responder.
+        let Ok(Ok(_room)) = room else { return Err(Unheard::Refused("too many questions at one time".to_owned())) };
+        let left = self.rules.deadline.saturating_sub(begun.elapsed());
+        let sent = ("application/ocsp-request", written);
+        let octets = match http::post(&self.rules.source, sent, LARGEST, left).await {
+            Ok(octets) => octets,
+            Err(why) => {
+                self.failed();
+                return Err(Unheard::Failed(why));
+            }
+        };
+        match answer::read(&octets, question, (answer::Rules::of(&self.rules), nonce), Millis::now()) {
+            Err(Unusable::Later(why)) => {
+                self.failed();
+                Err(Unheard::Failed(why.to_owned()))
+            }
+            // One who has no good answer for somebody may have one for others.
+            Err(Unusable::This(why)) => Err(Unheard::Refused(why.to_owned())),
+            Ok(answer) => {
+                *self.failures() = (0, None);
+                Ok(answer)
+            }
+        }
+    }
+
+    fn failed(&self) {
+        let mut failures = self.failures();
+        let (count, until) = &mut *failures;
+        *count = count.saturating_add(1);
+        if *count >= PATIENCE {
+            *until = Some(Instant::now() + (SHORT * (1 << (*count - PATIENCE).min(10))).min(LONG));
+        }
+    }
+
+    fn failures(&self) -> MutexGuard<'_, (u32, Option<Instant>)> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -7,6 +7,7 @@
 pub mod frames;
 pub mod jose;
 pub mod messages;
+pub mod metadata;
 pub mod negotiate;
 pub mod octets;
 pub mod sealed;
@@ -26,7 +27,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "envelope", run: messages::envelope },
     Target { name: "security", run: messages::security },
     Target { name: "key-info", run: messages::key_info },
@@ -40,6 +41,7 @@ pub const TARGETS: [Target; 14] = [
     Target { name: "directory", run: octets::answer },
     Target { name: "jwt", run: jose::jwt },
     Target { name: "negotiate", run: negotiate::token },
+    Target { name: "metadata", run: metadata::metadata },
     Target { name: "frames", run: frames::frames },
 ];
 

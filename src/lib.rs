@@ -50,7 +50,7 @@ pub mod reason;
 pub mod signer;
 #[cfg(any(feature = "issuer", feature = "ctl"))]
 pub mod token;
-#[cfg(any(feature = "worker", feature = "auth"))]
+#[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod trust;
 #[cfg(feature = "worker")]
 pub mod worker;

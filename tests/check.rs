@@ -109,6 +109,7 @@ type Break = (&'static str, &'static str, &'static str, &'static str);
 
 const BROKEN: &[Break] = &[
     ("worker.d/worker.toml", "https://sts", "http://sts", "2:14: public_url must be"),
+    ("worker.d/worker.toml", "\"mex\"", "\"wsdl2\"", "17:8: unknown variant `wsdl2`"),
     ("worker.d/worker.toml", "requests = 8", "requests = 0", "7:12: limits.requests must be"),
     ("worker.d/worker.toml", "\"/sts\"", "\"sts\"", "13:8: path \"sts\": must begin"),
     ("worker.d/worker.toml", "\"/sts\"", "\"/adfs/services/trust/mex\"", "16:8: path \"/adfs/services/trust/mex\" is"),

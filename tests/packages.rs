@@ -62,7 +62,9 @@ fn every_program_and_every_command_has_its_man_page() {
         assert_eq!(files[&format!("/usr/libexec/chancery/chancery-{role}")], "-rwxr-xr-x");
         assert_eq!(files[&format!("/usr/share/man/man8/chancery-{role}.8.gz")], "-rw-r--r--");
     }
-    for command in ["", "-run", "-check", "-check-sandbox", "-token", "-key", "-audit", "-request", "-hash-password"] {
+    for command in
+        ["", "-run", "-check", "-check-sandbox", "-token", "-key", "-audit", "-request", "-partner", "-hash-password"]
+    {
         assert!(files.contains_key(&format!("/usr/share/man/man1/chancery{command}.1.gz")), "{command}: {files:#?}");
     }
 }

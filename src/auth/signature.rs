@@ -5,7 +5,7 @@
 
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::UnparsedPublicKey;
 use zeroize::Zeroizing;
 
 use super::derive::derived;
@@ -136,7 +136,7 @@ pub(super) fn proves(
     octets: &[u8],
     value: &[u8],
 ) -> Result<(), Reason> {
-    let (algorithm, key) = fitting(key, algorithm).ok_or(Reason::SignatureAlgorithm)?;
+    let (algorithm, key) = key.verifier(algorithm).ok_or(Reason::SignatureAlgorithm)?;
     UnparsedPublicKey::new(algorithm, key).verify(octets, value).map_err(|_| Reason::WrongSignature)
 }
 
@@ -289,22 +289,4 @@ pub(super) fn function(hash: Hash) -> Option<&'static digest::Algorithm> {
         Hash::Sha384 => Some(&digest::SHA384),
         Hash::Sha512 => Some(&digest::SHA512),
     }
-}
-
-/// How a key of this kind verifies a signature of that kind.
-fn fitting(key: &VerifyingKey, algorithm: SignatureAlgorithm) -> Option<(&'static dyn VerificationAlgorithm, &[u8])> {
-    use SignatureAlgorithm as By;
-    Some(match (key, algorithm) {
-        (VerifyingKey::Rsa(key), By::RsaSha256) => (&signature::RSA_PKCS1_2048_8192_SHA256, key),
-        (VerifyingKey::Rsa(key), By::RsaSha384) => (&signature::RSA_PKCS1_2048_8192_SHA384, key),
-        (VerifyingKey::Rsa(key), By::RsaSha512) => (&signature::RSA_PKCS1_2048_8192_SHA512, key),
-        (VerifyingKey::Rsa(key), By::PssSha256) => (&signature::RSA_PSS_2048_8192_SHA256, key),
-        (VerifyingKey::Rsa(key), By::PssSha384) => (&signature::RSA_PSS_2048_8192_SHA384, key),
-        (VerifyingKey::Rsa(key), By::PssSha512) => (&signature::RSA_PSS_2048_8192_SHA512, key),
-        (VerifyingKey::P256(key), By::EcdsaSha256) => (&signature::ECDSA_P256_SHA256_FIXED, key),
-        (VerifyingKey::P384(key), By::EcdsaSha384) => (&signature::ECDSA_P384_SHA384_FIXED, key),
-        (VerifyingKey::P521(key), By::EcdsaSha512) => (&signature::ECDSA_P521_SHA512_FIXED, key),
-        (VerifyingKey::Ed25519(key), By::Ed25519) => (&signature::ED25519, key),
-        _ => return None,
-    })
 }

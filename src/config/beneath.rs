@@ -3,6 +3,7 @@
 //! symbolic link. openat2(2) would say so in one call, but keeps its flags in memory, where a system-call
 //! filter cannot see that nothing is opened for writing.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -26,6 +27,8 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 pub struct Directory {
     fd: OwnedFd,
     path: PathBuf,
+    /// Files as they would be, by their relative names.
+    instead: BTreeMap<String, Vec<u8>>,
 }
 
 impl Directory {
@@ -36,7 +39,15 @@ impl Directory {
     pub fn open(path: &Path) -> Result<Self, ConfigError> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
         let fd = open(path, flags, Mode::empty()).map_err(|errno| ConfigError::file(path, io::Error::from(errno)))?;
-        Ok(Self { fd, path: path.to_owned() })
+        Ok(Self { fd, path: path.to_owned(), instead: BTreeMap::new() })
+    }
+
+    /// The directory as it would be with these files in the place of those that are there: what is to be written is
+    /// looked at before it is.
+    #[cfg(feature = "ctl")]
+    #[must_use]
+    pub fn with(self, instead: BTreeMap<String, Vec<u8>>) -> Self {
+        Self { instead, ..self }
     }
 
     /// The path it was opened by, for messages.
@@ -87,6 +98,9 @@ impl Directory {
     /// # Errors
     /// When it cannot be read, is larger than 16 MiB or lies elsewhere.
     pub fn octets(&self, relative: &str) -> io::Result<Vec<u8>> {
+        if let Some(octets) = self.instead.get(relative) {
+            return Ok(octets.clone());
+        }
         let file = File::from(self.beneath(relative, OFlag::empty())?);
         let metadata = file.metadata()?;
         if !metadata.is_file() {

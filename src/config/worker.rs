@@ -285,8 +285,10 @@ pub struct Metadata {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetadataKind {
-    /// The WSDL that AD FS clients fetch from `…/trust/mex`.
+    /// The WSDL that AD FS clients fetch from `…/trust/mex`: endpoints of that profile.
     Mex,
+    /// The WSDL of the endpoints of the generic profile, for clients of the standards.
+    Wsdl,
 }
 
 /// `[limits]`: what a stranger may take up. Every figure is a ceiling, and has a default.

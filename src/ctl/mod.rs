@@ -13,6 +13,7 @@ pub mod check_sandbox;
 pub mod explain;
 pub mod key;
 pub mod man;
+pub mod partner;
 pub mod request;
 pub mod run;
 pub mod token;
@@ -37,6 +38,8 @@ enum Command {
     Token(token::Args),
     /// Make keys in the token, list them, certify them
     Key(key::Args),
+    /// Take a partner's keys from its metadata
+    Partner(partner::Args),
     /// Verify and read the record
     Audit(audit::Args),
     /// Say why a request was refused, and where to look
@@ -58,12 +61,16 @@ pub fn main() -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
+    if let Some(code) = partner::maybe_run() {
+        return code;
+    }
     match Line::parse().command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::CheckSandbox(args) => check_sandbox::run(&args),
         Command::Token(args) => token::run(args),
         Command::Key(args) => key::run(args),
+        Command::Partner(args) => partner::run(args),
         Command::Request(args) => request::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Explain(args) => explain::run(args),

@@ -8,7 +8,7 @@ use super::Role;
 
 /// Which roles a row is for: a set of [`Role`] bits.
 #[derive(Clone, Copy)]
-pub(super) struct Roles(u8);
+pub(super) struct Roles(u16);
 
 impl Roles {
     const fn of(roles: &[Role]) -> Self {
@@ -93,12 +93,12 @@ const fn row(name: &'static str, number: c_long, roles: Roles, need: Need, when:
 }
 
 use Need::{Device, Held, Map, Net, Nothing, Read, Tcp, Unix, Write};
-use Role::{Audit, Auth, Dialer, Exporter, Issuer, Kerberos, Signer, Worker};
+use Role::{Audit, Auth, Dialer, Exporter, Issuer, Kerberos, Reader, Signer, Worker};
 use When::{All, Always, Denied, Refused};
 
-/// Every process, the dialer too.
-const ALL: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter, Kerberos, Dialer]);
-/// Every process but the dialer, which has one thread and one loop.
+/// Every process, the dialer and the reader too.
+const ALL: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter, Kerberos, Dialer, Reader]);
+/// Every process but these two, which have one thread and one task.
 const DAEMONS: Roles = Roles::of(&[Worker, Auth, Issuer, Signer, Audit, Exporter, Kerberos]);
 /// Those that run on tokio.
 const TOKIO: Roles = Roles::of(&[Worker, Auth, Exporter]);

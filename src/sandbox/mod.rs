@@ -45,11 +45,13 @@ pub enum Role {
     Kerberos,
     /// The worker's dialer (`sys::dial`): connects to the two places a worker talks to.
     Dialer,
+    /// The child of `chancery partner import` that reads a partner's metadata: octets in, values out.
+    Reader,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Worker,
         Self::Auth,
         Self::Issuer,
@@ -58,6 +60,7 @@ impl Role {
         Self::Kerberos,
         Self::Exporter,
         Self::Dialer,
+        Self::Reader,
     ];
 
     /// The name, as in `chancery-NAME`.
@@ -72,6 +75,7 @@ impl Role {
             Self::Exporter => "exporter",
             Self::Kerberos => "kerberos",
             Self::Dialer => "dialer",
+            Self::Reader => "reader",
         }
     }
 
@@ -94,7 +98,7 @@ impl Role {
         match self {
             Self::Auth | Self::Audit => 64 << 30,
             Self::Signer | Self::Kerberos => 64 << 20,
-            Self::Worker | Self::Issuer | Self::Exporter | Self::Dialer => 0,
+            Self::Worker | Self::Issuer | Self::Exporter | Self::Dialer | Self::Reader => 0,
         }
     }
 }
@@ -320,7 +324,7 @@ fn one_thread(left_open: &mut Vec<String>) -> Result<(), SandboxError> {
 /// many connections and closed them would have had the filter kill the process.
 fn first_use(role: Role, grants: &Grants) {
     let looks_later = !grants.read.is_empty() || !grants.write.is_empty();
-    if role == Role::Dialer || looks_later {
+    if matches!(role, Role::Dialer | Role::Reader) || looks_later {
         return;
     }
     if role != Role::Exporter {
@@ -360,6 +364,11 @@ fn first_random_octet() {
 )))]
 fn first_random_octet() {}
 
+/// Octets the reader may have, many times its largest document.
+const READERS_MEMORY: u64 = 512 << 20;
+/// Seconds of a processor.
+const READERS_SECONDS: u64 = 20;
+
 fn limit(role: Role, grants: &Grants, left_open: &mut Vec<String>) -> Result<(), SandboxError> {
     let cap = |resource, name, most| limits::cap(resource, most).map_err(|error| SandboxError::Limit(name, error));
     cap(Resource::RLIMIT_CORE, "RLIMIT_CORE", 0)?;
@@ -369,11 +378,16 @@ fn limit(role: Role, grants: &Grants, left_open: &mut Vec<String>) -> Result<(),
     let largest = if logs_to_file { most.max(16 << 30) } else { most };
     cap(Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE", largest)?;
     // The limit counts all processes and threads of the user. Where roles share a user (`chancery run`) it
-    // would refuse threads for others' sake, so only the role without threads has it; units have TasksMax=.
-    if role == Role::Dialer {
+    // would refuse threads for others' sake, so only the roles without threads have it; units have TasksMax=.
+    if matches!(role, Role::Dialer | Role::Reader) {
         cap(Resource::RLIMIT_NPROC, "RLIMIT_NPROC", 0)?;
     } else if logs_to_file {
         left_open.push("logs go to a file: RLIMIT_FSIZE is not 0".to_owned());
+    }
+    // No unit and no watchdog stand around it: whoever waits for it gives up before this.
+    if role == Role::Reader {
+        cap(Resource::RLIMIT_DATA, "RLIMIT_DATA", READERS_MEMORY)?;
+        cap(Resource::RLIMIT_CPU, "RLIMIT_CPU", READERS_SECONDS)?;
     }
     Ok(())
 }

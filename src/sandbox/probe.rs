@@ -238,16 +238,16 @@ const PROBES: &[(&str, Attempt, Expected)] = &[
     #[cfg(target_arch = "x86_64")]
     ("compat-call", |_| attempts::compat_call(), |_| killed()),
     // What must still work.
-    ("thread", |_| scene::thread(), |role| unless(role == Role::Dialer)),
-    ("memory-given-back", |_| scene::memory_given_back(), |role| unless(role == Role::Dialer)),
+    ("thread", |_| scene::thread(), |role| unless(alone(role))),
+    ("memory-given-back", |_| scene::memory_given_back(), |role| unless(alone(role))),
     ("random", |_| scene::random(), |_| works()),
     (
         "library-random",
         |_| scene::library_random(),
-        |role| unless(matches!(role, Role::Exporter | Role::Kerberos | Role::Dialer)),
+        |role| unless(alone(role) || matches!(role, Role::Exporter | Role::Kerberos)),
     ),
     ("clock-and-log", |_| scene::clock_and_log(), |_| works()),
-    ("channel", Scene::talk, |role| unless(matches!(role, Role::Dialer | Role::Signer))),
+    ("channel", Scene::talk, |role| unless(alone(role) || role == Role::Signer)),
     ("serve", Scene::serve, |role| unless(!matches!(role, Role::Worker | Role::Exporter))),
     ("runtime", |_| scene::runtime(), |role| unless(!matches!(role, Role::Worker | Role::Auth | Role::Exporter))),
     ("read-granted", Scene::read_granted, |role| unless(!reads(role))),
@@ -345,6 +345,11 @@ fn send_descriptor(scene: &Scene) -> Result<(), Errno> {
 
 fn map_execute(scene: &Scene) -> Result<(), Errno> {
     attempts::map_to_run(scene.object.as_ref().ok_or(Errno::ENOENT)?.as_fd())
+}
+
+/// Roles of one thread that do one thing.
+fn alone(role: Role) -> bool {
+    matches!(role, Role::Dialer | Role::Reader)
 }
 
 fn killed() -> Option<Verdict> {

@@ -12,6 +12,7 @@ pub mod frame;
 pub mod ids;
 pub mod kerberos;
 pub mod links;
+pub mod metadata;
 pub mod order;
 pub mod permit;
 pub mod record;

@@ -3,11 +3,22 @@
 //!
 //! Its readers are not WSDL tools. They want one operation a binding, bindings for issuing only, the literal
 //! attribute `wsu:Id`, `sp` declared on `sp:TransportBinding` itself, and AD FS's own names (clients.md 2.0).
+//!
+//! What clients of the standards read, Apache CXF's among them, is the same for endpoints of the generic profile.
+
+use std::iter::StepBy;
+use std::ops::RangeFrom;
 
 use crate::config::worker::{Credential, Endpoint, Metadata, MetadataKind, Profile, Trust, Worker};
+use crate::trust::identifiers;
+use crate::wire::evidence::KeyType;
 use crate::xml::{Writer, names};
 
 const TARGET: &str = "http://schemas.microsoft.com/ws/2008/06/identity/securitytokenservice";
+/// The name that clients of WS-Trust look for the service by.
+const STANDARD: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512/";
+/// How CXF is told that its user says what a suite consists of: none that has a name seals by AES-GCM.
+const CXF_POLICY: &str = "http://cxf.apache.org/custom/security-policy";
 const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 /// How AD FS says that a client negotiates, in a policy.
 const HTTP_POLICY: &str = "http://schemas.microsoft.com/ws/06/2004/policy/http";
@@ -17,6 +28,7 @@ const WSAW: &str = "http://www.w3.org/2006/05/addressing/wsdl";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Version {
     trust: &'static str,
+    identifiers: identifiers::Trust,
     prefix: &'static str,
     port_type: &'static str,
     operation: &'static str,
@@ -30,6 +42,7 @@ struct Version {
 
 const V2005: Version = Version {
     trust: names::WST05,
+    identifiers: identifiers::Trust::V2005,
     prefix: "t",
     port_type: "IWSTrustFeb2005Async",
     operation: "TrustFeb2005IssueAsync",
@@ -42,6 +55,7 @@ const V2005: Version = Version {
 
 const V13: Version = Version {
     trust: names::WST13,
+    identifiers: identifiers::Trust::V13,
     prefix: "trust",
     port_type: "IWSTrust13Async",
     operation: "Trust13IssueAsync",
@@ -63,6 +77,54 @@ enum Proof {
     Ticket,
     /// A ticket of Kerberos in the message, and a MAC by its key.
     TicketToken,
+    /// A signature of the message, by the key of a certificate.
+    Signature,
+    /// What somebody else issued: an assertion, or a token of this type.
+    Issued(Option<&'static str>),
+    /// A user name token under a MAC, by a key that is sealed for us.
+    Symmetric {
+        /// Does the answer repeat the MAC?
+        confirms: bool,
+    },
+}
+
+impl Proof {
+    /// At this endpoint. One that takes any is known by the user name: which others it takes is auth's to say, and
+    /// clients choose a port by its address.
+    fn of(endpoint: &Endpoint) -> Self {
+        match endpoint.credential {
+            Credential::Username | Credential::Any => Self::UserName,
+            Credential::TlsCertificate => Self::Certificate,
+            Credential::Kerberos => Self::Ticket,
+            Credential::KerberosToken => Self::TicketToken,
+            Credential::Signature => Self::Signature,
+            Credential::Saml => Self::Issued(None),
+            Credential::Jwt => Self::Issued(Some("urn:ietf:params:oauth:token-type:jwt")),
+            Credential::UsernameSymmetric => Self::Symmetric { confirms: endpoint.signature_confirmation },
+        }
+    }
+
+    /// A name, and the numbers behind it for one endpoint after the other; 0 is none. The first has one where the
+    /// certificate is the connection's, for without one that is the name of AD FS's certificatemixed. AD FS has one name
+    /// for both ways that a ticket comes: its windowstransport is without a number in 2005, and its kerberosmixed in 1.3,
+    /// and each has every other number.
+    fn named(self, version: &Version) -> (&'static str, StepBy<RangeFrom<usize>>) {
+        let (name, first, step) = match self {
+            Self::UserName => ("UserNameWSTrust", 0, 1),
+            Self::Certificate => ("CertificateWSTrust", 1, 1),
+            Self::Ticket => ("Custom", usize::from(*version == V13), 2),
+            Self::TicketToken => ("Custom", usize::from(*version == V2005), 2),
+            Self::Signature => ("CertificateWSTrust", 0, 1),
+            Self::Issued(_) => ("IssuedTokenWSTrust", 0, 1),
+            Self::Symmetric { .. } => ("SymmetricWSTrust", 0, 1),
+        };
+        (name, (first..).step_by(step))
+    }
+
+    /// Is it in the message, and with it a timestamp?
+    fn by_message(self) -> bool {
+        !matches!(self, Self::Certificate | Self::Ticket)
+    }
 }
 
 /// One endpoint in one version.
@@ -77,59 +139,56 @@ struct Port {
 /// The document, UTF-8 XML. It changes only with the configuration.
 #[must_use]
 pub fn document(config: &Worker, metadata: &Metadata) -> Vec<u8> {
-    match metadata.kind {
-        MetadataKind::Mex => wsdl(&ports(config)).into_bytes(),
-    }
+    let (profile, target) = match metadata.kind {
+        MetadataKind::Mex => (Profile::Adfs, TARGET),
+        MetadataKind::Wsdl => (Profile::Generic, STANDARD),
+    };
+    wsdl(&ports(config, profile), target).into_bytes()
 }
 
-/// The ports, the older version first. A second endpoint of a kind has a number after its name. So has the first where
-/// the certificate is the connection's, for without one that is the name of AD FS's certificatemixed. AD FS has one name
-/// for both ways that a ticket comes: its windowstransport is without a number in 2005, and its kerberosmixed in 1.3.
-fn ports(config: &Worker) -> Vec<Port> {
-    let offers = |endpoint: &&Endpoint, version: Trust, proof: Proof| {
-        let proves = match proof {
-            Proof::UserName => endpoint.credential.takes_username(),
-            Proof::Certificate => endpoint.credential == Credential::TlsCertificate,
-            Proof::Ticket => endpoint.credential == Credential::Kerberos,
-            Proof::TicketToken => endpoint.credential == Credential::KerberosToken,
-        };
-        endpoint.profile == Profile::Adfs && proves && (endpoint.trust == version || endpoint.trust == Trust::Any)
-    };
+/// The ports, the older version first.
+fn ports(config: &Worker, profile: Profile) -> Vec<Port> {
     let asking = config.asking().and_then(|listener| listener.public_url.as_deref()).unwrap_or(&config.public_url);
-    let mut ports = Vec::new();
+    let mut ports: Vec<Port> = Vec::new();
     for (trust, version) in [(Trust::V2005, V2005), (Trust::V13, V13)] {
-        for (proof, name, first, url) in [
-            (Proof::UserName, "UserNameWSTrust", 0, config.public_url.as_str()),
-            (Proof::Certificate, "CertificateWSTrust", 1, asking),
-            (Proof::Ticket, "Custom", usize::from(trust == Trust::V13), config.public_url.as_str()),
-            (Proof::TicketToken, "Custom", usize::from(trust == Trust::V2005), config.public_url.as_str()),
-        ] {
-            let offered = config.endpoints.iter().filter(|endpoint| offers(endpoint, trust, proof));
-            // Of two kinds with one name each has every other number.
-            let step = if name == "Custom" { 2 } else { 1 };
-            for (index, endpoint) in (first..).step_by(step).zip(offered) {
-                let number = if index == 0 { String::new() } else { index.to_string() };
-                ports.push(Port {
-                    version,
-                    proof,
-                    name: format!("{name}Binding_{}{number}", version.port_type),
-                    address: format!("{url}{}", endpoint.path),
-                });
-            }
+        let speaks = |endpoint: &&Endpoint| {
+            endpoint.profile == profile && (endpoint.trust == trust || endpoint.trust == Trust::Any)
+        };
+        let mut offered: Vec<(Proof, &Endpoint)> =
+            config.endpoints.iter().filter(speaks).map(|endpoint| (Proof::of(endpoint), endpoint)).collect();
+        // Passwords first: what clients look for, and what they found first always.
+        offered.sort_by_key(|(proof, _)| match proof {
+            Proof::UserName => 0,
+            Proof::Certificate => 1,
+            Proof::Ticket => 2,
+            Proof::TicketToken => 3,
+            Proof::Signature => 4,
+            Proof::Issued(_) => 5,
+            Proof::Symmetric { .. } => 6,
+        });
+        for (proof, endpoint) in offered {
+            let (name, mut numbers) = proof.named(&version);
+            let name = format!("{name}Binding_{}", version.port_type);
+            let taken = |name: &String| ports.iter().any(|port| port.name == *name);
+            let numbered = |index| if index == 0 { name.clone() } else { format!("{name}{index}") };
+            let name =
+                numbers.find_map(|number| Some(numbered(number)).filter(|name| !taken(name))).unwrap_or_default();
+            let url = if proof == Proof::Certificate { asking } else { config.public_url.as_str() };
+            ports.push(Port { version, proof, name, address: format!("{url}{}", endpoint.path) });
         }
     }
     ports
 }
 
-fn wsdl(ports: &[Port]) -> String {
+fn wsdl(ports: &[Port], target: &'static str) -> String {
     let versions: Vec<Version> =
         [V2005, V13].into_iter().filter(|version| ports.iter().any(|port| port.version == *version)).collect();
     let mut writer = Writer::for_envelope();
-    writer.open("wsdl:definitions").attribute("name", "SecurityTokenService").attribute("targetNamespace", TARGET);
+    writer.open("wsdl:definitions").attribute("name", "SecurityTokenService").attribute("targetNamespace", target);
     for (prefix, uri) in [
         ("wsdl", names::WSDL),
         ("xsd", XSD),
-        ("tns", TARGET),
+        ("tns", target),
         ("soap12", names::WSDL_SOAP12),
         ("wsa10", names::WSA),
         ("wsaw", WSAW),
@@ -174,6 +233,19 @@ fn policy(writer: &mut Writer, port: &Port) {
         writer.open("http:NegotiateAuthentication").namespace("http", HTTP_POLICY).close();
     }
 
+    match port.proof {
+        Proof::Symmetric { .. } => symmetric(writer, sp),
+        _ => transport(writer, port, sp),
+    }
+    if port.proof.by_message() {
+        supporting(writer, port, sp);
+    }
+    writer.open("wsaw:UsingAddressing").close();
+    writer.close().close().close();
+}
+
+/// TLS keeps the message.
+fn transport(writer: &mut Writer, port: &Port, sp: &'static str) {
     writer.open("sp:TransportBinding").namespace("sp", sp).open("wsp:Policy");
     writer.open("sp:TransportToken").open("wsp:Policy").open("sp:HttpsToken");
     let asked = port.proof == Proof::Certificate;
@@ -185,50 +257,104 @@ fn policy(writer: &mut Writer, port: &Port) {
     writer.close().close().close();
     choice(writer, "sp:AlgorithmSuite", "sp:Basic256Sha256");
     choice(writer, "sp:Layout", "sp:Strict");
-    let by_message = matches!(port.proof, Proof::UserName | Proof::TicketToken);
-    if by_message {
+    if port.proof.by_message() {
         writer.open("sp:IncludeTimestamp").close();
     }
     writer.close().close();
-    match port.proof {
-        Proof::UserName => supporting(writer, port, sp),
-        Proof::TicketToken => endorsing(writer, port, sp),
-        Proof::Certificate | Proof::Ticket => {}
-    }
-    writer.open("wsaw:UsingAddressing").close();
-    writer.close().close().close();
 }
 
-/// The user name token, and what is understood of the standards around it.
-fn supporting(writer: &mut Writer, port: &Port, sp: &'static str) {
-    writer.open(port.version.supporting).namespace("sp", sp).open("wsp:Policy");
-    writer.open("sp:UsernameToken").attribute("sp:IncludeToken", &format!("{sp}/IncludeToken/AlwaysToRecipient"));
-    writer.open("wsp:Policy").open("sp:WssUsernameToken10").close().close().close().close().close();
-
-    understood(writer, port, sp);
-}
-
-/// The ticket, and a MAC by its key over the timestamp and `wsa:To`.
-fn endorsing(writer: &mut Writer, port: &Port, sp: &'static str) {
-    writer.open("sp:EndorsingSupportingTokens").namespace("sp", sp).open("wsp:Policy");
-    writer.open("sp:KerberosToken").attribute("sp:IncludeToken", &format!("{sp}/IncludeToken/Once"));
-    writer.open("wsp:Policy").open("sp:WssGssKerberosV5ApReqToken11").close().close().close();
-    writer.open("sp:SignedParts").open("sp:Header").attribute("Name", "To").attribute("Namespace", names::WSA);
+/// A key that is sealed for us signs and seals in both directions; TLS is around it besides.
+fn symmetric(writer: &mut Writer, sp: &'static str) {
+    writer.open("sp:SymmetricBinding").namespace("sp", sp).open("wsp:Policy");
+    writer.open("sp:ProtectionToken").open("wsp:Policy");
+    included(writer, "sp:X509Token", sp, "Never");
+    writer.open("wsp:Policy").open("sp:RequireThumbprintReference").close().open("sp:WssX509V3Token10").close();
     writer.close().close().close().close();
-
-    understood(writer, port, sp);
+    writer.open("sp:AlgorithmSuite").open("wsp:Policy");
+    writer.open("cxf:CustomAlgorithmSuite").namespace("cxf", CXF_POLICY).close().close().close();
+    choice(writer, "sp:Layout", "sp:Lax");
+    for property in ["sp:IncludeTimestamp", "sp:EncryptSignature", "sp:OnlySignEntireHeadersAndBody"] {
+        writer.open(property).close();
+    }
+    writer.close().close();
+    signed_parts(writer, sp, &["To", "From", "FaultTo", "ReplyTo", "MessageID", "RelatesTo", "Action"]);
+    writer.open("sp:EncryptedParts").namespace("sp", sp).open("sp:Body").close().close();
 }
 
-fn understood(writer: &mut Writer, port: &Port, sp: &'static str) {
-    for (assertion, inside) in
-        [("sp:Wss11", "sp:MustSupportRefKeyIdentifier"), (port.version.trust_assertion, "sp:MustSupportIssuedTokens")]
-    {
-        writer.open(assertion).namespace("sp", sp).open("wsp:Policy").open(inside).close().close().close();
+/// The body and these headers.
+fn signed_parts(writer: &mut Writer, sp: &'static str, headers: &[&str]) {
+    writer.open("sp:SignedParts").namespace("sp", sp).open("sp:Body").close();
+    for header in headers {
+        writer.open("sp:Header").attribute("Name", header).attribute("Namespace", names::WSA).close();
     }
+    writer.close();
+}
+
+/// A token, and when it is sent. What follows is within it.
+fn included(writer: &mut Writer, token: &'static str, sp: &'static str, when: &str) {
+    writer.open(token).attribute("sp:IncludeToken", &format!("{sp}/IncludeToken/{when}"));
+}
+
+/// The token that proves the client, and what is understood of the standards around it.
+fn supporting(writer: &mut Writer, port: &Port, sp: &'static str) {
+    let always = "AlwaysToRecipient";
+    let how = match port.proof {
+        Proof::Signature | Proof::TicketToken => "sp:EndorsingSupportingTokens",
+        Proof::Issued(_) | Proof::Symmetric { .. } => "sp:SignedSupportingTokens",
+        _ => port.version.supporting,
+    };
+    writer.open(how).namespace("sp", sp).open("wsp:Policy");
+    match port.proof {
+        Proof::Signature => {
+            included(writer, "sp:X509Token", sp, always);
+            choice_of(writer, "sp:WssX509V3Token10").close();
+            // The timestamp is signed unsaid; with the body nobody changes what is asked for.
+            signed_parts(writer, sp, &["To"]);
+        }
+        Proof::TicketToken => {
+            included(writer, "sp:KerberosToken", sp, "Once");
+            choice_of(writer, "sp:WssGssKerberosV5ApReqToken11").close();
+            writer.open("sp:SignedParts").open("sp:Header").attribute("Name", "To").attribute("Namespace", names::WSA);
+            writer.close().close();
+        }
+        Proof::Issued(kind) => {
+            included(writer, "sp:IssuedToken", sp, always);
+            writer.open("sp:RequestSecurityTokenTemplate");
+            let Version { prefix, identifiers, .. } = port.version;
+            if let Some(kind) = kind {
+                writer.leaf_in(prefix, "TokenType", kind);
+            }
+            writer.leaf_in(prefix, "KeyType", identifiers.key_type_uri(KeyType::Bearer)).close();
+            choice_of(writer, "sp:RequireInternalReference").close();
+        }
+        _ => {
+            included(writer, "sp:UsernameToken", sp, always);
+            choice_of(writer, "sp:WssUsernameToken10").close();
+        }
+    }
+    writer.close().close();
+
+    writer.open("sp:Wss11").namespace("sp", sp).open("wsp:Policy").open("sp:MustSupportRefKeyIdentifier").close();
+    if let Proof::Symmetric { confirms } = port.proof {
+        for reference in ["sp:MustSupportRefThumbprint", "sp:MustSupportRefEncryptedKey"] {
+            writer.open(reference).close();
+        }
+        if confirms {
+            writer.open("sp:RequireSignatureConfirmation").close();
+        }
+    }
+    writer.close().close();
+    writer.open(port.version.trust_assertion).namespace("sp", sp);
+    choice_of(writer, "sp:MustSupportIssuedTokens").close();
+}
+
+/// A policy of one assertion.
+fn choice_of<'w>(writer: &'w mut Writer, inside: &'static str) -> &'w mut Writer {
+    writer.open("wsp:Policy").open(inside).close().close()
 }
 
 fn choice(writer: &mut Writer, assertion: &'static str, inside: &'static str) {
-    writer.open(assertion).open("wsp:Policy").open(inside).close().close().close();
+    choice_of(writer.open(assertion), inside).close();
 }
 
 /// The elements the messages name. Their content is the standards' schema's matter, not this document's.

@@ -43,7 +43,7 @@ fn is_id(element: Element<'_>, uri: &str, local: &str) -> bool {
         (names::WSU, "Id") | (names::XML, "id") => true,
         ("", "Id") => matches!(element.uri(), names::DS | names::XENC | names::XENC11),
         ("", "AssertionID") => element.is(names::SAML11, "Assertion"),
-        ("", "ID") => element.uri() == names::SAML20,
+        ("", "ID") => matches!(element.uri(), names::SAML20 | names::SAML20_METADATA),
         _ => false,
     }
 }
@@ -55,20 +55,23 @@ mod tests {
 
     fn wrapped(inside: &str) -> Tree {
         let source = format!(
-            "<e xmlns:u='{}' xmlns:ds='{}' xmlns:s='{}' xmlns:t='{}'>{inside}</e>",
+            "<e xmlns:u='{}' xmlns:ds='{}' xmlns:s='{}' xmlns:t='{}' xmlns:m='{}'>{inside}</e>",
             names::WSU,
             names::DS,
             names::SAML20,
-            names::SAML11
+            names::SAML11,
+            names::SAML20_METADATA
         );
         Tree::parse(source.as_bytes(), &Limits::default()).unwrap()
     }
 
     #[test]
     fn an_id_is_known_by_the_expanded_name_of_its_attribute_a_04() {
-        let tree = wrapped("<a u:Id='1'/><ds:b Id='2'/><s:c ID='3'/><t:Assertion AssertionID='4'/><d xml:id='5'/>");
+        let tree = wrapped(
+            "<a u:Id='1'/><ds:b Id='2'/><s:c ID='3'/><t:Assertion AssertionID='4'/><d xml:id='5'/><m:f ID='6'/>",
+        );
         let ids = Ids::of(&tree).unwrap();
-        for (id, local) in [("1", "a"), ("2", "b"), ("3", "c"), ("4", "Assertion"), ("5", "d")] {
+        for (id, local) in [("1", "a"), ("2", "b"), ("3", "c"), ("4", "Assertion"), ("5", "d"), ("6", "f")] {
             assert_eq!(ids.element(id).unwrap().local(), local);
         }
         let tree = wrapped("<a Id='1'/><ds:b ID='2'/><s:c Id='3'/><t:d AssertionID='4'/><d ds:Id='5' u:ID='6'/>");

@@ -47,6 +47,10 @@ pub const XENC11: &str = "http://www.w3.org/2009/xmlenc11#";
 pub const SAML11: &str = "urn:oasis:names:tc:SAML:1.0:assertion";
 /// SAML 2.0 assertions.
 pub const SAML20: &str = "urn:oasis:names:tc:SAML:2.0:assertion";
+/// SAML 2.0 metadata.
+pub const SAML20_METADATA: &str = "urn:oasis:names:tc:SAML:2.0:metadata";
+/// What WS-Federation adds to it.
+pub const FEDERATION: &str = "http://docs.oasis-open.org/wsfed/federation/200706";
 /// Identity claims.
 pub const IDENTITY: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity";
 /// WS-Federation authorisation claims.

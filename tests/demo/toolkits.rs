@@ -65,7 +65,15 @@ fn configure(config: &Path, certificate: &str) {
             ),
         );
     }
-    only_endpoints(config, &["\"any\"", "\"username-symmetric\""]);
+    // What is described is found by its description.
+    append(
+        config,
+        "auth.d/auth.toml",
+        &format!("[[endpoint]]\npath = \"/signed\"\ncredentials = [\"signature\"]\naddresses = [\"{HOST}/signed\"]\n"),
+    );
+    append(config, "worker.d/worker.toml", "[[endpoint]]\npath = \"/signed\"\ncredential = \"signature\"\n");
+    only_endpoints(config, &["\"any\"", "\"username-symmetric\"", "\"signature\""]);
+    append(config, "worker.d/worker.toml", "[[metadata]]\npath = \"/wsdl\"\nkind = \"wsdl\"\n");
 }
 
 /// Tells auth where the service listens: these clients sign the address they call, and nobody knew it before.
@@ -108,7 +116,7 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_sym
     if !possible("cxf", ".java") {
         return;
     }
-    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 2]);
+    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 3]);
 }
 
 #[test]

@@ -4,12 +4,14 @@
 //! issued is in `authority`.
 
 use aws_lc_rs::digest;
+use aws_lc_rs::signature::{self, VerificationAlgorithm};
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use crate::wire::Millis;
+use crate::wire::evidence::SignatureAlgorithm;
 
 /// A public key that verifies signatures. The key decides what kind of signature it may be, never the message
 ///
@@ -55,6 +57,25 @@ impl VerifyingKey {
             Self::P521(octets) => (3, octets),
             Self::Ed25519(octets) => (4, octets),
         }
+    }
+
+    /// How a key of this kind verifies a signature of that kind, and its octets for it.
+    #[must_use]
+    pub fn verifier(&self, algorithm: SignatureAlgorithm) -> Option<(&'static dyn VerificationAlgorithm, &[u8])> {
+        use SignatureAlgorithm as By;
+        Some(match (self, algorithm) {
+            (Self::Rsa(key), By::RsaSha256) => (&signature::RSA_PKCS1_2048_8192_SHA256, key),
+            (Self::Rsa(key), By::RsaSha384) => (&signature::RSA_PKCS1_2048_8192_SHA384, key),
+            (Self::Rsa(key), By::RsaSha512) => (&signature::RSA_PKCS1_2048_8192_SHA512, key),
+            (Self::Rsa(key), By::PssSha256) => (&signature::RSA_PSS_2048_8192_SHA256, key),
+            (Self::Rsa(key), By::PssSha384) => (&signature::RSA_PSS_2048_8192_SHA384, key),
+            (Self::Rsa(key), By::PssSha512) => (&signature::RSA_PSS_2048_8192_SHA512, key),
+            (Self::P256(key), By::EcdsaSha256) => (&signature::ECDSA_P256_SHA256_FIXED, key),
+            (Self::P384(key), By::EcdsaSha384) => (&signature::ECDSA_P384_SHA384_FIXED, key),
+            (Self::P521(key), By::EcdsaSha512) => (&signature::ECDSA_P521_SHA512_FIXED, key),
+            (Self::Ed25519(key), By::Ed25519) => (&signature::ED25519, key),
+            _ => return None,
+        })
     }
 }
 

@@ -387,3 +387,126 @@ fn endpoints_for_tickets_are_published_as_adfs_does_and_msal_passes_them_over() 
         assert_eq!(location.attribute("", "location"), Some(address.as_str()));
     }
 }
+
+/// A document of endpoints for these credentials, at paths that are numbers, in version 1.3.
+fn of(profile: Profile, kind: MetadataKind, credentials: &[Credential]) -> String {
+    let paths: Vec<String> = (0..credentials.len()).map(|number| format!("/{number}")).collect();
+    let endpoints: Vec<_> = paths.iter().map(|path| (path.as_str(), profile, Trust::V13)).collect();
+    let mut config = config(&endpoints);
+    for (endpoint, credential) in config.endpoints.iter_mut().zip(credentials) {
+        endpoint.credential = *credential;
+    }
+    String::from_utf8(document(&config, &Metadata { path: "/mex".to_owned(), kind })).unwrap()
+}
+
+/// The names of ports, with their paths.
+fn ports_of(tree: &Tree) -> Vec<(String, String)> {
+    let service = child(tree.root(), names::WSDL, "service").unwrap();
+    let read = |port: Element<'_>| {
+        let location = child(port, names::WSDL_SOAP12, "address").unwrap().attribute("", "location").unwrap();
+        let path = location.strip_prefix("https://sts.example.com:8443").unwrap();
+        (port.attribute("", "name").unwrap().to_owned(), path.to_owned())
+    };
+    service.children().map(read).collect()
+}
+
+/// What all have to be true of, of the policy of this port.
+fn assertions<'t>(tree: &'t Tree, port: &str) -> Element<'t> {
+    let id = format!("{port}_policy");
+    let policy = *policies(tree).iter().find(|policy| policy.attribute(names::WSU, "Id") == Some(&id)).unwrap();
+    path(policy, &[(names::WSP04, "ExactlyOne"), (names::WSP04, "All")]).unwrap()
+}
+
+const SIGNATURE: &str = "CertificateWSTrustBinding_IWSTrust13Async";
+const ISSUED: &str = "IssuedTokenWSTrustBinding_IWSTrust13Async";
+const SYMMETRIC: &str = "SymmetricWSTrustBinding_IWSTrust13Async";
+
+#[test]
+fn endpoints_for_signatures_and_issued_tokens_are_published_by_ad_fs_names_and_msal_passes_them_over() {
+    use Credential::{Jwt, Saml, Signature, TlsCertificate, Username};
+    let text = of(Profile::Adfs, MetadataKind::Mex, &[Jwt, Signature, Saml, TlsCertificate, Username, Signature]);
+    assert_eq!(as_msal_reads_it(&text).len(), 1, "passwords go where they went");
+    let tree = tree(&text);
+    let named = |name: &str, path: &str| (name.to_owned(), path.to_owned());
+    assert_eq!(
+        ports_of(&tree),
+        [
+            named("UserNameWSTrustBinding_IWSTrust13Async", "/4"),
+            named(&format!("{SIGNATURE}1"), "/3"),
+            named(SIGNATURE, "/1"),
+            named(&format!("{SIGNATURE}2"), "/5"),
+            named(ISSUED, "/0"),
+            named(&format!("{ISSUED}1"), "/2"),
+        ]
+    );
+    for port in [SIGNATURE, &format!("{SIGNATURE}2")] {
+        let all = assertions(&tree, port);
+        let binding = path(all, &[(names::SP12, "TransportBinding"), (names::WSP04, "Policy")]).unwrap();
+        assert!(child(binding, names::SP12, "IncludeTimestamp").is_some(), "what is endorsed is a timestamp");
+        let inside = path(all, &[(names::SP12, "EndorsingSupportingTokens"), (names::WSP04, "Policy")]).unwrap();
+        let token = child(inside, names::SP12, "X509Token").unwrap();
+        let always = "http://docs.oasis-open.org/ws-sx/ws-securitypolicy/200702/IncludeToken/AlwaysToRecipient";
+        assert_eq!(token.attribute(names::SP12, "IncludeToken"), Some(always));
+        let parts = child(inside, names::SP12, "SignedParts").unwrap();
+        assert!(child(parts, names::SP12, "Body").is_some());
+        let headers = parts.children().filter(|part| part.local() == "Header");
+        let headers: Vec<_> = headers.map(|one| (one.attribute("", "Namespace"), one.attribute("", "Name"))).collect();
+        assert_eq!(headers, [(Some(names::WSA), Some("To"))]);
+    }
+    for (port, kind) in [(ISSUED, Some("urn:ietf:params:oauth:token-type:jwt")), (&format!("{ISSUED}1"), None)] {
+        let steps = [(names::SP12, "SignedSupportingTokens"), (names::WSP04, "Policy"), (names::SP12, "IssuedToken")];
+        let token = path(assertions(&tree, port), &steps).unwrap();
+        let template = child(token, names::SP12, "RequestSecurityTokenTemplate").unwrap();
+        let said = |local| child(template, names::WST13, local).and_then(Element::text);
+        assert_eq!(said("TokenType"), kind);
+        assert_eq!(said("KeyType"), Some("http://docs.oasis-open.org/ws-sx/ws-trust/200512/Bearer"));
+    }
+}
+
+#[test]
+fn an_endpoint_for_any_credential_has_the_port_of_the_user_name_alone() {
+    let text = of(Profile::Generic, MetadataKind::Wsdl, &[Credential::Any]);
+    assert_eq!(ports_of(&tree(&text)).len(), 1);
+    assert!(text.contains("UserNameWSTrustBinding_IWSTrust13Async"));
+}
+
+#[test]
+fn each_profile_has_a_document_of_its_own() {
+    let adfs = [("/adfs", Profile::Adfs, Trust::V13), ("/sts", Profile::Generic, Trust::Any)];
+    for (kind, theirs, target) in [
+        (MetadataKind::Mex, &["/adfs"][..], TARGET),
+        (MetadataKind::Wsdl, &["/sts", "/sts"], "http://docs.oasis-open.org/ws-sx/ws-trust/200512/"),
+    ] {
+        let metadata = Metadata { path: "/m".to_owned(), kind };
+        let text = String::from_utf8(document(&config(&adfs), &metadata)).unwrap();
+        let tree = tree(&text);
+        assert_eq!(ports_of(&tree).iter().map(|(_, path)| path.as_str()).collect::<Vec<_>>(), theirs);
+        assert_eq!(tree.root().attribute("", "targetNamespace"), Some(target));
+        assert_eq!(tree.root().resolve("tns"), Some(target));
+    }
+}
+
+#[test]
+fn a_symmetric_binding_says_what_it_covers_and_is_no_place_for_a_bare_password() {
+    let text = of(Profile::Generic, MetadataKind::Wsdl, &[Credential::UsernameSymmetric, Credential::Username]);
+    assert_eq!(as_msal_reads_it(&text).len(), 1, "who knows no symmetric binding does not take it for TLS alone");
+    let tree = tree(&text);
+    let all = assertions(&tree, SYMMETRIC);
+    assert!(child(all, names::SP12, "TransportBinding").is_none());
+    let binding = path(all, &[(names::SP12, "SymmetricBinding"), (names::WSP04, "Policy")]).unwrap();
+    let token = [(names::SP12, "ProtectionToken"), (names::WSP04, "Policy"), (names::SP12, "X509Token")];
+    let token = path(binding, &token).unwrap();
+    assert!(token.attribute(names::SP12, "IncludeToken").is_some_and(|when| when.ends_with("/Never")));
+    let suite = [(names::SP12, "AlgorithmSuite"), (names::WSP04, "Policy"), (CXF_POLICY, "CustomAlgorithmSuite")];
+    assert!(path(binding, &suite).is_some(), "a suite with a name would seal by CBC, which is refused");
+    assert!(child(binding, names::SP12, "IncludeTimestamp").is_some());
+    let parts = child(all, names::SP12, "SignedParts").unwrap();
+    assert!(parts.children().any(|part| part.attribute("", "Name") == Some("To")));
+    assert!(path(all, &[(names::SP12, "EncryptedParts"), (names::SP12, "Body")]).is_some());
+    let confirmed = [(names::SP12, "Wss11"), (names::WSP04, "Policy"), (names::SP12, "RequireSignatureConfirmation")];
+    assert!(path(all, &confirmed).is_none());
+    let confirms = Proof::Symmetric { confirms: true };
+    let port = Port { version: V13, proof: confirms, name: SYMMETRIC.to_owned(), address: String::new() };
+    let written = self::tree(&wsdl(&[port], STANDARD)).elements().any(|one| one.is(names::SP12, confirmed[2].1));
+    assert!(written);
+}

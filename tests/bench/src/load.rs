@@ -1,5 +1,5 @@
 //! The clients: one process, so many keep-alive connections over TLS 1.3, one request open on each, the same
-//! user and password every time, as a machine client has. Its processor time is counted apart.
+//! user and credential every time, as a machine client has. Its processor time is counted apart.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,15 +13,13 @@ use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::net::TcpStream;
 
 use crate::Outcome;
+use crate::credential::{Credential, Key};
+use crate::envelope::Envelope;
 use crate::errand::{Done, wait_for_the_word};
 
-/// Where the demo serves AD FS clients.
-const PATH: &str = "/adfs/services/trust/13/usernamemixed";
 /// Requests on each connection before the measurement.
 const WARM_UP: usize = 20;
 
@@ -38,6 +36,11 @@ pub(crate) struct Args {
     password_file: PathBuf,
     #[arg(long)]
     applies_to: String,
+    #[arg(long, default_value = "password")]
+    credential: Credential,
+    /// Where the keys are, for what is not a password
+    #[arg(long)]
+    keys: Option<PathBuf>,
     #[arg(long)]
     connections: usize,
     #[arg(long)]
@@ -69,14 +72,32 @@ async fn ask(args: &Args) -> Outcome<Seen> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let name = match args.credential {
+        Credential::Saml | Credential::Jwt => "partner",
+        _ => "client",
+    };
+    let key = args.keys.as_ref().map(|keys| Key::read(keys, name)).transpose()?;
+    let tls = match &key {
+        Some(key) if args.credential == Credential::TlsCertificate => {
+            tls.with_client_auth_cert(vec![key.certificate.clone()], key.private.clone_key())?
+        }
+        _ => tls.with_no_client_auth(),
+    };
     let tls = tokio_rustls::TlsConnector::from(Arc::new(tls));
     let password = std::fs::read_to_string(&args.password_file)?;
-    let request = Arc::new(Envelope::new(args, password.trim_end())?);
+    let request = Envelope::new(args.credential, key, (&args.user, password.trim_end()), &args.applies_to)?;
+    let request = Arc::new(request);
     let mut clients = Vec::new();
     for number in 0..args.connections {
-        let mut client = Client { sender: connect(args.port, &tls).await?, request: request.clone(), number, sent: 0 };
+        let mut client = Client {
+            sender: connect(args.port, &tls).await?,
+            request: request.clone(),
+            path: args.credential.path(),
+            host: format!("localhost:{}", args.port),
+            number,
+            sent: 0,
+        };
         // The first pays for the password's hash, the others find it known.
         if client.once().await? != 200 {
             return Err("the first request on a connection did not succeed".into());
@@ -116,6 +137,8 @@ async fn ask(args: &Args) -> Outcome<Seen> {
 struct Client {
     sender: SendRequest<Full<Bytes>>,
     request: Arc<Envelope>,
+    path: &'static str,
+    host: String,
     number: usize,
     sent: usize,
 }
@@ -124,10 +147,10 @@ impl Client {
     /// One request; its status. All of the answer is read.
     async fn once(&mut self) -> Outcome<u16> {
         self.sent += 1;
-        let request = Request::post(PATH)
-            .header("Host", &self.request.host)
+        let request = Request::post(self.path)
+            .header("Host", &self.host)
             .header("Content-Type", "application/soap+xml; charset=utf-8")
-            .body(Full::new(self.request.body(self.number, self.sent)))?;
+            .body(Full::new(self.request.body(self.number, self.sent)?))?;
         self.sender.ready().await?;
         let answer = self.sender.send_request(request).await?;
         let status = answer.status().as_u16();
@@ -156,29 +179,4 @@ async fn connect(port: u16, tls: &tokio_rustls::TlsConnector) -> Outcome<SendReq
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     Ok(sender)
-}
-
-/// A request, but for its message id.
-struct Envelope {
-    host: String,
-    before: String,
-    after: String,
-}
-
-impl Envelope {
-    fn new(args: &Args, password: &str) -> Outcome<Self> {
-        let host = format!("localhost:{}", args.port);
-        let now = OffsetDateTime::now_utc().replace_nanosecond(0)?;
-        let (created, expires) = (now.format(&Rfc3339)?, (now + time::Duration::minutes(5)).format(&Rfc3339)?);
-        let (user, applies_to) = (&args.user, &args.applies_to);
-        let before = r#"<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing" xmlns:u="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"><s:Header><a:Action s:mustUnderstand="1">http://docs.oasis-open.org/ws-sx/ws-trust/200512/RST/Issue</a:Action><a:MessageID>urn:uuid:"#.to_owned();
-        let after = format!(
-            r#"</a:MessageID><a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo><a:To s:mustUnderstand="1">https://{host}{PATH}</a:To><o:Security s:mustUnderstand="1" xmlns:o="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"><u:Timestamp u:Id="_0"><u:Created>{created}</u:Created><u:Expires>{expires}</u:Expires></u:Timestamp><o:UsernameToken u:Id="_1"><o:Username>{user}</o:Username><o:Password Type="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText">{password}</o:Password></o:UsernameToken></o:Security></s:Header><s:Body><t:RequestSecurityToken xmlns:t="http://docs.oasis-open.org/ws-sx/ws-trust/200512"><t:RequestType>http://docs.oasis-open.org/ws-sx/ws-trust/200512/Issue</t:RequestType><p:AppliesTo xmlns:p="http://schemas.xmlsoap.org/ws/2004/09/policy"><a:EndpointReference><a:Address>{applies_to}</a:Address></a:EndpointReference></p:AppliesTo><t:KeyType>http://docs.oasis-open.org/ws-sx/ws-trust/200512/Bearer</t:KeyType></t:RequestSecurityToken></s:Body></s:Envelope>"#
-        );
-        Ok(Self { host, before, after })
-    }
-
-    fn body(&self, client: usize, sent: usize) -> Bytes {
-        Bytes::from(format!("{}{client:08x}-0000-4000-8000-{sent:012x}{}", self.before, self.after))
-    }
 }

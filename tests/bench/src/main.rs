@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+mod credential;
+mod envelope;
 mod errand;
 mod load;
 mod plan;

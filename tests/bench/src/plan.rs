@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::credential::Credential;
+
 /// One configuration of the service.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Plan {
@@ -17,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) connections: u32,
     /// Raw `C_Sign`: processes and threads in each. The best of them is the ceiling.
     pub(crate) mixes: Vec<(u32, u32)>,
+    /// Of the rows that differ in their credential; none where it is the password, as the demo is made.
+    pub(crate) credential: Option<Credential>,
 }
 
 impl Plan {
@@ -37,7 +41,13 @@ pub(crate) fn all() -> Vec<Plan> {
         signers,
         sessions,
         connections,
+        credential: None,
         mixes: if latency_ms > 0 { vec![(signers, sessions)] } else { vec![(1, 1), (1, 2), (2, 1), (2, 2)] },
+    };
+    let proved = |name, credential| Plan {
+        credential: Some(credential),
+        mixes: vec![(2, 2)],
+        ..plan(name, "rsa-2048", 0, (2, 2), 16)
     };
     vec![
         plan("rsa-2048 softhsm", "rsa-2048", 0, (2, 2), 16),
@@ -47,5 +57,11 @@ pub(crate) fn all() -> Vec<Plan> {
         // SoftHSM's own arithmetic is our processor's, which a real HSM's is not: here it is next to nothing.
         plan("p-256 +1 ms", "p-256", 1, (2, 1), 16),
         plan("p-256 +10 ms", "p-256", 10, (2, 4), 32),
+        // The same token of the same service, by what proves its client.
+        proved("by password", Credential::Password),
+        proved("by signature", Credential::Signature),
+        proved("by saml", Credential::Saml),
+        proved("by jwt", Credential::Jwt),
+        proved("by tls-certificate", Credential::TlsCertificate),
     ]
 }

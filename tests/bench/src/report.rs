@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::credential::Credential;
 use crate::plan::Plan;
 use crate::round::Figures;
 
+/// What a signature may cost more than a password, outside the module, µs a token.
+const BY_SIGNATURE_US: f64 = 250.0;
 /// Goals: processor time a token outside the module, µs; part of a latent module's ceiling; memory; start.
 const OUTSIDE_US: f64 = 300.0;
 const OF_CEILING: f64 = 0.97;
@@ -84,12 +87,12 @@ fn judged(figure: f64, unit: &str, goal: String, met: bool) -> String {
 pub(crate) fn print(all: &[Measured]) {
     println!("\nTOKENS, medians. Raw: C_Sign alone, the best mix of processes x threads. Ceiling: that rate.");
     println!(
-        "{:<17} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7}",
+        "{:<19} {:>7} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>7}",
         "", "clients", "raw/s", "raw us", "issued/s", "p50 ms", "p99 ms", "ceiling", "failed"
     );
     for Measured { plan, median, of_ceiling, .. } in all {
         println!(
-            "{:<17} {:>7} {:>8.1} {:>8.0} {:>8.1} {:>8.2} {:>8.2} {:>7.1}% {:>7}",
+            "{:<19} {:>7} {:>8.1} {:>8.0} {:>8.1} {:>8.2} {:>8.2} {:>7.1}% {:>7}",
             plan.name,
             plan.connections,
             median.raw_rate,
@@ -103,7 +106,7 @@ pub(crate) fn print(all: &[Measured]) {
     }
     println!("\nPROCESSOR TIME A TOKEN, us. Signer: what the signers used, less raw C_Sign of the same run.");
     let roles = ["worker", "auth", "issuer", "audit"];
-    print!("{:<17}", "");
+    print!("{:<19}", "");
     roles
         .iter()
         .chain(&["signer", "rest", "outside", "goal", "raw part", "clients"])
@@ -111,34 +114,47 @@ pub(crate) fn print(all: &[Measured]) {
     println!();
     for Measured { plan, median, outside_us, signers_outside_us, raw_part, .. } in all {
         let of = |role: &str| median.cpu_us.get(role).copied().unwrap_or(0.0);
-        print!("{:<17}", plan.name);
+        print!("{:<19}", plan.name);
         roles.iter().for_each(|role| print!("{:>9.0}", of(role)));
         let met = if *outside_us <= OUTSIDE_US { "met" } else { "NOT MET" };
         print!("{signers_outside_us:>9.0}{:>9.0}{outside_us:>9.0}{met:>9}", of("exporter") + of("supervisor"));
         println!("{:>8.1}%{:>9.0}", raw_part * 100.0, median.load_cpu_us);
     }
     println!("goal: at most {OUTSIDE_US:.0} us outside the module\n");
+    let by = |credential| all.iter().find(|one| one.plan.credential == Some(credential));
+    if let Some(password) = by(Credential::Password) {
+        for one in all.iter().filter(|one| one.plan.credential.is_some_and(|other| other != Credential::Password)) {
+            let more = one.outside_us - password.outside_us;
+            let said = match one.plan.credential {
+                Some(Credential::Signature) => {
+                    judged(more, "us", format!("{BY_SIGNATURE_US:.0} us"), more <= BY_SIGNATURE_US)
+                }
+                _ => format!("{more:.1} us"),
+            };
+            println!("{:<19} outside the module, more than by password: {said}", one.plan.name);
+        }
+    }
     for measured in all {
         if let Some(ceiling) = measured.plan.latency_ceiling() {
             let part = judged(measured.of_ceiling * 100.0, "%", "97 %".to_owned(), measured.of_ceiling >= OF_CEILING);
-            println!("{:<17} of ceiling: {part}; latency alone allows {ceiling:.0}/s", measured.plan.name);
+            println!("{:<19} of ceiling: {part}; latency alone allows {ceiling:.0}/s", measured.plan.name);
         }
     }
     for measured in all {
         let (ready, signers) = (measured.median.ready_ms, measured.plan.signers);
         let ready = judged(ready, "ms", format!("{READY_MS:.0} ms"), ready <= READY_MS);
-        println!("{:<17} ready, keys there, {signers} signers: {ready}", measured.plan.name);
+        println!("{:<19} ready, keys there, {signers} signers: {ready}", measured.plan.name);
     }
     for measured in all {
         let (Some(total), Some(each)) = (measured.pss_mb, &measured.median.pss_kib) else {
             println!(
-                "{:<17} memory: not known; the processes are not dumpable, and only root may look",
+                "{:<19} memory: not known; the processes are not dumpable, and only root may look",
                 measured.plan.name
             );
             continue;
         };
         let total = judged(total, "MB", format!("{PSS_MB:.0} MB"), total <= PSS_MB);
         let each: Vec<String> = each.iter().map(|(name, kib)| format!("{name} {:.1}", *kib as f64 / 976.6)).collect();
-        println!("{:<17} PSS after load: {total}: {}", measured.plan.name, each.join(", "));
+        println!("{:<19} PSS after load: {total}: {}", measured.plan.name, each.join(", "));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::Outcome;
+use crate::credential::{self, PARTY};
 use crate::errand::{Done, Errand};
 use crate::load::Seen;
 use crate::plan::Plan;
@@ -60,9 +61,17 @@ pub(crate) fn measure(stage: &Stage, plan: &Plan, seconds: f64) -> Outcome<Figur
 
     let service = Service::start(stage, plan)?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["load", "--port", service.port()?, "--ca", service.fact("ca")?]);
+    command.args(["load", "--port", service.port(plan.credential)?, "--ca", service.fact("ca")?]);
     command.args(["--user", service.fact("user")?, "--password-file", service.fact("password_file")?]);
-    command.args(["--applies-to", service.fact("applies_to")?]);
+    match plan.credential {
+        Some(credential) => {
+            command.args(["--applies-to", PARTY, "--credential", credential.name()]);
+            command.arg("--keys").arg(credential::keys(&stage.demo(plan)));
+        }
+        None => {
+            command.args(["--applies-to", service.fact("applies_to")?]);
+        }
+    }
     command.args(["--connections", &plan.connections.to_string(), "--seconds", &seconds.to_string()]);
     let mut load = Errand::prepare(&mut command)?;
     let processes = service.processes();

@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::Outcome;
+use crate::credential::{self, Credential};
 use crate::plan::Plan;
 
 /// How long a first start may take, keys and all, on a busy machine.
@@ -28,7 +29,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// The demo with a plan's key.
     pub(crate) fn demo(&self, plan: &Plan) -> PathBuf {
-        self.directory.join(plan.algorithm)
+        self.directory.join(if plan.credential.is_some() { "credentials" } else { plan.algorithm })
     }
 
     /// The module a plan uses.
@@ -44,6 +45,23 @@ impl Stage {
             .env("CHANCERY_FAULT_CONTROL", self.demo(plan).join("fault/control"));
     }
 
+    /// What starts the demo.
+    fn made(&self, plan: &Plan) -> Command {
+        let mut command = Command::new(self.programs.join("chancery"));
+        command.args(["run", "--demo", "--demo-algorithm", plan.algorithm]).arg("--directory").arg(self.demo(plan));
+        command.arg("--module").arg(&self.softhsm);
+        command
+    }
+
+    /// What starts it as its operator has configured it since.
+    fn configured(&self, plan: &Plan) -> Command {
+        let demo = self.demo(plan);
+        let mut command = Command::new(self.programs.join("chancery"));
+        command.args(["run", "--metrics-port", "0", "--listener", &format!("{}=0", credential::LISTENER)]);
+        command.arg("--config").arg(demo.join("etc")).arg("--credentials").arg(demo.join("credentials"));
+        command
+    }
+
     /// Makes the demo with a plan's key, unless it is there, and lifts the quotas of its relying party and the pace
     /// of its user: the module is to be the limit.
     pub(crate) fn make(&self, plan: &Plan) -> Outcome<()> {
@@ -52,13 +70,18 @@ impl Stage {
             return Ok(());
         }
         fs::create_dir_all(demo.join("fault"))?;
-        Service::start(self, plan)?;
+        let service = Service::run(self, plan, &mut self.made(plan))?;
+        fs::write(demo.join("facts.json"), service.ready.to_string())?;
+        drop(service);
         for party in ["microsoft", "generic"] {
             let file = demo.join(format!("etc/issuer.d/relying-parties/{party}.toml"));
             let quotas = "quota_per_minute = 60000000\nquota_per_account_per_minute = 60000000\n";
             edit(&file, |line| if line.starts_with("quota") { String::new() } else { format!("{line}\n") }, quotas)?;
         }
         let pace = "[throttle]\naccount_burst = 1000000\naccount_per_minute = 1000000\n";
+        if plan.credential.is_some() {
+            return credential::configure(&demo, pace);
+        }
         fs::write(demo.join("etc/auth.d/auth.toml"), pace)?;
         Ok(())
     }
@@ -96,13 +119,24 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it and waits until it is ready.
     pub(crate) fn start(stage: &Stage, plan: &Plan) -> Outcome<Self> {
+        let mut command = if plan.credential.is_some() { stage.configured(plan) } else { stage.made(plan) };
+        let mut service = Self::run(stage, plan, &mut command)?;
+        // What only a demo tells.
+        let facts: Value = serde_json::from_slice(&fs::read(stage.demo(plan).join("facts.json"))?)?;
+        for (name, fact) in facts.as_object().into_iter().flatten() {
+            if service.ready[name].is_null() {
+                service.ready[name] = fact.clone();
+            }
+        }
+        Ok(service)
+    }
+
+    fn run(stage: &Stage, plan: &Plan, command: &mut Command) -> Outcome<Self> {
         let demo = stage.demo(plan);
         let (ready_file, log) = (demo.join("ready.json"), demo.join("log"));
-        let mut command = Command::new(stage.programs.join("chancery"));
-        command.args(["run", "--demo", "--die-with-parent", "--port", "0", "--demo-algorithm", plan.algorithm]);
-        command.args(["--signers", &plan.signers.to_string()]).arg("--directory").arg(&demo);
-        command.arg("--module").arg(&stage.softhsm).arg("--ready-file").arg(&ready_file);
-        stage.environment(plan, &mut command);
+        command.args(["--die-with-parent", "--port", "0", "--signers", &plan.signers.to_string()]);
+        command.arg("--ready-file").arg(&ready_file);
+        stage.environment(plan, command);
         let begun = Instant::now();
         let supervisor = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?).spawn()?;
         let mut service = Self { supervisor, ready: Value::Null, took: Duration::ZERO };
@@ -124,9 +158,14 @@ impl Service {
         self.ready[name].as_str().ok_or_else(|| format!("the ready file has no {name}").into())
     }
 
-    /// The port it serves on.
-    pub(crate) fn port(&self) -> Outcome<&str> {
-        self.fact("url")?.rsplit(':').next().ok_or_else(|| "no port".into())
+    /// The port it serves on those who prove themselves so.
+    pub(crate) fn port(&self, credential: Option<Credential>) -> Outcome<&str> {
+        let asking = self.ready["listeners"][credential::LISTENER].as_str();
+        let address = match credential {
+            Some(Credential::TlsCertificate) => asking.ok_or("no listener asks for certificates")?,
+            _ => self.fact("address").or_else(|_| self.fact("url"))?,
+        };
+        address.rsplit(':').next().ok_or_else(|| "no port".into())
     }
 
     /// Every process by name (`signer@2`), the supervisor too.

@@ -7,6 +7,7 @@
 pub mod frames;
 pub mod jose;
 pub mod messages;
+pub mod metadata;
 pub mod negotiate;
 pub mod octets;
 pub mod sealed;
@@ -41,6 +42,7 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "ocsp", run: octets::revocation },
     Target { name: "jwt", run: jose::jwt },
     Target { name: "negotiate", run: negotiate::token },
+    Target { name: "metadata", run: metadata::metadata },
     Target { name: "frames", run: frames::frames },
 ];
 

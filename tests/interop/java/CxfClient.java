@@ -1,5 +1,6 @@
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyFactory;
@@ -15,6 +16,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import javax.net.ssl.HttpsURLConnection;
+import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 import javax.security.auth.callback.CallbackHandler;
 import javax.xml.namespace.QName;
@@ -155,22 +158,57 @@ public class CxfClient {
         return store;
     }
 
-    /** A client for this policy, which asks for SAML 2.0 bearer tokens. */
-    static STSClient client(String policy, Map<String, Object> properties) throws Exception {
-        return of("/clients", POLICY.formatted(SP, policy), properties);
-    }
-
-    static STSClient of(String path, String policy, Map<String, Object> properties) throws Exception {
+    static TLSClientParameters tls() throws Exception {
         KeyStore anchors = store();
         anchors.setCertificateEntry("ca", certificate(fact("ca")));
         TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
         trust.init(anchors);
         TLSClientParameters tls = new TLSClientParameters();
         tls.setTrustManagers(trust.getTrustManagers());
+        return tls;
+    }
+
+    static String address() {
+        return "https://localhost:" + fact("address").replaceAll(".*:", "");
+    }
+
+    /** Where the description that the service publishes is: it does not know yet that it listens elsewhere now. */
+    static String described() throws Exception {
+        SSLContext context = SSLContext.getInstance("TLS");
+        context.init(null, tls().getTrustManagers(), null);
+        HttpsURLConnection connection = (HttpsURLConnection) new URI(address() + "/wsdl").toURL().openConnection();
+        connection.setSSLSocketFactory(context.getSocketFactory());
+        try (InputStream in = connection.getInputStream()) {
+            String text = new String(in.readAllBytes(), "UTF-8").replaceAll("https://localhost:[0-9]+", address());
+            Path file = Files.createTempFile("chancery", ".wsdl");
+            file.toFile().deleteOnExit();
+            return Files.writeString(file, text).toUri().toString();
+        }
+    }
+
+    /** The same client, told nothing of policies and addresses but the port of the description. */
+    static STSClient by(String wsdl, String port, STSClient told) throws Exception {
         STSClient client = new STSClient(bus);
-        client.setLocation("https://localhost:" + fact("address").replaceAll(".*:", "") + path);
+        client.setWsdlLocation(wsdl);
+        client.setServiceName("{" + TRUST + "/}SecurityTokenService");
+        client.setEndpointName("{" + TRUST + "/}" + port);
+        client.setTlsClientParameters(tls());
+        client.setTokenType(SAML20);
+        client.setKeyType(TRUST + "/Bearer");
+        client.setProperties(told.getProperties());
+        return client;
+    }
+
+    /** A client for this policy, which asks for SAML 2.0 bearer tokens. */
+    static STSClient client(String policy, Map<String, Object> properties) throws Exception {
+        return of("/clients", POLICY.formatted(SP, policy), properties);
+    }
+
+    static STSClient of(String path, String policy, Map<String, Object> properties) throws Exception {
+        STSClient client = new STSClient(bus);
+        client.setLocation(address() + path);
         client.setPolicy(element(policy));
-        client.setTlsClientParameters(tls);
+        client.setTlsClientParameters(tls());
         client.setTokenType(SAML20);
         client.setKeyType(TRUST + "/Bearer");
         client.setSoap12();
@@ -349,6 +387,19 @@ public class CxfClient {
             String name = "a signature, " + algorithm.replaceAll(".*#", "");
             gets(name, signer(arguments[3], arguments[4], PARTS, algorithm), "machine@example.com");
         }
+
+        String wsdl = described();
+        STSClient told = user(fact("user"), password, text);
+        gets("a password, by the description", by(wsdl, "UserNameWSTrustBinding_IWSTrust13Async1", told), "alice@example.com");
+        String certificate = "CertificateWSTrustBinding_IWSTrust13Async";
+        told = signer(arguments[3], arguments[4], PARTS, sha256);
+        gets("a signature, by the description", by(wsdl, certificate, told), "machine@example.com");
+        told = symmetric("/symmetric", password, arguments[7], hmac, 256, "", "", "");
+        gets("a symmetric binding, by the description", by(wsdl, "SymmetricWSTrustBinding_IWSTrust13Async", told),
+            "alice@example.com");
+        told = signer(arguments[5], arguments[6], PARTS, sha256);
+        refused("a stranger's certificate, by the description", by(wsdl, certificate, told), "FailedAuthentication");
+
         refused("a stranger's certificate", signer(arguments[5], arguments[6], PARTS, sha256), "FailedAuthentication");
         refused("another key", signer(arguments[5], arguments[4], PARTS, sha256), "FailedAuthentication");
         refused("its own choice of SHA-1", signer(arguments[3], arguments[4], PARTS, null), "UnsupportedAlgorithm");

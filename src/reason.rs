@@ -233,7 +233,8 @@ reasons! {
     /// The MAC is of an algorithm that this endpoint does not take, or by a key of less than 128 bits.
     MacAlgorithm = "mac-algorithm" => Refusal::FailedCheck,
         "the algorithm suite of the client, and leniencies of the [[endpoint]]";
-    /// The MAC does not cover the user name token or the body (R-W042).
+    /// The MAC does not cover the user name token or the body (R-W042), or the signature covers another assertion than
+    /// the one that is presented.
     Uncovered = "uncovered" => Refusal::InvalidSecurity,
         "signature-refused in the log, and the policy of the client: a MAC covers token, body, timestamp and wsa:To";
     /// No session key is kept for this request: auth was restarted since, or it took too long.

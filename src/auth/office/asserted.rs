@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::super::assertion::{self, Refused};
 use super::super::reason::Reason;
+use super::super::signature::Unproven;
 use super::super::store::Kind;
 use super::super::{signature, timestamp};
 use super::proof::{Asked, Known, Who};
@@ -89,7 +90,13 @@ impl Office {
         first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&verified.partner.name));
-        let request = self.as_signed(config, rules, &covered, asked, now).map_err(his)?;
+        let unproven = |why: &Unproven| his(Ended::Stranger(self.not_proven(asked.correlation, why)));
+        let proof = covered.read(rules).map_err(|why| unproven(&why))?;
+        // Where he has signed one, that is the one he presents.
+        if proof.assertion.is_some_and(|whole| !assertion::is(signed, whole)) {
+            return Err(unproven(&Unproven::by(Reason::Uncovered, "another assertion is signed than is presented")));
+        }
+        let request = self.as_proven(config, &proof, asked, now).map_err(his)?;
         // Last: a message that is stale or for somebody else does not use up the assertion.
         if verified.is_once() {
             self.first_presented(&verified).await.map_err(his)?;

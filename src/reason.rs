@@ -125,6 +125,9 @@ reasons! {
     /// Whoever presents the assertion or JWT may not (R-S034, R-J041).
     Confirmation = "confirmation" => Refusal::FailedAuthentication,
         "assertion-refused or jwt-refused in the log, and addresses of the [[endpoint]]";
+    /// Whoever vouches for an assertion's subject is not trusted to (R-W061).
+    Intermediary = "intermediary" => Refusal::FailedAuthentication,
+        "assertion-refused in the log, which has both accounts, and [[saml_partner.intermediary]] in auth.toml";
     /// No issuer of JWTs calls itself what the JWT says, or another one than its key is for.
     UnknownIssuer = "unknown-issuer" => Refusal::FailedAuthentication,
         "jwt-refused in the log, and issuer of the [[jwt_issuer]] tables";
@@ -234,9 +237,10 @@ reasons! {
     MacAlgorithm = "mac-algorithm" => Refusal::FailedCheck,
         "the algorithm suite of the client, and leniencies of the [[endpoint]]";
     /// The MAC does not cover the user name token or the body (R-W042), or the signature covers another assertion than
-    /// the one that is presented.
+    /// the one that is presented, or, by whoever vouches for it, not both it and the body (R-W061).
     Uncovered = "uncovered" => Refusal::InvalidSecurity,
-        "signature-refused in the log, and the policy of the client: a MAC covers token, body, timestamp and wsa:To";
+        "signature-refused in the log, and the policy of the client: all of it covers body, timestamp and wsa:To, a MAC \
+         the user name token, and the signature of an intermediary the assertion";
     /// No session key is kept for this request: auth was restarted since, or it took too long.
     NoSession = "no-session" => BUSY,
         "nothing, once: the client asks again";

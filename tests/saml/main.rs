@@ -17,3 +17,4 @@ mod support {
 mod bearer;
 mod holder;
 mod house;
+mod vouched;

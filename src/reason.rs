@@ -128,6 +128,9 @@ reasons! {
     /// Whoever presents the assertion or JWT may not (R-S034, R-J041).
     Confirmation = "confirmation" => Refusal::FailedAuthentication,
         "assertion-refused or jwt-refused in the log, and addresses of the [[endpoint]]";
+    /// Whoever vouches for an assertion's subject is not trusted to (R-W061).
+    Intermediary = "intermediary" => Refusal::FailedAuthentication,
+        "assertion-refused in the log, which has both accounts, and [[saml_partner.intermediary]] in auth.toml";
     /// No issuer of JWTs calls itself what the JWT says, or another one than its key is for.
     UnknownIssuer = "unknown-issuer" => Refusal::FailedAuthentication,
         "jwt-refused in the log, and issuer of the [[jwt_issuer]] tables";
@@ -236,9 +239,11 @@ reasons! {
     /// The MAC is of an algorithm that this endpoint does not take, or by a key of less than 128 bits.
     MacAlgorithm = "mac-algorithm" => Refusal::FailedCheck,
         "the algorithm suite of the client, and leniencies of the [[endpoint]]";
-    /// The MAC does not cover the user name token or the body (R-W042).
+    /// The MAC does not cover the user name token or the body (R-W042), or the signature covers another assertion than
+    /// the one that is presented, or, by whoever vouches for it, not both it and the body (R-W061).
     Uncovered = "uncovered" => Refusal::InvalidSecurity,
-        "signature-refused in the log, and the policy of the client: a MAC covers token, body, timestamp and wsa:To";
+        "signature-refused in the log, and the policy of the client: all of it covers body, timestamp and wsa:To, a MAC \
+         the user name token, and the signature of an intermediary the assertion";
     /// No session key is kept for this request: auth was restarted since, or it took too long.
     NoSession = "no-session" => BUSY,
         "nothing, once: the client asks again";

@@ -155,7 +155,9 @@ fn unknown_user_wrong_password_disabled_and_empty_are_answered_alike_to_the_octe
         let said = office.audit.said.lock().unwrap();
         let counted = said.iter().map(|AuthToAudit::Append { entry, .. }| match entry {
             AuthEntry::Refusals { count, .. } => *count,
-            AuthEntry::Decision(..) | AuthEntry::Excessive(..) => panic!("a stranger has an account"),
+            AuthEntry::Decision(..) | AuthEntry::Excessive(..) | AuthEntry::Vouched(..) => {
+                panic!("a stranger has an account")
+            }
         });
         (counted.sum::<u32>() == 5).then_some(said.len())
     };

@@ -116,6 +116,32 @@ fn the_default_namespace_is_taken_back_where_it_was_given() {
 }
 
 #[test]
+fn the_apex_of_a_token_that_stands_for_its_reference_says_what_its_default_namespace_is_r_w063() {
+    let of_token = |element: Element<'_>, method: Method| {
+        element.canonical(&method.of_token().unwrap(), None, MOST).unwrap().as_str().to_owned()
+    };
+    let around =
+        |declared: &str| parse(&format!("<e{declared}><p:a xmlns:p='urn:p'><p:b/><c xmlns='urn:c'/></p:a></e>"));
+    for (declared, written) in [("", ""), (" xmlns=''", ""), (" xmlns='urn:e'", "urn:e")] {
+        let (tree, inside) = (around(declared), "<p:b></p:b><c xmlns=\"urn:c\"></c>");
+        let expected = format!("<p:a xmlns=\"{written}\" xmlns:p=\"urn:p\">{inside}</p:a>");
+        let a = find(&tree, "a");
+        assert_eq!(of_token(a, Method::exclusive()), expected);
+        assert_eq!(of_token(a, listing("#default")), expected);
+        // Read again it is what it was.
+        let again = parse(&expected);
+        assert_eq!(exclusive(again.root()), exclusive(a));
+    }
+    let tree = parse("<x:e xmlns:x='urn:x'><a xmlns='urn:a' xmlns:p='urn:p' p:b=''/></x:e>");
+    let own = "<a xmlns=\"urn:a\" xmlns:p=\"urn:p\" p:b=\"\"></a>";
+    assert_eq!(of_token(find(&tree, "a"), Method::exclusive()), own);
+    let tree = parse("<x:e xmlns:x='urn:x'><a><b/></a></x:e>");
+    assert_eq!(of_token(find(&tree, "a"), listing("x")), "<a xmlns=\"\" xmlns:x=\"urn:x\"><b></b></a>");
+    let inclusive = Method::named("http://www.w3.org/TR/2001/REC-xml-c14n-20010315").unwrap();
+    assert!(inclusive.of_token().is_none());
+}
+
+#[test]
 fn octets_are_escaped_sorted_and_quoted_as_the_standard_says() {
     let source = "<a z='1' a='\"&lt;&amp;>&#9;&#10;&#13;&apos;' xmlns:q='urn:a' xmlns:p='urn:b' p:a='2' q:z='3' \u{10400}='4' \u{FF21}='5'>\
                   <![CDATA[<&>]]>&#13;\"'\r\n<!-- c\r\nd --><b/></a>";

@@ -276,6 +276,12 @@ const BROKEN: &[Break] = &[
         "5:8: jwks none.json",
     ),
     (
+        "auth.d/auth.toml",
+        "[timestamp]",
+        "[[endpoint]]\npath = \"/vouched\"\ncredentials = [\"sender-vouches\"]\naddresses = [\"urn:us\"]\n[timestamp]",
+        "4:15: credentials names \"sender-vouches\", and without a [[saml_partner.intermediary]]",
+    ),
+    (
         "auth.d/users.toml",
         "password =",
         "jwt_issuer = \"none\"\npassword =",

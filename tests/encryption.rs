@@ -3,9 +3,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/asserted.rs"]
+#[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
+mod asserted;
 #[path = "demo/service.rs"]
 #[expect(dead_code, reason = "shared with tests/demo, which uses all of it")]
 mod demo;
+#[path = "support/signed.rs"]
+#[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
+mod signed;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use asserted::{AUDIENCE, BEARER, ISSUER, Words};
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rsa::{
@@ -28,6 +35,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use signed::Client;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 const T: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
@@ -544,6 +552,115 @@ impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// Auth that takes sealed assertions of this partner.
+fn of_partner(agency: &Client) -> House {
+    let directory = House::prepare(100);
+    let config = directory.path().join("demo/etc");
+    std::fs::write(config.join("auth.d/agency.pem"), &agency.certificate).unwrap();
+    let endpoint = "[[endpoint]]\npath = \"/asserted\"\nencryption = true\n";
+    change(&config.join("worker.d/worker.toml"), |text| format!("{text}\n{endpoint}credential = \"saml\"\n"));
+    change(&config.join("auth.d/auth.toml"), |text| {
+        format!(
+            "{text}\n{endpoint}credentials = [\"saml\"]\n[[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\n\
+             certificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\n\
+             capture = '([a-z]+)@agency\\.example'\n"
+        )
+    });
+    change(&config.join("auth.d/users.toml"), |text| {
+        format!("{text}\n[users.sam]\nsaml_partner = \"agency\"\nattributes = {{ mail = [\"sam@example.com\"] }}\n")
+    });
+    House::start(directory, |_| {})
+}
+
+impl Sealer<'_> {
+    /// Something with the key to it, as a partner seals an assertion for us.
+    fn carrying(&self, plain: &str) -> String {
+        let key = self.key(&["ed"]);
+        let list = "<x:ReferenceList><x:DataReference URI='#ed'/></x:ReferenceList>";
+        assert!(key.contains(list));
+        let data = self.data("ed", "Element", plain);
+        let (from, end) = (data.find("<o:SecurityTokenReference").unwrap(), "</o:SecurityTokenReference>");
+        let to = data.find(end).unwrap() + end.len();
+        format!("{}{}{}", &data[..from], key.replace(list, ""), &data[to..])
+    }
+
+    fn enclosed(&self, plain: &str) -> String {
+        let carrying = self.carrying(plain);
+        format!("<m:EncryptedAssertion xmlns:m='{}'>{carrying}</m:EncryptedAssertion>", names::SAML20)
+    }
+}
+
+#[test]
+fn an_assertion_that_is_sealed_is_judged_like_any_other_a_23() {
+    if !demo::possible("encrypted-assertions") {
+        return;
+    }
+    let agency = Client::rsa(false);
+    let house = of_partner(&agency);
+    let sealer = || house.sealer(32);
+    let sent = |token: String| house.post("/asserted", &Message { token, ..house.plain() }.text());
+    let sam = || Words::saml20("sam@agency.example");
+    let by_client = |plain: &str| {
+        let sealer = sealer();
+        format!("{}{}", sealer.key(&["ed"]), sealer.data("ed", "Element", plain))
+    };
+    let old = || Words::saml11("sam@agency.example");
+    let mut tokens = 0;
+    for (what, token) in [
+        ("in the clear", sam().xml(&agency)),
+        ("enclosed", sealer().enclosed(&sam().xml(&agency))),
+        ("with its key in it", sealer().carrying(&sam().xml(&agency))),
+        ("an old one", sealer().carrying(&old().xml(&agency))),
+        ("by a key of the message", by_client(&sam().xml(&agency))),
+        ("an old one by a key of the message", by_client(&old().xml(&agency))),
+    ] {
+        let (status, answer) = sent(token);
+        assert!(status == 200 && answer.contains("sam@example.com"), "{what}: {answer}\n{}", house.log());
+        tokens += 1;
+    }
+    // What is sealed once is good once, though the assertion in it might be used again.
+    let words = sam();
+    let again = sealer().enclosed(&words.xml(&agency));
+    assert_eq!(sent(again.clone()).0, 200);
+    let spoilt = {
+        let sealer = sealer();
+        let octets = sealer.octets(&sam().xml(&agency));
+        let text = Base64::encode_string(&octets);
+        let mut other = octets.clone();
+        *other.last_mut().unwrap() ^= 1;
+        let (whole, other) = (sealer.data_of("ed", "Element", &octets), Base64::encode_string(&other));
+        format!("{}{}", sealer.key(&["ed"]), whole.replace(&text, &other))
+    };
+    let holder = sam().but(BEARER, "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key").xml(&agency);
+    let vouched = sam().but(BEARER, "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches").xml(&agency);
+    let changed = words.xml(&agency).replace("sam@", "nina@");
+    let twice = format!("{}{}", words.xml(&agency), sealer().enclosed(&sam().xml(&agency)));
+    let stranger = Client::new();
+    for (what, token, code) in [
+        ("the same again", again, "FailedCheck"),
+        ("changed after it was sealed", spoilt, "FailedCheck"),
+        ("not signed", sealer().enclosed(&sam().octets), "InvalidSecurity"),
+        ("signed by nobody we know", sealer().enclosed(&sam().xml(&stranger)), "FailedAuthentication"),
+        ("changed before it was sealed", sealer().enclosed(&changed), "FailedAuthentication"),
+        ("for somebody else", sealer().enclosed(&sam().but(AUDIENCE, "urn:x").xml(&agency)), "FailedAuthentication"),
+        ("for the holder of a key", sealer().enclosed(&holder), "FailedAuthentication"),
+        ("for whom somebody vouches", sealer().enclosed(&vouched), "FailedAuthentication"),
+        ("beside another", twice, "InvalidSecurity"),
+        ("no assertion", sealer().enclosed(&house.plain().token), "InvalidSecurity"),
+        ("an old one where a new one is said to be", sealer().enclosed(&old().xml(&agency)), "InvalidSecurity"),
+    ] {
+        let (status, answer) = sent(token);
+        assert!(status != 200 && answer.contains(&format!(":{code}<")), "{what}: {answer}\n{}", house.log());
+    }
+    // At an endpoint for passwords no key is spent on it.
+    let (status, answer) =
+        house.post("/sealed", &Message { token: sealer().enclosed(&sam().xml(&agency)), ..house.plain() }.text());
+    assert!(status != 200 && answer.contains(":UnsupportedSecurityToken<"), "{answer}");
+    assert_eq!(tokens, 6);
+    assert!(!house.log().contains("violation"), "{}", house.log());
+    house.stop();
 }
 
 #[test]

@@ -22,7 +22,7 @@ use chancery::wire::links::{AuthToAudit, FromAudit, IssuerToAudit};
 use chancery::wire::order::{Claim, Method, NameFormat, RequestIntegrity, Subject, TokenType};
 use chancery::wire::permit::Link;
 use chancery::wire::record::{
-    AuthEntry, Decision, DecisionPrivate, Intent, IntentPrivate, IssuerEntry, Outcome, OutcomeResult,
+    AuthEntry, Decision, DecisionPrivate, Intent, IntentPrivate, IssuerEntry, Outcome, OutcomeResult, VouchedPrivate,
 };
 use chancery::wire::{Correlation, List, Millis, Octets, Text};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -257,6 +257,21 @@ fn what_was_sent_comes_back_typed_from_both_peers_in_one_chain() {
     let report = place.verify();
     assert_eq!((report.faults, report.entries, report.private_kept), (0, 3, 2));
     assert_eq!(place.issuer().head, 3);
+}
+
+#[test]
+fn a_decision_for_somebody_who_was_vouched_for_has_both_names() {
+    let place = House::new();
+    let _audit = place.start();
+    let mut auth = place.auth();
+    let AuthEntry::Decision(public, _) = decision() else { panic!("a decision") };
+    let private = VouchedPrivate { account: text("alice"), intermediary: text("portal") };
+    auth.append(AuthEntry::Vouched(public.clone(), private.clone()));
+    auth.settle();
+    let entries = place.entries();
+    assert_eq!(entries[0].leaf.public, Public::Decision(public));
+    let PrivatePart::Kept(kept) = &entries[0].private else { panic!("a private part") };
+    assert_eq!(**kept, Private::Vouched(private));
 }
 
 /// A decision as a hijacked auth sends it, to stop issuer's clock: it was taken at the end of time.

@@ -98,6 +98,12 @@ fn transforms_are_an_envelope_perhaps_and_one_form() {
     let only = "<ds:Transform Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#'/>";
     let info = read(&plain().replace(only, &dereferencing)).unwrap();
     assert!(info.references[0].transform.dereferenced);
+    let other =
+        dereferencing.replace("http://www.w3.org/2001/10/xml-exc-c14n#", "http://www.w3.org/2006/12/xml-c14n11");
+    let inclusive = read(&plain().replace(only, &other)).unwrap_err();
+    assert_eq!(inclusive, Unreadable::Algorithm("canonicalisation"));
+    let less = read(&plain().replace(only, &format!("{enveloped}{dereferencing}"))).unwrap_err();
+    assert_eq!(less, Unreadable::Shape("Transforms"));
     // A canonical form that keeps comments loses them where an id says what is meant.
     let commented = "<ds:Transform Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#WithComments'/>";
     let info = read(&plain().replace(only, commented)).unwrap();
@@ -270,5 +276,32 @@ fn signatures_of_real_clients_hold_and_no_change_goes_unnoticed() {
             }
         }
         assert!(changes >= 6, "{name}: {changes}");
+    }
+}
+
+/// Messages that WSS4J 4.0.0 signed, of a certificate and of an assertion by references to them.
+#[test]
+fn what_wss4j_digests_for_a_reference_to_a_token_is_digested_here_r_w063() {
+    for (source, local) in [
+        (include_str!("wss4j/bst.xml"), "BinarySecurityToken"),
+        (include_str!("wss4j/assertion.xml"), "Assertion"),
+        // Within an envelope that has a default namespace.
+        (include_str!("wss4j/default.xml"), "Assertion"),
+    ] {
+        let tree = parse(source);
+        let signature = Signature::read(find(&tree, "Signature")).unwrap();
+        let ids = Ids::of(&tree).unwrap();
+        let mut dereferenced = 0;
+        for reference in &signature.info.references {
+            let mut target = signature.target(reference, &ids).unwrap();
+            if reference.transform.dereferenced {
+                assert_eq!(target.local(), "SecurityTokenReference");
+                (target, dereferenced) = (find(&tree, local), dereferenced + 1);
+            }
+            let octets = signature.digested(reference, target, MOST).unwrap();
+            let made = digest::digest(&digest::SHA256, octets.as_bytes());
+            assert_eq!(made.as_ref(), reference.digest, "{local}: {}", octets.as_str());
+        }
+        assert_eq!((dereferenced, signature.info.references.len()), (1, 3));
     }
 }

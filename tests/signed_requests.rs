@@ -24,7 +24,7 @@ use nix::sys::signal::{Signal, kill};
 
 use support::office::{HOME, Office, hash};
 use support::processes::eventually;
-use support::signed::{Client, Part, SOAP, TRUST, WSU};
+use support::signed::{Client, Part, SOAP, TRUST, WSSE, WSU, dereferenced};
 
 const PARTY: &str = r#"
 applies_to = ["urn:office"]
@@ -266,6 +266,35 @@ fn a_transform_that_leaves_nothing_out_is_a_leniency() {
     assert_eq!(lenient.worker().refused(submission(nowhere, now)), Refusal::InvalidSecurity);
     lenient.worker().vouched(submission(message(), now));
     assert_eq!(lenient.lodged().order.request, RequestIntegrity::Signed);
+}
+
+#[test]
+fn what_stands_for_a_reference_is_a_token_and_nothing_else_r_w063() {
+    let client = Client::new();
+    let office = office(&client, "leniencies = [\"to-absent\"]");
+    let mut worker = office.worker();
+    let now = Millis::now();
+    let octets = format!("<o:BinarySecurityToken xmlns=\"\" xmlns:o=\"{WSSE}\">AAEC</o:BinarySecurityToken>");
+    let token = Part { id: "str", octets };
+    let message = |parts: &[Part], id: &str| client.over(&dereferenced(&client.signed_info(parts), id), parts);
+    let [timestamp, to, body] = parts(now);
+    // Only a reference that is dereferenced may have an id that is not that of what was digested.
+    let whole = [timestamp.clone(), to.clone(), body.clone(), token.clone()];
+    assert_eq!(worker.refused(submission(client.message(&whole), now)), Refusal::InvalidSecurity);
+    worker.vouched(submission(message(&whole, "str"), now));
+    assert_eq!(office.lodged().order.request, RequestIntegrity::Signed);
+    let mut changed = message(&whole, "str");
+    let other = token.octets.replace("AAEC", "AAED").into_bytes();
+    let parts = changed.parts.iter().map(|part| part.expose().to_vec()).take(3).chain([other]);
+    changed.parts = List::new(parts.map(|part| Secret::new(part).unwrap()).collect::<Vec<_>>()).unwrap();
+    assert_eq!(worker.refused(submission(changed, now)), Refusal::FailedAuthentication);
+    // Nobody who signed a reference to something has signed a request, an address or a time.
+    for id in ["t", "to", "b"] {
+        let message = message(&whole, id);
+        assert_eq!(worker.refused(submission(message, now)), Refusal::InvalidSecurity, "{id}");
+    }
+    let refused = office.decisions().into_iter().filter(|(allowed, _)| !allowed).map(|(_, why)| why);
+    assert_eq!(refused.collect::<Vec<_>>(), ["unreadable-signature", "transform", "transform", "transform"]);
 }
 
 #[test]

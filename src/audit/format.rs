@@ -24,7 +24,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::wire::record::{
-    AuthEntry, Decision, DecisionPrivate, Excessive, Intent, IntentPrivate, IssuerEntry, Outcome,
+    AuthEntry, Decision, DecisionPrivate, Excessive, Intent, IntentPrivate, IssuerEntry, Outcome, VouchedPrivate,
 };
 use crate::wire::{Correlation, Millis, Text};
 
@@ -199,6 +199,8 @@ pub enum Private {
     Intent(IntentPrivate),
     /// Of a decision, or of what was asked in excess.
     Decision(DecisionPrivate),
+    /// Of a decision for somebody whom an intermediary vouched for.
+    Vouched(VouchedPrivate),
 }
 
 /// An issuer's entry, taken apart.
@@ -215,6 +217,7 @@ pub fn split_issuer(entry: IssuerEntry) -> (Public, Option<Private>) {
 pub fn split_auth(entry: AuthEntry) -> (Public, Option<Private>) {
     match entry {
         AuthEntry::Decision(public, private) => (Public::Decision(public), Some(Private::Decision(private))),
+        AuthEntry::Vouched(public, private) => (Public::Decision(public), Some(Private::Vouched(private))),
         AuthEntry::Excessive(public, private) => (Public::Excessive(public), Some(Private::Decision(private))),
         AuthEntry::Refusals { instant, source, count, reason, correlation } => {
             (Public::Refusals { instant, source, count, reason, correlation }, None)

@@ -11,6 +11,7 @@ mod open;
 mod proof;
 mod seal;
 mod ticket;
+mod vouched;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -43,7 +44,7 @@ use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
 use crate::wire::order::{Authentication, Method, Order, Voucher};
-use crate::wire::record::{AuthEntry, Decision, DecisionPrivate};
+use crate::wire::record::{AuthEntry, Decision, DecisionPrivate, VouchedPrivate};
 use crate::wire::{List, Millis, Octets, Text, VoucherId};
 
 /// Everything a request needs.
@@ -111,6 +112,7 @@ struct Named {
     account: Text<256>,
     method: Method,
     vouched_by: Option<Text<64>>,
+    intermediary: Option<Text<256>>,
 }
 
 impl Ended {
@@ -118,7 +120,15 @@ impl Ended {
     fn of(self, account: &Account, method: Method, vouched_by: Option<&Text<64>>) -> Self {
         let Self::Stranger(reason) = self else { return self };
         let (account, vouched_by) = (account.name.clone(), vouched_by.cloned());
-        Self::Named(Box::new(Named { reason, account, method, vouched_by }))
+        Self::Named(Box::new(Named { reason, account, method, vouched_by, intermediary: None }))
+    }
+
+    /// The same of somebody whom this account has vouched for.
+    fn by(mut self, intermediary: &Account) -> Self {
+        if let Self::Named(named) = &mut self {
+            named.intermediary = Some(intermediary.name.clone());
+        }
+        self
     }
 }
 
@@ -269,7 +279,7 @@ impl Office {
         let known = match self.prove(config, rules, evidence, &asked).await {
             Ok(known) => known,
             Err(Ended::Named(named)) => {
-                let Named { reason, account, method, vouched_by } = *named;
+                let Named { reason, account, method, vouched_by, intermediary } = *named;
                 let decision = Decision {
                     instant: Millis::now(),
                     correlation,
@@ -282,12 +292,12 @@ impl Office {
                     reason: recorded(reason.word()),
                     policies: List::default(),
                 };
-                self.decided(config, decision, account).await?;
+                self.decided(config, decision, account, intermediary).await?;
                 return Err(Ended::Known(reason));
             }
             Err(ended) => return Err(ended),
         };
-        let Known { account, method, request, certificate, vouched_by, until, answer, .. } = known;
+        let Known { account, method, request, certificate, vouched_by, intermediary, until, answer, .. } = known;
         let instant = Millis::now();
         let authentication = Authentication { method, instant: known.instant.unwrap_or(instant) };
         failpoint("verified");
@@ -298,6 +308,7 @@ impl Office {
             source,
             account: &account,
             authentication,
+            intermediary: intermediary.as_deref(),
             until,
             wish: &wish,
             request,
@@ -316,24 +327,34 @@ impl Office {
             reason: recorded(order.as_ref().err().map_or(ALLOWED, |reason| reason.word())),
             policies,
         };
-        self.decided(config, decision, account.name.clone()).await?;
+        self.decided(config, decision, account.name.clone(), intermediary).await?;
         failpoint("recorded");
         order.map(|order| (order, answer)).map_err(Ended::Known)
     }
 
     /// Tells the log and the record. Nobody hears of a decision that the record has not.
-    async fn decided(&self, config: &Auth, decision: Decision, account: Text<256>) -> Result<(), Ended> {
+    async fn decided(
+        &self,
+        config: &Auth,
+        decision: Decision,
+        account: Text<256>,
+        intermediary: Option<Text<256>>,
+    ) -> Result<(), Ended> {
         let correlation = decision.correlation;
         info!(
             correlation = %correlation,
             event = "decided",
             account = ?account,
+            intermediary = ?intermediary.as_deref().unwrap_or("-"),
             authority = decision.authority.as_deref().unwrap_or("-"),
             relying_party = decision.relying_party.as_deref().unwrap_or("-"),
             allowed = decision.allowed,
             reason = decision.reason.as_str(),
         );
-        let entry = AuthEntry::Decision(decision, DecisionPrivate { account });
+        let entry = match intermediary {
+            None => AuthEntry::Decision(decision, DecisionPrivate { account }),
+            Some(intermediary) => AuthEntry::Vouched(decision, VouchedPrivate { account, intermediary }),
+        };
         let appended = self.record.append(entry, config.limits.audit_deadline).await;
         appended.map_err(|reason| {
             if let Some(left_out) = self.unrecorded.pass() {

@@ -30,6 +30,8 @@ pub(super) struct Proven<'a> {
     pub(super) account: &'a Account,
     /// How and when.
     pub(super) authentication: Authentication,
+    /// Who vouched for him and asks in his place, where somebody does.
+    pub(super) intermediary: Option<&'a str>,
     /// When a token got by it ends at the latest, whatever the party's file says.
     pub(super) until: Option<Millis>,
     /// What for.
@@ -98,6 +100,7 @@ fn draw_up(
         token_type,
         confirmation: kind,
         method: proven.authentication.method,
+        intermediary: proven.intermediary.unwrap_or_default(),
         endpoint: proven.endpoint,
         source: proven.source,
     };

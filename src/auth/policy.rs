@@ -21,6 +21,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) confirmation: ConfirmationKind,
     /// How the requestor proved himself.
     pub(super) method: Method,
+    /// Who vouched for him and asked in his place; empty where nobody did.
+    pub(super) intermediary: &'a str,
     /// The endpoint, as the worker says.
     pub(super) endpoint: &'a str,
     /// Where from, as the worker says.
@@ -63,6 +65,7 @@ fn request(vocabulary: &Vocabulary, party: &Party, account: &Account, seen: Circ
         ("token_type".to_owned(), string(seen.token_type.name())),
         ("confirmation".to_owned(), string(seen.confirmation.name())),
         ("method".to_owned(), string(seen.method.name())),
+        ("intermediary".to_owned(), string(seen.intermediary)),
         ("endpoint".to_owned(), string(seen.endpoint)),
         ("source".to_owned(), vocabulary.address(seen.source)),
     ]);

@@ -25,13 +25,15 @@ use crate::xml::{Element, Ids, Limits, Tree};
 
 /// What a signature proves.
 #[derive(Debug)]
-pub(super) struct Proof {
+pub(super) struct Proof<'m> {
     /// When the message was made.
     pub(super) timestamp: Timestamp,
     /// What it asks for, when the body is signed.
     pub(super) wish: Option<Wish>,
     /// The user name token, when one is signed.
     pub(super) username: Option<Evidence>,
+    /// The assertion, when one is signed, with its own signature. Nothing is read in it but that it is one.
+    pub(super) assertion: Option<&'m [u8]>,
     /// Was it let pass without a signed `wsa:To`?
     pub(super) to_absent: bool,
     /// Was it let pass with a transform that leaves nothing out?
@@ -160,10 +162,9 @@ impl<'m> Signed<'m> {
             if digest(function, octets.expose()).as_ref() != reference.digest {
                 return Err(Unproven::by(Reason::WrongDigest, &format!("reference {:?}", reference.id)));
             }
-            // What stands in for what is signed would have to be verified by itself. What is left out of a digest is
-            // not read, for it is the digested octets that are; node-soap leaves nothing out and says it would.
-            let enveloped = reference.transform.enveloped && !endpoint.enveloped_transform;
-            if enveloped || reference.transform.dereferenced {
+            // What is left out of a digest is not read, for it is the digested octets that are; node-soap leaves nothing
+            // out and says it would.
+            if reference.transform.enveloped && !endpoint.enveloped_transform {
                 return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
             }
         }
@@ -203,7 +204,7 @@ fn once((kind, octets): (u8, &[u8]), signed_info: &[u8]) -> [u8; 32] {
     name
 }
 
-impl Verified<'_> {
+impl<'m> Verified<'m> {
     /// What may be used once.
     pub(super) fn once(&self) -> &[u8; 32] {
         &self.once
@@ -213,16 +214,27 @@ impl Verified<'_> {
     ///
     /// # Errors
     /// The reason they prove nothing here, and what of them.
-    pub(super) fn read(&self, endpoint: &Endpoint) -> Result<Proof, Unproven> {
+    pub(super) fn read(&self, endpoint: &Endpoint) -> Result<Proof<'m>, Unproven> {
         let mut seen = Seen::default();
         for (reference, octets) in self.info.references.iter().zip(self.parts) {
             let tree = parsed(octets.expose())?;
             let root = tree.root();
             let ids = Ids::of(&tree).map_err(|_| Reason::UnreadableSignature)?;
-            if ids.element(&reference.id).map(Element::id) != Some(root.id()) {
-                return Err(Unproven::by(Reason::UnreadableSignature, &format!("reference {:?}", reference.id)));
+            let refused = |reason| Unproven::by(reason, &format!("reference {:?}", reference.id));
+            let part = Part::of(root);
+            if reference.transform.dereferenced {
+                // The id is that of the reference, and what stood for it is known by its digest alone: it is a token or
+                // nothing. Whoever signed did not mean the body of a message, say, to be one (R-W063).
+                if !matches!(part, Part::Assertion | Part::Token) {
+                    return Err(refused(Reason::Transform));
+                }
+            } else if ids.element(&reference.id).map(Element::id) != Some(root.id()) {
+                return Err(refused(Reason::UnreadableSignature));
             }
-            seen.take(root)?;
+            if part == Part::Assertion && seen.assertion.replace(octets.expose()).is_some() {
+                return Err(refused(Reason::UnreadableSignature));
+            }
+            seen.take(part, root)?;
         }
         let timestamp = seen.timestamp.ok_or(Reason::UnsignedTimestamp)?;
         match &seen.to {
@@ -233,24 +245,25 @@ impl Verified<'_> {
             None => return Err(Unproven::by(Reason::Misaddressed, "no wsa:To is signed")),
         }
         let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
-        let Seen { wish, username, to, .. } = seen;
-        Ok(Proof { timestamp, wish, username, to_absent: to.is_none(), enveloped_transform })
+        let Seen { wish, username, assertion, to, .. } = seen;
+        Ok(Proof { timestamp, wish, username, assertion, to_absent: to.is_none(), enveloped_transform })
     }
 }
 
 /// The parts that mean something, each once.
 #[derive(Default)]
-struct Seen {
+struct Seen<'m> {
     timestamp: Option<Timestamp>,
     wish: Option<Wish>,
     to: Option<String>,
     username: Option<Evidence>,
     covers_username: bool,
+    assertion: Option<&'m [u8]>,
 }
 
-impl Seen {
-    fn take(&mut self, root: Element<'_>) -> Result<(), Reason> {
-        let twice = match Part::of(root) {
+impl Seen<'_> {
+    fn take(&mut self, part: Part, root: Element<'_>) -> Result<(), Reason> {
+        let twice = match part {
             Part::Timestamp => {
                 let read = timestamp::read(root, &mut |_| true).map_err(|_| Reason::MalformedTimestamp)?;
                 self.timestamp.replace(read).is_some()
@@ -269,7 +282,7 @@ impl Seen {
                 self.username = username::read(root).ok();
                 again
             }
-            Part::Other => false,
+            Part::Assertion | Part::Token | Part::Other => false,
         };
         if twice { Err(Reason::UnreadableSignature) } else { Ok(()) }
     }

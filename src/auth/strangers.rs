@@ -167,7 +167,9 @@ mod tests {
     fn sums(entries: &[AuthEntry]) -> Vec<(IpAddr, u32)> {
         let sum = |entry: &AuthEntry| match entry {
             AuthEntry::Refusals { source, count, .. } => (*source, *count),
-            AuthEntry::Decision(..) | AuthEntry::Excessive(..) => panic!("a stranger has an account"),
+            AuthEntry::Decision(..) | AuthEntry::Excessive(..) | AuthEntry::Vouched(..) => {
+                panic!("a stranger has an account")
+            }
         };
         entries.iter().map(sum).collect()
     }

@@ -9,6 +9,7 @@ pub(crate) mod der;
 pub mod directory;
 pub mod endpoint;
 pub mod hash;
+pub mod intermediary;
 pub mod jwks;
 pub mod jwt;
 pub mod kerberos;
@@ -282,6 +283,10 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
         let says: Vec<_> = partners.chain(file.value.issuers.iter().map(IssuerFile::says)).collect();
         wrong.keep(vouching::known(file, &says, listed, &of_directories.collect::<Vec<_>>()));
     }
+    if let (Some(file), Some(_), Some(users)) = (&file, &rules, &users) {
+        let partners = file.value.partners.iter().map(PartnerFile::intermediaries);
+        wrong.keep(intermediary::known(file, partners, users));
+    }
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
     let auth = rules.zip(users).map(|(rules, users)| {
         let Rules { endpoints, timestamp, password, throttle, limits, store, .. } = rules;
@@ -332,6 +337,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
     let has = Has {
         store: store.is_some(),
         partners: !file.value.partners.is_empty(),
+        intermediaries: file.value.partners.iter().any(|partner| !partner.intermediaries().1.is_empty()),
         issuers: !file.value.issuers.is_empty(),
         realms: !file.value.realms.is_empty(),
         servers: !file.value.server_certificates.is_empty(),

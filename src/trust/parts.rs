@@ -20,6 +20,10 @@ pub enum Part {
     To,
     /// `wsse:UsernameToken`.
     Username,
+    /// A SAML assertion.
+    Assertion,
+    /// `wsse:BinarySecurityToken`.
+    Token,
     /// Something that is not read.
     Other,
 }
@@ -33,6 +37,8 @@ impl Part {
             (names::SOAP11 | names::SOAP12, "Body") => Self::Body,
             (names::WSA | names::WSA04, "To") => Self::To,
             (names::WSSE, "UsernameToken") => Self::Username,
+            (names::SAML11 | names::SAML20, "Assertion") => Self::Assertion,
+            (names::WSSE, "BinarySecurityToken") => Self::Token,
             _ => Self::Other,
         }
     }

@@ -104,6 +104,8 @@ pub enum AuthEntry {
     },
     /// An account asked more than it may, summed up per account and second.
     Excessive(Excessive, DecisionPrivate),
+    /// The same as a decision, where somebody else asked and vouched for the requestor.
+    Vouched(Decision, VouchedPrivate),
 }
 
 /// The public part of what an account asked in excess.
@@ -143,6 +145,15 @@ pub struct Decision {
     pub reason: Text<64>,
     /// Ids of the policies that decided.
     pub policies: List<Text<128>, 16>,
+}
+
+/// The private part of a decision for somebody whom an intermediary vouched for.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct VouchedPrivate {
+    /// Who.
+    pub account: Text<256>,
+    /// The account of the intermediary.
+    pub intermediary: Text<256>,
 }
 
 /// The private part of a decision, and of what was asked in excess.

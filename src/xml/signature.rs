@@ -109,7 +109,7 @@ impl SignatureMethod {
 pub struct Transform {
     /// Is the signature left out?
     pub enveloped: bool,
-    /// Is a `SecurityTokenReference` replaced by the token it means (R-W063)?
+    /// Is a `SecurityTokenReference` replaced by the token it means (R-W063)? Then nothing is left out.
     pub dereferenced: bool,
     /// The canonical form.
     pub canonical: Method,
@@ -211,7 +211,8 @@ impl<'t> Signature<'t> {
         ids.element(&reference.id).ok_or(Unreadable::Target)
     }
 
-    /// The octets that a reference without dereferencing digests, of the element it means.
+    /// The octets that a reference digests, of the element it means, or of the token which that refers to where it is
+    /// dereferenced.
     ///
     /// # Errors
     /// [`Uncanonical`].
@@ -296,8 +297,9 @@ impl Transform {
         let [canonical] = elements(parameters, names::WSSE, "TransformationParameters", &[], BAD)?[..] else {
             return Err(BAD);
         };
-        let canonical = canonicalisation(canonical, "CanonicalizationMethod")?.without_comments();
-        Ok(Self { enveloped, dereferenced: true, canonical })
+        let canonical = canonicalisation(canonical, "CanonicalizationMethod")?.without_comments().of_token();
+        let canonical = canonical.ok_or(Unreadable::Algorithm("canonicalisation"))?;
+        if enveloped { Err(BAD) } else { Ok(Self { enveloped, dereferenced: true, canonical }) }
     }
 }
 

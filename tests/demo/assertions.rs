@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base64ct::{Base64, Encoding};
-use chancery::audit::format::Public;
-use chancery::audit::reader::Entries;
+use chancery::audit::format::{Private, Public};
+use chancery::audit::reader::{Entries, PrivatePart};
 use chancery::wire::Millis;
 use chancery::wire::evidence::KeyReference;
 use chancery::wire::order::{Method, RequestIntegrity};
@@ -18,7 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use crate::asserted::{AUDIENCE, ISSUER, Words};
 use crate::interop::{append, only_endpoints, reconfigured};
 use crate::service::{self, Demo};
-use crate::signed::{Client, DS, Part, SOAP, TRUST, WSA, WSU};
+use crate::signed::{Client, DS, Part, SOAP, TRUST, WSA, WSU, dereferenced};
 
 const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 const ADDRESS: &str = "https://sts.example.com/saml";
@@ -250,4 +250,96 @@ fn the_holder_of_a_key_that_an_assertion_confirms_gets_a_token_for_that_key_and_
         _ => None,
     });
     assert_eq!(intents.collect::<Vec<_>>(), [(RequestIntegrity::Signed, true)]);
+}
+
+/// A request that an intermediary signed, with the assertion by a reference in the header, as WSS4J writes it.
+fn vouched(assertion: &str, id: &str, intermediary: &Client) -> String {
+    // Within its signature what is declared already is not declared again.
+    let token = assertion.replacen("<saml:Assertion ", "<saml:Assertion xmlns=\"\" ", 1);
+    let token = token.replacen(&format!("<ds:SignedInfo xmlns:ds=\"{DS}\">"), "<ds:SignedInfo>", 1);
+    let parts = [
+        Part::timestamp(Millis::now(), None),
+        Part::to(ADDRESS),
+        Part::body(GENERIC, ""),
+        Part { id: "str", octets: token },
+    ];
+    let [stamp, to, body] = [0, 1, 2].map(|at: usize| parts[at].octets.as_str());
+    let info = dereferenced(&intermediary.signed_info(&parts), "str");
+    let value = Base64::encode_string(&intermediary.sign(info.as_bytes()));
+    let KeyReference::Certificate(der) = intermediary.reference() else { panic!("a certificate") };
+    let certificate = Base64::encode_string(&der);
+    let kind = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
+    format!(
+        "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header><a:Action xmlns:a=\"{WSA}\">{TRUST}/RST/Issue</a:Action>{to}\
+         <o:Security xmlns:o=\"{WSSE}\" xmlns:u=\"{WSU}\">{stamp}{assertion}<o:SecurityTokenReference u:Id=\"str\">\
+         <o:KeyIdentifier ValueType=\"{kind}\">{id}</o:KeyIdentifier></o:SecurityTokenReference>\
+         <ds:Signature xmlns:ds=\"{DS}\">{info}<ds:SignatureValue>{value}</ds:SignatureValue><ds:KeyInfo><ds:X509Data>\
+         <ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></ds:Signature></o:Security>\
+         </s:Header>{body}</s:Envelope>"
+    )
+}
+
+#[test]
+fn an_intermediary_gets_a_token_for_whom_it_vouches_and_the_record_has_both() {
+    if !service::possible("demo-vouching") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (agency, portal) = (Client::rsa(false), Client::new());
+    let demo = reconfigured(directory.path(), |config| {
+        let_in(config, &agency.certificate);
+        std::fs::write(config.join("auth.d/portal.pem"), &portal.certificate).unwrap();
+        // The agency's table is the last partner there is.
+        let more = "[[saml_partner.intermediary]]\naccount = \"portal\"\nsubjects = [\"sam\"]\n";
+        let endpoint = "[[endpoint]]\npath = \"/vouched\"\n";
+        let auth = std::fs::read_to_string(config.join("auth.d/auth.toml")).unwrap();
+        let place = auth.rfind("[[saml_partner.subject]]").unwrap();
+        let auth = format!("{}{more}{}", &auth[..place], &auth[place..]);
+        let credentials = format!("credentials = [\"sender-vouches\"]\naddresses = [\"{ADDRESS}\"]\n");
+        std::fs::write(config.join("auth.d/auth.toml"), format!("{auth}\n{endpoint}{credentials}")).unwrap();
+        append(config, "worker.d/worker.toml", &format!("{endpoint}credential = \"saml\"\n"));
+        append(config, "auth.d/users.toml", "[users.portal]\ncertificates = [\"portal.pem\"]\n");
+    });
+    let config = directory.path().join("demo/etc");
+    let sent = |body: &str| post(&demo, &config, "/vouched", body);
+    let vouches = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches";
+    let sam = || Words::saml20("sam@agency.example").but(crate::asserted::BEARER, vouches);
+    let words = sam();
+    let answer = sent(&vouched(&words.xml(&agency), &words.id, &portal));
+    let log = || std::fs::read_to_string(directory.path().join("log")).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(">sam@example.com<"), "{answer}\n{}", log());
+    let (words, other) = (sam(), sam());
+    for (what, body) in [
+        ("vouched for by a stranger", vouched(&words.xml(&agency), &words.id, &Client::new())),
+        ("made by whoever vouches", vouched(&words.xml(&portal), &words.id, &portal)),
+        ("another than was signed", {
+            vouched(&words.xml(&agency), &words.id, &portal)
+                .replace(&words.xml(&agency), &other.xml(&agency))
+                .replace(&format!(">{}<", words.id), &format!(">{}<", other.id))
+        }),
+        ("for something else", {
+            vouched(&words.xml(&agency), &words.id, &portal)
+                .replace(&format!(">{GENERIC}<"), ">urn:federation:MicrosoftOnline<")
+        }),
+        ("for nobody of his", {
+            let alice = Words::saml20("alice@agency.example").but(crate::asserted::BEARER, vouches);
+            vouched(&alice.xml(&agency), &alice.id, &portal)
+        }),
+        ("without a signature", envelope(&words.xml(&agency), GENERIC, SAML20)),
+    ] {
+        let answer = sent(&body);
+        assert!(answer.starts_with("HTTP/1.1 500") && !answer.contains("Assertion"), "{what}: {answer}");
+    }
+    let log = log();
+    assert!(!log.contains("violation"), "{log}");
+    let record = Path::new(demo.fact("record")).to_owned();
+    assert_eq!(demo.stop().code(), Some(0));
+    let vouched = Entries::open(&record).filter_map(|entry| match entry.unwrap().private {
+        PrivatePart::Kept(private) => match *private {
+            Private::Vouched(both) => Some((both.account.to_string(), both.intermediary.to_string())),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(vouched.collect::<Vec<_>>(), [("sam".to_owned(), "portal".to_owned())]);
 }

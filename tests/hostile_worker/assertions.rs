@@ -8,7 +8,8 @@ use chancery::wire::{Millis, Secret};
 
 use super::asserted::{BEARER, Words};
 use super::evidence::refused;
-use super::signed::{Client, Part};
+use super::signatures::{ADDRESS, parts};
+use super::signed::{Client, Part, dereferenced};
 use super::stack::{Stack, Verdict, must, vouched};
 use super::vouchers::redeemed;
 
@@ -79,4 +80,38 @@ pub(super) fn an_assertion_that_is_good_once_twice(stack: &Stack) -> Verdict {
     refused(stack, submission(stack, words.signed(&stack.agency)), Refusal::InvalidSecurity)?;
     redeemed(&mut stack.issuer(), redemption)?;
     refused(stack, submission(stack, words.signed(&stack.agency)), Refusal::InvalidSecurity)
+}
+
+fn vouched_for() -> Words {
+    words().but(BEARER, "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches")
+}
+
+/// A message of the intermediary that covers this assertion, or none.
+fn vouching(stack: &Stack, covered: Option<&Words>, presented: &Words) -> Submission {
+    let now = Millis::now();
+    let token = covered.map(|words| {
+        let octets = words.xml(&stack.agency).replacen("<saml:Assertion ", "<saml:Assertion xmlns=\"\" ", 1);
+        Part { id: "str", octets }
+    });
+    let parts: Vec<Part> = parts(now, ADDRESS).into_iter().chain([Part::message_id()]).chain(token).collect();
+    let info = stack.client.signed_info(&parts);
+    let info = if covered.is_some() { dereferenced(&info, "str") } else { info };
+    Submission {
+        timestamp: Some(Timestamp { created: now, expires: None }),
+        evidence: Evidence::Attested(presented.signed(&stack.agency), stack.client.over(&info, &parts)),
+        ..submission(stack, presented.signed(&stack.agency))
+    }
+}
+
+/// He has seen what an intermediary may vouch for and signed messages of his, and lays one beside the other.
+pub(super) fn an_assertion_beside_what_somebody_vouched_for(stack: &Stack) -> Verdict {
+    let (one, other) = (vouched_for(), vouched_for());
+    refused(stack, vouching(stack, None, &one), Refusal::InvalidSecurity)?;
+    refused(stack, vouching(stack, Some(&other), &one), Refusal::InvalidSecurity)?;
+    // What is for whoever holds it is not vouched for, and the other way round.
+    refused(stack, vouching(stack, Some(&words()), &words()), Refusal::FailedAuthentication)?;
+    refused(stack, submission(stack, one.signed(&stack.agency)), Refusal::FailedAuthentication)?;
+    let mut auth = stack.auth();
+    let redemption = vouched(&mut auth, vouching(stack, Some(&one), &one))?;
+    redeemed(&mut stack.issuer(), redemption).map(drop)
 }

@@ -131,6 +131,11 @@ const CASES: &[Case] = &[
     ),
     ("a holder's assertion without his key proves nobody", Leaves::Nothing, assertions::an_assertion_of_a_holder),
     (
+        "what an intermediary vouched for is served, and nothing that is laid beside it",
+        Leaves::Tokens(1),
+        assertions::an_assertion_beside_what_somebody_vouched_for,
+    ),
+    (
         "an assertion that is good once buys one token",
         Leaves::Tokens(1),
         assertions::an_assertion_that_is_good_once_twice,

@@ -15,7 +15,7 @@ use super::{FORBIDDEN, PARTY};
 pub(super) const SIGNED: &str = "/signed";
 pub(super) const ADDRESS: &str = "https://sts.example.com/signed";
 
-fn parts(created: Millis, address: &str) -> [Part; 3] {
+pub(super) fn parts(created: Millis, address: &str) -> [Part; 3] {
     [Part::timestamp(created, None), Part::to(address), Part::body(PARTY, "")]
 }
 

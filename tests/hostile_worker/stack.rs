@@ -190,9 +190,11 @@ impl Stack {
             let both = format!("[[endpoint]]\npath = \"{BOTH}\"\ncredentials = [\"password\", \"digest\"]\n");
             let connected = format!("[[endpoint]]\npath = \"{CONNECTED}\"\ncredentials = [\"tls-certificate\"]\n");
             let asserted = format!(
-                "[[endpoint]]\npath = \"{ASSERTED}\"\ncredentials = [\"saml\"]\n[[saml_partner]]\nname = \"agency\"\n\
+                "[[endpoint]]\npath = \"{ASSERTED}\"\ncredentials = [\"saml\", \"sender-vouches\"]\n\
+                 addresses = [\"{ADDRESS}\"]\n[[saml_partner]]\nname = \"agency\"\n\
                  issuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n\
-                 [[saml_partner.subject]]\nfrom = \"name-id\"\n"
+                 [[saml_partner.subject]]\nfrom = \"name-id\"\n\
+                 [[saml_partner.intermediary]]\naccount = \"machine\"\nsubjects = [\"{INSPECTOR}\"]\n"
             );
             let presented = format!(
                 "[[endpoint]]\npath = \"{PRESENTED}\"\ncredentials = [\"jwt\"]\n[[jwt_issuer]]\nname = \"cloud\"\n\

@@ -13,7 +13,7 @@ use crate::house::{ADDRESS, House, all_refused, old_sam, sam, submission};
 use crate::support::asserted::{BEARER, Words};
 use crate::support::office::request;
 use crate::support::processes::eventually;
-use crate::support::signed::{Client, Part, TRUST};
+use crate::support::signed::{Client, Part, TRUST, dereferenced};
 
 const HOLDER: &str = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
 
@@ -194,6 +194,38 @@ fn an_assertion_for_the_holder_of_a_key_gets_nobody_else_anything_a_27() {
             ("with no signature value", changed(&|message| message.value = Octets::default()), "wrong-signature"),
         ],
     );
+}
+
+/// The assertion as it stands for a reference to it, with its signature.
+fn whole(words: &Words, by: &Client) -> Part {
+    let octets = words.xml(by).replacen("<saml:Assertion ", "<saml:Assertion xmlns=\"\" ", 1);
+    Part { id: "str", octets }
+}
+
+#[test]
+fn the_assertion_that_a_message_covers_is_the_one_that_is_presented() {
+    let (house, holder) = (House::new(), Client::new());
+    let (words, nina) = (held_by(&holder), Words::saml20("nina@agency.example"));
+    let created = Millis::now();
+    let sent = |part: Part| {
+        let body = Part::body("urn:office", "");
+        let parts = [Part::timestamp(created, None), Part::to(ADDRESS), body, Part::message_id(), part];
+        let info = dereferenced(&holder.signed_info(&parts), "str");
+        beside(words.signed(&house.agency), holder.over(&info, &parts), created)
+    };
+    let mut worker = house.office.worker();
+    for assertion in [whole(&nina, &house.agency), whole(&held_by(&holder), &house.agency)] {
+        assert_eq!(worker.refused(sent(assertion)), Refusal::InvalidSecurity);
+    }
+    let changed = words.clone().but("sam@", "nina@");
+    assert_eq!(worker.refused(sent(whole(&changed, &house.agency))), Refusal::InvalidSecurity);
+    let unsigned = Part { id: "str", octets: words.octets.clone() };
+    assert_eq!(worker.refused(sent(unsigned)), Refusal::InvalidSecurity);
+    let refused = house.office.decisions();
+    assert!(refused.len() == 4 && refused.iter().all(|(_, why)| why == "uncovered"), "{refused:?}");
+    // Whoever signed it: an ECDSA signature is another one each time, and what it is over is what counts.
+    worker.vouched(sent(whole(&words, &house.agency)));
+    assert_eq!(house.office.lodged().order.subject.account.as_str(), "sam");
 }
 
 #[test]

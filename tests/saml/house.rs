@@ -22,7 +22,7 @@ uri = "urn:floor"
 from = "floor"
 "#;
 pub(crate) const ADDRESS: &str = "https://sts.example.com/saml";
-const SUBJECTS: &str = r#"
+pub(crate) const SUBJECTS: &str = r#"
 [[saml_partner.subject]]
 from = "name-id"
 capture = '([A-Za-z]+)@agency\.example'

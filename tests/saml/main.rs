@@ -5,7 +5,6 @@
 
 #[path = "../support"]
 mod support {
-    #[expect(dead_code, reason = "shared with tests/demo, which presents them whole")]
     pub(crate) mod asserted;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
@@ -18,3 +17,4 @@ mod support {
 mod bearer;
 mod holder;
 mod house;
+mod vouched;

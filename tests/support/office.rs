@@ -154,9 +154,9 @@ impl Office {
     pub(crate) fn decisions(&self) -> Vec<(bool, String)> {
         let said = self.audit.said.lock().expect("not poisoned");
         let decision = |message: &AuthToAudit| match message {
-            AuthToAudit::Append { entry: AuthEntry::Decision(decision, _), .. } => {
-                Some((decision.allowed, decision.reason.to_string()))
-            }
+            AuthToAudit::Append {
+                entry: AuthEntry::Decision(decision, _) | AuthEntry::Vouched(decision, _), ..
+            } => Some((decision.allowed, decision.reason.to_string())),
             AuthToAudit::Append { .. } => None,
         };
         said.iter().filter_map(decision).collect()

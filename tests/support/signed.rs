@@ -14,6 +14,8 @@ pub(crate) const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
 pub(crate) const WSA: &str = "http://www.w3.org/2005/08/addressing";
 pub(crate) const WSU: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
 pub(crate) const TRUST: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
+pub(crate) const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
+const SOAP_SECURITY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0";
 pub(crate) const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
 pub(crate) const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 
@@ -155,6 +157,21 @@ impl Client {
 
 // One test needs it, and each test is a crate of its own.
 const _: fn(&Client) -> &[u8] = Client::public_key;
+
+/// `SignedInfo` whose reference with this id is dereferenced: what it digests is the token that it leads to.
+pub(crate) fn dereferenced(info: &str, id: &str) -> String {
+    let plain = format!("<ds:Transform Algorithm=\"{EXCLUSIVE}\"></ds:Transform>");
+    let transform = format!(
+        "<ds:Transform Algorithm=\"{SOAP_SECURITY}#STR-Transform\"><o:TransformationParameters xmlns:o=\"{WSSE}\">\
+         <ds:CanonicalizationMethod Algorithm=\"{EXCLUSIVE}\"></ds:CanonicalizationMethod>\
+         </o:TransformationParameters></ds:Transform>"
+    );
+    let (before, from) = info.split_once(&format!("URI=\"#{id}\"")).expect("such a reference");
+    format!("{before}URI=\"#{id}\"{}", from.replacen(&plain, &transform, 1))
+}
+
+// Not every test needs it.
+const _: fn(&str, &str) -> String = dereferenced;
 
 /// A certificate that its own key signed.
 fn own(pair: &rcgen::KeyPair, change: impl FnOnce(&mut rcgen::CertificateParams)) -> rcgen::Certificate {

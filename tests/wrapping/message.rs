@@ -10,7 +10,7 @@ use base64ct::{Base64, Encoding};
 use chancery::trust::instant;
 use chancery::wire::Millis;
 
-use crate::signed::{Client, Part, TRUST, WSA, WSU};
+use crate::signed::{Client, Part, TRUST, WSA, WSU, dereferenced};
 
 pub(crate) const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 pub(crate) const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
@@ -275,6 +275,17 @@ impl Message {
                 info.replace(EXCLUSIVE, INCLUSIVE).replace(&format!("xmlns:ds=\"{DS}\""), &around)
             }
         };
+        self.sign(client);
+    }
+
+    /// Signs these pieces as they stand, and the token by the reference that names the key.
+    pub(crate) fn refer(&mut self, covered: &[Covered], client: &Client) {
+        let named = format!("<o:SecurityTokenReference xmlns:u=\"{WSU}\" u:Id=\"str\">");
+        self.signature.key_info = self.signature.key_info.replacen("<o:SecurityTokenReference>", &named, 1);
+        let octets = self.token.replacen("<o:BinarySecurityToken ", "<o:BinarySecurityToken xmlns=\"\" ", 1);
+        let parts = covered.iter().map(|part| Part { id: part.id(), octets: self.piece(*part).clone() });
+        let parts: Vec<Part> = parts.chain([Part { id: "str", octets }]).collect();
+        self.signature.info = dereferenced(&client.signed_info(&parts), "str");
         self.sign(client);
     }
 

@@ -10,7 +10,7 @@ use crate::message::{
     BINARY, Base, Cast, Covered, DS, EXCLUSIVE, Form, INCLUSIVE, Message, Naming, OTHER_PARTY, PARTY, SAML20, Soap,
     THUMBPRINT, WSSE, X509V3, der, key_info,
 };
-use crate::signed::{TRUST, WSA, WSU};
+use crate::signed::{Part, TRUST, WSA, WSU, dereferenced};
 
 const WSSE11: &str = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd";
 
@@ -156,6 +156,9 @@ impl Shapes {
         }
         if is_one_of(&["soap12", "soap11", "lenient"]) {
             shapes.headers();
+        }
+        if is_one_of(&["soap12"]) {
+            shapes.referred();
         }
         if is_one_of(&["soap12", "soap11-header"]) {
             shapes.signatures();
@@ -791,6 +794,114 @@ impl Shapes {
     }
 
     /// The transform that leaves the signature out, which is let pass where there is none to leave out.
+    fn referred(&mut self) {
+        const STR: &str = "<o:SecurityTokenReference";
+        let covers = self.base.covers;
+        let mut add = |name: &str, harmless, change: fn(&mut Message, &Cast)| {
+            let signer = |cast: &Cast, message: &mut Message| message.refer(covers, &cast.ours);
+            self.add(&format!("referred-{name}"), harmless, move |message, cast| {
+                signer(cast, message);
+                change(message, cast);
+            });
+        };
+        // The reference leaves its place for another, and one without an id names the key.
+        fn out(message: &mut Message) -> String {
+            let info = message.signature.key_info.clone();
+            let (from, to) = (info.find(STR).expect("there"), info.find("</ds:KeyInfo>").expect("there"));
+            let plain = format!("{STR}><o:Reference URI=\"#x\"/></o:SecurityTokenReference>");
+            message.signature.key_info = format!("{}{plain}{}", &info[..from], &info[to..]);
+            info[from..to].to_owned()
+        }
+        add("token", Some("a token is covered by a reference to it"), |_, _| {});
+        add("from-the-header", Some("the reference stands in the header instead"), |message, _| {
+            let reference = out(message);
+            message.more += &reference;
+        });
+        add("from-the-header-twice", None, |message, _| {
+            let reference = out(message);
+            message.more += &reference.repeat(2);
+        });
+        add("from-both", None, |message, _| {
+            let reference = out(&mut message.clone());
+            message.more += &reference.replace("\"str\"", "\"other\"");
+        });
+        add("from-a-header-block", None, |message, _| {
+            let reference = out(message);
+            message.last += &format!("<x:W xmlns:x=\"urn:x\" xmlns:o=\"{WSSE}\">{reference}</x:W>");
+        });
+        add("from-another-header", None, |message, _| {
+            let (reference, another) = (out(message), message.soap.for_another());
+            message.last += &format!("<o:Security xmlns:o=\"{WSSE}\"{another}>{reference}</o:Security>");
+        });
+        add("from-an-object", None, |message, _| {
+            let reference = out(message);
+            message.signature.last += &format!("<ds:Object>{reference}</ds:Object>");
+        });
+        add("from-within-a-token", None, |message, _| {
+            let reference = out(message);
+            append(&mut message.token, &reference);
+        });
+        add("to-another-token", None, |message, cast| {
+            swap(&mut message.signature.key_info, "#x", "#y");
+            message.more += &message.token_of(&cast.stranger, " u:Id=\"y\"");
+        });
+        add("to-another-token-and-the-key-stays", None, |message, cast| {
+            let reference = out(message);
+            message.more += &reference.replace("#x", "#y");
+            message.more += &message.token_of(&cast.bob, " u:Id=\"y\"");
+        });
+        add("to-the-same-token-elsewhere", None, |message, cast| {
+            let hidden = message.token.clone();
+            message.last += &format!("<x:W xmlns:x=\"urn:x\">{hidden}</x:W>");
+            message.token = message.token_of(&cast.bob, " u:Id=\"y\"");
+        });
+        for (name, id) in
+            [("body", "#b"), ("timestamp", "#t"), ("address", "#to"), ("void", "#z"), ("reference", "#str")]
+        {
+            let change = move |message: &mut Message, cast: &Cast| {
+                message.refer(USUAL, &cast.ours);
+                let reference = out(message);
+                message.more += &reference.replace("#x", id);
+            };
+            self.add(&format!("referred-to-the-{name}"), None, change);
+        }
+        let mut add = |name: &str, change: fn(&mut Message, &Cast)| {
+            self.add(&format!("referred-{name}"), None, move |message, cast| {
+                message.refer(covers, &cast.ours);
+                change(message, cast);
+            });
+        };
+        add("embedded", |message, _| {
+            let reference = out(message);
+            let token = message.token.replace("u:Id=\"x\"", "u:Id=\"y\"");
+            let inside = "<o:Reference URI=\"#x\"";
+            let from = reference.find(inside).expect("there");
+            let to = reference.find("</o:SecurityTokenReference>").expect("there");
+            message.more += &format!("{}<o:Embedded>{token}</o:Embedded>{}", &reference[..from], &reference[to..]);
+        });
+        add("changed-token", |message, cast| message.token = message.token_of(&cast.bob, " u:Id=\"x\""));
+        add("changed-body", |message, cast| {
+            message.body = message.forged(Covered::Body, " u:Id=\"b\"", cast);
+        });
+        add("with-an-attribute", |message, _| {
+            let (whole, plain) =
+                (message.token.clone(), message.token.replace(" EncodingType", " x=\"\" EncodingType"));
+            assert_ne!(whole, plain);
+            message.token = plain;
+        });
+        add("and-not-dereferenced", |message, _| {
+            swap(&mut message.signature.info, "#STR-Transform", "#Other-Transform");
+        });
+        // By a signer who means it so: what stands for a reference is a token, whoever signed it.
+        add("signed-as-the-body", |message, cast| {
+            let parts = [(Covered::Timestamp, "t"), (Covered::To, "to"), (Covered::Body, "b")];
+            let parts: Vec<Part> =
+                parts.iter().map(|(part, id)| Part { id, octets: message.piece(*part).clone() }).collect();
+            message.signature.info = dereferenced(&cast.ours.signed_info(&parts), "b");
+            message.sign(&cast.ours);
+        });
+    }
+
     fn enveloped(&mut self) {
         let base = self.base;
         let enveloped = |text: &str| {

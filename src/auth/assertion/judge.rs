@@ -45,6 +45,13 @@ impl Verified<'_> {
             .collect()
     }
 
+    /// May somebody present it at this endpoint who vouches for its subject? A key in such a confirmation is nobody's
+    /// proof (R-W061, A-26), so one that has it is refused.
+    pub(in crate::auth) fn is_vouched_for(&self, endpoint: &Endpoint, source: IpAddr, now: Millis) -> bool {
+        let mut confirmed = self.confirmed(ConfirmationMethod::SenderVouches, endpoint, source, now);
+        confirmed.any(|confirmation| confirmation.keys.is_empty())
+    }
+
     /// Confirmations by that method that hold, here and now.
     fn confirmed(
         &self,

@@ -20,7 +20,7 @@ use crate::config::auth::Auth;
 use crate::config::auth::partner::{self, Partner};
 use crate::trust::parts;
 use crate::wire::Millis;
-use crate::wire::evidence::SignedAssertion;
+use crate::wire::evidence::{MOST_ASSERTED_OCTETS, SignedAssertion};
 use crate::xml::signature::SignedInfo;
 use crate::xml::{Element, Ids, Node, names};
 
@@ -103,6 +103,18 @@ fn covered(signed: &SignedAssertion) -> Result<String, (Reason, &'static str)> {
         return Err((Reason::WrongDigest, "not what was signed"));
     }
     Ok(reference.id.clone())
+}
+
+/// Is this assertion, which has its signature in it, the one that was handed on beside it? Both must be verified.
+pub(super) fn is(signed: &SignedAssertion, whole: &[u8]) -> bool {
+    let (Ok(tree), Ok(info)) = (parsed(whole), parsed(&signed.signed_info)) else { return false };
+    let Ok(info) = SignedInfo::read(info.root()) else { return false };
+    let mut signatures = tree.root().children().filter(|child| child.is(names::DS, "Signature"));
+    let ([reference], Some(own), None) = (&info.references[..], signatures.next(), signatures.next()) else {
+        return false;
+    };
+    let without = tree.root().canonical(&reference.transform.canonical, Some(own.id()), MOST_ASSERTED_OCTETS);
+    without.is_ok_and(|octets| octets.as_bytes() == signed.octets.expose())
 }
 
 /// Reads the octets that were signed, whose outermost element is the one that the signature means by its id.

@@ -89,6 +89,8 @@ pub(super) enum ConfirmationMethod {
     Bearer,
     /// Whoever proves that he has its key, by signing the message.
     HolderOfKey,
+    /// Somebody who vouches for its subject, and says who he is himself.
+    SenderVouches,
     /// Somebody who has to prove something else, too.
     Other,
 }

@@ -10,6 +10,7 @@ use crate::xml::{Element, names};
 
 const BEARER: &str = "urn:oasis:names:tc:SAML:1.0:cm:bearer";
 const HOLDER_OF_KEY: &str = "urn:oasis:names:tc:SAML:1.0:cm:holder-of-key";
+const SENDER_VOUCHES: &str = "urn:oasis:names:tc:SAML:1.0:cm:sender-vouches";
 
 fn is(element: Element<'_>, local: &str) -> bool {
     element.is(names::SAML11, local)
@@ -104,6 +105,7 @@ fn read_subject(element: Element<'_>) -> Read<Subject> {
         let method = match uri(*method)?.as_str() {
             BEARER => ConfirmationMethod::Bearer,
             HOLDER_OF_KEY => ConfirmationMethod::HolderOfKey,
+            SENDER_VOUCHES => ConfirmationMethod::SenderVouches,
             _ => ConfirmationMethod::Other,
         };
         Ok(Confirmation::unbound(method, keys.clone()))

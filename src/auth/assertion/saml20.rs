@@ -11,6 +11,7 @@ use crate::xml::{Element, names};
 
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 const HOLDER_OF_KEY: &str = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
+const SENDER_VOUCHES: &str = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches";
 const ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 
 fn is(element: Element<'_>, local: &str) -> bool {
@@ -104,6 +105,7 @@ fn read_confirmation(element: Element<'_>) -> Read<Confirmation> {
     let method = match required(element, "Method")? {
         BEARER => ConfirmationMethod::Bearer,
         HOLDER_OF_KEY => ConfirmationMethod::HolderOfKey,
+        SENDER_VOUCHES => ConfirmationMethod::SenderVouches,
         _ => ConfirmationMethod::Other,
     };
     let inside = children(element)?;

@@ -225,6 +225,7 @@ fn a_use_is_remembered_as_long_as_the_assertion_is_taken_and_an_hour_in_any_case
         once: true,
         subjects: Vec::new(),
         attributes: Vec::new(),
+        intermediaries: Vec::new(),
     };
     let remembered = |minutes, end: &str| {
         let assertion = read_as(&NEW.replace("2026-01-01T01:00:00Z", end), "_a").unwrap();

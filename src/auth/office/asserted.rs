@@ -9,16 +9,18 @@ use tracing::warn;
 
 use super::super::assertion::{self, Refused};
 use super::super::reason::Reason;
+use super::super::signature::Unproven;
 use super::super::store::Kind;
 use super::super::{signature, timestamp};
 use super::proof::{Asked, Known, Who};
+use super::vouched::Meant;
 use super::{Ended, Office};
 use crate::config::auth::Auth;
 use crate::config::auth::Room;
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
-use crate::wire::evidence::{SignedAssertion, SignedMessage};
+use crate::wire::evidence::{KeyReference, SignedAssertion, SignedMessage};
 use crate::wire::order::{Method, RequestIntegrity};
 use crate::wire::{Correlation, Millis};
 
@@ -52,8 +54,8 @@ impl Office {
         Ok(known(account, &verified, RequestIntegrity::Transport, now))
     }
 
-    /// Whom an assertion means that confirms the key by which this very message is signed (R-W060). The message has
-    /// to be fresh, for us, and not have been here before, like any that is signed.
+    /// Whom an assertion means that confirms the key by which this very message is signed (R-W060), or that whoever
+    /// signed it vouches for. The message has to be fresh, for us, and not have been here before, like any that is signed.
     pub(super) async fn attested<'a>(
         &self,
         config: &'a Auth,
@@ -62,26 +64,50 @@ impl Office {
         message: &SignedMessage,
         asked: &Asked<'_>,
     ) -> Result<Known<'a>, Ended> {
-        if !rules.saml {
+        if !rules.saml && !rules.sender_vouches {
             return Err(Ended::Stranger(Reason::Credential));
         }
         let now = Millis::now();
-        let held = meant(config, signed, now).and_then(|(account, verified)| {
-            let (certificate, signed) = holder(&verified, rules, message, asked, now)?;
+        let meant = meant(config, signed, now);
+        let (account, verified) = meant.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
+        // Whoever says that the assertion has his key vouches for nobody.
+        let vouches = message.key != KeyReference::Assertion && verified.is_vouched_for(rules, asked.source, now);
+        if rules.sender_vouches && vouches {
+            return self.vouched(config, rules, Meant { account, verified, signed }, message, asked, now).await;
+        }
+        self.held(config, rules, Meant { account, verified, signed }, message, asked, now).await
+    }
+
+    /// Whom the holder of the key that an assertion confirms has signed this message as.
+    async fn held<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        meant: Meant<'a, '_>,
+        message: &SignedMessage,
+        asked: &Asked<'_>,
+        now: Millis,
+    ) -> Result<Known<'a>, Ended> {
+        let Meant { account, verified, signed } = meant;
+        let held = || {
+            if !rules.saml {
+                let why = "nobody vouches for it, and nobody else may present one at this endpoint";
+                return Err(verified.refused(Reason::Confirmation, why));
+            }
+            let (certificate, message) = holder(&verified, rules, message, asked, now)?;
             // Who has the key is known already, and may be disabled: nothing that he signed is parsed for another.
             if let Some(owner) = config.users.owner(&certificate.key).filter(|owner| *owner != account.name.as_str()) {
                 let why = format!("the key it confirms is registered for {owner:?}");
                 return Err(verified.refused(Reason::NoAccount, why));
             }
-            let covered = signed.covers(rules);
+            let covered = message.covers(rules);
             let covered = covered.map_err(|unproven| {
                 let why = format!("a message that is not as signed: {}", unproven.why);
                 verified.refused(unproven.reason, why)
             })?;
-            Ok((account, verified, certificate, covered))
-        });
-        let (account, verified, certificate, covered) =
-            held.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
+            Ok((certificate, covered))
+        };
+        let (certificate, covered) = held().map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
         self.has_room(config, &account, asked).map_err(Ended::Known)?;
         let until = timestamp::until(now);
         // It is known which partner made the assertion, and nobody here registered the key.
@@ -89,7 +115,13 @@ impl Office {
         first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&verified.partner.name));
-        let request = self.as_signed(config, rules, &covered, asked, now).map_err(his)?;
+        let unproven = |why: &Unproven| his(Ended::Stranger(self.not_proven(asked.correlation, why)));
+        let proof = covered.read(rules).map_err(|why| unproven(&why))?;
+        // Where he has signed one, that is the one he presents.
+        if proof.assertion.is_some_and(|whole| !assertion::is(signed, whole)) {
+            return Err(unproven(&Unproven::by(Reason::Uncovered, "another assertion is signed than is presented")));
+        }
+        let request = self.as_proven(config, &proof, asked, now).map_err(his)?;
         // Last: a message that is stale or for somebody else does not use up the assertion.
         if verified.is_once() {
             self.first_presented(&verified).await.map_err(his)?;
@@ -97,12 +129,12 @@ impl Office {
         Ok(Known { certificate: Some(Cow::Owned(certificate)), ..known(account, &verified, request, now) })
     }
 
-    async fn first_presented(&self, verified: &assertion::Verified<'_>) -> Result<(), Ended> {
+    pub(super) async fn first_presented(&self, verified: &assertion::Verified<'_>) -> Result<(), Ended> {
         self.first_seen(Kind::TokenId, &verified.once(), verified.until()).await.map_err(Ended::Stranger)
     }
 
     /// Says what was wrong with an assertion: the word alone does not tell an operator which rule to look at.
-    fn not_asserted(&self, correlation: Correlation, refused: &Refused<'_>) -> Ended {
+    pub(super) fn not_asserted(&self, correlation: Correlation, refused: &Refused<'_>) -> Ended {
         let Refused { reason, partner, why } = refused;
         if let Some(left_out) = self.assertions.pass() {
             let partner = partner.map_or("-", |partner| partner.name.as_str());
@@ -148,7 +180,7 @@ fn holder<'a, 'm>(
 }
 
 /// How it is known who that is.
-fn known<'a>(
+pub(super) fn known<'a>(
     account: Cow<'a, Account>,
     verified: &assertion::Verified<'a>,
     request: RequestIntegrity,
@@ -167,6 +199,7 @@ fn known<'a>(
         until: Some(verified.session_end()),
         certificate: None,
         vouched_by: Some(&verified.partner.name),
+        intermediary: None,
         answer: None,
     }
 }

@@ -61,7 +61,7 @@ impl Office {
         let (method, request) = (Method::TlsCertificate, RequestIntegrity::Transport);
         let vouched_by = authority.map(|authority| &authority.name);
         let (account, certificate) = (Who::Listed(account), Some(certificate));
-        Ok(Known { account, method, request, instant: None, until: None, certificate, vouched_by, answer: None })
+        Ok(Known { request, certificate, vouched_by, ..Known::by_word(account, method) })
     }
 
     /// The certificate that the client of this connection has proved, where it is the one that is asked for: `fits` is

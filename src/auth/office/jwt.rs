@@ -219,6 +219,7 @@ fn known<'a>(
         until: Some(verified.session_end()),
         certificate: certificate.map(Cow::Owned),
         vouched_by: Some(&verified.issuer.name),
+        intermediary: None,
         answer: None,
     }
 }

@@ -79,24 +79,26 @@ pub(super) struct Known<'a> {
     pub(super) certificate: Option<Cow<'a, Certificate>>,
     /// Who issued it, unless it is registered, or the assertion or JWT.
     pub(super) vouched_by: Option<&'a Text<64>>,
+    /// The account of whoever asks in his place and vouches for him, where somebody does.
+    pub(super) intermediary: Option<Text<256>>,
     /// What the client is answered who negotiated.
     pub(super) answer: Option<Octets<MOST_ANSWERED_OCTETS>>,
 }
 
 /// Whose signature it is, and what it covers.
-struct Signer<'a, 'm> {
-    account: &'a Account,
+pub(super) struct Signer<'a, 'm> {
+    pub(super) account: &'a Account,
     authority: Option<&'a Authority>,
     certificate: Cow<'a, Certificate>,
-    verified: Verified<'m>,
+    pub(super) verified: Verified<'m>,
 }
 
 impl<'a> Known<'a> {
     /// By what he said: the request around it is the worker's word.
     pub(super) fn by_word(account: Who<'a>, method: Method) -> Self {
         let request = RequestIntegrity::Transport;
-        let (instant, until, certificate, vouched_by, answer) = (None, None, None, None, None);
-        Self { account, method, request, instant, until, certificate, vouched_by, answer }
+        let (instant, until, certificate, vouched_by, intermediary, answer) = (None, None, None, None, None, None);
+        Self { account, method, request, instant, until, certificate, vouched_by, intermediary, answer }
     }
 }
 
@@ -178,6 +180,9 @@ impl Office {
         message: &SignedMessage,
         asked: &Asked<'_>,
     ) -> Result<Known<'a>, Ended> {
+        if !rules.signature {
+            return Err(Ended::Stranger(Reason::Credential));
+        }
         let now = Millis::now();
         let signer = self.signer(config, rules, message, asked.correlation, now).await.map_err(Ended::Stranger)?;
         let Signer { account, authority, certificate, verified } = signer;
@@ -233,7 +238,7 @@ impl Office {
 
     /// A registered certificate is looked for first. Of another one an authority is asked only when the signature
     /// holds, so that nobody has paths built who has no key, and before anything that was signed is parsed.
-    async fn signer<'a, 'm>(
+    pub(super) async fn signer<'a, 'm>(
         &self,
         config: &'a Auth,
         rules: &Endpoint,
@@ -241,9 +246,6 @@ impl Office {
         correlation: Correlation,
         now: Millis,
     ) -> Result<Signer<'a, 'm>, Reason> {
-        if !rules.signature {
-            return Err(Reason::Credential);
-        }
         let (key, brought) = issued::apart(&message.key).ok_or(Reason::UnknownCertificate)?;
         let (account, authority, certificate, signed) = match config.users.signer(&key, now) {
             Some((account, certificate)) => {

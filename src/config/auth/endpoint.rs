@@ -26,6 +26,8 @@ pub struct Endpoint {
     pub tls_certificate: bool,
     /// May an assertion of a partner?
     pub saml: bool,
+    /// May an assertion of a partner that an intermediary of his vouches for?
+    pub sender_vouches: bool,
     /// May a JWT of an issuer?
     pub jwt: bool,
     /// May a password under a MAC by the message's session key? Then nothing else may.
@@ -82,6 +84,7 @@ enum CredentialName {
     Signature,
     TlsCertificate,
     Saml,
+    SenderVouches,
     Jwt,
     PasswordSymmetric,
     Kerberos,
@@ -120,6 +123,7 @@ fn usual() -> Endpoints {
 pub(super) struct Has {
     pub(super) store: bool,
     pub(super) partners: bool,
+    pub(super) intermediaries: bool,
     pub(super) issuers: bool,
     pub(super) realms: bool,
     pub(super) servers: bool,
@@ -160,6 +164,15 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
     let saml = credentials.contains(&CredentialName::Saml);
     if saml && !has.partners {
         let why = "credentials names \"saml\", and without a [[saml_partner]] nobody's assertions would be taken";
+        return Err(file.error(written.credentials.span(), why));
+    }
+    let sender_vouches = credentials.contains(&CredentialName::SenderVouches);
+    if sender_vouches && !has.intermediaries {
+        let why = "credentials names \"sender-vouches\", and without a [[saml_partner.intermediary]] nobody may vouch";
+        return Err(file.error(written.credentials.span(), why));
+    }
+    if sender_vouches && written.addresses.is_empty() {
+        let why = "credentials names \"sender-vouches\", so addresses must say what wsa:To of a signed message may be";
         return Err(file.error(written.credentials.span(), why));
     }
     let jwt = credentials.contains(&CredentialName::Jwt);
@@ -206,6 +219,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         (signature, "signature", "messages"),
         (digest, "digest", "nonces"),
         (saml, "saml", "assertions"),
+        (sender_vouches, "sender-vouches", "messages"),
         (jwt, "jwt", "JWTs"),
         (symmetric, "password-symmetric", "messages"),
         (kerberos, "kerberos", "tickets"),
@@ -255,6 +269,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         signature,
         tls_certificate,
         saml,
+        sender_vouches,
         jwt,
         password_symmetric: symmetric,
         kerberos,

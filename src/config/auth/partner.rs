@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::certificate::Certificate;
 use super::claims::Case;
+use super::intermediary::{Intermediary, IntermediaryFile};
 use super::naming::Naming;
 use super::vouching::{AttributeFile, AttributeRule, Bounds, MOST, MOST_SKEW_S, Reading, ReplayName, Says};
 use crate::config::beneath::Directory;
@@ -40,6 +41,8 @@ pub struct Partner {
     pub subjects: Vec<SubjectRule>,
     /// What an assertion says of its subject besides.
     pub attributes: Vec<AttributeRule>,
+    /// Who may present one that he vouches for.
+    pub intermediaries: Vec<Intermediary>,
 }
 
 /// How an assertion gives the name of an account.
@@ -77,12 +80,19 @@ pub(super) struct PartnerFile {
     subject: Vec<Spanned<SubjectFile>>,
     #[serde(default, rename = "attribute")]
     attributes: Vec<AttributeFile>,
+    #[serde(default, rename = "intermediary")]
+    intermediaries: Vec<IntermediaryFile>,
 }
 
 impl PartnerFile {
     /// Where it says how old an assertion may be, or stands.
     pub(super) fn place(&self) -> Range<usize> {
         self.max_age_min.as_ref().map_or(self.name.span(), Spanned::span)
+    }
+
+    /// Its name, and who may vouch with its assertions.
+    pub(super) fn intermediaries(&self) -> (&str, &[IntermediaryFile]) {
+        (self.name.get_ref(), &self.intermediaries)
     }
 
     /// What it says of its subjects.
@@ -216,6 +226,7 @@ impl<T> Reading<'_, T> {
             once: matches!(written.replay, Some(ReplayName::Once)),
             subjects: written.subject.iter().map(|rule| self.subject(rule)).collect::<Result<_, _>>()?,
             attributes: written.attributes.iter().map(|rule| self.attribute(rule)).collect::<Result<_, _>>()?,
+            intermediaries: self.intermediaries(&written.intermediaries)?,
         })
     }
 

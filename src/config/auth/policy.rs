@@ -48,7 +48,14 @@ impl Vocabulary {
              action Issue appliesTo {{
                  principal: [Account],
                  resource: [RelyingParty],
-                 context: {{ token_type: String, confirmation: String, method: String, endpoint: String, source: ipaddr }}
+                 context: {{
+                     token_type: String,
+                     confirmation: String,
+                     method: String,
+                     intermediary: String,
+                     endpoint: String,
+                     source: ipaddr
+                 }}
              }};"
         );
         let schema = Schema::from_str(&text).map_err(|error| format!("schema for policies: {error}"))?;

@@ -284,6 +284,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             signature: true,
             tls_certificate: false,
             saml: false,
+            sender_vouches: false,
             jwt: false,
             password_symmetric: false,
             kerberos: false,

@@ -146,6 +146,16 @@ impl Users {
         certificates.find(|(certificate, _)| certificate.key == *key).map(|(_, name)| name.as_str())
     }
 
+    /// Is a certificate registered for the account of that name?
+    pub(super) fn has_certificate(&self, name: &str) -> bool {
+        self.certificates.iter().any(|(_, owner)| owner == name)
+    }
+
+    /// Every account, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
     /// How many accounts there are.
     #[must_use]
     pub fn count(&self) -> usize {

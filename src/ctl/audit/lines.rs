@@ -151,6 +151,10 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
                 put("claims", claims.collect());
             }
             Private::Decision(decision) => _ = put("account", json!(&*decision.account)),
+            Private::Vouched(vouched) => {
+                put("account", json!(&*vouched.account));
+                put("intermediary", json!(&*vouched.intermediary));
+            }
         },
     }
     put("file", json!(entry.file));

@@ -73,8 +73,10 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                 if endpoint.credential.takes_signature() && !auths.signature {
                     refuse("credential", "takes a signature, and credentials in auth.d/auth.toml has no \"signature\"");
                 }
-                if endpoint.credential.takes_assertion() && !any && !auths.saml {
-                    refuse("credential", "takes an assertion, and credentials in auth.d/auth.toml has no \"saml\"");
+                if endpoint.credential.takes_assertion() && !any && !auths.saml && !auths.sender_vouches {
+                    let why = "takes an assertion, and credentials in auth.d/auth.toml has no \"saml\" and no \
+                               \"sender-vouches\"";
+                    refuse("credential", why);
                 }
                 if endpoint.credential.takes_jwt() && !any && !auths.jwt {
                     refuse("credential", "takes a JWT, and credentials in auth.d/auth.toml has no \"jwt\"");

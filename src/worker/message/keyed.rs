@@ -63,7 +63,7 @@ pub(super) fn read(
     let Evidence::Password { username, password } = read_username(username)? else {
         return Err(unsupported("security: digest under a MAC"));
     };
-    let place = Place { envelope, security: *security, tokens: &[], assertion: None, ids: &ids };
+    let place = Place { envelope, security: *security, tokens: &[], assertion: None, references: &[], ids: &ids };
     let Covered { signature, signed_info, parts } = signed::covered(signature, &place)?;
     let algorithm = parts::mac(signature.info.method);
     let algorithm = algorithm.ok_or(signed::algorithm("signature: no MAC where one is due"))?;

@@ -1,5 +1,6 @@
 //! A message with sealed parts, before they are open: one `xenc:EncryptedKey` in the security header and the
-//! `xenc:EncryptedData` it is for, each at a place where something may be sealed. What auth gives for them is put
+//! `xenc:EncryptedData` it is for, each at a place where something may be sealed; or an assertion in that header which
+//! its partner has sealed, with its key in it (`saml2:EncryptedAssertion`, or `xenc:EncryptedData` alone). What auth gives for them is put
 //! where they were, the key is cut out, and the whole is read again as if it had come so: by the same parser with
 //! the same limits. Where a MAC is made with the key it stays where it is. It must be what it says, and only there: a content that ends the element around it, or is not
 //! the one element that was sealed, is refused (R-W050 to R-W053, A-24, A-25).
@@ -62,7 +63,18 @@ enum What {
     /// The key and its list, which are not needed any more.
     Cut,
     /// The part of this number, in the order they are asked for, within the element around.
-    Part { number: usize, around: Range<usize>, one: bool },
+    Part { number: usize, around: Range<usize>, one: bool, of: Of },
+}
+
+/// What a part may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// Whatever may be sealed there.
+    Any,
+    /// A SAML 2.0 assertion, for an element says so.
+    Saml20,
+    /// An assertion of either version.
+    Assertion,
 }
 
 /// Takes the message apart as far as it can be read.
@@ -98,7 +110,8 @@ fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Res
     };
     tokens_fit(endpoint.credential, *security)?;
     let keyed = endpoint.credential == Credential::UsernameSymmetric;
-    let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids, keyed };
+    let asserts = endpoint.credential.takes_assertion();
+    let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids, keyed, asserts };
     let (places, question) = read.all()?;
     Ok(Some((Zeroizing::new(tree.source().to_owned()), places, question)))
 }
@@ -108,7 +121,8 @@ fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Res
 fn tokens_fit(credential: Credential, security: Element<'_>) -> Result<(), Problem> {
     let brings = |uri, local| security.children().any(|child| child.is(uri, local));
     let signed = brings(names::DS, "Signature") || brings(names::XENC, "EncryptedData");
-    let asserted = brings(names::SAML11, "Assertion") || brings(names::SAML20, "Assertion");
+    let sealed = brings(names::SAML20, "EncryptedAssertion");
+    let asserted = sealed || brings(names::SAML11, "Assertion") || brings(names::SAML20, "Assertion");
     let tokens = security.children().filter(|child| child.is(names::WSSE, "BinarySecurityToken"));
     let (jwts, certificates): (Vec<_>, Vec<_>) = tokens.partition(jwt::is_one);
     let taken = match (asserted, jwts.is_empty()) {
@@ -138,6 +152,8 @@ struct Read<'a, 't> {
     ids: &'a Ids<'t>,
     /// Does a MAC speak of the key? Then it stays, and may seal nothing.
     keyed: bool,
+    /// May an assertion prove a client?
+    asserts: bool,
 }
 
 impl<'t> Read<'_, 't> {
@@ -148,6 +164,9 @@ impl<'t> Read<'_, 't> {
         let (Some(found), None) = (keys.next(), keys.next()) else {
             return Err(invalid("encryption: not one key"));
         };
+        if let Some((data, around)) = self.carrier(found) {
+            return self.carried(found, data, around);
+        }
         if !in_header(found) {
             return Err(invalid("encryption: key at no place for one"));
         }
@@ -183,13 +202,78 @@ impl<'t> Read<'_, 't> {
         if parts.len() != listed.len() {
             return Err(invalid("encryption: reference to nothing sealed here"));
         }
+        places.sort_by_key(|place| place.span.start);
+        Ok((places, self.question(key, parts)?))
+    }
+
+    fn question(&self, key: EncryptedKey<'t>, parts: Vec<SealedPart>) -> Result<Question, Problem> {
         let unoffered = Problem::new(Fault::UnsupportedAlgorithm, "encryption: key transport not offered");
         let transport = parts::transport(key.oaep).ok_or(unoffered)?;
         let recipient = self.recipient(key.key_info)?;
         let sealed = SealedKey::new(key.value).map_err(|_| invalid("encryption: bad key"))?;
-        let parts = List::new(parts).map_err(|_| invalid("encryption: too many parts"))?;
-        places.sort_by_key(|place| place.span.start);
-        Ok((places, (recipient, transport, sealed, parts)))
+        Ok((recipient, transport, sealed, List::new(parts).map_err(|_| invalid("encryption: too many parts"))?))
+    }
+
+    /// The sealed assertion that this key is in or beside, and the element in whose place it is put.
+    fn carrier(&self, key: Element<'t>) -> Option<(Element<'t>, Element<'t>)> {
+        let parent = key.parent()?;
+        let encloses = |element: Element<'t>| {
+            element.is(names::SAML20, "EncryptedAssertion") && element.parent() == Some(self.security)
+        };
+        let data = if parent.is(names::DS, "KeyInfo") { parent.parent()? } else { parent.children().next()? };
+        let around = data.parent()?;
+        let alone = parent.is(names::DS, "KeyInfo") && around == self.security;
+        if !data.is(names::XENC, "EncryptedData") {
+            None
+        } else if alone {
+            Some((data, data))
+        } else {
+            encloses(around).then_some((data, around))
+        }
+    }
+
+    /// An assertion that its partner has sealed: one part, with its own key and nothing else that is sealed (SAML 2.0
+    /// 2.3.4, 6.2). A MAC by a key of the client's is another thing.
+    fn carried(
+        &self,
+        key: Element<'t>,
+        data: Element<'t>,
+        around: Element<'t>,
+    ) -> Result<(Vec<Place>, Question), Problem> {
+        let bad = invalid("encryption: bad encrypted assertion");
+        let inside = data != around;
+        let children: Vec<_> = around.children().collect();
+        let shaped = match children[..] {
+            _ if !inside => true,
+            [one] => one == data,
+            [one, other] => one == data && other == key,
+            _ => false,
+        };
+        let mut sealed = self.tree.elements().filter(|element| element.is(names::XENC, "EncryptedData"));
+        let sole = sealed.next() == Some(data) && sealed.next().is_none();
+        if !self.asserts {
+            return Err(Problem::new(Fault::UnsupportedSecurityToken, "encryption: assertion where none is taken"));
+        }
+        if self.keyed || !shaped || !sole || (inside && !around.holds_only_elements()) {
+            return Err(bad);
+        }
+        let found = EncryptedKey::read(key).map_err(unreadable)?;
+        let read = EncryptedData::read(data).map_err(unreadable)?;
+        // Beside it the key may be pointed to, and may say what it is for.
+        let named = match read.key_info {
+            Some(info) => only_child(info).is_some_and(|named| named == key || points(named, found.id)),
+            None => key.parent() == Some(around),
+        };
+        let listed = found.references.iter().all(|id| read.id == Some(id));
+        let mut lists = self.tree.elements().filter(|element| element.is(names::XENC, "ReferenceList"));
+        if !named || !listed || lists.any(|list| list.parent() != Some(key)) || read.extent != Some(Extent::Element) {
+            return Err(bad);
+        }
+        let of = if inside { Of::Saml20 } else { Of::Assertion };
+        let what = What::Part { number: 0, around: self.security.span(), one: true, of };
+        let octets = Octets::new(read.value).map_err(|_| invalid("encryption: too much is sealed"))?;
+        let part = SealedPart { key: PartKey::Session, cipher: parts::cipher(read.cipher), octets };
+        Ok((vec![Place { span: around.span(), what }], self.question(found, vec![part])?))
     }
 
     /// What may be sealed: the one element in the body, whole or as the body's content, and children of the security
@@ -202,7 +286,7 @@ impl<'t> Read<'_, 't> {
             Some(Extent::Content) if in_body => false,
             _ => return Err(invalid("encryption: sealed at no place for it")),
         };
-        Ok(What::Part { number, around: around.span(), one })
+        Ok(What::Part { number, around: around.span(), one, of: Of::Any })
     }
 
     /// Whom the key is sealed for: one way of naming a certificate, and nothing that has to be fetched.
@@ -239,6 +323,17 @@ impl<'t> Read<'_, 't> {
             _ => Err(unsupported),
         }
     }
+}
+
+/// Does this `ds:RetrievalMethod` point to the key with this id, and do nothing else?
+fn points(named: Element<'_>, id: Option<&str>) -> bool {
+    let uri = named.attribute("", "URI").and_then(|uri| uri.strip_prefix('#'));
+    let kind = named.attribute("", "Type");
+    named.is(names::DS, "RetrievalMethod")
+        && id.is_some()
+        && uri == id
+        && kind.is_none_or(|kind| kind == "http://www.w3.org/2001/04/xmlenc#EncryptedKey")
+        && named.nodes().next().is_none()
 }
 
 /// Where the part names its key, it is this one, or one derived from it where a MAC speaks of those, too.
@@ -336,14 +431,14 @@ fn whole(
         // Neither within the other: elements that are read are of the header or the body.
         message.push_str(source.get(done..span.start).ok_or(bad)?);
         let start = message.len();
-        if let What::Part { number, around, one } = what {
+        if let What::Part { number, around, one, of } = what {
             let text = std::str::from_utf8(within.get(*number).ok_or(bad)?.expose()).map_err(|_| bad)?;
             if message.len() + text.len() > OCTETS {
                 return Err(invalid("encryption: too much is sealed"));
             }
             let text = trim(text);
             message.push_str(text);
-            parts.push((start..message.len(), around.clone(), *one));
+            parts.push((start..message.len(), around.clone(), *one, *of));
         }
         done = span.end;
         moved.note(span.end, message.len());
@@ -351,14 +446,14 @@ fn whole(
     message.push_str(source.get(done..).ok_or(bad)?);
     let tree = parsed(message.as_bytes())?;
     let mut were = Were::default();
-    for (span, around, one) in parts {
+    for (span, around, one, of) in parts {
         let around = moved.to(around.start)..moved.to(around.end);
         let around = tree.elements().find(|element| element.span() == around).ok_or(bad)?;
         let mut there =
             around.children().filter(|child| span.start <= child.span().start && child.span().start < span.end);
         match (there.next(), there.next()) {
             (Some(element), None) if !one || element.span() == span => {
-                may_be(element, around)?;
+                may_be(element, around, of)?;
                 were.note(element, around);
             }
             _ => return Err(bad),
@@ -387,8 +482,14 @@ impl Were {
 }
 
 /// Nothing is sealed twice, and in the header only what proves a client.
-fn may_be(element: Element<'_>, around: Element<'_>) -> Result<(), Problem> {
-    let proof = element.is(names::WSSE, "UsernameToken") || element.is(names::DS, "Signature");
+fn may_be(element: Element<'_>, around: Element<'_>, of: Of) -> Result<(), Problem> {
+    let new = element.is(names::SAML20, "Assertion");
+    let assertion = new || element.is(names::SAML11, "Assertion");
+    let proof = match of {
+        Of::Any => assertion || element.is(names::WSSE, "UsernameToken") || element.is(names::DS, "Signature"),
+        Of::Saml20 => new,
+        Of::Assertion => assertion,
+    };
     if around.is(names::WSSE, "Security") && !proof {
         return Err(invalid("encryption: sealed what need not be"));
     }

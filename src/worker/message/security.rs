@@ -43,7 +43,8 @@ pub(super) fn read(
     let ids = Ids::of(tree).map_err(|_| invalid("security: duplicate id"))?;
 
     let mut at = None;
-    let (mut username, mut signature, mut assertion, mut token, mut tokens) = (None, None, None, None, Vec::new());
+    let (mut username, mut signature, mut assertion, mut token) = (None, None, None, None);
+    let (mut tokens, mut references) = (Vec::new(), Vec::new());
     let (mut ticket, mut derives) = (None, false);
     for child in security.children() {
         match (child.uri(), child.local()) {
@@ -58,6 +59,7 @@ pub(super) fn read(
                 tokens.push(child)
             }
             _ if derived::is_one(child) && endpoint.credential.takes_ticket() => derives = true,
+            (names::WSSE, "SecurityTokenReference") if references.len() < MOST_TOKENS => references.push(child),
             (names::SAML11 | names::SAML20, "Assertion") if assertion.is_none() => assertion = Some(child),
             (names::WSU, "Timestamp")
             | (names::WSSE, "UsernameToken" | "BinarySecurityToken")
@@ -73,7 +75,8 @@ pub(super) fn read(
     if at.is_none() {
         shape.tolerate(endpoint, Leniency::TimestampAbsent, invalid("security: no timestamp"))?;
     }
-    let place = signed::Place { envelope, security: *security, tokens: &tokens, assertion, ids: &ids };
+    let place =
+        signed::Place { envelope, security: *security, tokens: &tokens, assertion, references: &references, ids: &ids };
     if let Some(element) = ticket {
         let alone = tokens.is_empty() && username.is_none() && assertion.is_none() && token.is_none();
         if !alone || !endpoint.credential.takes_ticket() {
@@ -85,6 +88,7 @@ pub(super) fn read(
                 let message = ticket::endorsing(signature, (element, &ticket), &place)?;
                 Evidence::EndorsedTicket(ticket, message)
             }
+            None if !references.is_empty() => return Err(unsupported("security: unsupported token")),
             None if derives => return Err(invalid("security: a derived key without a signature")),
             None => Evidence::Ticket(ticket),
         };
@@ -93,23 +97,22 @@ pub(super) fn read(
     if derives {
         return Err(unsupported("security: derived key of nothing here"));
     }
+    let alone = tokens.is_empty() && references.is_empty();
     let evidence = match (username, signature, assertion, token) {
-        (Some(username), None, None, None) if tokens.is_empty() && endpoint.credential.takes_username() => {
-            read_username(username)?
-        }
+        (Some(username), None, None, None) if alone && endpoint.credential.takes_username() => read_username(username)?,
         (None, Some(signature), None, None) if endpoint.credential.takes_signature() => {
             Evidence::Signature(signed::read(signature, &place)?)
         }
         (None, Some(signature), Some(assertion), None) if endpoint.credential.takes_assertion() => {
             Evidence::Attested(asserted::read(assertion, &ids)?, signed::read(signature, &place)?)
         }
-        (None, None, Some(assertion), None) if tokens.is_empty() && endpoint.credential.takes_assertion() => {
+        (None, None, Some(assertion), None) if alone && endpoint.credential.takes_assertion() => {
             Evidence::Assertion(asserted::read(assertion, &ids)?)
         }
         (None, Some(signature), None, Some(token)) if endpoint.credential.takes_jwt() => {
             Evidence::Jwt(jwt::read(token)?, Presenter::Signed(signed::read(signature, &place)?))
         }
-        (None, None, None, Some(token)) if tokens.is_empty() && endpoint.credential.takes_jwt() => {
+        (None, None, None, Some(token)) if alone && endpoint.credential.takes_jwt() => {
             let presenter = client.map_or(Presenter::Anybody, |client| Presenter::Connected(client.clone()));
             Evidence::Jwt(jwt::read(token)?, presenter)
         }

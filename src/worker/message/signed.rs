@@ -51,6 +51,9 @@ pub(super) struct Place<'a, 't> {
     pub(super) tokens: &'a [Element<'t>],
     /// The assertion of that header.
     pub(super) assertion: Option<Element<'t>>,
+    /// `wsse:SecurityTokenReference` of that header. Each must be one that the signature covers the token of: there is
+    /// no other use for one here.
+    pub(super) references: &'a [Element<'t>],
     pub(super) ids: &'a Ids<'t>,
 }
 
@@ -66,6 +69,41 @@ impl<'t> Place<'_, 't> {
         self.envelope.body.parent().is_some_and(is)
             || self.envelope.headers.iter().copied().any(is)
             || element.parent().is_some_and(|parent| parent.id() == self.security.id())
+    }
+
+    /// The token of this header that a reference names by its id; none where it names one in another way.
+    fn named(&self, reference: Element<'t>) -> Result<Option<Element<'t>>, Problem> {
+        let unavailable = Problem::new(Fault::SecurityTokenUnavailable, "signature: no such token");
+        match (reference.uri(), reference.local()) {
+            (names::WSSE, "Reference") => {
+                let id = reference.attribute("", "URI").and_then(|uri| uri.strip_prefix('#'));
+                let id = id.ok_or(invalid("signature: bad key information"))?;
+                let token = self.ids.element(id).filter(|token| self.tokens.contains(token));
+                let token = token.or(self.assertion.filter(|_| self.asserts(id)));
+                token.ok_or(unavailable).map(Some)
+            }
+            (names::WSSE, "KeyIdentifier") if of_assertion(reference) => {
+                let id = reference.text().map(trim).unwrap_or_default();
+                // Older clients write it as a reference (saml.md 4.5).
+                let ours = self.asserts(id.strip_prefix('#').unwrap_or(id));
+                self.assertion.filter(|_| ours).ok_or(unavailable).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The token that is digested in the place of a reference to it (R-W063): one of this header. The reference stands
+    /// in the header, too, or is how the signature names its key. One that is to be made from a certificate which is
+    /// not here is not offered, and one within the reference need not be referred to (BSP R6612).
+    fn stood_for(&self, reference: Element<'t>, signature: &Signature<'t>) -> Result<Element<'t>, Problem> {
+        let of_key = signature.key_info.and_then(only_child) == Some(reference);
+        if !of_key && !self.references.contains(&reference) {
+            return Err(invalid("signature: reference to an element at no place for one"));
+        }
+        let bad = invalid("signature: bad reference to a token");
+        let inside =
+            only_child(reference).filter(|_| reference.is(names::WSSE, "SecurityTokenReference")).ok_or(bad)?;
+        self.named(inside)?.ok_or(algorithm("signature: transform not offered"))
     }
 }
 
@@ -98,23 +136,30 @@ pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result
     let too_large = invalid(TOO_LARGE);
     let signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
     let mut left = MOST_SIGNED_OCTETS;
-    let mut parts = Vec::new();
+    let (mut parts, mut unmeant) = (Vec::new(), place.references.to_vec());
     for reference in &signature.info.references {
         if reference.hash == Hash::Sha1 {
             return Err(algorithm("signature: SHA-1"));
         }
         let target = signature.target(reference, place.ids).map_err(unreadable)?;
         // Beside the signature the enveloped transform leaves nothing out; whether it is let pass is auth's to say.
-        let left_out = reference.transform.enveloped && holds(target, element);
-        if left_out || reference.transform.dereferenced {
+        if reference.transform.enveloped && holds(target, element) {
             return Err(algorithm("signature: transform not offered"));
         }
-        if !place.has(target) {
+        let target = if reference.transform.dereferenced {
+            unmeant.retain(|other| *other != target);
+            place.stood_for(target, &signature)?
+        } else if place.has(target) {
+            target
+        } else {
             return Err(invalid("signature: reference to an element at no place for one"));
-        }
+        };
         let octets = signature.digested(reference, target, left).map_err(|_| too_large)?;
         left -= octets.len();
         parts.push(Secret::new(octets.as_bytes()).map_err(|_| too_large)?);
+    }
+    if !unmeant.is_empty() {
+        return Err(Problem::new(Fault::UnsupportedSecurityToken, "security: unsupported token"));
     }
     let signed_info = Octets::new(signed_info.as_bytes()).map_err(|_| too_large)?;
     Ok(Covered { signature, signed_info, parts: List::new(parts).map_err(|_| too_large)? })
@@ -136,22 +181,10 @@ fn key<'t>(key_info: Option<Element<'t>>, place: &Place<'_, 't>) -> Result<KeyRe
         return Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: key not named by a token"));
     }
     let reference = only_child(named).ok_or(bad)?;
+    if let Some(token) = place.named(reference)? {
+        return if place.assertion == Some(token) { Ok(KeyReference::Assertion) } else { from_token(token) };
+    }
     match (reference.uri(), reference.local()) {
-        (names::WSSE, "Reference") => {
-            let id = reference.attribute("", "URI").and_then(|uri| uri.strip_prefix('#')).ok_or(bad)?;
-            if place.asserts(id) {
-                return Ok(KeyReference::Assertion);
-            }
-            let token = place.ids.element(id).filter(|token| place.tokens.iter().any(|other| other.id() == token.id()));
-            from_token(token.ok_or(Problem::new(Fault::SecurityTokenUnavailable, "signature: no such token"))?)
-        }
-        (names::WSSE, "KeyIdentifier") if of_assertion(reference) => {
-            let id = reference.text().map(trim).unwrap_or_default();
-            // Older clients write it as a reference (saml.md 4.5).
-            let ours = place.asserts(id.strip_prefix('#').unwrap_or(id));
-            let unavailable = Problem::new(Fault::SecurityTokenUnavailable, "signature: no such token");
-            if ours { Ok(KeyReference::Assertion) } else { Err(unavailable) }
-        }
         (names::WSSE, "KeyIdentifier") => from_identifier(reference),
         (names::DS, "X509Data") => from_data(reference),
         _ => Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: reference to another kind of token")),

@@ -32,13 +32,15 @@ pub struct Method {
     form: Form,
     comments: bool,
     prefixes: PrefixList,
+    /// Does an apex say that it has no default namespace, where it has none?
+    undeclares: bool,
 }
 
 impl Method {
     /// Exclusive, without comments and without a list: what everything here is signed with.
     #[must_use]
     pub fn exclusive() -> Self {
-        Self { form: Form::Exclusive, comments: false, prefixes: PrefixList::default() }
+        Self { form: Form::Exclusive, comments: false, prefixes: PrefixList::default(), undeclares: false }
     }
 
     /// The algorithm with this identifier; `None` when it is not a canonicalisation we know.
@@ -53,13 +55,24 @@ impl Method {
             "http://www.w3.org/2006/12/xml-c14n11#WithComments" => (Form::Inclusive11, true),
             _ => return None,
         };
-        Some(Self { form, comments, prefixes: PrefixList::default() })
+        Some(Self { form, comments, prefixes: PrefixList::default(), undeclares: false })
     }
 
     /// The same with an `InclusiveNamespaces` `PrefixList`; `None` when the form is inclusive, which has none.
     #[must_use]
     pub fn with_prefixes(self, prefixes: PrefixList) -> Option<Self> {
         (self.form == Form::Exclusive).then_some(Self { prefixes, ..self })
+    }
+
+    /// The same for a token that stands in for the reference to it (WSS 1.1 8.3): its apex declares the default
+    /// namespace whatever is around it, an empty one where there is none, as WSS4J writes it. `None` when the form is
+    /// inclusive.
+    #[must_use]
+    pub fn of_token(mut self) -> Option<Self> {
+        if !self.prefixes.has("") {
+            self.prefixes.0.push(String::new());
+        }
+        (self.form == Form::Exclusive).then_some(Self { undeclares: true, ..self })
     }
 
     /// The same, leaving comments out.
@@ -320,6 +333,9 @@ impl<'t> Canonicaliser<'t, '_> {
             let uri = bound(&self.scope, prefix)?;
             (bound(&self.rendered, prefix) != Some(uri)).then_some((prefix, uri))
         });
+        if at_apex && self.method.undeclares && bound(&self.scope, "") == Some(Uri::NONE) {
+            return std::iter::once(("", Uri::NONE)).chain(wanted).collect();
+        }
         wanted.collect()
     }
 

@@ -169,3 +169,50 @@ fn an_attribute_that_others_have_too_is_shared_only_where_somebody_says_so() {
     with_directory(&toml).refused(&["auth.toml:11:6", "a directory has \"role\" too"]);
     with_directory(&shared(&toml)).good();
 }
+
+#[test]
+fn an_intermediary_is_somebody_who_signs_and_vouches_for_accounts_of_that_partner() {
+    let table = "[[saml_partner.intermediary]]\naccount = \"portal\"\nsubjects = [\"sam\"]\ngroups = [\"field\"]\n";
+    let users = "[users.sam]\nsaml_partner = \"agency\"\ngroups = [\"field\"]\n[users.lea]\nsaml_partner = \"agency\"\n\
+                 [users.portal]\ncertificates = [\"2.pem\"]\n[users.bob]\nsaml_partner = \"agency\"\n\
+                 digest_secret = \"0123456789abcdef\"\ngroups = [\"desk\"]\n";
+    let toml = format!("{PARTNER}{table}");
+    let auth = with(&toml, users).good();
+    let [portal] = &auth.partners[0].intermediaries[..] else { panic!("one intermediary") };
+    assert_eq!(portal.account, "portal");
+    let may = |name: &str| portal.may_vouch_for(auth.users.find(name).unwrap());
+    assert_eq!(["sam", "lea", "portal", "bob"].map(may), [true, false, false, false]);
+    for (from, to, place, word) in [
+        ("\"portal\"", "\"none\"", "auth.toml:10:11", "users.toml has no \"none\""),
+        ("\"portal\"", "\"bob\"", "auth.toml:10:11", "no certificate to sign with"),
+        ("\"sam\"", "\"none\"", "auth.toml:11:13", "no \"none\" whose saml_partner is \"agency\""),
+        ("\"sam\"", "\"portal\"", "auth.toml:11:13", "vouch for itself"),
+        ("\"field\"", "\"sea\"", "auth.toml:12:11", "is in \"sea\""),
+        ("subjects = [\"sam\"]\ngroups = [\"field\"]\n", "", "auth.toml:10:11", "vouch for nobody"),
+        ("groups =", "group =", "auth.toml:12:1", "unknown field"),
+    ] {
+        assert!(toml.contains(from), "{from}");
+        with(&toml.replace(from, to), users).refused(&[place, word]);
+    }
+    with(&format!("{toml}{table}"), users).refused(&["auth.toml:14:11", "intermediary of this partner already"]);
+    let other = users.replace("[users.portal]\n", "[users.portal]\nsaml_partner = \"agency\"\n");
+    with(&toml, &other.replace("[\"2.pem\"]", "[\"2.pem\"]\ngroups = [\"field\"]"))
+        .refused(&["auth.toml:12:11", "portal is in \"field\" and would vouch for itself"]);
+    with(&toml, &users.replace("saml_partner = \"agency\"\ngroups", "jwt_issuer = \"x\"\ngroups"))
+        .refused(&["jwt_issuer"]);
+}
+
+#[test]
+fn an_endpoint_where_somebody_vouches_needs_an_intermediary_an_address_and_a_store() {
+    let table = "[[saml_partner.intermediary]]\naccount = \"portal\"\nsubjects = [\"sam\"]\n";
+    let users = format!("{USERS}[users.portal]\ncertificates = [\"2.pem\"]\n");
+    let endpoint = "[[endpoint]]\npath = \"/vouched\"\ncredentials = [\"sender-vouches\"]\n";
+    let (store, address) = ("[store]\ndirectory = \"../state\"\n", "addresses = [\"https://sts.example.com/\"]\n");
+    let all =
+        |store: &str, address: &str, table: &str| with(&format!("{store}{endpoint}{address}{PARTNER}{table}"), &users);
+    all(store, address, "").refused(&["auth.toml:5:15", "without a [[saml_partner.intermediary]]"]);
+    all(store, "", table).refused(&["auth.toml:5:15", "addresses must say"]);
+    all("", address, table).refused(&["auth.toml:3:15", "without [store]"]);
+    let auth = all(store, address, table).good();
+    assert!(auth.endpoints["/vouched"].sender_vouches && !auth.endpoints["/vouched"].saml);
+}

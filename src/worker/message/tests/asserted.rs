@@ -254,6 +254,37 @@ fn a_signature_beside_an_assertion_names_the_key_that_it_confirms_r_w060() {
 }
 
 #[test]
+fn of_a_reference_to_an_assertion_the_assertion_is_handed_on_with_its_signature() {
+    let (new, old) = (new("_a", &signature("_a")), old("_a", &signature("_a")));
+    let identifier = |kind: &str, id: &str| format!("<o:KeyIdentifier ValueType='{kind}'>{id}</o:KeyIdentifier>");
+    let exclusive = format!("<ds:Transform Algorithm='{EXCLUSIVE}'/></ds:Transforms>");
+    let dereferencing = format!(
+        "<ds:Transform Algorithm='{}'><o:TransformationParameters><ds:CanonicalizationMethod \
+         Algorithm='{EXCLUSIVE}'/></o:TransformationParameters></ds:Transform></ds:Transforms>",
+        names::STR_TRANSFORM
+    );
+    let over = |reference: &str| {
+        let key = "<ds:X509Data><ds:X509Certificate>AAEC</ds:X509Certificate></ds:X509Data>";
+        let signature = message_signature(key).replacen("#_0", "#str", 1).replacen(&exclusive, &dereferencing, 1);
+        format!("<o:SecurityTokenReference u:Id='str'>{reference}</o:SecurityTokenReference>{signature}")
+    };
+    for (assertion, reference, local) in [
+        (&new, identifier(SAML_ID, "_a"), "ID=\"_a\""),
+        (&old, identifier(ASSERTION_ID, "_a"), "AssertionID=\"_a\""),
+        (&new, "<o:Reference URI='#_a'/>".to_owned(), "ID=\"_a\""),
+    ] {
+        let (signed, message) = attested(format!("{assertion}{}", over(&reference))).unwrap();
+        let whole = text(message.parts[0].expose());
+        assert!(whole.starts_with("<m:Assertion xmlns=\"\" xmlns:m=") && whole.contains(local), "{whole}");
+        assert!(whole.contains("<ds:Signature ") && !text(signed.octets.expose()).contains("<ds:Signature "));
+    }
+    for reference in [identifier(SAML_ID, "_b"), identifier(ASSERTION_ID, ""), "<o:Reference URI='#_b'/>".to_owned()] {
+        let refused = attested(format!("{new}{}", over(&reference))).unwrap_err();
+        assert_eq!(refused, (Fault::SecurityTokenUnavailable, "signature: no such token"), "{reference}");
+    }
+}
+
+#[test]
 fn a_key_of_an_assertion_that_is_not_there_is_none() {
     let key_info = str(&format!("<o:KeyIdentifier ValueType='{SAML_ID}'>_a</o:KeyIdentifier>"));
     let alone = message(message_signature(&key_info)).read(&endpoint_for(Credential::Any)).unwrap_err();

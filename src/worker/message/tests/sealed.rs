@@ -296,3 +296,102 @@ fn a_jwt_beside_what_is_sealed_is_looked_at_before_a_key_is_opened() {
         assert_eq!(read(credential, &beside), Err(reason), "{credential:?}: {beside}");
     }
 }
+
+/// An assertion as its partner seals it: the key in what it seals, or beside it.
+fn sealed_assertion() -> [String; 3] {
+    let list = "<x:ReferenceList><x:DataReference URI='#ed'/></x:ReferenceList>";
+    let (key, from) = (KEY.replace(list, ""), DATA.find("<o:SecurityTokenReference>").unwrap());
+    let named = &DATA[from..DATA.find("</ds:KeyInfo>").unwrap()];
+    let carrying = DATA.replace(named, &key);
+    let enclosed =
+        |inside: &str| format!("<m:EncryptedAssertion xmlns:m='{}'>{inside}</m:EncryptedAssertion>", names::SAML20);
+    let pointing =
+        DATA.replace(named, "<ds:RetrievalMethod URI='#ek' Type='http://www.w3.org/2001/04/xmlenc#EncryptedKey'/>");
+    [carrying.clone(), enclosed(&carrying), enclosed(&format!("{pointing}{KEY}"))]
+}
+
+fn assertion(namespace: &str) -> String {
+    format!("<n:Assertion xmlns:n='{namespace}' ID='a'/>")
+}
+
+fn saml() -> Endpoint {
+    Endpoint { credential: Credential::Saml, ..endpoint() }
+}
+
+fn opened_at(endpoint: &Endpoint, text: &str, part: &str) -> Result<String, &'static str> {
+    let sealed =
+        sealed(endpoint, &incoming(text)).map_err(|rejection| rejection.reason())?.expect("something is sealed");
+    let parts = List::new(vec![Secret::new(part.as_bytes()).unwrap()]).unwrap();
+    sealed.opened(&parts).map(|(text, _)| text.to_string()).map_err(|rejection| rejection.reason())
+}
+
+#[test]
+fn an_assertion_that_its_partner_has_sealed_is_put_in_its_place_r_s015() {
+    let [carrying, enclosed, beside] = sealed_assertion();
+    let (new, old) = (assertion(names::SAML20), assertion(names::SAML11));
+    let nothing = "encryption: sealed what need not be";
+    for (form, taken, refused) in [
+        (&carrying, vec![&new, &old], vec![TOKEN, "<ds:Signature/>", STAMP]),
+        (&enclosed, vec![&new], vec![old.as_str(), TOKEN, "<ds:Signature/>"]),
+        (&beside, vec![&new], vec![old.as_str(), TOKEN, STAMP]),
+    ] {
+        let text = message("", form, BODY);
+        let (recipient, _, key, parts) = sealed(&saml(), &incoming(&text)).unwrap().unwrap().question().unwrap();
+        assert_eq!((recipient, &*key, parts.len()), (Recipient::Thumbprint([0; 20]), &[0, 1, 2][..], 1));
+        for inside in taken {
+            assert_eq!(opened_at(&saml(), &text, inside).unwrap(), message("", inside, BODY), "{form}");
+        }
+        for inside in refused {
+            assert_eq!(opened_at(&saml(), &text, inside), Err(nothing), "{form}: {inside}");
+        }
+        // One element, in its place, and nothing sealed in it.
+        for inside in
+            [format!("{new}{new}"), format!("{new}</o:Security><o:Security>"), beside.clone(), DATA.to_owned()]
+        {
+            assert!(opened_at(&saml(), &text, &inside).is_err(), "{form}: {inside}");
+        }
+        let elsewhere = Endpoint { credential: Credential::Username, ..endpoint() };
+        let refused = sealed(&elsewhere, &incoming(&text)).unwrap_err();
+        assert_eq!(refused.reason(), "encryption: assertion where none is taken");
+    }
+    // By a key of the message, as a client seals what it was given.
+    assert_eq!(opened_at(&saml(), &message(KEY, DATA, BODY), &new).unwrap(), message("", &new, BODY));
+}
+
+#[test]
+fn a_sealed_assertion_stands_alone_with_its_own_key() {
+    let [carrying, enclosed, beside] = sealed_assertion();
+    let other = DATA.replace("'ed'", "'ed2'");
+    let change = |form: &str, from: &str, to: &str| {
+        assert!(form.contains(from), "{from}");
+        message("", &form.replace(from, to), BODY)
+    };
+    for (what, text) in [
+        ("two", message("", &enclosed.repeat(2).replacen("'ed'", "'ed2'", 1).replacen("'ek'", "'ek2'", 1), BODY)),
+        ("and more that is sealed", message("", &format!("{enclosed}{other}"), BODY)),
+        ("and another key", message(&KEY.replace("'ek'", "'ek2'"), &enclosed, BODY)),
+        ("within something", message("", &format!("<o:a>{enclosed}</o:a>"), BODY)),
+        ("in the body", message("", "", &enclosed)),
+        ("alone in the body", message("", "", &carrying)),
+        ("content", change(&enclosed, "#Element", "#Content")),
+        ("content, alone", change(&carrying, "#Element", "#Content")),
+        ("with more in it", change(&enclosed, "</m:EncryptedAssertion>", "<x:a/></m:EncryptedAssertion>")),
+        ("with text in it", change(&enclosed, "</m:EncryptedAssertion>", "text</m:EncryptedAssertion>")),
+        ("with more beside the key", change(&beside, "</m:EncryptedAssertion>", "<x:a/></m:EncryptedAssertion>")),
+        (
+            "with a list of its own",
+            change(&enclosed, "</m:EncryptedAssertion>", "<x:ReferenceList/></m:EncryptedAssertion>"),
+        ),
+        ("whose key is for something else", change(&beside, "#ed", "#t")),
+        ("that points to another key", change(&beside, "URI='#ek'", "URI='#t'")),
+        ("that points elsewhere", change(&beside, "URI='#ek'", "URI='http://169.254.169.254/'")),
+        ("that points to something else", change(&beside, "xmlenc#EncryptedKey'", "xmldsig#X509Data'")),
+        (
+            "that points and transforms",
+            change(&beside, "xmlenc#EncryptedKey'/>", "xmlenc#EncryptedKey'><ds:Transforms/></ds:RetrievalMethod>"),
+        ),
+        ("an old one", change(&enclosed, names::SAML20, names::SAML11)),
+    ] {
+        assert!(sealed(&saml(), &incoming(&text)).is_err(), "{what}");
+    }
+}

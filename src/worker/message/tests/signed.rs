@@ -96,6 +96,86 @@ fn the_octets_of_each_part_are_handed_on_in_the_order_of_the_references() {
     assert!(info.starts_with(&format!("<ds:SignedInfo xmlns:ds=\"{}\">", names::DS)), "{info}");
 }
 
+/// A reference that is dereferenced.
+fn dereferenced(id: &str) -> String {
+    let exclusive = "Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#'/>";
+    let parameters = format!(
+        "Algorithm='{}'><o:TransformationParameters><ds:CanonicalizationMethod {exclusive}\
+         </o:TransformationParameters></ds:Transform>",
+        names::STR_TRANSFORM
+    );
+    reference(id).replacen(exclusive, &parameters, 1)
+}
+
+/// A signature over these ids and a reference that is dereferenced.
+fn by_reference(ids: &[&str], id: &str, key_info: &str) -> String {
+    signature(ids, key_info).replacen("</ds:SignedInfo>", &format!("{}</ds:SignedInfo>", dereferenced(id)), 1)
+}
+
+#[test]
+fn of_a_reference_to_a_token_the_token_is_handed_on_r_w063() {
+    let named = direct().replacen("<o:SecurityTokenReference>", "<o:SecurityTokenReference u:Id='str'>", 1);
+    let header = format!("{named}{}{}", token(), by_reference(&["_0"], "str", &direct()));
+    let of_key = format!("{}{}", token(), by_reference(&["_0"], "str", &named));
+    for credential in [header, of_key] {
+        let message = signed(&credential).accepted();
+        let text = std::str::from_utf8(message.parts[1].expose()).unwrap();
+        let begin = format!("<o:BinarySecurityToken xmlns=\"\" xmlns:o=\"{}\" xmlns:u=", names::WSSE);
+        assert!(text.starts_with(&begin) && text.ends_with(">AAEC</o:BinarySecurityToken>"), "{text}");
+    }
+}
+
+#[test]
+fn a_reference_to_a_token_leads_to_a_token_of_this_header_or_nowhere() {
+    let str = |inside: &str| format!("<o:SecurityTokenReference u:Id='str'>{inside}</o:SecurityTokenReference>");
+    let good = str("<o:Reference URI='#x'/>");
+    let over = |id: &str, key_info: &str| by_reference(&["_0"], id, key_info);
+    let place = (Fault::InvalidSecurity, "signature: reference to an element at no place for one");
+    let bad = (Fault::InvalidSecurity, "signature: bad reference to a token");
+    let nothing = (Fault::SecurityTokenUnavailable, "signature: no such token");
+    let unoffered = (Fault::UnsupportedAlgorithm, "signature: transform not offered");
+    let identifier = "<o:KeyIdentifier ValueType='urn:x'>AAEC</o:KeyIdentifier>";
+    for (header, signature, expected) in [
+        (String::new(), over("_0", &direct()).replacen(&reference("_0"), "", 1), place),
+        (String::new(), over("x", &direct()), place),
+        (String::new(), over("b", &direct()), place),
+        (String::new(), over("to", &direct()), place),
+        (String::new(), over("str", &format!("{}{good}", direct())), place),
+        (String::new(), over("str", &direct()), (Fault::InvalidSecurity, "signature: reference to nothing here")),
+        (str("<o:Reference URI='#b'/>"), over("str", &direct()), nothing),
+        (str("<o:Reference URI='#_0'/>"), over("str", &direct()), nothing),
+        (str("<o:Reference URI='#str'/>"), over("str", &direct()), nothing),
+        (str("<o:Reference URI='#y'/>"), over("str", &direct()), nothing),
+        (
+            str("<o:Reference URI='http://x.example/#x'/>"),
+            over("str", &direct()),
+            (Fault::InvalidSecurity, "signature: bad key information"),
+        ),
+        (str(""), over("str", &direct()), bad),
+        (str("<o:Reference URI='#x'/><o:Reference URI='#x'/>"), over("str", &direct()), bad),
+        (
+            str(&format!("<o:Embedded>{}</o:Embedded>", token().replace("'x'", "'y'"))),
+            over("str", &direct()),
+            unoffered,
+        ),
+        (str(identifier), over("str", &direct()), unoffered),
+        (str("<ds:X509Data xmlns:ds='http://www.w3.org/2000/09/xmldsig#'/>"), over("str", &direct()), unoffered),
+        // What no signature covers the token of has no use.
+        (good.clone(), signature(&["_0"], &direct()), (Fault::UnsupportedSecurityToken, "security: unsupported token")),
+        (
+            good.clone(),
+            signature(&["_0", "str"], &direct()),
+            (Fault::UnsupportedSecurityToken, "security: unsupported token"),
+        ),
+        (good.repeat(2), over("str", &direct()), (Fault::InvalidSecurity, "security: duplicate id")),
+    ] {
+        assert_eq!(signed(&format!("{header}{}{signature}", token())).refused(), expected, "{header} {signature}");
+    }
+    // Nor one without a signature.
+    let alone = signed(&good).read(&endpoint_for(Credential::Any)).unwrap_err();
+    assert_eq!(alone.reason(), "security: no credential");
+}
+
 #[test]
 fn a_key_is_named_in_one_way() {
     let thumbprint = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";

@@ -57,6 +57,7 @@ fn reading(octets: &[u8]) -> Option<(Evidence, Option<Timestamp>, Wish)> {
         leniencies: Some(Leniency::ALL.to_vec()),
         encryption: false,
         signature_confirmation: false,
+        replies: chancery::config::worker::Replies::Plain,
     };
     let incoming = Incoming { content_type: Some("text/xml; charset=utf-8"), soap_action: None, body: octets };
     let (_, evidence, timestamp, wish) = read(&endpoint, &incoming).ok()?.into_parts();

@@ -102,6 +102,15 @@ enum Ended {
     Breach(&'static str),
 }
 
+/// What somebody gets who has proved himself.
+struct Granted {
+    order: Order,
+    /// What he is answered if he negotiated.
+    answer: Option<Octets<MOST_ANSWERED_OCTETS>>,
+    /// Is the answer with the token signed?
+    signed_reply: bool,
+}
+
 /// Somebody who has proved himself by something that is refused all the same.
 struct Named {
     reason: Reason,
@@ -218,8 +227,8 @@ impl Office {
         let (source, timestamp) = (submission.source, submission.timestamp);
         let config = self.config();
         let lodged = match self.decide(&config, from, submission).await {
-            Ok((order, answer)) => self
-                .lodge(&config, peer, number, order)
+            Ok(Granted { order, answer, signed_reply }) => self
+                .lodge(&config, (peer, number), order, signed_reply)
                 .await
                 .inspect_err(|reason| {
                     // The record has it as allowed.
@@ -254,7 +263,7 @@ impl Office {
         config: &Auth,
         (worker, confirmed, exchange): (Peer, &Confirmed, Option<&Exchange>),
         submission: Submission,
-    ) -> Result<(Order, Option<Octets<MOST_ANSWERED_OCTETS>>), Ended> {
+    ) -> Result<Granted, Ended> {
         let Submission { correlation, endpoint, source, timestamp, evidence, wish } = submission;
         timestamp::judge(&config.timestamp, timestamp, Millis::now()).map_err(Ended::Stranger)?;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
@@ -282,6 +291,7 @@ impl Office {
             Err(ended) => return Err(ended),
         };
         let Known { account, method, request, certificate, vouched_by, until, answer, .. } = known;
+        let signed_reply = rules.signed_replies && method == Method::X509;
         let instant = Millis::now();
         let authentication = Authentication { method, instant: known.instant.unwrap_or(instant) };
         failpoint("verified");
@@ -312,7 +322,7 @@ impl Office {
         };
         self.decided(config, decision, account.name.clone()).await?;
         failpoint("recorded");
-        order.map(|order| (order, answer)).map_err(Ended::Known)
+        order.map(|order| Granted { order, answer, signed_reply }).map_err(Ended::Known)
     }
 
     /// Tells the log and the record. Nobody hears of a decision that the record has not.
@@ -340,13 +350,13 @@ impl Office {
     async fn lodge(
         &self,
         config: &Auth,
-        worker: Peer,
-        number: ChannelNumber,
+        (worker, number): (Peer, ChannelNumber),
         order: Order,
+        signed_reply: bool,
     ) -> Result<VoucherId, Reason> {
         let id = VoucherId::random();
         let limits = config.limits;
-        let voucher = Voucher { id, worker, order };
+        let voucher = Voucher { id, worker, order, signed_reply };
         self.vouchers.lodge(voucher, number, limits.voucher_ttl, limits.issuer_deadline).await?;
         failpoint("vouchered");
         Ok(id)

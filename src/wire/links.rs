@@ -8,7 +8,7 @@ use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
 use super::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
-use super::reply::{Seal, SealedReply};
+use super::reply::{Seal, SealedReply, SignedReply, ToSign};
 use super::unwrap::{KeyTransport, NotUnwrapped, Open, Opened, Sealed, SessionKey, Unwrap};
 
 /// worker → auth.
@@ -47,6 +47,8 @@ pub enum WorkerToIssuer {
     Handshake(Handshake),
     /// Sign this server handshake, in which the client is asked for a certificate, and remember it for auth.
     RememberedHandshake(Handshake),
+    /// Sign the answer to one request.
+    SignReply(ToSign),
 }
 
 /// A TLS server handshake; issuer builds the octets that are signed.
@@ -121,6 +123,15 @@ pub enum IssuerToWorker {
     HandshakeFailed {
         /// The worker's serial.
         serial: u64,
+    },
+    /// The signature of an answer, verified.
+    ReplySigned(SignedReply),
+    /// No signature for this answer.
+    ReplyFailed {
+        /// Names the request.
+        correlation: Correlation,
+        /// Why.
+        failure: Failure,
     },
 }
 

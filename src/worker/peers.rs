@@ -14,7 +14,7 @@ use crate::wire::ids::{Correlation, VoucherId};
 use crate::wire::links::{AuthToWorker, Handshake, IssuerToWorker, WorkerToAuth, WorkerToIssuer};
 use crate::wire::order::{Failure, Redemption, Release};
 use crate::wire::permit::Link;
-use crate::wire::reply::{Seal, SealedReply};
+use crate::wire::reply::{Seal, SealedReply, SignedReply, ToSign};
 use crate::wire::unwrap::{Open, Opened};
 
 /// What is said to auth.
@@ -53,6 +53,8 @@ pub(super) enum IssuerKey {
     Redeem(Correlation),
     /// A handshake, by serial.
     Handshake(u64),
+    /// An answer.
+    Reply(Correlation),
 }
 
 impl Speech for ToIssuer {
@@ -70,6 +72,8 @@ impl Speech for ToIssuer {
             IssuerToWorker::HandshakeSigned { serial, .. } | IssuerToWorker::HandshakeFailed { serial } => {
                 IssuerKey::Handshake(*serial)
             }
+            IssuerToWorker::ReplySigned(signed) => IssuerKey::Reply(signed.correlation),
+            IssuerToWorker::ReplyFailed { correlation, .. } => IssuerKey::Reply(*correlation),
         }
     }
 
@@ -184,6 +188,18 @@ impl Issuer {
             Ok(IssuerToWorker::Released(release)) => Ok(release),
             Ok(IssuerToWorker::Failed { failure, .. }) => Err(NotReleased::Failed(failure)),
             // `names` never pairs a handshake's answer with a redemption.
+            Ok(_) => Err(NotReleased::Unanswered(Unanswered::Gone)),
+            Err(unanswered) => Err(NotReleased::Unanswered(unanswered)),
+        }
+    }
+
+    /// An answer in, its signature out.
+    pub(super) async fn sign_reply(&self, asked: ToSign, deadline: Instant) -> Result<SignedReply, NotReleased> {
+        let key = IssuerKey::Reply(asked.correlation);
+        match self.line.ask(key, WorkerToIssuer::SignReply(asked), deadline).await {
+            Ok(IssuerToWorker::ReplySigned(signed)) => Ok(signed),
+            Ok(IssuerToWorker::ReplyFailed { failure, .. }) => Err(NotReleased::Failed(failure)),
+            // `names` pairs nothing else with this.
             Ok(_) => Err(NotReleased::Unanswered(Unanswered::Gone)),
             Err(unanswered) => Err(NotReleased::Unanswered(unanswered)),
         }

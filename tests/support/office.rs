@@ -167,7 +167,8 @@ impl Office {
         let said = self.issuer.said.lock().expect("not poisoned");
         let voucher = said.iter().rev().find_map(|message| match message {
             AuthToIssuer::Lodge(voucher) => {
-                Some(Voucher { id: voucher.id, worker: voucher.worker, order: voucher.order.clone() })
+                let Voucher { id, worker, signed_reply, .. } = *voucher;
+                Some(Voucher { id, worker, order: voucher.order.clone(), signed_reply })
             }
             AuthToIssuer::Withdraw(_) | AuthToIssuer::Unwrap(_) | AuthToIssuer::Confirm { .. } => None,
         });

@@ -19,7 +19,7 @@ use crate::wire::derivation::Derivation;
 use crate::wire::evidence::Refused;
 use crate::wire::frame::Violation;
 use crate::wire::links::AuthToWorker;
-use crate::wire::reply::{Covered, DerivedKey, ReplyPart, Seal, SealedReply};
+use crate::wire::reply::{DerivedKey, Seal, SealedReply, whole};
 use crate::wire::{List, Octets};
 
 impl Office {
@@ -52,13 +52,6 @@ impl Office {
             }
         })
     }
-}
-
-/// Does the MAC cover timestamp and body, and no part twice?
-fn whole(parts: &[Covered]) -> bool {
-    let count = |wanted: ReplyPart| parts.iter().filter(|covered| covered.part == wanted).count();
-    let once = ReplyPart::ALL.into_iter().all(|part| count(part) <= 1);
-    once && count(ReplyPart::Timestamp) == 1 && count(ReplyPart::Body) == 1
 }
 
 /// Signs, then seals. None when our generator or a cipher fails.

@@ -28,7 +28,7 @@ pub(super) struct Keyed {
     pub(super) were: Were,
 }
 
-/// Too large for an answer under a MAC, or not what we write.
+/// Too large for an answer that is covered, or not what we write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unanswerable;
 
@@ -51,7 +51,20 @@ pub struct Protected {
 /// Ids of what is sealed: the content of the body, the confirmation, the signature.
 const SEALED_IDS: [&str; 3] = ["_9", "_10", "_11"];
 /// Octets of an answer, at most.
-const LARGEST: usize = 512 * 1024;
+pub(super) const LARGEST: usize = 512 * 1024;
+
+/// The parts there are, by their ids, with the digest of each.
+pub(super) fn covered(ids: &Ids<'_>, id: fn(ReplyPart) -> &'static str) -> Result<Vec<Covered>, Unanswerable> {
+    let mut parts = Vec::new();
+    for part in ReplyPart::ALL {
+        let Some(element) = ids.element(id(part)) else { continue };
+        let octets = element.canonical(&Method::exclusive(), None, LARGEST).map_err(|_| Unanswerable)?;
+        let mut covered = Covered { part, digest: [0; 32] };
+        covered.digest.copy_from_slice(digest(&SHA256, octets.as_bytes()).as_ref());
+        parts.push(covered);
+    }
+    Ok(parts)
+}
 
 impl Protected {
     pub(super) fn of(keyed: &Keyed, reply: &Reply) -> Result<Self, Unanswerable> {
@@ -59,14 +72,7 @@ impl Protected {
         let limits = Limits { octets: LARGEST, nodes: LARGEST, value: LARGEST, ..Limits::default() };
         let tree = Tree::parse(source.as_bytes(), &limits).map_err(|_| Unanswerable)?;
         let ids = Ids::of(&tree).map_err(|_| Unanswerable)?;
-        let mut parts = Vec::new();
-        for part in ReplyPart::ALL {
-            let Some(element) = ids.element(part.id()) else { continue };
-            let octets = element.canonical(&Method::exclusive(), None, LARGEST).map_err(|_| Unanswerable)?;
-            let mut covered = Covered { part, digest: [0; 32] };
-            covered.digest.copy_from_slice(digest(&SHA256, octets.as_bytes()).as_ref());
-            parts.push(covered);
-        }
+        let parts = covered(&ids, ReplyPart::id)?;
         let element = |part: ReplyPart| ids.element(part.id()).ok_or(Unanswerable);
         let timestamp = element(ReplyPart::Timestamp)?;
         let security = timestamp.parent().ok_or(Unanswerable)?.span();

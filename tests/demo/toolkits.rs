@@ -65,7 +65,26 @@ fn configure(config: &Path, certificate: &str) {
             ),
         );
     }
-    only_endpoints(config, &["\"any\"", "\"username-symmetric\""]);
+    // And how an asymmetric one is answered.
+    for (path, confirms) in [("/signed", false), ("/signed-confirming", true)] {
+        append(
+            config,
+            "auth.d/auth.toml",
+            &format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\nreplies = \"signed\"\n\
+                 addresses = [\"{HOST}{path}\"]\n"
+            ),
+        );
+        append(
+            config,
+            "worker.d/worker.toml",
+            &format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredential = \"signature\"\nreplies = \"signed\"\n\
+                 signature_confirmation = {confirms}\n"
+            ),
+        );
+    }
+    only_endpoints(config, &["\"any\"", "\"username-symmetric\"", "\"signature\""]);
 }
 
 /// Tells auth where the service listens: these clients sign the address they call, and nobody knew it before.
@@ -90,6 +109,7 @@ fn served(name: &str, command: &mut Command) -> Vec<RequestIntegrity> {
     addressed(&demo, directory.path());
     command.arg(&demo.ready_file).args(["robot", SECRET]).args(ours).args(other);
     command.arg(directory.path().join("demo/etc/issuer.d/unwrap-1.pem"));
+    command.arg(directory.path().join("demo/etc/issuer.d/message-1.pem"));
     checked(name, command);
     issued_by(demo, Method::X509)
 }
@@ -108,7 +128,7 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_sym
     if !possible("cxf", ".java") {
         return;
     }
-    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 2]);
+    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 9]);
 }
 
 #[test]

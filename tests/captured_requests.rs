@@ -109,6 +109,7 @@ fn what_a_client_signed_is_good_when_it_signed_it_and_with_no_octet_another_one(
                         AuthToWorker::Vouched(_)
                         | AuthToWorker::Opened(_)
                         | AuthToWorker::Sealed(_)
+                        | AuthToWorker::SealedFor(_)
                         | AuthToWorker::Negotiated(_) => {
                             panic!("{capture}: vouched with octet {at} changed: {place}")
                         }

@@ -652,12 +652,23 @@ fn both_sides_agree_that_answers_are_signed_and_by_which_key() {
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     let worker = "worker.d/worker.toml:15:11: endpoint /sts";
     for (file, from, to, place) in [
-        ("auth.d/auth.toml", "replies = \"signed\"\n", "", format!("{worker}: is \"signed\"")),
+        (
+            "auth.d/auth.toml",
+            "replies = \"signed\"\n",
+            "",
+            format!("{worker}: replies is \"signed\" here and \"plain\""),
+        ),
         (
             "worker.d/worker.toml",
             "replies = \"signed\"\n",
             "",
-            "worker.d/worker.toml:13:8: endpoint /sts: replies is \"signed\"".to_owned(),
+            "worker.d/worker.toml:13:8: endpoint /sts: replies is \"plain\" here and \"signed\"".to_owned(),
+        ),
+        (
+            "auth.d/auth.toml",
+            "replies = \"signed\"\n",
+            "replies = \"sealed\"\n",
+            format!("{worker}: replies is \"signed\" here and \"sealed\""),
         ),
         (
             "issuer.d/issuer.toml",

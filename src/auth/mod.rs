@@ -29,6 +29,7 @@ mod password;
 mod policy;
 mod pool;
 pub mod readers;
+mod recipient;
 mod record;
 mod reply;
 mod revocation;

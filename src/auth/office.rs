@@ -28,6 +28,7 @@ use super::gauges::Gauges;
 use super::order::{self, Decided, Proven};
 use super::password::Passwords;
 use super::reason::{ALLOWED, Reason, recorded};
+use super::recipient::Recipient;
 use super::record::Record;
 use super::store::Store;
 use super::strangers::Strangers;
@@ -102,6 +103,12 @@ enum Ended {
     Breach(&'static str),
 }
 
+/// What a worker is answered, and for whom it will have the answer sealed.
+pub(super) struct Answered {
+    pub(super) answer: AuthToWorker,
+    pub(super) recipient: Option<Recipient>,
+}
+
 /// What somebody gets who has proved himself.
 struct Granted {
     order: Order,
@@ -109,6 +116,8 @@ struct Granted {
     answer: Option<Octets<MOST_ANSWERED_OCTETS>>,
     /// Is the answer with the token signed?
     signed_reply: bool,
+    /// For whom it is sealed.
+    recipient: Option<Recipient>,
 }
 
 /// Somebody who has proved himself by something that is refused all the same.
@@ -220,14 +229,14 @@ impl Office {
         number: ChannelNumber,
         from: (Peer, &Confirmed, Option<&Exchange>),
         submission: Submission,
-    ) -> Result<AuthToWorker, Violation> {
+    ) -> Result<Answered, Violation> {
         let peer = from.0;
         let timer = self.gauges.seconds.start_timer();
         let correlation = submission.correlation;
         let (source, timestamp) = (submission.source, submission.timestamp);
         let config = self.config();
         let lodged = match self.decide(&config, from, submission).await {
-            Ok(Granted { order, answer, signed_reply }) => self
+            Ok(Granted { order, answer, signed_reply, recipient }) => self
                 .lodge(&config, (peer, number), order, signed_reply)
                 .await
                 .inspect_err(|reason| {
@@ -236,7 +245,7 @@ impl Office {
                         warn!(correlation = %correlation, event = "not-lodged", reason = reason.word(), left_out);
                     }
                 })
-                .map(|voucher| (voucher, answer)),
+                .map(|voucher| (voucher, answer, recipient)),
             Err(Ended::Known(reason)) => Err(reason),
             // Those are in the record by now.
             Err(Ended::Named(named)) => Err(named.reason),
@@ -249,13 +258,14 @@ impl Office {
         timer.observe_duration();
         let word = lodged.as_ref().err().map_or(ALLOWED, |reason| reason.word());
         self.gauges.decisions.with_label_values(&[word]).inc();
-        Ok(match lodged {
-            Ok((voucher, None)) => AuthToWorker::Vouched(Vouched { correlation, voucher }),
-            Ok((voucher, Some(answer))) => {
-                AuthToWorker::Negotiated(Negotiated { vouched: Vouched { correlation, voucher }, answer })
+        let (answer, recipient) = match lodged {
+            Ok((voucher, None, recipient)) => (AuthToWorker::Vouched(Vouched { correlation, voucher }), recipient),
+            Ok((voucher, Some(answer), _)) => {
+                (AuthToWorker::Negotiated(Negotiated { vouched: Vouched { correlation, voucher }, answer }), None)
             }
-            Err(reason) => AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }),
-        })
+            Err(reason) => (AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }), None),
+        };
+        Ok(Answered { answer, recipient })
     }
 
     async fn decide(
@@ -269,7 +279,8 @@ impl Office {
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
         let exchange = exchange.filter(|exchange| exchange.endpoint == endpoint);
         let asked = Asked { worker, confirmed, exchange, source, correlation, timestamp, wish: &wish };
-        let known = match self.prove(config, rules, evidence, &asked).await {
+        let proven = self.prove(config, rules, evidence, &asked).await;
+        let (known, recipient) = match proven.and_then(|known| known.with_recipient(rules)) {
             Ok(known) => known,
             Err(Ended::Named(named)) => {
                 let Named { reason, account, method, vouched_by } = *named;
@@ -322,7 +333,7 @@ impl Office {
         };
         self.decided(config, decision, account.name.clone()).await?;
         failpoint("recorded");
-        order.map(|order| Granted { order, answer, signed_reply }).map_err(Ended::Known)
+        order.map(|order| Granted { order, answer, signed_reply, recipient }).map_err(Ended::Known)
     }
 
     /// Tells the log and the record. Nobody hears of a decision that the record has not.

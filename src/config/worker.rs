@@ -139,6 +139,20 @@ pub enum Replies {
     Plain,
     /// The signature of our key for answers.
     Signed,
+    /// That, and its body is sealed for the certificate that signed the request.
+    Sealed,
+}
+
+impl Replies {
+    /// The name in configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Signed => "signed",
+            Self::Sealed => "sealed",
+        }
+    }
 }
 
 impl Endpoint {
@@ -420,7 +434,7 @@ fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
         return Err(loaded.error_at(&["endpoint", &index.to_string(), "credential"], why));
     }
     let covered = |endpoint: &Endpoint| {
-        endpoint.credential == Credential::UsernameSymmetric || endpoint.replies == Replies::Signed
+        endpoint.credential == Credential::UsernameSymmetric || endpoint.replies != Replies::Plain
     };
     let confirms = |endpoint: &Endpoint| endpoint.signature_confirmation && !covered(endpoint);
     if let Some(index) = worker.endpoints.iter().position(confirms) {
@@ -442,7 +456,7 @@ fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
             return Err(loaded.error_at(&["endpoint", &index.to_string(), "leniencies"], why));
         }
     }
-    let signed = |endpoint: &&Endpoint| endpoint.replies == Replies::Signed;
+    let signed = |endpoint: &&Endpoint| endpoint.replies != Replies::Plain;
     for (index, endpoint) in worker.endpoints.iter().enumerate().filter(|(_, endpoint)| signed(endpoint)) {
         let wrong = |why: &str| Err(loaded.error_at(&["endpoint", &index.to_string(), "replies"], why));
         if !endpoint.credential.takes_signature() {

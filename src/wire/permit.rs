@@ -124,6 +124,8 @@ pub const PERMITS: &[Permit] = &[
     row(Link::WorkerToIssuer, 3, "sign-reply", ANY, KIB),
     row(Link::IssuerToWorker, 4, "reply-signed", ANY, 49 * KIB),
     row(Link::IssuerToWorker, 5, "reply-failed", ANY, KIB),
+    row(Link::WorkerToAuth, 3, "seal-for", ANY, 592 * KIB),
+    row(Link::AuthToWorker, 5, "sealed-for", ANY, 608 * KIB),
 ];
 
 impl Permit {

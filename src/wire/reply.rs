@@ -8,7 +8,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Secret};
 use super::ids::Correlation;
-use super::unwrap::PartCipher;
+use super::unwrap::{KeyTransport, PartCipher, Sealed};
 
 /// A part of an answer that a MAC may cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
@@ -169,4 +169,31 @@ pub struct SignedReply {
     pub certificate: Octets<{ 32 * 1024 }>,
     /// `ds:Signature`, which refers to it.
     pub signature: Octets<{ 16 * 1024 }>,
+}
+
+/// What a worker asks to have sealed for whoever signed the request, once for each request that auth has said so of: for his
+/// certificate, as auth has verified it.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct SealFor {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// How the session key is sealed.
+    pub transport: KeyTransport,
+    /// How the contents are.
+    pub cipher: PartCipher,
+    /// What is sealed, in order; at least the content of the body.
+    pub contents: List<Secret<MOST_REPLY_OCTETS>, 3>,
+}
+
+/// What was sealed.
+#[derive(Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SealedFor {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// SHA-1 of the certificate, by which the client finds its key.
+    pub thumbprint: [u8; 20],
+    /// The session key, sealed.
+    pub key: Sealed,
+    /// Nonce, ciphertext and tag of each content.
+    pub contents: List<Octets<{ MOST_REPLY_OCTETS + 28 }>, 3>,
 }

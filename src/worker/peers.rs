@@ -14,7 +14,7 @@ use crate::wire::ids::{Correlation, VoucherId};
 use crate::wire::links::{AuthToWorker, Handshake, IssuerToWorker, WorkerToAuth, WorkerToIssuer};
 use crate::wire::order::{Failure, Redemption, Release};
 use crate::wire::permit::Link;
-use crate::wire::reply::{Seal, SealedReply, SignedReply, ToSign};
+use crate::wire::reply::{Seal, SealFor, SealedFor, SealedReply, SignedReply, ToSign};
 use crate::wire::unwrap::{Open, Opened};
 
 /// What is said to auth.
@@ -35,6 +35,7 @@ impl Speech for ToAuth {
             AuthToWorker::Opened(opened) => opened.correlation,
             AuthToWorker::Sealed(sealed) => sealed.correlation,
             AuthToWorker::Negotiated(negotiated) => negotiated.vouched.correlation,
+            AuthToWorker::SealedFor(sealed) => sealed.correlation,
         }
     }
 
@@ -130,7 +131,9 @@ impl Auth {
             }
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
             // Not what was asked.
-            Ok(AuthToWorker::Opened(_) | AuthToWorker::Sealed(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Ok(AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::SealedFor(_)) => {
+                Err(NotVouched::Unanswered(Unanswered::Gone))
+            }
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }
@@ -140,9 +143,7 @@ impl Auth {
         match self.0.ask(open.correlation, WorkerToAuth::Open(open), deadline).await {
             Ok(AuthToWorker::Opened(opened)) => Ok(opened),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
-            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_)) => {
-                Err(NotVouched::Unanswered(Unanswered::Gone))
-            }
+            Ok(_) => Err(NotVouched::Unanswered(Unanswered::Gone)),
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }
@@ -152,9 +153,17 @@ impl Auth {
         match self.0.ask(seal.correlation, WorkerToAuth::Seal(seal), deadline).await {
             Ok(AuthToWorker::Sealed(sealed)) => Ok(sealed),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
-            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) | AuthToWorker::Negotiated(_)) => {
-                Err(NotVouched::Unanswered(Unanswered::Gone))
-            }
+            Ok(_) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
+        }
+    }
+
+    /// What is to be sealed for who signed the request in, what was sealed out.
+    pub(super) async fn seal_for(&self, asked: SealFor, deadline: Instant) -> Result<SealedFor, NotVouched> {
+        match self.0.ask(asked.correlation, WorkerToAuth::SealFor(asked), deadline).await {
+            Ok(AuthToWorker::SealedFor(sealed)) => Ok(sealed),
+            Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
+            Ok(_) => Err(NotVouched::Unanswered(Unanswered::Gone)),
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }

@@ -167,8 +167,9 @@ async fn redeemed(
         (None, None) => shape.released(&release, now),
         (None, Some(unsigned)) => match signed(front, unsigned, correlation, deadline).await {
             Ok(reply) => reply,
-            Err(Some(why)) => return not_released(&shape, correlation, why),
-            Err(None) => {
+            Err(NotSigned::Issuer(why)) => return not_released(&shape, correlation, why),
+            Err(NotSigned::Auth(why)) => return not_vouched(&shape, correlation, why),
+            Err(NotSigned::Unanswerable) => {
                 let reply = shape.fault(Fault::RequestFailed, correlation, Millis::now());
                 return Ended::without(reply, "unavailable", "answer: cannot be signed");
             }
@@ -198,17 +199,37 @@ async fn sealed(
     protected.finished(&sealed).map_err(|_| None)
 }
 
-/// The answer with a signature; why issuer gives none, or nothing where it cannot be asked for.
+/// Why an answer has no signature, or is not sealed.
+enum NotSigned {
+    Issuer(NotReleased),
+    Auth(NotVouched),
+    /// Nobody could be asked.
+    Unanswerable,
+}
+
+impl From<message::Unanswerable> for NotSigned {
+    fn from(_: message::Unanswerable) -> Self {
+        Self::Unanswerable
+    }
+}
+
+/// The answer with a signature, and sealed where it is.
 async fn signed(
     front: &Front,
     unsigned: Result<Unsigned, message::Unanswerable>,
     correlation: Correlation,
     deadline: Instant,
-) -> Result<Reply, Option<NotReleased>> {
-    let unsigned = unsigned.map_err(|_| None)?;
-    let question = unsigned.question(correlation).map_err(|_| None)?;
-    let signed = front.issuer.sign_reply(question, deadline).await.map_err(Some)?;
-    unsigned.finished(&signed).map_err(|_| None)
+) -> Result<Reply, NotSigned> {
+    let unsigned = unsigned?;
+    let question = unsigned.question(correlation)?;
+    let signed = front.issuer.sign_reply(question, deadline).await.map_err(NotSigned::Issuer)?;
+    let signed = unsigned.signed(&signed)?;
+    if !signed.seals() {
+        return Ok(signed.finished()?);
+    }
+    let question = signed.question(correlation)?;
+    let sealed = front.auth.seal_for(question, deadline).await.map_err(NotSigned::Auth)?;
+    Ok(signed.finished_with(&sealed)?)
 }
 
 fn tolerated(front: &Front, leniencies: &[Leniency]) {

@@ -22,7 +22,9 @@ use chancery::wire::order::{
 };
 use chancery::wire::permit::{Link, PERMITS, Permit, State};
 use chancery::wire::record::{AuthEntry, IssuerEntry, Outcome, OutcomeResult};
-use chancery::wire::reply::{Conversation, Covered, ReplyPart, Seal, SealedReply, SignedReply, ToSign};
+use chancery::wire::reply::{
+    Conversation, Covered, ReplyPart, Seal, SealFor, SealedFor, SealedReply, SignedReply, ToSign,
+};
 use chancery::wire::unwrap::{
     KeyTransport, NotUnwrapped, Open, Opened, PartCipher, Recipient, SealedPart, SessionKey, Unwrap,
 };
@@ -55,8 +57,8 @@ fn link_to(place: Place) -> Link {
     }
 }
 
-/// Every row but `submit`, `open` and `seal`.
-pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 3;
+/// Every row but `submit`, `open`, `seal` and `seal-for`.
+pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 4;
 /// Every row but `redeem`, `sign-reply` and the two of handshakes; and `vouched`, whose octets are those of a redemption.
 pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 5;
 /// What [`malformed`] sends.
@@ -151,6 +153,12 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
         sealing_key: None,
     };
     add(to, Link::AuthToWorker, &AuthToWorker::Sealed(sealed));
+    let (transport, cipher) = (KeyTransport::OaepSha1, PartCipher::Aes256Gcm);
+    let asked = SealFor { correlation, transport, cipher, contents: List::default() };
+    add(to, Link::WorkerToAuth, &WorkerToAuth::SealFor(asked));
+    let (unreadable, contents) = (Octets::new([7; 256]).unwrap(), List::default());
+    let sealed = SealedFor { correlation, thumbprint: [7; 20], key: unreadable, contents };
+    add(to, Link::AuthToWorker, &AuthToWorker::SealedFor(sealed));
     add(to, Link::AuthToWorker, &AuthToWorker::Vouched(Vouched { correlation, voucher }));
     let (vouched, answer) = (Vouched { correlation, voucher }, Octets::new([7; 64]).unwrap());
     add(to, Link::AuthToWorker, &AuthToWorker::Negotiated(Negotiated { vouched, answer }));

@@ -325,6 +325,7 @@ impl Worker {
                     AuthToWorker::Opened(opened) => opened.correlation,
                     AuthToWorker::Sealed(sealed) => sealed.correlation,
                     AuthToWorker::Negotiated(negotiated) => negotiated.vouched.correlation,
+                    AuthToWorker::SealedFor(sealed) => sealed.correlation,
                 };
                 self.early.insert(about, answer);
             } else {
@@ -346,7 +347,7 @@ impl Worker {
             AuthToWorker::Vouched(vouched) => vouched.voucher,
             AuthToWorker::Negotiated(negotiated) => negotiated.vouched.voucher,
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
-            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
+            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::SealedFor(_) => panic!("opened"),
         }
     }
 
@@ -355,7 +356,7 @@ impl Worker {
         match self.ask(submission) {
             AuthToWorker::Refused(refused) => refused.refusal,
             AuthToWorker::Vouched(_) | AuthToWorker::Negotiated(_) => panic!("vouched"),
-            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
+            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::SealedFor(_) => panic!("opened"),
         }
     }
 }

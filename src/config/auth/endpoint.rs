@@ -48,6 +48,8 @@ pub struct Endpoint {
     pub encryption: bool,
     /// Is the answer signed to a request that a certificate's key signed?
     pub signed_replies: bool,
+    /// Is it sealed for that certificate, besides?
+    pub sealed_replies: bool,
 }
 
 impl Endpoint {
@@ -82,6 +84,7 @@ pub(super) struct EndpointFile {
 enum RepliesName {
     Plain,
     Signed,
+    Sealed,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -252,7 +255,8 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
             return Err(file.error(address.span(), why));
         }
     }
-    let signs = written.replies.as_ref().filter(|replies| *replies.get_ref() == RepliesName::Signed);
+    let signs = written.replies.as_ref().filter(|replies| *replies.get_ref() != RepliesName::Plain);
+    let seals = signs.is_some_and(|replies| *replies.get_ref() == RepliesName::Sealed);
     if let Some(replies) = signs.filter(|_| !signature) {
         let why = "replies: answers are signed to requests that are, and credentials does not name \"signature\"";
         return Err(file.error(replies.span(), why));
@@ -281,5 +285,6 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         hmac_sha1: written.leniencies.contains(&LeniencyName::HmacSha1),
         encryption: encryption.is_some(),
         signed_replies: signs.is_some(),
+        sealed_replies: seals,
     })
 }

@@ -127,6 +127,8 @@ fn answers_are_signed_to_requests_that_are_and_by_the_standards() {
     );
     let endpoint = &loaded(&signed).unwrap().endpoints[1];
     assert!(endpoint.replies == Replies::Signed && endpoint.signature_confirmation);
+    let sealed = loaded(&signed.replacen("\"signed\"", "\"sealed\"", 1)).unwrap();
+    assert_eq!(sealed.endpoints[1].replies, Replies::Sealed);
     for (from, to, word) in [
         ("credential = \"signature\"", "credential = \"username\"", "credential takes no signature"),
         ("signature_confirmation = true", "profile = \"adfs\"", "profile = \"generic\""),

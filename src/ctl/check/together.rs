@@ -71,14 +71,17 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                 if endpoint.encryption && !opens {
                     refuse("encryption", "no active key of issuer.d/issuer.toml has purpose \"unwrap\"");
                 }
-                let signed = endpoint.replies == Replies::Signed;
-                if signed && !auths.signed_replies {
-                    refuse("replies", "is \"signed\", and in auth.d/auth.toml it is not: issuer would sign none");
+                let theirs = match (auths.signed_replies, auths.sealed_replies) {
+                    (_, true) => Replies::Sealed,
+                    (true, false) => Replies::Signed,
+                    (false, false) => Replies::Plain,
+                };
+                if endpoint.replies != theirs {
+                    let key = if endpoint.replies == Replies::Plain { "path" } else { "replies" };
+                    let (here, there) = (endpoint.replies.name(), theirs.name());
+                    refuse(key, &format!("replies is {here:?} here and {there:?} in auth.d/auth.toml"));
                 }
-                if !signed && auths.signed_replies {
-                    refuse("path", "replies is \"signed\" in auth.d/auth.toml, and not here: nobody would ask for it");
-                }
-                if signed && !signs {
+                if endpoint.replies != Replies::Plain && !signs {
                     refuse("replies", "no active key of issuer.d/issuer.toml has purpose \"message\"");
                 }
                 if endpoint.credential.takes_signature() && !auths.signature {

@@ -155,9 +155,10 @@ fn parts(
         }
         _ => security::read(&tree, &envelope, endpoint, shape, (around.client, around.server))?,
     };
-    if let (Evidence::Signature(message), Replies::Signed) = (&evidence, endpoint.replies) {
+    if let (Evidence::Signature(message), Replies::Signed | Replies::Sealed) = (&evidence, endpoint.replies) {
         let confirmed = endpoint.signature_confirmation.then(|| message.value.to_vec());
-        shape.certified = Some(Box::new(certified::Certified { confirmed }));
+        let seals = endpoint.replies == Replies::Sealed;
+        shape.certified = Some(Box::new(certified::Certified { confirmed, seals, were: Were::default() }));
     }
     let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
     if wish.use_key.as_deref().is_some_and(|id| signature.as_deref() != Some(id)) {

@@ -49,7 +49,7 @@ pub struct Protected {
 }
 
 /// Ids of what is sealed: the content of the body, the confirmation, the signature.
-const SEALED_IDS: [&str; 3] = ["_9", "_10", "_11"];
+pub(super) const SEALED_IDS: [&str; 3] = ["_9", "_10", "_11"];
 /// Octets of an answer, at most.
 pub(super) const LARGEST: usize = 512 * 1024;
 
@@ -129,16 +129,7 @@ impl Protected {
         for ((id, kind, span), octets) in spans.into_iter().zip(sealed.contents.iter()) {
             pieces.push((span, self.data(id, kind, octets, sealed)?));
         }
-        pieces.sort_by_key(|(span, _)| (span.start, span.end));
-        let mut body = String::with_capacity(2 * self.source.len());
-        let mut done = 0;
-        for (span, piece) in pieces {
-            body.push_str(self.source.get(done..span.start).ok_or(Unanswerable)?);
-            body.push_str(&piece);
-            done = span.end;
-        }
-        body.push_str(self.source.get(done..).ok_or(Unanswerable)?);
-        Ok(Reply { body: body.into_bytes(), ..self.reply })
+        Ok(Reply { body: spliced(&self.source, pieces)?, ..self.reply })
     }
 
     /// Derived keys, and the list of what is sealed.
@@ -191,24 +182,52 @@ impl Protected {
     }
 
     fn data(&self, id: &str, kind: &str, octets: &[u8], sealed: &SealedReply) -> Result<String, Unanswerable> {
-        let algorithm = match sealed.cipher.ok_or(Unanswerable)? {
-            PartCipher::Aes128Gcm => "http://www.w3.org/2009/xmlenc11#aes128-gcm",
-            PartCipher::Aes192Gcm => "http://www.w3.org/2009/xmlenc11#aes192-gcm",
-            PartCipher::Aes256Gcm => "http://www.w3.org/2009/xmlenc11#aes256-gcm",
-        };
-        let mut writer = Writer::for_envelope();
-        writer.open("xenc:EncryptedData").namespace("xenc", names::XENC).attribute("Id", id);
-        writer.attribute("Type", &format!("{}{kind}", names::XENC));
-        writer.open("xenc:EncryptionMethod").attribute("Algorithm", algorithm).close();
-        writer.open("ds:KeyInfo").namespace("ds", names::DS);
-        if sealed.sealing_key.is_some() {
-            writer.open("wsse:SecurityTokenReference").namespace("wsse", names::WSSE);
-            writer.open("wsse:Reference").attribute("URI", &format!("#{}", DERIVED_IDS[1]));
-            writer.attribute("ValueType", &format!("{}/dk", self.conversation())).close().close();
-        } else {
-            self.session(&mut writer);
-        }
-        writer.close().open("xenc:CipherData").leaf("xenc:CipherValue", &Base64::encode_string(octets)).close().close();
-        Ok(writer.finish())
+        let cipher = sealed.cipher.ok_or(Unanswerable)?;
+        Ok(encrypted(id, kind, cipher, octets, |writer| {
+            if sealed.sealing_key.is_some() {
+                writer.open("wsse:SecurityTokenReference").namespace("wsse", names::WSSE);
+                writer.open("wsse:Reference").attribute("URI", &format!("#{}", DERIVED_IDS[1]));
+                writer.attribute("ValueType", &format!("{}/dk", self.conversation())).close().close();
+            } else {
+                self.session(writer);
+            }
+        }))
     }
+}
+
+/// The source with these pieces in the places of those.
+pub(super) fn spliced(source: &str, mut pieces: Vec<(Range<usize>, String)>) -> Result<Vec<u8>, Unanswerable> {
+    pieces.sort_by_key(|(span, _)| (span.start, span.end));
+    let mut body = String::with_capacity(2 * source.len());
+    let mut done = 0;
+    for (span, piece) in pieces {
+        body.push_str(source.get(done..span.start).ok_or(Unanswerable)?);
+        body.push_str(&piece);
+        done = span.end;
+    }
+    body.push_str(source.get(done..).ok_or(Unanswerable)?);
+    Ok(body.into_bytes())
+}
+
+/// `xenc:EncryptedData`; `key` writes what its `ds:KeyInfo` holds.
+pub(super) fn encrypted(
+    id: &str,
+    kind: &str,
+    cipher: PartCipher,
+    octets: &[u8],
+    key: impl FnOnce(&mut Writer),
+) -> String {
+    let algorithm = match cipher {
+        PartCipher::Aes128Gcm => "http://www.w3.org/2009/xmlenc11#aes128-gcm",
+        PartCipher::Aes192Gcm => "http://www.w3.org/2009/xmlenc11#aes192-gcm",
+        PartCipher::Aes256Gcm => "http://www.w3.org/2009/xmlenc11#aes256-gcm",
+    };
+    let mut writer = Writer::for_envelope();
+    writer.open("xenc:EncryptedData").namespace("xenc", names::XENC).attribute("Id", id);
+    writer.attribute("Type", &format!("{}{kind}", names::XENC));
+    writer.open("xenc:EncryptionMethod").attribute("Algorithm", algorithm).close();
+    writer.open("ds:KeyInfo").namespace("ds", names::DS);
+    key(&mut writer);
+    writer.close().open("xenc:CipherData").leaf("xenc:CipherValue", &Base64::encode_string(octets)).close().close();
+    writer.finish()
 }

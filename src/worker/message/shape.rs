@@ -159,8 +159,8 @@ impl Shape {
     /// # Errors
     /// [`protected::Unanswerable`].
     pub fn certified(&self, release: &Release, now: Millis) -> Option<Result<Unsigned, protected::Unanswerable>> {
-        self.certified.as_ref()?;
-        Some(Unsigned::of(&self.released(release, now)))
+        let certified = self.certified.as_ref()?;
+        Some(Unsigned::of(certified, &self.released(release, now)))
     }
 
     /// The same without a MAC or a signature.
@@ -190,6 +190,9 @@ impl Shape {
     pub(super) fn were_sealed(&mut self, were: Were) {
         if let Some(keyed) = &mut self.keyed {
             keyed.were = were;
+        }
+        if let Some(certified) = &mut self.certified {
+            certified.were = were;
         }
     }
 

@@ -66,21 +66,23 @@ fn configure(config: &Path, certificate: &str) {
         );
     }
     // And how an asymmetric one is answered.
-    for (path, confirms) in [("/signed", false), ("/signed-confirming", true)] {
+    for (path, replies, confirms) in
+        [("/signed", "signed", false), ("/signed-confirming", "signed", true), ("/sealed", "sealed", true)]
+    {
         append(
             config,
             "auth.d/auth.toml",
             &format!(
-                "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\nreplies = \"signed\"\n\
-                 addresses = [\"{HOST}{path}\"]\n"
+                "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\nreplies = \"{replies}\"\n\
+                 encryption = true\naddresses = [\"{HOST}{path}\"]\n"
             ),
         );
         append(
             config,
             "worker.d/worker.toml",
             &format!(
-                "[[endpoint]]\npath = \"{path}\"\ncredential = \"signature\"\nreplies = \"signed\"\n\
-                 signature_confirmation = {confirms}\n"
+                "[[endpoint]]\npath = \"{path}\"\ncredential = \"signature\"\nreplies = \"{replies}\"\n\
+                 encryption = true\nsignature_confirmation = {confirms}\n"
             ),
         );
     }
@@ -128,7 +130,7 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_sym
     if !possible("cxf", ".java") {
         return;
     }
-    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 9]);
+    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 14]);
 }
 
 #[test]

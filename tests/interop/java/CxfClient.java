@@ -296,12 +296,42 @@ public class CxfClient {
      */
     static STSClient asymmetric(String path, String key, String certificate, String trusted, String algorithm,
         String confirms) throws Exception {
+        Map<String, Object> properties = certified(key, certificate, trusted, trusted);
+        if (algorithm != null) {
+            properties.put("ws-security.asymmetric.signature.algorithm", algorithm);
+        }
+        return of(path, ASYMMETRIC.formatted(SP, "<sp:Basic256Sha256/>", "", confirms, SIGNED_PARTS), properties);
+    }
+
+    /** The same, sealed in both directions, by AES-GCM: so it is told what its suite consists of. */
+    static STSClient sealing(String key, String certificate, String sealedFor, String trusted, int bits, String seals,
+        String confirms) throws Exception {
+        Map<String, Object> properties = certified(key, certificate, sealedFor, trusted);
+        properties.put("ws-security.asymmetric.signature.algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256");
+        String suite = "ws-security.custom.alg.suite.";
+        properties.put(suite + "digest.algorithm", "http://www.w3.org/2001/04/xmlenc#sha256");
+        properties.put(suite + "encryption.algorithm", "http://www.w3.org/2009/xmlenc11#aes" + bits + "-gcm");
+        properties.put(suite + "asymmetric.key.encryption.algorithm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p");
+        properties.put(suite + "asymmetric.signature", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256");
+        properties.put(suite + "minimum.asymmetric.key.length", 2048);
+        properties.put(suite + "maximum.asymmetric.key.length", 4096);
+        properties.put(suite + "minimum.symmetric.key.length", 128);
+        properties.put(suite + "maximum.symmetric.key.length", 256);
+        String gcm = "<cxf:CustomAlgorithmSuite xmlns:cxf='http://cxf.apache.org/custom/security-policy'/>";
+        String parts = SIGNED_PARTS + "<sp:EncryptedParts><sp:Body/></sp:EncryptedParts>";
+        return of("/sealed", ASYMMETRIC.formatted(SP, gcm, seals, confirms, parts), properties);
+    }
+
+    /** Its own key, whom it seals for, and whose signatures it believes. */
+    static Map<String, Object> certified(String key, String certificate, String sealedFor, String trusted)
+        throws Exception {
         KeyStore keys = store();
         keys.setKeyEntry("client", key(key), "secret".toCharArray(), new Certificate[] {certificate(certificate)});
         Merlin own = new Merlin();
         own.setKeyStore(keys);
         KeyStore services = store();
-        services.setCertificateEntry("service", certificate(trusted));
+        services.setCertificateEntry("service", certificate(sealedFor));
+        services.setCertificateEntry("signs", certificate(trusted));
         Merlin service = new Merlin();
         service.setKeyStore(services);
         Map<String, Object> properties = new HashMap<>();
@@ -311,10 +341,12 @@ public class CxfClient {
         properties.put("ws-security.encryption.username", "service");
         properties.put("ws-security.callback-handler", (CallbackHandler) callbacks ->
             ((WSPasswordCallback) callbacks[0]).setPassword("secret"));
-        if (algorithm != null) {
-            properties.put("ws-security.asymmetric.signature.algorithm", algorithm);
-        }
-        return of(path, ASYMMETRIC.formatted(SP, "<sp:Basic256Sha256/>", "", confirms, SIGNED_PARTS), properties);
+        return properties;
+    }
+
+    static STSClient at(String path, STSClient client) {
+        client.setLocation(client.getLocation().replaceAll("/[a-z-]*$", path));
+        return client;
     }
 
     static boolean verifies(Element assertion) throws Exception {
@@ -429,6 +461,16 @@ public class CxfClient {
                 gets("an asymmetric binding in " + soap + confirmed, client, "machine@example.com");
             }
         }
+        for (int bits : new int[] {256, 128}) {
+            for (String sealed : List.of("", seals)) {
+                String name = "an asymmetric binding that seals, " + bits + " bits " + sealed;
+                STSClient client =
+                    sealing(arguments[3], arguments[4], arguments[7], arguments[8], bits, sealed, confirms);
+                gets(name, client, "machine@example.com");
+            }
+        }
+        fails("nothing sealed where it wants that", at("/signed",
+            sealing(arguments[3], arguments[4], arguments[7], arguments[8], 256, "", "")));
         fails("a signed answer where it trusts another key",
             asymmetric("/signed", arguments[3], arguments[4], arguments[7], sha256, ""));
         fails("no signature in the answer", asymmetric("/clients", arguments[3], arguments[4], arguments[8], sha256, ""));

@@ -250,6 +250,9 @@ reasons! {
     /// The answer could not be put under a MAC or sealed.
     NotSealed = "not-sealed" => BUSY,
         "not-sealed in the log, and whether the token is larger than an answer may be";
+    /// No answer can be sealed for the certificate that signed the request.
+    Unsealable = "unsealable" => Refusal::UnsupportedSecurityToken,
+        "the certificate, which is RSA and has keyEncipherment where it has key usages; or replies of the endpoint";
     /// Its session key was here before.
     ReplayedKey = "replayed-key" => Refusal::FailedCheck,
         "whether the client uses a session key twice";

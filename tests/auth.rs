@@ -488,6 +488,7 @@ fn more_passwords_than_may_wait_are_told_to_come_back() {
             AuthToWorker::Vouched(_)
             | AuthToWorker::Opened(_)
             | AuthToWorker::Sealed(_)
+            | AuthToWorker::SealedFor(_)
             | AuthToWorker::Negotiated(_) => panic!("vouched"),
         }
     }

@@ -57,6 +57,7 @@ fn reading(octets: &[u8]) -> Option<(Evidence, Option<Timestamp>, Wish)> {
         leniencies: Some(Leniency::ALL.to_vec()),
         encryption: false,
         signature_confirmation: false,
+        replies: chancery::config::worker::Replies::Plain,
     };
     let incoming = Incoming { content_type: Some("text/xml; charset=utf-8"), soap_action: None, body: octets };
     let (_, evidence, timestamp, wish) = read(&endpoint, &incoming).ok()?.into_parts();
@@ -108,6 +109,7 @@ fn what_a_client_signed_is_good_when_it_signed_it_and_with_no_octet_another_one(
                         AuthToWorker::Vouched(_)
                         | AuthToWorker::Opened(_)
                         | AuthToWorker::Sealed(_)
+                        | AuthToWorker::SealedFor(_)
                         | AuthToWorker::Negotiated(_) => {
                             panic!("{capture}: vouched with octet {at} changed: {place}")
                         }

@@ -636,6 +636,75 @@ fn both_sides_agree_that_passwords_come_under_a_mac() {
     }
 }
 
+/// A configuration with an endpoint whose answers are signed.
+fn with_signed_replies() -> Tree {
+    let tree = Tree::new();
+    for (number, name) in [(5, "reply-1"), (6, "reply-2")] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = rcgen::CertificateParams::new([name.to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+        for owner in ["issuer.d", "signer.d"] {
+            fs::write(tree.path(owner).join(format!("{name}.pem")), &pem).unwrap();
+        }
+        let key = format!("[[key]]\nid = \"0a0{number}\"\npurpose = \"message\"\ncertificate = \"{name}.pem\"\n");
+        tree.replace("signer.d/signer.toml", "[[key]]", &format!("{key}[[key]]"));
+        let state = if number == 5 { "active" } else { "next" };
+        let key = format!("{key}name = \"{name}\"\nstate = \"{state}\"\n");
+        tree.replace("issuer.d/issuer.toml", "[[key]]", &format!("{key}[[key]]"));
+    }
+    let signed = "\"signature\"\nreplies = \"signed\"\n[[metadata]]";
+    tree.replace("worker.d/worker.toml", "\"username\"\n[[metadata]]", signed);
+    let endpoints = "[store]\ndirectory = \"../state\"\n[[endpoint]]\n\
+                     path = \"/adfs/services/trust/13/usernamemixed\"\n[[endpoint]]\npath = \"/sts\"\n\
+                     credentials = [\"signature\"]\naddresses = [\"https://sts.example.com/sts\"]\n\
+                     replies = \"signed\"\n[timestamp]";
+    tree.replace("auth.d/auth.toml", "[timestamp]", endpoints);
+    tree
+}
+
+#[test]
+fn both_sides_agree_that_answers_are_signed_and_by_which_key() {
+    let output = with_signed_replies().check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let worker = "worker.d/worker.toml:15:11: endpoint /sts";
+    for (file, from, to, place) in [
+        (
+            "auth.d/auth.toml",
+            "replies = \"signed\"\n",
+            "",
+            format!("{worker}: replies is \"signed\" here and \"plain\""),
+        ),
+        (
+            "worker.d/worker.toml",
+            "replies = \"signed\"\n",
+            "",
+            "worker.d/worker.toml:13:8: endpoint /sts: replies is \"plain\" here and \"signed\"".to_owned(),
+        ),
+        (
+            "auth.d/auth.toml",
+            "replies = \"signed\"\n",
+            "replies = \"sealed\"\n",
+            format!("{worker}: replies is \"signed\" here and \"sealed\""),
+        ),
+        (
+            "issuer.d/issuer.toml",
+            "name = \"reply-1\"\nstate = \"active\"",
+            "name = \"reply-1\"\nstate = \"retired\"",
+            format!("{worker}: no active key"),
+        ),
+        (
+            "issuer.d/issuer.toml",
+            "name = \"reply-2\"\nstate = \"next\"",
+            "name = \"reply-2\"\nstate = \"active\"",
+            "issuer.d/issuer.toml:13:9: key \"reply-2\" and key \"reply-1\" are both active".to_owned(),
+        ),
+    ] {
+        let tree = with_signed_replies();
+        tree.replace(file, from, to);
+        let said = tree.refused();
+        assert!(said.lines().any(|line| line.starts_with(&place)), "{place} is missing in\n{said}");
+    }
+}
+
 #[test]
 fn a_store_that_session_keys_fill_passes_with_a_warning() {
     let tree = with_encryption();

@@ -301,6 +301,7 @@ impl RefusedOr for Worker {
             AuthToWorker::Vouched(_)
             | AuthToWorker::Opened(_)
             | AuthToWorker::Sealed(_)
+            | AuthToWorker::SealedFor(_)
             | AuthToWorker::Negotiated(_) => panic!("vouched: {what}"),
         }
     }
@@ -595,9 +596,11 @@ fn a_reload_puts_a_new_list_in_force() {
     kill(house.office.auth().pid(), Signal::SIGHUP).unwrap();
     let refusal = eventually("the new list is in force", || match worker.ask(good(&client)) {
         AuthToWorker::Refused(refused) => Some(refused.refusal),
-        AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_) => {
-            None
-        }
+        AuthToWorker::Vouched(_)
+        | AuthToWorker::Opened(_)
+        | AuthToWorker::Sealed(_)
+        | AuthToWorker::SealedFor(_)
+        | AuthToWorker::Negotiated(_) => None,
     });
     assert_eq!(refusal, Refusal::FailedAuthentication);
     eventually("the record says why", || (reasons(&house.office).get(&HOME)? == "revoked").then_some(()));

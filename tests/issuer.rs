@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "issuer/answers.rs"]
+mod answers;
 #[path = "issuer/house.rs"]
 mod house;
 #[path = "issuer/remembered.rs"]
@@ -653,7 +655,7 @@ fn whoever_asks_and_does_not_read_is_not_read_either() {
     let mut auth = house.auth();
     let asked_as_auth = auth.press(20_000, || {
         let order = order("office", TokenType::Saml20);
-        AuthToIssuer::Lodge(Voucher { id: VoucherId::random(), worker: Peer(1), order })
+        AuthToIssuer::Lodge(Voucher { id: VoucherId::random(), worker: Peer(1), order, signed_reply: false })
     });
     assert!((16..4_000).contains(&asked_as_auth), "{asked_as_auth}");
     // Nothing of it is lost when they do read, and others are served meanwhile.

@@ -88,7 +88,10 @@ fn is_opened(answer: &AuthToWorker) {
     match answer {
         AuthToWorker::Opened(opened) => assert_eq!(opened.parts[0].expose(), PLAIN),
         AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
-        AuthToWorker::Vouched(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_) => panic!("vouched"),
+        AuthToWorker::Vouched(_)
+        | AuthToWorker::Sealed(_)
+        | AuthToWorker::SealedFor(_)
+        | AuthToWorker::Negotiated(_) => panic!("vouched"),
     }
 }
 
@@ -198,7 +201,10 @@ fn a_worker_that_does_not_read_what_was_opened_has_no_more_opened() {
                 assert!(opened.parts.len() == MOST_PARTS && opened.parts.iter().all(|part| part.expose() == plain));
             }
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
-            AuthToWorker::Vouched(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_) => panic!("vouched"),
+            AuthToWorker::Vouched(_)
+            | AuthToWorker::Sealed(_)
+            | AuthToWorker::SealedFor(_)
+            | AuthToWorker::Negotiated(_) => panic!("vouched"),
         }
     }
     assert_eq!(asked(&office).len(), usize::from(MESSAGES));

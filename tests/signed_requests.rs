@@ -22,7 +22,7 @@ use chancery::wire::{Correlation, List, Millis, Octets, Secret, Text};
 
 use nix::sys::signal::{Signal, kill};
 
-use support::office::{HOME, Office, hash};
+use support::office::{HOME, Office, hash, request};
 use support::processes::eventually;
 use support::signed::{Client, Part, SOAP, TRUST, WSSE, WSU, dereferenced};
 
@@ -551,4 +551,52 @@ fn a_party_takes_tokens_bound_to_keys_when_its_file_says_so() {
     let office = office(&client, "");
     assert_eq!(office.worker().refused(bound(&client, Some("s"))), Refusal::RequestFailed);
     assert_eq!(office.decisions(), [(false, "key-type".to_owned())]);
+}
+
+/// Whoever has an answer signed by our key for answers chooses its digests, so it could say what a request says.
+#[test]
+fn what_is_signed_as_an_answer_of_ours_is_no_request_whoever_signed_it() {
+    use chancery::wire::reply::ReplyPart;
+    let client = Client::new();
+    let office = office(&client, "replies = \"signed\"");
+    let now = Millis::now();
+    let ids = [ReplyPart::Timestamp, ReplyPart::To, ReplyPart::Body].map(ReplyPart::signed_id);
+    for renamed in [&ids[..], &ids[2..], &[]] {
+        let mut parts = [Part::timestamp(now, None), Part::to(ADDRESS), Part::body("urn:office", "")];
+        for (part, id) in parts.iter_mut().rev().zip(renamed.iter().rev()) {
+            part.octets = part.octets.replacen(&format!("u:Id=\"{}\"", part.id), &format!("u:Id=\"{id}\""), 1);
+            part.id = *id;
+        }
+        let [one, two, three] = parts;
+        let message = client.message(&[one, two, three, Part::message_id()]);
+        let mut worker = office.worker();
+        if renamed.is_empty() {
+            worker.vouched(submission(message, now));
+            assert!(office.lodged().signed_reply);
+        } else {
+            assert_eq!(worker.refused(submission(message, now)), Refusal::InvalidSecurity, "{renamed:?}");
+        }
+    }
+}
+
+#[test]
+fn only_a_request_that_was_signed_is_answered_so_and_only_where_answers_are() {
+    let client = Client::new();
+    let now = || Millis::now();
+    let signed = |office: &Office| {
+        let parts = [Part::timestamp(now(), None), Part::to(ADDRESS), Part::body("urn:office", ""), Part::message_id()];
+        let created = now();
+        let parts = [Part::timestamp(created, None), parts[1].clone(), parts[2].clone(), parts[3].clone()];
+        office.worker().vouched(submission(client.message(&parts), created));
+        office.lodged().signed_reply
+    };
+    assert!(!signed(&office(&client, "")));
+    let both = auth("replies = \"signed\"").replace("[\"signature\"]", "[\"signature\", \"password\"]");
+    let users =
+        format!("[users.sam]\ncertificates = [\"sam.pem\"]\n[users.alice]\npassword = '{}'\n", hash("wonderland"));
+    let office = Office::with(&both, &users, PARTY, &[("sam.pem", &client.certificate)]);
+    assert!(signed(&office));
+    let password = Submission { endpoint: Text::new(ENDPOINT).unwrap(), ..request("alice", "wonderland") };
+    office.worker().vouched(password);
+    assert!(!office.lodged().signed_reply);
 }

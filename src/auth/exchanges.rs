@@ -1,6 +1,7 @@
 //! Session keys of messages that were opened for a channel and are not answered yet, each by the request it came with.
 //! A worker names the request and never has the key. One is good for one submission at the path it was opened for, and
-//! where that was vouched for, for one answer; each within so many seconds, and gone with the channel.
+//! where that was vouched for, for one answer; each within so many seconds, and gone with the channel. So is whom an answer
+//! is sealed for, where a certificate's key signed the request.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::recipient::Recipient;
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{KeyedMessage, MacAlgorithm};
 use crate::wire::unwrap::PartCipher;
@@ -30,6 +32,7 @@ pub(super) struct Exchanges(Arc<Mutex<HashMap<Correlation, (Kept, Instant)>>>);
 enum Kept {
     Opened(Exchange),
     Vouched(Exchange, Manner),
+    For(Recipient),
 }
 
 /// One of them.
@@ -102,10 +105,19 @@ impl Exchanges {
 
     /// Keeps it on for the answer.
     pub(super) fn vouched(&self, correlation: Correlation, exchange: Exchange, manner: Manner, now: Instant) {
+        self.to_answer(correlation, Kept::Vouched(exchange, manner), now);
+    }
+
+    /// Keeps for whom the answer is.
+    pub(super) fn vouched_for(&self, correlation: Correlation, recipient: Recipient, now: Instant) {
+        self.to_answer(correlation, Kept::For(recipient), now);
+    }
+
+    fn to_answer(&self, correlation: Correlation, one: Kept, now: Instant) {
         let mut kept = self.lock();
-        let vouched = kept.values().filter(|(kept, _)| matches!(kept, Kept::Vouched(..))).count();
+        let vouched = kept.values().filter(|(kept, _)| !matches!(kept, Kept::Opened(_))).count();
         if vouched < MOST {
-            kept.insert(correlation, (Kept::Vouched(exchange, manner), now + TO_ANSWER));
+            kept.insert(correlation, (one, now + TO_ANSWER));
         }
     }
 
@@ -113,6 +125,14 @@ impl Exchanges {
     pub(super) fn answered(&self, correlation: Correlation, now: Instant) -> Option<(Exchange, Manner)> {
         match self.lock().remove(&correlation)? {
             (Kept::Vouched(exchange, manner), until) if now < until => Some((exchange, manner)),
+            _ => None,
+        }
+    }
+
+    /// Gives for whom the answer is, once.
+    pub(super) fn answered_for(&self, correlation: Correlation, now: Instant) -> Option<Recipient> {
+        match self.lock().remove(&correlation)? {
+            (Kept::For(recipient), until) if now < until => Some(recipient),
             _ => None,
         }
     }
@@ -172,6 +192,23 @@ mod tests {
         assert!(exchanges.answered(name, now).is_none());
         keep();
         assert!(exchanges.answered(name, now + TO_ANSWER).is_none());
+    }
+
+    #[test]
+    fn an_answer_for_somebody_is_for_him_once_and_for_so_long() {
+        let (exchanges, now, name) = (Exchanges::default(), Instant::now(), Correlation([1; 16]));
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let pem = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&pair).unwrap().pem();
+        let certificate = crate::config::auth::certificate::Certificate::from_pem(&pem).unwrap();
+        let keep = || exchanges.vouched_for(name, Recipient::of(&certificate).unwrap(), now);
+        keep();
+        assert!(exchanges.take(name, now).is_none() && exchanges.answered_for(name, now).is_none(), "gone by then");
+        keep();
+        assert!(exchanges.answered(name, now).is_none() && exchanges.answered_for(name, now).is_none(), "no MAC");
+        keep();
+        assert!(exchanges.answered_for(name, now).is_some() && exchanges.answered_for(name, now).is_none());
+        keep();
+        assert!(exchanges.answered_for(name, now + TO_ANSWER).is_none());
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod policies;
 mod policy;
 mod pool;
 pub mod readers;
+mod recipient;
 mod record;
 mod reply;
 mod revocation;

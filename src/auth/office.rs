@@ -30,6 +30,7 @@ use super::ocsp::Desks;
 use super::order::{self, Decided, Proven};
 use super::password::Passwords;
 use super::reason::{ALLOWED, Reason, recorded};
+use super::recipient::Recipient;
 use super::record::Record;
 use super::store::Store;
 use super::strangers::Strangers;
@@ -104,6 +105,23 @@ enum Ended {
     Named(Box<Named>),
     /// The worker says something else than what it passes on.
     Breach(&'static str),
+}
+
+/// What a worker is answered, and for whom it will have the answer sealed.
+pub(super) struct Answered {
+    pub(super) answer: AuthToWorker,
+    pub(super) recipient: Option<Recipient>,
+}
+
+/// What somebody gets who has proved himself.
+struct Granted {
+    order: Order,
+    /// What he is answered if he negotiated.
+    answer: Option<Octets<MOST_ANSWERED_OCTETS>>,
+    /// Is the answer with the token signed?
+    signed_reply: bool,
+    /// For whom it is sealed.
+    recipient: Option<Recipient>,
 }
 
 /// Somebody who has proved himself by something that is refused all the same.
@@ -227,15 +245,15 @@ impl Office {
         number: ChannelNumber,
         from: (Peer, &Confirmed, Option<&Exchange>),
         submission: Submission,
-    ) -> Result<AuthToWorker, Violation> {
+    ) -> Result<Answered, Violation> {
         let peer = from.0;
         let timer = self.gauges.seconds.start_timer();
         let correlation = submission.correlation;
         let (source, timestamp) = (submission.source, submission.timestamp);
         let config = self.config();
         let lodged = match self.decide(&config, from, submission).await {
-            Ok((order, answer)) => self
-                .lodge(&config, peer, number, order)
+            Ok(Granted { order, answer, signed_reply, recipient }) => self
+                .lodge(&config, (peer, number), order, signed_reply)
                 .await
                 .inspect_err(|reason| {
                     // The record has it as allowed.
@@ -243,7 +261,7 @@ impl Office {
                         warn!(correlation = %correlation, event = "not-lodged", reason = reason.word(), left_out);
                     }
                 })
-                .map(|voucher| (voucher, answer)),
+                .map(|voucher| (voucher, answer, recipient)),
             Err(Ended::Known(reason)) => Err(reason),
             // Those are in the record by now.
             Err(Ended::Named(named)) => Err(named.reason),
@@ -256,13 +274,14 @@ impl Office {
         timer.observe_duration();
         let word = lodged.as_ref().err().map_or(ALLOWED, |reason| reason.word());
         self.gauges.decisions.with_label_values(&[word]).inc();
-        Ok(match lodged {
-            Ok((voucher, None)) => AuthToWorker::Vouched(Vouched { correlation, voucher }),
-            Ok((voucher, Some(answer))) => {
-                AuthToWorker::Negotiated(Negotiated { vouched: Vouched { correlation, voucher }, answer })
+        let (answer, recipient) = match lodged {
+            Ok((voucher, None, recipient)) => (AuthToWorker::Vouched(Vouched { correlation, voucher }), recipient),
+            Ok((voucher, Some(answer), _)) => {
+                (AuthToWorker::Negotiated(Negotiated { vouched: Vouched { correlation, voucher }, answer }), None)
             }
-            Err(reason) => AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }),
-        })
+            Err(reason) => (AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }), None),
+        };
+        Ok(Answered { answer, recipient })
     }
 
     async fn decide(
@@ -270,13 +289,14 @@ impl Office {
         config: &Auth,
         (worker, confirmed, exchange): (Peer, &Confirmed, Option<&Exchange>),
         submission: Submission,
-    ) -> Result<(Order, Option<Octets<MOST_ANSWERED_OCTETS>>), Ended> {
+    ) -> Result<Granted, Ended> {
         let Submission { correlation, endpoint, source, timestamp, evidence, wish } = submission;
         timestamp::judge(&config.timestamp, timestamp, Millis::now()).map_err(Ended::Stranger)?;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
         let exchange = exchange.filter(|exchange| exchange.endpoint == endpoint);
         let asked = Asked { worker, confirmed, exchange, source, correlation, timestamp, wish: &wish };
-        let known = match self.prove(config, rules, evidence, &asked).await {
+        let proven = self.prove(config, rules, evidence, &asked).await;
+        let (known, recipient) = match proven.and_then(|known| known.with_recipient(rules)) {
             Ok(known) => known,
             Err(Ended::Named(named)) => {
                 let Named { reason, account, method, vouched_by, intermediary } = *named;
@@ -298,6 +318,7 @@ impl Office {
             Err(ended) => return Err(ended),
         };
         let Known { account, method, request, certificate, vouched_by, intermediary, until, answer, .. } = known;
+        let signed_reply = rules.signed_replies && method == Method::X509;
         let instant = Millis::now();
         let authentication = Authentication { method, instant: known.instant.unwrap_or(instant) };
         failpoint("verified");
@@ -329,7 +350,7 @@ impl Office {
         };
         self.decided(config, decision, account.name.clone(), intermediary).await?;
         failpoint("recorded");
-        order.map(|order| (order, answer)).map_err(Ended::Known)
+        order.map(|order| Granted { order, answer, signed_reply, recipient }).map_err(Ended::Known)
     }
 
     /// Tells the log and the record. Nobody hears of a decision that the record has not.
@@ -367,13 +388,13 @@ impl Office {
     async fn lodge(
         &self,
         config: &Auth,
-        worker: Peer,
-        number: ChannelNumber,
+        (worker, number): (Peer, ChannelNumber),
         order: Order,
+        signed_reply: bool,
     ) -> Result<VoucherId, Reason> {
         let id = VoucherId::random();
         let limits = config.limits;
-        let voucher = Voucher { id, worker, order };
+        let voucher = Voucher { id, worker, order, signed_reply };
         self.vouchers.lodge(voucher, number, limits.voucher_ttl, limits.issuer_deadline).await?;
         failpoint("vouchered");
         Ok(id)

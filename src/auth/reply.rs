@@ -7,10 +7,7 @@ use crate::trust::identifiers::{ENCRYPTED_KEY, ENCRYPTED_KEY_SHA1};
 use crate::trust::username::BASE64;
 use crate::wire::evidence::MacAlgorithm;
 use crate::wire::reply::{Conversation, Covered, DERIVED_IDS};
-use crate::xml::{Writer, names};
-
-const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
-const SHA256: &str = "http://www.w3.org/2001/04/xmlenc#sha256";
+use crate::xml::{detached, names};
 
 /// How a signature names its key.
 pub(super) enum Named<'a> {
@@ -22,27 +19,12 @@ pub(super) enum Named<'a> {
 
 /// `ds:SignedInfo` over these parts, canonical.
 pub(super) fn signed_info(algorithm: MacAlgorithm, parts: &[Covered]) -> String {
-    let mut writer = Writer::new();
-    writer.open("ds:SignedInfo").namespace("ds", names::DS);
-    writer.open("ds:CanonicalizationMethod").attribute("Algorithm", EXCLUSIVE).close();
-    writer.open("ds:SignatureMethod").attribute("Algorithm", identifier(algorithm)).close();
-    for Covered { part, digest } in parts {
-        writer.open("ds:Reference").attribute("URI", &format!("#{}", part.id()));
-        writer.open("ds:Transforms").open("ds:Transform").attribute("Algorithm", EXCLUSIVE).close().close();
-        writer.open("ds:DigestMethod").attribute("Algorithm", SHA256).close();
-        writer.leaf("ds:DigestValue", &Base64::encode_string(digest)).close();
-    }
-    writer.close();
-    writer.finish()
+    detached::signed_info(identifier(algorithm), parts.iter().map(|covered| (covered.part.id(), &covered.digest)))
 }
 
 /// `ds:Signature` with that inside.
 pub(super) fn signature(signed_info: &str, value: &[u8], named: &Named<'_>) -> String {
-    let mut writer = Writer::for_envelope();
-    writer.open("ds:Signature").namespace("ds", names::DS).verbatim(signed_info);
-    writer.leaf("ds:SignatureValue", &Base64::encode_string(value)).open("ds:KeyInfo");
-    writer.open("wsse:SecurityTokenReference").namespace("wsse", names::WSSE);
-    match named {
+    detached::signature(signed_info, value, |writer| match named {
         Named::Session(sha1) => {
             writer.namespace("wsse11", names::WSSE11).attribute("wsse11:TokenType", ENCRYPTED_KEY);
             writer.open("wsse:KeyIdentifier").attribute("EncodingType", BASE64);
@@ -56,9 +38,7 @@ pub(super) fn signature(signed_info: &str, value: &[u8], named: &Named<'_>) -> S
             writer.open("wsse:Reference").attribute("URI", &format!("#{}", DERIVED_IDS[0]));
             writer.attribute("ValueType", &format!("{namespace}/dk")).close();
         }
-    }
-    writer.close().close().close();
-    writer.finish()
+    })
 }
 
 fn identifier(algorithm: MacAlgorithm) -> &'static str {

@@ -18,6 +18,7 @@ use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{
     Evidence, KeyedMessage, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm, SignedMessage, Timestamp, Wish,
 };
+use crate::wire::reply::SIGNED_IDS;
 use crate::wire::{Millis, Secret};
 use crate::xml::chars::trim;
 use crate::xml::signature::{Hash, SignatureMethod, SignedInfo};
@@ -158,6 +159,11 @@ impl<'m> Signed<'m> {
             return Err(Unproven::by(Reason::WrongDigest, "more references than parts, or fewer"));
         }
         for (reference, octets) in info.references.iter().zip(parts) {
+            // Or whoever can have an answer signed here could pass it off as a request, if ever a certificate of ours named
+            // somebody.
+            if reference.id.starts_with(SIGNED_IDS) {
+                return Err(Unproven::by(Reason::UnreadableSignature, &format!("{:?} is for answers", reference.id)));
+            }
             let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
             if digest(function, octets.expose()).as_ref() != reference.digest {
                 return Err(Unproven::by(Reason::WrongDigest, &format!("reference {:?}", reference.id)));

@@ -207,7 +207,8 @@ struct Desk {
 
 /// The order is sent as often as there are issuers to send it to; nothing else may copy a voucher.
 fn again(voucher: &Voucher) -> AuthToIssuer {
-    AuthToIssuer::Lodge(Voucher { id: voucher.id, worker: voucher.worker, order: voucher.order.clone() })
+    let Voucher { id, worker, signed_reply, .. } = *voucher;
+    AuthToIssuer::Lodge(Voucher { id, worker, order: voucher.order.clone(), signed_reply })
 }
 
 impl Desk {

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::confirmed::Confirmed;
 use super::exchanges::{Exchanges, Manner};
-use super::office::Office;
+use super::office::{Answered, Office};
 use super::share::{Share, UnderWay};
 use super::vouchers::ChannelNumber;
 use crate::sys::channel::{Channel, Closed, Duplex};
@@ -105,6 +105,12 @@ pub(super) async fn serve(
                         };
                         let from = (peer, &confirmed, exchange.as_ref());
                         let answer = office.answer(number, from, submission).await;
+                        let answer = answer.map(|Answered { answer, recipient }| {
+                            if let Some(recipient) = recipient {
+                                exchanges.vouched_for(correlation, recipient, Instant::now());
+                            }
+                            answer
+                        });
                         if let (Some(exchange), Some(manner), Ok(AuthToWorker::Vouched(_))) = (exchange, manner, &answer) {
                             exchanges.vouched(correlation, exchange, manner, Instant::now());
                         }
@@ -118,6 +124,14 @@ pub(super) async fn serve(
                     }
                     let (office, begun, exchanges) = (office.clone(), share.begin(), exchanges.clone());
                     work.spawn(async move { (seal.correlation, office.seal(&exchanges, &seal), begun) });
+                }
+                Some(WorkerToAuth::SealFor(asked)) => {
+                    if !under_way.insert(asked.correlation) {
+                        broken = Some(TWICE);
+                        break;
+                    }
+                    let (office, begun, exchanges) = (office.clone(), share.begin(), exchanges.clone());
+                    work.spawn(async move { (asked.correlation, office.seal_for(&exchanges, &asked), begun) });
                 }
             },
             Some(done) = work.join_next(), if !work.is_empty() => {

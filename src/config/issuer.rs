@@ -226,8 +226,10 @@ fn keys(file: &Loaded<File>) -> Result<Vec<Key>, ConfigError> {
         }
         let twin = keys.iter().find(|other| ambiguous(other, &key));
         if let Some(other) = twin {
-            let why =
-                format!("key {:?} and key {:?} are both active for the same tokens; one is", other.name, key.name);
+            let why = format!(
+                "key {:?} and key {:?} are both active for the same tokens or answers; one is",
+                other.name, key.name
+            );
             return Err(file.error(table.state.span(), why));
         }
         if let Some((other, what)) = keys.iter().find_map(|other| Some((other, mistakable(other, &key)?))) {
@@ -248,13 +250,14 @@ fn keys(file: &Loaded<File>) -> Result<Vec<Key>, ConfigError> {
     Ok(keys)
 }
 
-/// Would a token that names no algorithm, or names one, have two keys to be signed with?
+/// Would a token that names no algorithm, or names one, or an answer have two keys to be signed with?
 fn ambiguous(one: &Key, other: &Key) -> bool {
     let kind = |key: &Key| match (key.purpose, key.state, &key.certificate) {
         (Purpose::Assertion, KeyState::Active, Some(certificate)) => Some(certificate.kind.default_algorithm()),
         _ => None,
     };
-    kind(one).is_some() && kind(one) == kind(other)
+    let answers = |key: &Key| key.purpose == Purpose::Message && key.state == KeyState::Active;
+    kind(one).is_some() && kind(one) == kind(other) || answers(one) && answers(other)
 }
 
 /// By which name could a client mean either key when it says whom it has sealed for? One that is next will be in use

@@ -122,9 +122,37 @@ pub struct Endpoint {
     /// May a message be sealed for us? auth decides; without its word nothing is opened.
     #[serde(default)]
     pub encryption: bool,
-    /// Does an answer under a MAC repeat the one of its request (R-W044)?
+    /// Does an answer under a MAC, or one that is signed, repeat the MAC or the signature of its request (R-W044)?
     #[serde(default)]
     pub signature_confirmation: bool,
+    /// How are requests answered that a certificate's key signed? auth decides; without its word nothing is signed.
+    #[serde(default)]
+    pub replies: Replies,
+}
+
+/// What protects answers to requests that a certificate's key signed, besides TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Replies {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// The signature of our key for answers.
+    Signed,
+    /// That, and its body is sealed for the certificate that signed the request.
+    Sealed,
+}
+
+impl Replies {
+    /// The name in configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Signed => "signed",
+            Self::Sealed => "sealed",
+        }
+    }
 }
 
 impl Endpoint {
@@ -407,10 +435,13 @@ fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
         let why = "no [[listener]] has client_certificates = \"asked\": nobody could prove himself here";
         return Err(loaded.error_at(&["endpoint", &index.to_string(), "credential"], why));
     }
-    let confirms =
-        |endpoint: &Endpoint| endpoint.signature_confirmation && endpoint.credential != Credential::UsernameSymmetric;
+    let covered = |endpoint: &Endpoint| {
+        endpoint.credential == Credential::UsernameSymmetric || endpoint.replies != Replies::Plain
+    };
+    let confirms = |endpoint: &Endpoint| endpoint.signature_confirmation && !covered(endpoint);
     if let Some(index) = worker.endpoints.iter().position(confirms) {
-        let why = "answers are under a MAC where credential = \"username-symmetric\", and confirm nothing elsewhere";
+        let why = "answers are covered where credential = \"username-symmetric\" or replies = \"signed\", and confirm \
+                   nothing elsewhere";
         return Err(loaded.error_at(&["endpoint", &index.to_string(), "signature_confirmation"], why));
     }
     let by_mac = |endpoint: &&Endpoint| endpoint.credential == Credential::UsernameSymmetric;
@@ -425,6 +456,16 @@ fn check(loaded: &Loaded<Worker>) -> Result<(), ConfigError> {
         if [Leniency::TimestampAbsent, Leniency::TimestampIdUnqualified].iter().any(|one| endpoint.tolerates(*one)) {
             let why = "a timestamp is under the MAC, by its wsu:Id: no leniency about it can be had here";
             return Err(loaded.error_at(&["endpoint", &index.to_string(), "leniencies"], why));
+        }
+    }
+    let signed = |endpoint: &&Endpoint| endpoint.replies != Replies::Plain;
+    for (index, endpoint) in worker.endpoints.iter().enumerate().filter(|(_, endpoint)| signed(endpoint)) {
+        let wrong = |why: &str| Err(loaded.error_at(&["endpoint", &index.to_string(), "replies"], why));
+        if !endpoint.credential.takes_signature() {
+            return wrong("answers are signed to requests that are, and credential takes no signature here");
+        }
+        if endpoint.profile != Profile::Generic {
+            return wrong("such requests are answered as the standards say: profile = \"generic\"");
         }
     }
     limits(loaded)

@@ -77,6 +77,11 @@ impl Keys {
         self.0.iter().find(|key| key.purpose == Purpose::Unwrap && is(&key.certificate))
     }
 
+    /// The key that signs answers.
+    pub(super) fn message(&self) -> Option<&ActiveKey> {
+        self.0.iter().find(|key| key.purpose == Purpose::Message)
+    }
+
     /// The handshake key whose certificate has that SHA-256.
     pub(super) fn handshake(&self, certificate: &[u8; 32]) -> Option<&ActiveKey> {
         self.0.iter().find(|key| key.purpose == Purpose::Handshake && key.certificate.sha256 == *certificate)

@@ -12,6 +12,7 @@ pub(super) struct Measures {
     pub(super) above: IntCounterVec,
     pub(super) handshakes: IntCounterVec,
     pub(super) unwraps: IntCounterVec,
+    pub(super) replies: IntCounterVec,
     pub(super) violations: IntCounterVec,
     pub(super) wrong_signatures: IntCounter,
     pub(super) outcomes_lost: IntCounter,
@@ -64,6 +65,12 @@ impl Measures {
                 "Session keys of messages that auth asked to have opened, by result.",
                 "result",
                 &["opened", "unopened", "rate", "unavailable"],
+            ),
+            replies: metrics.counters(
+                "chancery_reply_signatures_total",
+                "Signatures of answers that workers asked for, by result.",
+                "result",
+                &["signed", "token", "full", "unavailable", "failed"],
             ),
             violations: metrics.counters(
                 "chancery_violations_total",

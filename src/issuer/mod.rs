@@ -5,6 +5,7 @@
 //!
 //! `steps` holds the order of things, `office` what each message does, `serve` the loop.
 
+mod answers;
 mod ceilings;
 mod clock;
 mod handshake;

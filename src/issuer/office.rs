@@ -1,6 +1,7 @@
 //! The state of issuer and what each message does to it. Which channel a message came over says who sent
 //! it; what is in flight is known by a ticket. `serve` feeds it; nothing here waits.
 
+mod answer;
 mod channels;
 mod issue;
 mod shake;
@@ -12,8 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use self::answer::Answering;
 use self::shake::Shake;
 use self::unwrap::Opening;
+use super::answers::Answers;
 use super::ceilings::Ceilings;
 use super::clock::{Behind, Clock};
 use super::journal::{self, Journal, Recorded};
@@ -57,6 +60,8 @@ struct Asked {
     peer: Peer,
     correlation: Correlation,
     since: Instant,
+    /// May the answer with it be signed?
+    signed_reply: bool,
 }
 
 /// What a signer's work is for.
@@ -65,6 +70,7 @@ pub(super) enum Work {
     Token(Box<Recorded>),
     Handshake(Box<Shake>),
     Unwrap(Opening),
+    Answer(Box<Answering>),
 }
 
 /// Everything issuer knows.
@@ -74,6 +80,7 @@ pub(super) struct Office {
     ceilings: Ceilings,
     vouchers: Vouchers,
     remembered: Remembered,
+    answers: Answers,
     clock: Clock,
     pub(super) journal: Journal,
     pub(super) signers: Signers<Work>,
@@ -82,6 +89,7 @@ pub(super) struct Office {
     asked: HashMap<u64, Asked>,
     shakes: usize,
     openings: usize,
+    answering: usize,
     in_flight: HashMap<Peer, usize>,
     rates: Usage<Peer>,
     unwrap_rates: Usage<Peer>,
@@ -109,6 +117,7 @@ impl Office {
             ceilings: Ceilings::new(&config),
             vouchers: Vouchers::new(config.voucher),
             remembered: Remembered::default(),
+            answers: Answers::default(),
             clock: Clock::new(),
             journal,
             signers: Signers::new(config.signature_deadline, now),
@@ -117,6 +126,7 @@ impl Office {
             asked: HashMap::new(),
             shakes: 0,
             openings: 0,
+            answering: 0,
             in_flight: HashMap::new(),
             rates: Usage::new(MOST_WORKERS),
             unwrap_rates: Usage::new(MOST_WORKERS),
@@ -141,16 +151,17 @@ impl Office {
 
     /// Is there a deadline to look at soon?
     pub(super) fn is_pressed(&self) -> bool {
-        !self.asked.is_empty() || self.shakes > 0 || self.openings > 0 || !self.journal.is_open()
+        !self.is_unasked() || !self.journal.is_open()
     }
 
     /// Is nobody waiting for anything, answers on their way included?
     pub(super) fn is_idle(&self) -> bool {
-        self.asked.is_empty()
-            && self.shakes == 0
-            && self.openings == 0
-            && self.journal.is_idle()
-            && !self.workers.values().any(Duplex::wants_write)
+        self.is_unasked() && self.journal.is_idle() && !self.workers.values().any(Duplex::wants_write)
+    }
+
+    /// Is nothing asked of the record or of a signer?
+    fn is_unasked(&self) -> bool {
+        self.asked.is_empty() && self.shakes == 0 && self.openings == 0 && self.answering == 0
     }
 
     /// May one more request of this worker be taken in?
@@ -251,6 +262,7 @@ impl Office {
     pub(super) fn tick(&mut self, now: Instant) {
         self.vouchers.expire(now);
         self.remembered.expire(now);
+        self.answers.expire(now);
         self.measures.vouchers.set(i64::try_from(self.vouchers.count()).unwrap_or(i64::MAX));
         self.journal.tick(now);
         self.signers.tick(now);
@@ -314,6 +326,9 @@ impl Office {
                         self.handshake_signed(*shake, result.and_then(Answer::signature), now);
                     }
                     Work::Unwrap(opening) => self.opened(&opening, result, now),
+                    Work::Answer(answering) => {
+                        self.reply_signed(*answering, result.and_then(Answer::signature), now);
+                    }
                 }
                 if self.measures.wrong_signatures.get() != wrong
                     && let Some(signer) = by

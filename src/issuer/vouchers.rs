@@ -34,7 +34,15 @@ pub(super) enum Lodged {
     Spent,
 }
 
-/// What redemption came to, other than an order.
+/// What a voucher was good for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Redeemed {
+    pub(super) order: Order,
+    /// May the answer with the token be signed?
+    pub(super) signed_reply: bool,
+}
+
+/// What redemption came to, other than that.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NotRedeemed {
     /// Never lodged here, run out, or burnt by no doing of the worker's.
@@ -48,6 +56,7 @@ struct Held {
     worker: Peer,
     /// None once it is spent: the name is kept until it would have run out, so that it stays spent.
     order: Option<Box<Order>>,
+    signed_reply: bool,
     /// What of [`MOST_OCTETS`] the order takes.
     octets: usize,
     /// Its worker has put it in, rightly or not. It could not know that it was burnt otherwise.
@@ -83,7 +92,13 @@ impl Vouchers {
         self.expire(now);
         if let Some(held) = self.held.get(&voucher.id) {
             return match &held.order {
-                Some(order) if **order == voucher.order && held.worker == voucher.worker => Ok(Lodged::Taken),
+                Some(order)
+                    if **order == voucher.order
+                        && held.worker == voucher.worker
+                        && held.signed_reply == voucher.signed_reply =>
+                {
+                    Ok(Lodged::Taken)
+                }
                 Some(_) => Err(Violation::Rule("voucher lodged twice with different orders")),
                 None => Ok(Lodged::Spent),
             };
@@ -96,18 +111,25 @@ impl Vouchers {
         self.octets += octets;
         // Not before: a name auth invents for what is refused must leave nothing behind.
         self.of_worker.insert(voucher.worker, of_worker + 1);
-        let held = Held { worker: voucher.worker, order: Some(Box::new(voucher.order)), octets, redeemed: false };
-        self.held.insert(voucher.id, held);
-        self.ends.push_back((now + self.life, voucher.id));
+        let Voucher { id, worker, order, signed_reply } = voucher;
+        let held = Held { worker, order: Some(Box::new(order)), signed_reply, octets, redeemed: false };
+        self.held.insert(id, held);
+        self.ends.push_back((now + self.life, id));
         Ok(Lodged::Taken)
     }
 
     /// Hands out the order and spends the voucher; a wrong redemption spends it too.
-    pub(super) fn redeem(&mut self, redemption: &Redemption, worker: Peer, now: Instant) -> Result<Order, NotRedeemed> {
+    pub(super) fn redeem(
+        &mut self,
+        redemption: &Redemption,
+        worker: Peer,
+        now: Instant,
+    ) -> Result<Redeemed, NotRedeemed> {
         self.expire(now);
         let held = self.held.get_mut(&redemption.voucher).ok_or(NotRedeemed::NoSuchVoucher)?;
         let violation = |rule| Err(NotRedeemed::Violation(Violation::Rule(rule)));
         let (owner, order, octets) = (held.worker, held.order.take(), held.octets);
+        let signed_reply = held.signed_reply;
         let again = owner == worker && std::mem::replace(&mut held.redeemed, true);
         if order.is_some() {
             self.one_less(owner, octets);
@@ -122,7 +144,7 @@ impl Vouchers {
         if order.correlation != redemption.correlation {
             return violation("voucher of another request");
         }
-        Ok(*order)
+        Ok(Redeemed { order: *order, signed_reply })
     }
 
     /// Burns one at auth's wish.
@@ -183,7 +205,7 @@ mod tests {
     fn voucher(vouchers: &mut Vouchers, now: Instant) -> Redemption {
         let order = order("office");
         let redemption = Redemption { voucher: VoucherId::random(), correlation: order.correlation };
-        let voucher = Voucher { id: redemption.voucher, worker: WORKER, order };
+        let voucher = Voucher { id: redemption.voucher, worker: WORKER, order, signed_reply: false };
         assert_eq!(vouchers.lodge(voucher, now), Ok(Lodged::Taken));
         redemption
     }
@@ -256,10 +278,11 @@ mod tests {
         let mut vouchers = Vouchers::new(Duration::from_secs(5));
         let order = order("office");
         let id = VoucherId::random();
-        let again = || Voucher { id, worker: WORKER, order: order.clone() };
+        let again = || Voucher { id, worker: WORKER, order: order.clone(), signed_reply: false };
         assert_eq!(vouchers.lodge(again(), now), Ok(Lodged::Taken));
         assert_eq!(vouchers.lodge(again(), now), Ok(Lodged::Taken));
         assert!(vouchers.lodge(Voucher { worker: Peer(42), ..again() }, now).is_err());
+        assert!(vouchers.lodge(Voucher { signed_reply: true, ..again() }, now).is_err());
         let redemption = Redemption { voucher: id, correlation: order.correlation };
         assert!(vouchers.redeem(&redemption, WORKER, now).is_ok());
         assert_eq!(vouchers.lodge(again(), now), Ok(Lodged::Spent));
@@ -273,7 +296,8 @@ mod tests {
         for _ in 0..MOST_OF_ONE {
             voucher(&mut vouchers, now);
         }
-        let one_more = |worker| Voucher { id: VoucherId::random(), worker, order: order("office") };
+        let one_more =
+            |worker| Voucher { id: VoucherId::random(), worker, order: order("office"), signed_reply: false };
         assert_eq!(vouchers.lodge(one_more(WORKER), now), Ok(Lodged::Full));
         assert_eq!(vouchers.lodge(one_more(Peer(42)), now), Ok(Lodged::Taken));
     }
@@ -285,7 +309,12 @@ mod tests {
         let large = Text::new("x".repeat(4096)).unwrap();
         let claim = Claim { uri: Text::new("urn:a").unwrap(), values: List::new(vec![large; 60]).unwrap() };
         let order = Order { claims: List::new(vec![claim]).unwrap(), ..order("office") };
-        let of = |worker| Voucher { id: VoucherId::random(), worker: Peer(worker), order: order.clone() };
+        let of = |worker| Voucher {
+            id: VoucherId::random(),
+            worker: Peer(worker),
+            order: order.clone(),
+            signed_reply: false,
+        };
         let mut taken = 0;
         while vouchers.lodge(of(taken), now) == Ok(Lodged::Taken) {
             taken += 1;
@@ -303,7 +332,12 @@ mod tests {
     fn a_worker_whose_voucher_was_refused_leaves_nothing_behind() {
         let now = Instant::now();
         let mut vouchers = Vouchers::new(Duration::from_secs(5));
-        let of = |worker| Voucher { id: VoucherId::random(), worker: Peer(worker), order: order("office") };
+        let of = |worker| Voucher {
+            id: VoucherId::random(),
+            worker: Peer(worker),
+            order: order("office"),
+            signed_reply: false,
+        };
         for number in 0..MOST {
             let worker = i32::try_from(number / MOST_OF_ONE).unwrap();
             assert_eq!(vouchers.lodge(of(worker), now), Ok(Lodged::Taken));

@@ -1,7 +1,8 @@
-//! Values to octets: SAML 2.0 and SAML 1.1 assertions and the signatures in them. Everything is written in
+//! Values to octets: SAML 2.0 and SAML 1.1 assertions, the signatures in them and those of answers. Everything is written in
 //! exclusive canonical form by construction, so what is digested is what is sent; there is no parser here,
 //! and nothing here decides what a token may say.
 
+pub mod answer;
 pub mod saml11;
 pub mod saml20;
 pub mod signature;

@@ -68,7 +68,7 @@ impl Algorithm {
         }
     }
 
-    fn digest(self) -> (&'static digest::Algorithm, &'static str) {
+    pub(super) fn digest(self) -> (&'static digest::Algorithm, &'static str) {
         match self {
             Self::RsaSha256 | Self::EcdsaSha256 => (&digest::SHA256, "http://www.w3.org/2001/04/xmlenc#sha256"),
             Self::RsaSha384 | Self::EcdsaSha384 => (&digest::SHA384, "http://www.w3.org/2001/04/xmldsig-more#sha384"),

@@ -8,7 +8,7 @@ use super::ids::{Correlation, KeyId, Millis, Peer, VoucherId};
 use super::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
-use super::reply::{Seal, SealedReply};
+use super::reply::{Seal, SealFor, SealedFor, SealedReply, SignedReply, ToSign};
 use super::unwrap::{KeyTransport, NotUnwrapped, Open, Opened, Sealed, SessionKey, Unwrap};
 
 /// worker → auth.
@@ -21,6 +21,8 @@ pub enum WorkerToAuth {
     Open(Open),
     /// The answer to one request, before it leaves.
     Seal(Seal),
+    /// The answer to one request, for who signed that.
+    SealFor(SealFor),
 }
 
 /// auth → worker.
@@ -36,6 +38,8 @@ pub enum AuthToWorker {
     Sealed(SealedReply),
     /// A voucher lies at issuer, and the client is told who we are.
     Negotiated(Negotiated),
+    /// What was sealed of an answer.
+    SealedFor(SealedFor),
 }
 
 /// worker → issuer.
@@ -47,6 +51,8 @@ pub enum WorkerToIssuer {
     Handshake(Handshake),
     /// Sign this server handshake, in which the client is asked for a certificate, and remember it for auth.
     RememberedHandshake(Handshake),
+    /// Sign the answer to one request.
+    SignReply(ToSign),
 }
 
 /// A TLS server handshake; issuer builds the octets that are signed.
@@ -121,6 +127,15 @@ pub enum IssuerToWorker {
     HandshakeFailed {
         /// The worker's serial.
         serial: u64,
+    },
+    /// The signature of an answer, verified.
+    ReplySigned(SignedReply),
+    /// No signature for this answer.
+    ReplyFailed {
+        /// Names the request.
+        correlation: Correlation,
+        /// Why.
+        failure: Failure,
     },
 }
 

@@ -15,6 +15,8 @@ pub struct Voucher {
     pub worker: Peer,
     /// What to issue.
     pub order: Order,
+    /// May the answer with it be signed, once?
+    pub signed_reply: bool,
 }
 
 /// The complete description of one token.

@@ -121,6 +121,11 @@ pub const PERMITS: &[Permit] = &[
     row(Link::AuthToKerberos, 0, "accept", ANY, 65 * KIB),
     row(Link::KerberosToAuth, 0, "accepted", ANY, 8 * KIB),
     row(Link::KerberosToAuth, 1, "not-accepted", ANY, KIB),
+    row(Link::WorkerToIssuer, 3, "sign-reply", ANY, KIB),
+    row(Link::IssuerToWorker, 4, "reply-signed", ANY, 49 * KIB),
+    row(Link::IssuerToWorker, 5, "reply-failed", ANY, KIB),
+    row(Link::WorkerToAuth, 3, "seal-for", ANY, 592 * KIB),
+    row(Link::AuthToWorker, 5, "sealed-for", ANY, 608 * KIB),
 ];
 
 impl Permit {

@@ -1,12 +1,14 @@
-//! An answer under a MAC by the key of its request. The worker names parts from a closed list with a digest each, and
-//! auth writes what the MAC is made of: with ids of its own and one transform. A worker that chose the digests could pass it
-//! off as a request's where the key may be opened once more, and would need the password all the same.
+//! An answer under a MAC by the key of its request, or signed by ours where a certificate's key signed the request. The
+//! worker names parts from a closed list with a digest each; auth writes what the MAC is made of, issuer what is signed:
+//! with ids of their own and one transform. A worker that chose the digests could pass a MAC off as a request's where the key
+//! may be opened once more, and would need the password all the same. A signature needs nothing else, so its ids are such
+//! as no request that is taken has.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Secret};
 use super::ids::Correlation;
-use super::unwrap::PartCipher;
+use super::unwrap::{KeyTransport, PartCipher, Sealed};
 
 /// A part of an answer that a MAC may cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize)]
@@ -52,6 +54,35 @@ impl ReplyPart {
             Self::SignatureConfirmation => "_6",
         }
     }
+
+    /// Its `wsu:Id` in an answer that is signed: [`SIGNED_IDS`] and a word.
+    #[must_use]
+    pub fn signed_id(self) -> &'static str {
+        match self {
+            Self::Timestamp => "chancery-answer-timestamp",
+            Self::Body => "chancery-answer-body",
+            Self::Action => "chancery-answer-action",
+            Self::To => "chancery-answer-to",
+            Self::RelatesTo => "chancery-answer-relates-to",
+            Self::MessageId => "chancery-answer-message-id",
+            Self::SignatureConfirmation => "chancery-answer-confirmation",
+        }
+    }
+}
+
+/// What all ids begin with that our own key signs in answers. auth takes no message that says so of itself: nobody passes
+/// an answer of ours off as a request, whatever certificate is made out for the key.
+pub const SIGNED_IDS: &str = "chancery-answer-";
+
+/// The id of the certificate in an answer that is signed.
+pub const CERTIFICATE_ID: &str = "chancery-answer-certificate";
+
+/// Are these parts an answer: timestamp and body, and none of them twice?
+#[must_use]
+pub fn whole(parts: &[Covered]) -> bool {
+    let count = |wanted: ReplyPart| parts.iter().filter(|covered| covered.part == wanted).count();
+    let once = ReplyPart::ALL.into_iter().all(|part| count(part) <= 1);
+    once && count(ReplyPart::Timestamp) == 1 && count(ReplyPart::Body) == 1
 }
 
 /// The id of the derived key that the MAC of an answer is made with, and of the one it is sealed with.
@@ -117,4 +148,52 @@ pub struct DerivedKey {
     pub nonce: [u8; 16],
     /// Octets of the key.
     pub length: u8,
+}
+
+/// What a worker asks issuer to have signed, once for each token it was given for a request that a certificate's key
+/// signed, where auth has said so.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct ToSign {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// What is signed: the timestamp, the body, and others of the list, none twice.
+    pub parts: List<Covered, 7>,
+}
+
+/// The signature of an answer.
+#[derive(Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SignedReply {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// `wsse:BinarySecurityToken` with our certificate.
+    pub certificate: Octets<{ 32 * 1024 }>,
+    /// `ds:Signature`, which refers to it.
+    pub signature: Octets<{ 16 * 1024 }>,
+}
+
+/// What a worker asks to have sealed for whoever signed the request, once for each request that auth has said so of: for his
+/// certificate, as auth has verified it.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct SealFor {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// How the session key is sealed.
+    pub transport: KeyTransport,
+    /// How the contents are.
+    pub cipher: PartCipher,
+    /// What is sealed, in order; at least the content of the body.
+    pub contents: List<Secret<MOST_REPLY_OCTETS>, 3>,
+}
+
+/// What was sealed.
+#[derive(Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SealedFor {
+    /// Names the request.
+    pub correlation: Correlation,
+    /// SHA-1 of the certificate, by which the client finds its key.
+    pub thumbprint: [u8; 20],
+    /// The session key, sealed.
+    pub key: Sealed,
+    /// Nonce, ciphertext and tag of each content.
+    pub contents: List<Octets<{ MOST_REPLY_OCTETS + 28 }>, 3>,
 }

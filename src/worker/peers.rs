@@ -14,7 +14,7 @@ use crate::wire::ids::{Correlation, VoucherId};
 use crate::wire::links::{AuthToWorker, Handshake, IssuerToWorker, WorkerToAuth, WorkerToIssuer};
 use crate::wire::order::{Failure, Redemption, Release};
 use crate::wire::permit::Link;
-use crate::wire::reply::{Seal, SealedReply};
+use crate::wire::reply::{Seal, SealFor, SealedFor, SealedReply, SignedReply, ToSign};
 use crate::wire::unwrap::{Open, Opened};
 
 /// What is said to auth.
@@ -35,6 +35,7 @@ impl Speech for ToAuth {
             AuthToWorker::Opened(opened) => opened.correlation,
             AuthToWorker::Sealed(sealed) => sealed.correlation,
             AuthToWorker::Negotiated(negotiated) => negotiated.vouched.correlation,
+            AuthToWorker::SealedFor(sealed) => sealed.correlation,
         }
     }
 
@@ -53,6 +54,8 @@ pub(super) enum IssuerKey {
     Redeem(Correlation),
     /// A handshake, by serial.
     Handshake(u64),
+    /// An answer.
+    Reply(Correlation),
 }
 
 impl Speech for ToIssuer {
@@ -70,6 +73,8 @@ impl Speech for ToIssuer {
             IssuerToWorker::HandshakeSigned { serial, .. } | IssuerToWorker::HandshakeFailed { serial } => {
                 IssuerKey::Handshake(*serial)
             }
+            IssuerToWorker::ReplySigned(signed) => IssuerKey::Reply(signed.correlation),
+            IssuerToWorker::ReplyFailed { correlation, .. } => IssuerKey::Reply(*correlation),
         }
     }
 
@@ -126,7 +131,9 @@ impl Auth {
             }
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
             // Not what was asked.
-            Ok(AuthToWorker::Opened(_) | AuthToWorker::Sealed(_)) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Ok(AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::SealedFor(_)) => {
+                Err(NotVouched::Unanswered(Unanswered::Gone))
+            }
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }
@@ -136,9 +143,7 @@ impl Auth {
         match self.0.ask(open.correlation, WorkerToAuth::Open(open), deadline).await {
             Ok(AuthToWorker::Opened(opened)) => Ok(opened),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
-            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_)) => {
-                Err(NotVouched::Unanswered(Unanswered::Gone))
-            }
+            Ok(_) => Err(NotVouched::Unanswered(Unanswered::Gone)),
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }
@@ -148,9 +153,17 @@ impl Auth {
         match self.0.ask(seal.correlation, WorkerToAuth::Seal(seal), deadline).await {
             Ok(AuthToWorker::Sealed(sealed)) => Ok(sealed),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
-            Ok(AuthToWorker::Vouched(_) | AuthToWorker::Opened(_) | AuthToWorker::Negotiated(_)) => {
-                Err(NotVouched::Unanswered(Unanswered::Gone))
-            }
+            Ok(_) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
+        }
+    }
+
+    /// What is to be sealed for who signed the request in, what was sealed out.
+    pub(super) async fn seal_for(&self, asked: SealFor, deadline: Instant) -> Result<SealedFor, NotVouched> {
+        match self.0.ask(asked.correlation, WorkerToAuth::SealFor(asked), deadline).await {
+            Ok(AuthToWorker::SealedFor(sealed)) => Ok(sealed),
+            Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
+            Ok(_) => Err(NotVouched::Unanswered(Unanswered::Gone)),
             Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
         }
     }
@@ -184,6 +197,18 @@ impl Issuer {
             Ok(IssuerToWorker::Released(release)) => Ok(release),
             Ok(IssuerToWorker::Failed { failure, .. }) => Err(NotReleased::Failed(failure)),
             // `names` never pairs a handshake's answer with a redemption.
+            Ok(_) => Err(NotReleased::Unanswered(Unanswered::Gone)),
+            Err(unanswered) => Err(NotReleased::Unanswered(unanswered)),
+        }
+    }
+
+    /// An answer in, its signature out.
+    pub(super) async fn sign_reply(&self, asked: ToSign, deadline: Instant) -> Result<SignedReply, NotReleased> {
+        let key = IssuerKey::Reply(asked.correlation);
+        match self.line.ask(key, WorkerToIssuer::SignReply(asked), deadline).await {
+            Ok(IssuerToWorker::ReplySigned(signed)) => Ok(signed),
+            Ok(IssuerToWorker::ReplyFailed { failure, .. }) => Err(NotReleased::Failed(failure)),
+            // `names` pairs nothing else with this.
             Ok(_) => Err(NotReleased::Unanswered(Unanswered::Gone)),
             Err(unanswered) => Err(NotReleased::Unanswered(unanswered)),
         }

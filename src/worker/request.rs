@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::asking::Asking;
 use super::http::Front;
 use super::line::Unanswered;
-use super::message::{self, Fault, Leniency, Protected, Rejection, Reply, Shape};
+use super::message::{self, Fault, Leniency, Protected, Rejection, Reply, Shape, Unsigned};
 use super::peers::{NotReleased, NotVouched};
 use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
@@ -115,6 +115,16 @@ fn not_vouched(shape: &Shape, correlation: Correlation, why: NotVouched) -> Ende
     }
 }
 
+fn not_released(shape: &Shape, correlation: Correlation, why: NotReleased) -> Ended {
+    match why {
+        NotReleased::Failed(failure) => {
+            let reply = shape.fault(failure.into(), correlation, Millis::now());
+            Ended::without(reply, "unavailable", failure_word(failure))
+        }
+        NotReleased::Unanswered(why) => unavailable(shape, correlation, why),
+    }
+}
+
 fn unavailable(shape: &Shape, correlation: Correlation, why: Unanswered) -> Ended {
     let busy = Refusal::Busy { retry_after_s: RETRY_AFTER_S };
     Ended::without(shape.fault(busy.into(), correlation, Millis::now()), "unavailable", why.reason())
@@ -149,16 +159,22 @@ async fn redeemed(
     };
     let release = match front.issuer.redeem(Redemption { voucher, correlation }, deadline).await {
         Ok(release) => release,
-        Err(NotReleased::Failed(failure)) => {
-            let reply = shape.fault(failure.into(), correlation, Millis::now());
-            return Ended::without(reply, "unavailable", failure_word(failure));
-        }
-        Err(NotReleased::Unanswered(why)) => return unavailable(&shape, correlation, why),
+        Err(why) => return not_released(&shape, correlation, why),
     };
     failpoint("released");
-    let reply = match shape.protected(&release, Millis::now()) {
-        None => shape.released(&release, Millis::now()),
-        Some(protected) => match sealed(front, protected, correlation, deadline).await {
+    let now = Millis::now();
+    let reply = match (shape.protected(&release, now), shape.certified(&release, now)) {
+        (None, None) => shape.released(&release, now),
+        (None, Some(unsigned)) => match signed(front, unsigned, correlation, deadline).await {
+            Ok(reply) => reply,
+            Err(NotSigned::Issuer(why)) => return not_released(&shape, correlation, why),
+            Err(NotSigned::Auth(why)) => return not_vouched(&shape, correlation, why),
+            Err(NotSigned::Unanswerable) => {
+                let reply = shape.fault(Fault::RequestFailed, correlation, Millis::now());
+                return Ended::without(reply, "unavailable", "answer: cannot be signed");
+            }
+        },
+        (Some(protected), _) => match sealed(front, protected, correlation, deadline).await {
             Ok(reply) => reply,
             Err(Some(why)) => return not_vouched(&shape, correlation, why),
             Err(None) => {
@@ -181,6 +197,39 @@ async fn sealed(
     let question = protected.question(correlation).map_err(|_| None)?;
     let sealed = front.auth.seal(question, deadline).await.map_err(Some)?;
     protected.finished(&sealed).map_err(|_| None)
+}
+
+/// Why an answer has no signature, or is not sealed.
+enum NotSigned {
+    Issuer(NotReleased),
+    Auth(NotVouched),
+    /// Nobody could be asked.
+    Unanswerable,
+}
+
+impl From<message::Unanswerable> for NotSigned {
+    fn from(_: message::Unanswerable) -> Self {
+        Self::Unanswerable
+    }
+}
+
+/// The answer with a signature, and sealed where it is.
+async fn signed(
+    front: &Front,
+    unsigned: Result<Unsigned, message::Unanswerable>,
+    correlation: Correlation,
+    deadline: Instant,
+) -> Result<Reply, NotSigned> {
+    let unsigned = unsigned?;
+    let question = unsigned.question(correlation)?;
+    let signed = front.issuer.sign_reply(question, deadline).await.map_err(NotSigned::Issuer)?;
+    let signed = unsigned.signed(&signed)?;
+    if !signed.seals() {
+        return Ok(signed.finished()?);
+    }
+    let question = signed.question(correlation)?;
+    let sealed = front.auth.seal_for(question, deadline).await.map_err(NotSigned::Auth)?;
+    Ok(signed.finished_with(&sealed)?)
 }
 
 fn tolerated(front: &Front, leniencies: &[Leniency]) {

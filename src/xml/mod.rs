@@ -5,6 +5,8 @@
 pub mod chars;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod derived;
+#[cfg(any(feature = "auth", feature = "issuer", feature = "ctl"))]
+pub mod detached;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod encryption;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]

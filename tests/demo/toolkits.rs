@@ -72,6 +72,27 @@ fn configure(config: &Path, certificate: &str) {
         &format!("[[endpoint]]\npath = \"/signed\"\ncredentials = [\"signature\"]\naddresses = [\"{HOST}/signed\"]\n"),
     );
     append(config, "worker.d/worker.toml", "[[endpoint]]\npath = \"/signed\"\ncredential = \"signature\"\n");
+    // And how an asymmetric one is answered.
+    for (path, replies, confirms) in
+        [("/answer-signed", "signed", false), ("/answer-confirmed", "signed", true), ("/answer-sealed", "sealed", true)]
+    {
+        append(
+            config,
+            "auth.d/auth.toml",
+            &format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\nreplies = \"{replies}\"\n\
+                 encryption = true\naddresses = [\"{HOST}{path}\"]\n"
+            ),
+        );
+        append(
+            config,
+            "worker.d/worker.toml",
+            &format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredential = \"signature\"\nreplies = \"{replies}\"\n\
+                 encryption = true\nsignature_confirmation = {confirms}\n"
+            ),
+        );
+    }
     only_endpoints(config, &["\"any\"", "\"username-symmetric\"", "\"signature\""]);
     append(config, "worker.d/worker.toml", "[[metadata]]\npath = \"/wsdl\"\nkind = \"wsdl\"\n");
 }
@@ -98,6 +119,7 @@ fn served(name: &str, command: &mut Command) -> Vec<RequestIntegrity> {
     addressed(&demo, directory.path());
     command.arg(&demo.ready_file).args(["robot", SECRET]).args(ours).args(other);
     command.arg(directory.path().join("demo/etc/issuer.d/unwrap-1.pem"));
+    command.arg(directory.path().join("demo/etc/issuer.d/message-1.pem"));
     checked(name, command);
     issued_by(demo, Method::X509)
 }
@@ -116,7 +138,7 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_sym
     if !possible("cxf", ".java") {
         return;
     }
-    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 3]);
+    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 15]);
 }
 
 #[test]

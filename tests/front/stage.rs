@@ -203,6 +203,7 @@ impl Issuer {
                         let signature = Octets::new(signature.as_ref()).unwrap();
                         IssuerToWorker::HandshakeSigned { serial: handshake.serial, signature }
                     }
+                    Ok(Some(WorkerToIssuer::SignReply(_))) => panic!("no answer here is signed"),
                     Ok(None) => continue,
                     Err(_) => {
                         channel = None;

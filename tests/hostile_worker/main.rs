@@ -13,6 +13,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+mod answers;
 #[path = "../support/asserted.rs"]
 #[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
 mod asserted;
@@ -116,6 +117,17 @@ const CASES: &[Case] = &[
         signatures::another_wish_than_was_signed,
     ),
     ("a signed message buys one token", Leaves::Tokens(1), signatures::a_message_twice),
+    (
+        "a token for a signed message buys one signature of its answer",
+        Leaves::Connections { handshakes: 1, tokens: 1 },
+        answers::an_answer_is_signed_once,
+    ),
+    ("no answer is signed that has no such token", Leaves::Tokens(1), answers::an_answer_to_nothing),
+    (
+        "what is no answer is not signed as one",
+        Leaves::Violations(TO_ISSUER, answers::BREACHES),
+        answers::answers_that_are_none,
+    ),
     ("a signed message for somebody else gets nothing", Leaves::Nothing, signatures::a_message_for_somebody_else),
     ("a signed message of yesterday gets nothing", Leaves::Nothing, signatures::a_message_of_yesterday),
     ("a credential at another endpoint gets nothing", Leaves::Nothing, signatures::a_credential_at_another_endpoint),
@@ -234,10 +246,10 @@ const CASES: &[Case] = &[
         Leaves::Violations(TO_ISSUER, octets::MALFORMED),
         octets::malformed_to_issuer,
     ),
-    ("no message to auth is above its cap", Leaves::Violations(TO_AUTH, 3), |stack| {
+    ("no message to auth is above its cap", Leaves::Violations(TO_AUTH, 4), |stack| {
         octets::above_caps(stack, Place::AuthWorker)
     }),
-    ("no message to issuer is above its cap", Leaves::Violations(TO_ISSUER, 3), |stack| {
+    ("no message to issuer is above its cap", Leaves::Violations(TO_ISSUER, 4), |stack| {
         octets::above_caps(stack, Place::IssuerWorker)
     }),
     ("text that XML has no room for is a breach", Leaves::Violations(TO_AUTH, octets::BAD_TEXTS), octets::bad_texts),

@@ -79,7 +79,12 @@ pub(super) const CASES: &[Case] = &[
 
 /// For a worker that is this process.
 fn voucher(order: Order) -> Voucher {
-    Voucher { id: VoucherId::random(), worker: Pid(i32::try_from(std::process::id()).unwrap()), order }
+    Voucher {
+        id: VoucherId::random(),
+        worker: Pid(i32::try_from(std::process::id()).unwrap()),
+        order,
+        signed_reply: false,
+    }
 }
 
 fn auth(stack: &Stack) -> Peer<IssuerToAuth, AuthToIssuer> {

@@ -22,7 +22,9 @@ use chancery::wire::order::{
 };
 use chancery::wire::permit::{Link, PERMITS, Permit, State};
 use chancery::wire::record::{AuthEntry, IssuerEntry, Outcome, OutcomeResult};
-use chancery::wire::reply::{Conversation, Covered, ReplyPart, Seal, SealedReply};
+use chancery::wire::reply::{
+    Conversation, Covered, ReplyPart, Seal, SealFor, SealedFor, SealedReply, SignedReply, ToSign,
+};
 use chancery::wire::unwrap::{
     KeyTransport, NotUnwrapped, Open, Opened, PartCipher, Recipient, SealedPart, SessionKey, Unwrap,
 };
@@ -55,10 +57,10 @@ fn link_to(place: Place) -> Link {
     }
 }
 
-/// Every row but `submit`, `open` and `seal`.
-pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 3;
-/// Every row but `redeem` and the two of handshakes; and `vouched`, whose octets are those of a redemption.
-pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 4;
+/// Every row but `submit`, `open`, `seal` and `seal-for`.
+pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 4;
+/// Every row but `redeem`, `sign-reply` and the two of handshakes; and `vouched`, whose octets are those of a redemption.
+pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 5;
 /// What [`malformed`] sends.
 pub(super) const MALFORMED: u64 = 13;
 /// What [`bad_texts`] sends.
@@ -151,6 +153,12 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
         sealing_key: None,
     };
     add(to, Link::AuthToWorker, &AuthToWorker::Sealed(sealed));
+    let (transport, cipher) = (KeyTransport::OaepSha1, PartCipher::Aes256Gcm);
+    let asked = SealFor { correlation, transport, cipher, contents: List::default() };
+    add(to, Link::WorkerToAuth, &WorkerToAuth::SealFor(asked));
+    let (unreadable, contents) = (Octets::new([7; 256]).unwrap(), List::default());
+    let sealed = SealedFor { correlation, thumbprint: [7; 20], key: unreadable, contents };
+    add(to, Link::AuthToWorker, &AuthToWorker::SealedFor(sealed));
     add(to, Link::AuthToWorker, &AuthToWorker::Vouched(Vouched { correlation, voucher }));
     let (vouched, answer) = (Vouched { correlation, voucher }, Octets::new([7; 64]).unwrap());
     add(to, Link::AuthToWorker, &AuthToWorker::Negotiated(Negotiated { vouched, answer }));
@@ -184,8 +192,13 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     add(to, Link::IssuerToWorker, &IssuerToWorker::Failed { correlation, failure });
     add(to, Link::IssuerToWorker, &IssuerToWorker::HandshakeSigned { serial: 1, signature: signature() });
     add(to, Link::IssuerToWorker, &IssuerToWorker::HandshakeFailed { serial: 1 });
+    add(to, Link::WorkerToIssuer, &WorkerToIssuer::SignReply(ToSign { correlation, parts: List::default() }));
+    let (certificate, signature_of_it) = (Octets::new([7; 64]).unwrap(), Octets::new([7; 64]).unwrap());
+    let signed = SignedReply { correlation, certificate, signature: signature_of_it };
+    add(to, Link::IssuerToWorker, &IssuerToWorker::ReplySigned(signed));
+    add(to, Link::IssuerToWorker, &IssuerToWorker::ReplyFailed { correlation, failure });
     let worker = Pid(i32::try_from(std::process::id()).unwrap());
-    add(to, Link::AuthToIssuer, &AuthToIssuer::Lodge(Voucher { id: voucher, worker, order }));
+    add(to, Link::AuthToIssuer, &AuthToIssuer::Lodge(Voucher { id: voucher, worker, order, signed_reply: false }));
     add(to, Link::AuthToIssuer, &AuthToIssuer::Withdraw(voucher));
     let handshake = SignedHandshake { certificate: stack.server(), transcript: hash(32), signature: signature() };
     add(to, Link::AuthToIssuer, &AuthToIssuer::Confirm { question: 1, worker, handshake });

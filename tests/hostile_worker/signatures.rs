@@ -29,7 +29,7 @@ fn submission(stack: &Stack, message: SignedMessage, created: Millis) -> Submiss
 }
 
 /// What the client sent, handed on as it is.
-fn honest(stack: &Stack) -> Submission {
+pub(super) fn honest(stack: &Stack) -> Submission {
     let now = Millis::now();
     let [timestamp, to, body] = parts(now, ADDRESS);
     submission(stack, stack.client.message(&[timestamp, to, body, Part::message_id()]), now)

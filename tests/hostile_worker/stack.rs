@@ -185,7 +185,7 @@ impl Stack {
         faulty::change(directory, "auth.d/auth.toml", |text| {
             let usual = [ENDPOINT, "/adfs/services/trust/2005/usernamemixed"]
                 .map(|path| format!("[[endpoint]]\npath = \"{path}\"\ntoken_type = \"saml11\"\n"));
-            let signed = format!("credentials = [\"signature\"]\naddresses = [\"{ADDRESS}\"]\n");
+            let signed = format!("credentials = [\"signature\"]\naddresses = [\"{ADDRESS}\"]\nreplies = \"signed\"\n");
             let [first, second] = usual;
             let both = format!("[[endpoint]]\npath = \"{BOTH}\"\ncredentials = [\"password\", \"digest\"]\n");
             let connected = format!("[[endpoint]]\npath = \"{CONNECTED}\"\ncredentials = [\"tls-certificate\"]\n");

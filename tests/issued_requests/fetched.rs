@@ -49,7 +49,10 @@ impl Town {
                 assert_eq!(refused.refusal, Refusal::FailedAuthentication);
                 false
             }
-            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_) => panic!("opened"),
+            AuthToWorker::Opened(_)
+            | AuthToWorker::Sealed(_)
+            | AuthToWorker::SealedFor(_)
+            | AuthToWorker::Negotiated(_) => panic!("opened"),
         }
     }
 }

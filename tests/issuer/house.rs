@@ -353,8 +353,13 @@ pub(crate) fn order(relying_party: &str, token_type: TokenType) -> Order {
 
 /// Lodges an order for `worker` and gives what redeems it.
 pub(crate) fn lodge(auth: &mut Auth, order: Order, worker: Peer) -> Redemption {
+    lodge_with(auth, order, worker, false)
+}
+
+/// The same, and whether the answer may be signed.
+pub(crate) fn lodge_with(auth: &mut Auth, order: Order, worker: Peer, signed_reply: bool) -> Redemption {
     let (voucher, correlation) = (VoucherId::random(), order.correlation);
-    auth.say(&AuthToIssuer::Lodge(Voucher { id: voucher, worker, order }));
+    auth.say(&AuthToIssuer::Lodge(Voucher { id: voucher, worker, order, signed_reply }));
     let answer = std::iter::repeat_with(|| auth.hear()).find(|said| !matches!(said, IssuerToAuth::Redeemed(_)));
     assert!(matches!(answer, Some(IssuerToAuth::Lodged(id)) if id == voucher));
     Redemption { voucher, correlation }

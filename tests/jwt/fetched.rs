@@ -68,7 +68,10 @@ fn takes(office: &Office, by: &Client) -> bool {
             assert_eq!(refused.refusal, Refusal::FailedAuthentication);
             false
         }
-        AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_) => panic!("opened"),
+        AuthToWorker::Opened(_)
+        | AuthToWorker::Sealed(_)
+        | AuthToWorker::SealedFor(_)
+        | AuthToWorker::Negotiated(_) => panic!("opened"),
     }
 }
 

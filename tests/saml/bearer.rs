@@ -463,7 +463,10 @@ fn only_algorithms_that_the_partner_is_to_use_are_taken() {
             AuthToWorker::Refused(refused) => {
                 assert_eq!((good, refused.refusal), (false, Refusal::FailedAuthentication));
             }
-            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_) => panic!("opened"),
+            AuthToWorker::Opened(_)
+            | AuthToWorker::Sealed(_)
+            | AuthToWorker::SealedFor(_)
+            | AuthToWorker::Negotiated(_) => panic!("opened"),
         }
         if !good {
             let known = eventually("the refusal is in the record", || {

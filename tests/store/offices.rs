@@ -113,7 +113,10 @@ fn of_two_auths_that_share_a_database_one_takes_each_digest_and_neither_after_a_
                 wins[index] += 1;
             }
             AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, Refusal::InvalidSecurity),
-            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::Negotiated(_) => panic!("opened"),
+            AuthToWorker::Opened(_)
+            | AuthToWorker::Sealed(_)
+            | AuthToWorker::SealedFor(_)
+            | AuthToWorker::Negotiated(_) => panic!("opened"),
         }
     }
     assert!((0..EACH).all(|number| winners.get(&number) == Some(&1)), "{winners:?}");

@@ -167,7 +167,8 @@ impl Office {
         let said = self.issuer.said.lock().expect("not poisoned");
         let voucher = said.iter().rev().find_map(|message| match message {
             AuthToIssuer::Lodge(voucher) => {
-                Some(Voucher { id: voucher.id, worker: voucher.worker, order: voucher.order.clone() })
+                let Voucher { id, worker, signed_reply, .. } = *voucher;
+                Some(Voucher { id, worker, order: voucher.order.clone(), signed_reply })
             }
             AuthToIssuer::Withdraw(_) | AuthToIssuer::Unwrap(_) | AuthToIssuer::Confirm { .. } => None,
         });
@@ -324,6 +325,7 @@ impl Worker {
                     AuthToWorker::Opened(opened) => opened.correlation,
                     AuthToWorker::Sealed(sealed) => sealed.correlation,
                     AuthToWorker::Negotiated(negotiated) => negotiated.vouched.correlation,
+                    AuthToWorker::SealedFor(sealed) => sealed.correlation,
                 };
                 self.early.insert(about, answer);
             } else {
@@ -345,7 +347,7 @@ impl Worker {
             AuthToWorker::Vouched(vouched) => vouched.voucher,
             AuthToWorker::Negotiated(negotiated) => negotiated.vouched.voucher,
             AuthToWorker::Refused(refused) => panic!("refused: {:?}", refused.refusal),
-            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
+            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::SealedFor(_) => panic!("opened"),
         }
     }
 
@@ -354,7 +356,7 @@ impl Worker {
         match self.ask(submission) {
             AuthToWorker::Refused(refused) => refused.refusal,
             AuthToWorker::Vouched(_) | AuthToWorker::Negotiated(_) => panic!("vouched"),
-            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) => panic!("opened"),
+            AuthToWorker::Opened(_) | AuthToWorker::Sealed(_) | AuthToWorker::SealedFor(_) => panic!("opened"),
         }
     }
 }

@@ -69,10 +69,16 @@ impl Client {
     }
 
     pub(crate) fn rsa(pss: bool) -> Self {
-        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
-        let key = RsaKeyPair::from_pkcs8(pair.serialized_der()).expect("a key");
+        let (key, pair) = rsa();
         let certificate = own(&pair, |_| {});
         Self::certified(if pss { Key::Pss(key) } else { Key::Rsa(key) }, pair, &certificate)
+    }
+
+    /// With an RSA key whose certificate says what it may be used for.
+    pub(crate) fn rsa_for(usages: &[rcgen::KeyUsagePurpose]) -> Self {
+        let (key, pair) = rsa();
+        let certificate = own(&pair, |parameters| parameters.key_usages = usages.to_vec());
+        Self::certified(Key::Rsa(key), pair, &certificate)
     }
 
     pub(crate) fn ed25519() -> Self {
@@ -89,6 +95,11 @@ impl Client {
     /// The public key as its certificate has it.
     pub(crate) fn public_key(&self) -> &[u8] {
         self.pair.public_key_raw()
+    }
+
+    /// The private key, PKCS#8.
+    pub(crate) fn secret(&self) -> &[u8] {
+        self.pair.serialized_der()
     }
 
     /// The certificate as a message brings it.
@@ -155,8 +166,15 @@ impl Client {
     }
 }
 
-// One test needs it, and each test is a crate of its own.
+// One test needs each, and each test is a crate of its own.
 const _: fn(&Client) -> &[u8] = Client::public_key;
+const _: fn(&Client) -> &[u8] = Client::secret;
+const _: fn(&[rcgen::KeyUsagePurpose]) -> Client = Client::rsa_for;
+
+fn rsa() -> (RsaKeyPair, rcgen::KeyPair) {
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("a key");
+    (RsaKeyPair::from_pkcs8(pair.serialized_der()).expect("a key"), pair)
+}
 
 /// `SignedInfo` whose reference with this id is dereferenced: what it digests is the token that it leads to.
 pub(crate) fn dereferenced(info: &str, id: &str) -> String {

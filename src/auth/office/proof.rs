@@ -15,6 +15,7 @@ use super::super::directory::Guess;
 use super::super::exchanges::Exchange;
 use super::super::ocsp::WAIT;
 use super::super::reason::Reason;
+use super::super::recipient::Recipient;
 use super::super::signature::{self, Proof, Unproven, Verified};
 use super::super::store::{Down, Kind, Store};
 use super::super::{digest, issued, timestamp};
@@ -99,6 +100,17 @@ impl<'a> Known<'a> {
         let request = RequestIntegrity::Transport;
         let (instant, until, certificate, vouched_by, intermediary, answer) = (None, None, None, None, None, None);
         Self { account, method, request, instant, until, certificate, vouched_by, intermediary, answer }
+    }
+
+    /// The same, and for whom the answer is sealed, where answers are: that is known before there is anything to be.
+    pub(super) fn with_recipient(self, rules: &Endpoint) -> Result<(Self, Option<Recipient>), Ended> {
+        if !rules.sealed_replies || self.method != Method::X509 {
+            return Ok((self, None));
+        }
+        match self.certificate.as_deref().and_then(Recipient::of) {
+            Some(recipient) => Ok((self, Some(recipient))),
+            None => Err(Ended::Stranger(Reason::Unsealable).of(&self.account, self.method, self.vouched_by)),
+        }
     }
 }
 

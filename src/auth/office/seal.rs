@@ -1,6 +1,7 @@
 //! The answer to a request under a MAC, under one by the same key, and sealed where the request was. The worker says which
 //! parts of a closed list there are and their digests; what the MAC is made of is written here. One answer to a request
-//! that was vouched for, and the key is gone.
+//! that was vouched for, and the key is gone. The answer to one that a certificate's key signed is sealed for that
+//! certificate, where the endpoint says so, with a key that is made here and gone as soon.
 
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use super::super::cipher;
 use super::super::derive::derived;
 use super::super::exchanges::{Exchange, Exchanges, Manner};
 use super::super::reason::Reason;
+use super::super::recipient::Recipient;
 use super::super::reply::{self, Named};
 use super::super::signature::function_of;
 use super::Office;
@@ -19,8 +21,8 @@ use crate::wire::derivation::Derivation;
 use crate::wire::evidence::Refused;
 use crate::wire::frame::Violation;
 use crate::wire::links::AuthToWorker;
-use crate::wire::reply::{Covered, DerivedKey, ReplyPart, Seal, SealedReply};
-use crate::wire::{List, Octets};
+use crate::wire::reply::{DerivedKey, Seal, SealFor, SealedFor, SealedReply, whole};
+use crate::wire::{Correlation, List, Octets};
 
 impl Office {
     /// Seals one answer.
@@ -39,10 +41,28 @@ impl Office {
             }
             Some((exchange, manner)) => answer(&exchange, manner, seal).ok_or(Reason::NotSealed),
         };
+        Ok(self.answered(correlation, sealed.map(AuthToWorker::Sealed)))
+    }
+
+    /// Seals one answer for whoever signed the request.
+    ///
+    /// # Errors
+    /// A violation when there is nothing to be sealed.
+    pub(in crate::auth) fn seal_for(&self, exchanges: &Exchanges, asked: &SealFor) -> Result<AuthToWorker, Violation> {
+        if asked.contents.is_empty() {
+            return Err(Violation::Rule("an answer of which nothing is sealed"));
+        }
+        let recipient = exchanges.answered_for(asked.correlation, Instant::now()).ok_or(Reason::NoSession);
+        let sealed = recipient.and_then(|recipient| sealed_for(&recipient, asked).ok_or(Reason::NotSealed));
+        Ok(self.answered(asked.correlation, sealed.map(AuthToWorker::SealedFor)))
+    }
+
+    /// Counts it, and says what became of it.
+    fn answered(&self, correlation: Correlation, sealed: Result<AuthToWorker, Reason>) -> AuthToWorker {
         let outcome = sealed.as_ref().err().map_or("sealed", |reason| reason.word());
         self.gauges.replies.with_label_values(&[outcome]).inc();
-        Ok(match sealed {
-            Ok(sealed) => AuthToWorker::Sealed(sealed),
+        match sealed {
+            Ok(sealed) => sealed,
             Err(reason) => {
                 // The token is made, and nobody gets it.
                 if let Some(left_out) = self.unsealed.pass() {
@@ -50,15 +70,19 @@ impl Office {
                 }
                 AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() })
             }
-        })
+        }
     }
 }
 
-/// Does the MAC cover timestamp and body, and no part twice?
-fn whole(parts: &[Covered]) -> bool {
-    let count = |wanted: ReplyPart| parts.iter().filter(|covered| covered.part == wanted).count();
-    let once = ReplyPart::ALL.into_iter().all(|part| count(part) <= 1);
-    once && count(ReplyPart::Timestamp) == 1 && count(ReplyPart::Body) == 1
+/// Seals with a session key of our generator's, and that for the recipient. None when one of these fails.
+fn sealed_for(recipient: &Recipient, asked: &SealFor) -> Option<SealedFor> {
+    let mut session = Zeroizing::new(vec![0; asked.cipher.key_length()]);
+    getrandom::fill(&mut session).ok()?;
+    let key = recipient.seal(asked.transport, &session)?;
+    let by = |plain: &[u8]| Octets::new(cipher::seal(asked.cipher, &session, plain)?).ok();
+    let contents = asked.contents.iter().map(|content| by(content.expose())).collect::<Option<Vec<_>>>()?;
+    let contents = List::new(contents).ok()?;
+    Some(SealedFor { correlation: asked.correlation, thumbprint: recipient.thumbprint, key, contents })
 }
 
 /// Signs, then seals. None when our generator or a cipher fails.

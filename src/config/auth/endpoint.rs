@@ -48,6 +48,10 @@ pub struct Endpoint {
     pub hmac_sha1: bool,
     /// May a message be sealed for us?
     pub encryption: bool,
+    /// Is the answer signed to a request that a certificate's key signed?
+    pub signed_replies: bool,
+    /// Is it sealed for that certificate, besides?
+    pub sealed_replies: bool,
 }
 
 impl Endpoint {
@@ -74,6 +78,15 @@ pub(super) struct EndpointFile {
     #[serde(default)]
     leniencies: Vec<LeniencyName>,
     encryption: Option<Spanned<bool>>,
+    replies: Option<Spanned<RepliesName>>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum RepliesName {
+    Plain,
+    Signed,
+    Sealed,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -256,6 +269,12 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
             return Err(file.error(address.span(), why));
         }
     }
+    let signs = written.replies.as_ref().filter(|replies| *replies.get_ref() != RepliesName::Plain);
+    let seals = signs.is_some_and(|replies| *replies.get_ref() == RepliesName::Sealed);
+    if let Some(replies) = signs.filter(|_| !signature) {
+        let why = "replies: answers are signed to requests that are, and credentials does not name \"signature\"";
+        return Err(file.error(replies.span(), why));
+    }
     let token_type = match &written.token_type {
         None => None,
         Some(name) => Some(TokenType::from_name(name.get_ref()).ok_or_else(|| {
@@ -280,5 +299,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),
         hmac_sha1: written.leniencies.contains(&LeniencyName::HmacSha1),
         encryption: encryption.is_some(),
+        signed_replies: signs.is_some(),
+        sealed_replies: seals,
     })
 }

@@ -295,11 +295,20 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             enveloped_transform: false,
             hmac_sha1: false,
             encryption: false,
+            signed_replies: false,
+            sealed_replies: false,
         }
     );
     let both = signed.replace("\"to-absent\"", "\"to-absent\", \"enveloped-transform\"");
     assert!(Tree::new().with("auth.toml", &both).good().endpoints["/signed"].enveloped_transform);
+    let answered = signed.replace("token_type", "replies = \"signed\"\ntoken_type");
+    assert!(Tree::new().with("auth.toml", &answered).good().endpoints["/signed"].signed_replies);
+    let sealed = Tree::new().with("auth.toml", &answered.replace("\"signed\"\ntoken", "\"sealed\"\ntoken")).good();
+    assert!(sealed.endpoints["/signed"].signed_replies && sealed.endpoints["/signed"].sealed_replies);
+    let none = answered.replace("[\"signature\"]", "[\"password\"]");
+    Tree::new().with("auth.toml", &none).refused(&["auth.toml:7:11", "replies: answers are signed"]);
     for (from, to, place, word) in [
+        ("token_type", "replies = \"sealed?\"\ntoken_type", "auth.toml:7:11", "unknown variant"),
         ("\"/signed\"", "\"signed\"", "auth.toml:4:8", "beginning with /"),
         ("token_type", "encryption = 1\ntoken_type", "auth.toml:7:14", "boolean"),
         ("[\"signature\"]", "[]", "auth.toml:5:15", "nothing would prove anybody"),

@@ -117,3 +117,25 @@ fn a_mac_needs_a_key_and_an_answer_by_the_standards() {
     let error = loaded(&confirms.replace("-symmetric", "")).unwrap_err();
     assert!(error.contains("signature_confirmation = true") && error.contains("confirm nothing elsewhere"), "{error}");
 }
+
+#[test]
+fn answers_are_signed_to_requests_that_are_and_by_the_standards() {
+    let signed = GOOD.replacen(
+        "path = \"/sts\"\ncredential = \"username\"",
+        "path = \"/sts\"\nreplies = \"signed\"\nsignature_confirmation = true\ncredential = \"signature\"",
+        1,
+    );
+    let endpoint = &loaded(&signed).unwrap().endpoints[1];
+    assert!(endpoint.replies == Replies::Signed && endpoint.signature_confirmation);
+    let sealed = loaded(&signed.replacen("\"signed\"", "\"sealed\"", 1)).unwrap();
+    assert_eq!(sealed.endpoints[1].replies, Replies::Sealed);
+    for (from, to, word) in [
+        ("credential = \"signature\"", "credential = \"username\"", "credential takes no signature"),
+        ("signature_confirmation = true", "profile = \"adfs\"", "profile = \"generic\""),
+    ] {
+        let error = loaded(&signed.replacen(from, to, 1)).unwrap_err();
+        assert!(error.contains(word) && error.contains("replies = \"signed\""), "{error}");
+    }
+    let error = loaded(&signed.replacen("replies = \"signed\"", "replies = \"plain\"", 1)).unwrap_err();
+    assert!(error.contains("confirm nothing elsewhere"), "{error}");
+}

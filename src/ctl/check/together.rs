@@ -10,7 +10,7 @@ use crate::config::auth::{Auth, Room};
 use crate::config::issuer::{Ceiling, Certificate, Issuer, Key, KeyState, Purpose};
 use crate::config::kerberos;
 use crate::config::load::{self, ConfigError};
-use crate::config::worker::{ClientCertificates, Credential, Endpoint, Worker};
+use crate::config::worker::{ClientCertificates, Credential, Endpoint, Replies, Worker};
 
 /// Adds what does not agree.
 pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
@@ -36,6 +36,7 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let file = root.join("worker.d/worker.toml");
     let mut keys = whole.issuer.keys.iter();
     let opens = keys.any(|key| key.purpose == Purpose::Unwrap && key.state == KeyState::Active);
+    let signs = whole.issuer.keys.iter().any(|key| key.purpose == Purpose::Message && key.state == KeyState::Active);
     for (index, endpoint) in whole.worker.endpoints.iter().enumerate() {
         let mut refuse = |key: &str, why: &str| {
             let keys = ["endpoint", &index.to_string(), key];
@@ -69,6 +70,19 @@ fn endpoints(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                 }
                 if endpoint.encryption && !opens {
                     refuse("encryption", "no active key of issuer.d/issuer.toml has purpose \"unwrap\"");
+                }
+                let theirs = match (auths.signed_replies, auths.sealed_replies) {
+                    (_, true) => Replies::Sealed,
+                    (true, false) => Replies::Signed,
+                    (false, false) => Replies::Plain,
+                };
+                if endpoint.replies != theirs {
+                    let key = if endpoint.replies == Replies::Plain { "path" } else { "replies" };
+                    let (here, there) = (endpoint.replies.name(), theirs.name());
+                    refuse(key, &format!("replies is {here:?} here and {there:?} in auth.d/auth.toml"));
+                }
+                if endpoint.replies != Replies::Plain && !signs {
+                    refuse("replies", "no active key of issuer.d/issuer.toml has purpose \"message\"");
                 }
                 if endpoint.credential.takes_signature() && !auths.signature {
                     refuse("credential", "takes a signature, and credentials in auth.d/auth.toml has no \"signature\"");

@@ -1,5 +1,5 @@
 //! Messages of auth and of the workers, and the ends of their channels. A peer that breaks the protocol is
-//! hung up on and told nothing; a worker's vouchers and handshakes go with its last channel.
+//! hung up on and told nothing; a worker's vouchers, handshakes and answers go with its last channel.
 
 use std::time::Instant;
 
@@ -97,6 +97,7 @@ impl Office {
             let taken = match received {
                 Ok(None) => return,
                 Ok(Some(WorkerToIssuer::Redeem(redemption))) => self.redeem(id, &redemption, now),
+                Ok(Some(WorkerToIssuer::SignReply(asked))) => self.sign_reply(id, asked, now),
                 Ok(Some(WorkerToIssuer::Handshake(handshake))) => self.handshake(id, handshake, false, now),
                 Ok(Some(WorkerToIssuer::RememberedHandshake(handshake))) => self.handshake(id, handshake, true, now),
                 Err(closed) => Err(closed),
@@ -118,6 +119,7 @@ impl Office {
             // Not its quota, nor what it has in flight: it could have both anew by coming back.
             self.vouchers.bereave(peer);
             self.remembered.bereave(peer);
+            self.answers.bereave(peer);
         }
     }
 

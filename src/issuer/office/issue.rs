@@ -6,7 +6,7 @@ use super::super::ceilings::Above;
 use super::super::journal::{Recorded, Released};
 use super::super::signers::NotSigned;
 use super::super::steps::{Prepared, Signed};
-use super::super::vouchers::NotRedeemed;
+use super::super::vouchers::{NotRedeemed, Redeemed};
 use super::{Asked, LATER, Office, SOON};
 use crate::sys::channel::{Closed, Duplex};
 use crate::sys::failpoint::failpoint;
@@ -25,9 +25,9 @@ impl Office {
         let said = redeemed == Err(NotRedeemed::NoSuchVoucher) || self.say_redeemed(redemption.voucher);
         let outcome = match redeemed {
             Ok(_) if !said => Err(("auth", SOON)),
-            Ok(order) => {
+            Ok(redeemed) => {
                 failpoint("redeemed");
-                if self.has_room(peer) { self.issue((channel, peer), order, now) } else { Err(("full", SOON)) }
+                if self.has_room(peer) { self.issue((channel, peer), redeemed, now) } else { Err(("full", SOON)) }
             }
             Err(NotRedeemed::NoSuchVoucher) => Err(("voucher", Failure::NoSuchVoucher)),
             Err(NotRedeemed::Violation(violation)) => return Err(violation.into()),
@@ -42,9 +42,10 @@ impl Office {
     fn issue(
         &mut self,
         (channel, peer): (u64, Peer),
-        order: Order,
+        redeemed: Redeemed,
         now: Instant,
     ) -> Result<(), (&'static str, Failure)> {
+        let Redeemed { order, signed_reply } = redeemed;
         let correlation = order.correlation;
         let wall = match self.read_clock() {
             Ok(wall) => wall,
@@ -72,7 +73,7 @@ impl Office {
             }
             Ok(reason) => (reason, LATER),
         })?;
-        self.asked.insert(ticket, Asked { channel, peer, correlation, since: now });
+        self.asked.insert(ticket, Asked { channel, peer, correlation, since: now, signed_reply });
         self.begin(peer);
         self.journal.intend(prepared, now);
         Ok(())
@@ -178,6 +179,10 @@ impl Office {
             token_type = release.token_type.name(),
             relying_party = %released.relying_party,
         );
+        // Before the worker hears of it; not of one that is gone, whose number may be another's by now.
+        if asked.signed_reply && self.workers.contains_key(&asked.channel) {
+            self.answers.grant(asked.peer, release.correlation, now);
+        }
         self.answer(asked.channel, &IssuerToWorker::Released(release), now);
     }
 }

@@ -6,6 +6,7 @@
 
 mod addressing;
 mod asserted;
+mod certified;
 mod envelope;
 mod fault;
 mod jwt;
@@ -26,13 +27,14 @@ mod tests;
 mod ticket;
 
 pub use crate::config::worker::Leniency;
+pub use certified::Unsigned;
 pub use fault::Fault;
 pub use protected::{Protected, Unanswerable};
 pub use rejection::Rejection;
 pub use sealed::{Question, Sealed, Were, sealed};
 pub use shape::Shape;
 
-use crate::config::worker::{Credential, Endpoint};
+use crate::config::worker::{Credential, Endpoint, Replies};
 use crate::trust::request::UNPROVEN;
 use crate::wire::evidence::{ClientHandshake, Evidence, Negotiation, Timestamp, Wish};
 use crate::xml::{Limits, Tree};
@@ -153,6 +155,11 @@ fn parts(
         }
         _ => security::read(&tree, &envelope, endpoint, shape, (around.client, around.server))?,
     };
+    if let (Evidence::Signature(message), Replies::Signed | Replies::Sealed) = (&evidence, endpoint.replies) {
+        let confirmed = endpoint.signature_confirmation.then(|| message.value.to_vec());
+        let seals = endpoint.replies == Replies::Sealed;
+        shape.certified = Some(Box::new(certified::Certified { confirmed, seals, were: Were::default() }));
+    }
     let wish = request::read(envelope.body, action.as_deref(), endpoint, shape)?;
     if wish.use_key.as_deref().is_some_and(|id| signature.as_deref() != Some(id)) {
         return Err(UNPROVEN.into());

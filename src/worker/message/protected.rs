@@ -28,7 +28,7 @@ pub(super) struct Keyed {
     pub(super) were: Were,
 }
 
-/// Too large for an answer under a MAC, or not what we write.
+/// Too large for an answer that is covered, or not what we write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unanswerable;
 
@@ -49,9 +49,22 @@ pub struct Protected {
 }
 
 /// Ids of what is sealed: the content of the body, the confirmation, the signature.
-const SEALED_IDS: [&str; 3] = ["_9", "_10", "_11"];
+pub(super) const SEALED_IDS: [&str; 3] = ["_9", "_10", "_11"];
 /// Octets of an answer, at most.
-const LARGEST: usize = 512 * 1024;
+pub(super) const LARGEST: usize = 512 * 1024;
+
+/// The parts there are, by their ids, with the digest of each.
+pub(super) fn covered(ids: &Ids<'_>, id: fn(ReplyPart) -> &'static str) -> Result<Vec<Covered>, Unanswerable> {
+    let mut parts = Vec::new();
+    for part in ReplyPart::ALL {
+        let Some(element) = ids.element(id(part)) else { continue };
+        let octets = element.canonical(&Method::exclusive(), None, LARGEST).map_err(|_| Unanswerable)?;
+        let mut covered = Covered { part, digest: [0; 32] };
+        covered.digest.copy_from_slice(digest(&SHA256, octets.as_bytes()).as_ref());
+        parts.push(covered);
+    }
+    Ok(parts)
+}
 
 impl Protected {
     pub(super) fn of(keyed: &Keyed, reply: &Reply) -> Result<Self, Unanswerable> {
@@ -59,14 +72,7 @@ impl Protected {
         let limits = Limits { octets: LARGEST, nodes: LARGEST, value: LARGEST, ..Limits::default() };
         let tree = Tree::parse(source.as_bytes(), &limits).map_err(|_| Unanswerable)?;
         let ids = Ids::of(&tree).map_err(|_| Unanswerable)?;
-        let mut parts = Vec::new();
-        for part in ReplyPart::ALL {
-            let Some(element) = ids.element(part.id()) else { continue };
-            let octets = element.canonical(&Method::exclusive(), None, LARGEST).map_err(|_| Unanswerable)?;
-            let mut covered = Covered { part, digest: [0; 32] };
-            covered.digest.copy_from_slice(digest(&SHA256, octets.as_bytes()).as_ref());
-            parts.push(covered);
-        }
+        let parts = covered(&ids, ReplyPart::id)?;
         let element = |part: ReplyPart| ids.element(part.id()).ok_or(Unanswerable);
         let timestamp = element(ReplyPart::Timestamp)?;
         let security = timestamp.parent().ok_or(Unanswerable)?.span();
@@ -123,16 +129,7 @@ impl Protected {
         for ((id, kind, span), octets) in spans.into_iter().zip(sealed.contents.iter()) {
             pieces.push((span, self.data(id, kind, octets, sealed)?));
         }
-        pieces.sort_by_key(|(span, _)| (span.start, span.end));
-        let mut body = String::with_capacity(2 * self.source.len());
-        let mut done = 0;
-        for (span, piece) in pieces {
-            body.push_str(self.source.get(done..span.start).ok_or(Unanswerable)?);
-            body.push_str(&piece);
-            done = span.end;
-        }
-        body.push_str(self.source.get(done..).ok_or(Unanswerable)?);
-        Ok(Reply { body: body.into_bytes(), ..self.reply })
+        Ok(Reply { body: spliced(&self.source, pieces)?, ..self.reply })
     }
 
     /// Derived keys, and the list of what is sealed.
@@ -185,24 +182,52 @@ impl Protected {
     }
 
     fn data(&self, id: &str, kind: &str, octets: &[u8], sealed: &SealedReply) -> Result<String, Unanswerable> {
-        let algorithm = match sealed.cipher.ok_or(Unanswerable)? {
-            PartCipher::Aes128Gcm => "http://www.w3.org/2009/xmlenc11#aes128-gcm",
-            PartCipher::Aes192Gcm => "http://www.w3.org/2009/xmlenc11#aes192-gcm",
-            PartCipher::Aes256Gcm => "http://www.w3.org/2009/xmlenc11#aes256-gcm",
-        };
-        let mut writer = Writer::for_envelope();
-        writer.open("xenc:EncryptedData").namespace("xenc", names::XENC).attribute("Id", id);
-        writer.attribute("Type", &format!("{}{kind}", names::XENC));
-        writer.open("xenc:EncryptionMethod").attribute("Algorithm", algorithm).close();
-        writer.open("ds:KeyInfo").namespace("ds", names::DS);
-        if sealed.sealing_key.is_some() {
-            writer.open("wsse:SecurityTokenReference").namespace("wsse", names::WSSE);
-            writer.open("wsse:Reference").attribute("URI", &format!("#{}", DERIVED_IDS[1]));
-            writer.attribute("ValueType", &format!("{}/dk", self.conversation())).close().close();
-        } else {
-            self.session(&mut writer);
-        }
-        writer.close().open("xenc:CipherData").leaf("xenc:CipherValue", &Base64::encode_string(octets)).close().close();
-        Ok(writer.finish())
+        let cipher = sealed.cipher.ok_or(Unanswerable)?;
+        Ok(encrypted(id, kind, cipher, octets, |writer| {
+            if sealed.sealing_key.is_some() {
+                writer.open("wsse:SecurityTokenReference").namespace("wsse", names::WSSE);
+                writer.open("wsse:Reference").attribute("URI", &format!("#{}", DERIVED_IDS[1]));
+                writer.attribute("ValueType", &format!("{}/dk", self.conversation())).close().close();
+            } else {
+                self.session(writer);
+            }
+        }))
     }
+}
+
+/// The source with these pieces in the places of those.
+pub(super) fn spliced(source: &str, mut pieces: Vec<(Range<usize>, String)>) -> Result<Vec<u8>, Unanswerable> {
+    pieces.sort_by_key(|(span, _)| (span.start, span.end));
+    let mut body = String::with_capacity(2 * source.len());
+    let mut done = 0;
+    for (span, piece) in pieces {
+        body.push_str(source.get(done..span.start).ok_or(Unanswerable)?);
+        body.push_str(&piece);
+        done = span.end;
+    }
+    body.push_str(source.get(done..).ok_or(Unanswerable)?);
+    Ok(body.into_bytes())
+}
+
+/// `xenc:EncryptedData`; `key` writes what its `ds:KeyInfo` holds.
+pub(super) fn encrypted(
+    id: &str,
+    kind: &str,
+    cipher: PartCipher,
+    octets: &[u8],
+    key: impl FnOnce(&mut Writer),
+) -> String {
+    let algorithm = match cipher {
+        PartCipher::Aes128Gcm => "http://www.w3.org/2009/xmlenc11#aes128-gcm",
+        PartCipher::Aes192Gcm => "http://www.w3.org/2009/xmlenc11#aes192-gcm",
+        PartCipher::Aes256Gcm => "http://www.w3.org/2009/xmlenc11#aes256-gcm",
+    };
+    let mut writer = Writer::for_envelope();
+    writer.open("xenc:EncryptedData").namespace("xenc", names::XENC).attribute("Id", id);
+    writer.attribute("Type", &format!("{}{kind}", names::XENC));
+    writer.open("xenc:EncryptionMethod").attribute("Algorithm", algorithm).close();
+    writer.open("ds:KeyInfo").namespace("ds", names::DS);
+    key(&mut writer);
+    writer.close().open("xenc:CipherData").leaf("xenc:CipherValue", &Base64::encode_string(octets)).close().close();
+    writer.finish()
 }

@@ -179,7 +179,7 @@ impl Parts<'_> {
 
 /// The answer without one.
 pub(super) fn fault(shape: &Shape, fault: Fault, correlation: Correlation, now: Millis) -> Reply {
-    // A fault is under no MAC: it confirms nothing.
+    // A fault is under no MAC and not signed: it confirms nothing.
     let shape = &shape.plain();
     let prefixes = prefixes(shape);
     let wording = fault.wording();
@@ -292,21 +292,22 @@ fn open_envelope(
     named(writer, shape, prefixes, ReplyPart::Body);
 }
 
-/// An id by which a MAC may name the element that is open.
+/// An id by which a MAC or a signature may name the element that is open.
 fn named(writer: &mut Writer, shape: &Shape, prefixes: &Prefixes, part: ReplyPart) {
-    if shape.keyed.is_some() {
-        writer.attribute_in(prefixes.utility, "Id", part.id());
+    if let Some(id) = shape.id(part) {
+        writer.attribute_in(prefixes.utility, "Id", id);
     }
 }
 
 fn security(writer: &mut Writer, shape: &Shape, prefixes: &Prefixes, now: Millis) {
     writer.open_in(prefixes.security, "Security").namespace(prefixes.security, names::WSSE);
     writer.attribute_in(prefixes.soap, "mustUnderstand", "1");
-    writer.open_in(prefixes.utility, "Timestamp").attribute_in(prefixes.utility, "Id", ReplyPart::Timestamp.id());
+    let id = shape.id(ReplyPart::Timestamp).unwrap_or(ReplyPart::Timestamp.id());
+    writer.open_in(prefixes.utility, "Timestamp").attribute_in(prefixes.utility, "Id", id);
     writer.leaf_in(prefixes.utility, "Created", &instant::format(now));
     writer.leaf_in(prefixes.utility, "Expires", &instant::format(now.plus(REPLY_LIFETIME)));
     writer.close();
-    if let Some(value) = shape.keyed.as_ref().and_then(|keyed| keyed.confirmed.as_ref()) {
+    if let Some(value) = shape.confirmed() {
         writer.open_in(prefixes.security11, "SignatureConfirmation").namespace(prefixes.security11, names::WSSE11);
         writer.attribute("Value", &Base64::encode_string(value));
         named(writer, shape, prefixes, ReplyPart::SignatureConfirmation);

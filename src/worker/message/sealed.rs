@@ -20,7 +20,9 @@ use super::{Incoming, OCTETS, addressing, jwt, media};
 use crate::config::worker::{Credential, Endpoint};
 use crate::trust::parts;
 use crate::wire::derivation::PartKey;
-use crate::wire::unwrap::{KeyTransport, MOST_PART_OCTETS, MOST_PARTS, Recipient, Sealed as SealedKey, SealedPart};
+use crate::wire::unwrap::{
+    KeyTransport, MOST_PART_OCTETS, MOST_PARTS, PartCipher, Recipient, Sealed as SealedKey, SealedPart,
+};
 use crate::wire::{List, Octets, Secret};
 use crate::xml::chars::trim;
 use crate::xml::encryption::{self, EncryptedData, EncryptedKey, Extent, Unreadable};
@@ -49,6 +51,8 @@ pub struct Sealed {
     /// Where something is replaced, in order.
     places: Vec<Place>,
     question: Option<Question>,
+    /// How it is sealed, where any part is.
+    by: Option<(KeyTransport, PartCipher)>,
 }
 
 /// A piece of the source that is replaced.
@@ -85,7 +89,11 @@ pub fn sealed(endpoint: &Endpoint, incoming: &Incoming<'_>) -> Result<Option<Sea
     let mut shape = Shape::new(endpoint, incoming.content_type);
     match apart(endpoint, incoming, &mut shape) {
         Ok(None) => Ok(None),
-        Ok(Some((source, places, question))) => Ok(Some(Sealed { shape, source, places, question: Some(question) })),
+        Ok(Some((source, places, question))) => {
+            let (_, transport, _, parts) = &question;
+            let by = parts.first().map(|part| (*transport, part.cipher));
+            Ok(Some(Sealed { shape, source, places, question: Some(question), by }))
+        }
         Err(problem) => Err(Rejection::new(shape, problem)),
     }
 }
@@ -412,7 +420,9 @@ impl Sealed {
         self,
         within: &List<Secret<MOST_PART_OCTETS>, MOST_PARTS>,
     ) -> Result<(Zeroizing<String>, Were), Rejection> {
-        whole(&self.source, &self.places, within).map_err(|problem| Rejection::new(self.shape, problem))
+        let (message, were) =
+            whole(&self.source, &self.places, within).map_err(|problem| Rejection::new(self.shape, problem))?;
+        Ok((message, Were { by: self.by, ..were }))
     }
 }
 
@@ -469,6 +479,8 @@ pub struct Were {
     pub body: bool,
     /// The signature.
     pub signature: bool,
+    /// How.
+    pub by: Option<(KeyTransport, PartCipher)>,
 }
 
 impl Were {

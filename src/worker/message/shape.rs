@@ -1,5 +1,6 @@
 //! What has to be remembered of a request to answer it: versions, what to echo, and whose byte rules to keep.
 
+use super::certified::{Certified, Unsigned};
 use super::fault::Fault;
 use super::protected::{Keyed, Protected};
 use super::rejection::Problem;
@@ -9,6 +10,7 @@ use crate::config::worker::{Endpoint, Profile, Trust as Versions};
 use crate::trust::identifiers::{Asked, Trust};
 use crate::wire::evidence::KeyType;
 use crate::wire::order::Release;
+use crate::wire::reply::ReplyPart;
 use crate::wire::{Correlation, Millis};
 use crate::xml::names;
 
@@ -74,6 +76,8 @@ pub struct Shape {
     pub(super) timestamp: bool,
     /// How an answer is put under a MAC, where the request was.
     pub(super) keyed: Option<Box<Keyed>>,
+    /// How it is signed, where the request was and answers are here.
+    pub(super) certified: Option<Box<Certified>>,
     leniencies: Vec<Leniency>,
 }
 
@@ -97,6 +101,7 @@ impl Shape {
             key_type: KeyType::Bearer,
             timestamp: false,
             keyed: None,
+            certified: None,
             leniencies: Vec::new(),
         }
     }
@@ -149,15 +154,45 @@ impl Shape {
         Some(Protected::of(keyed, &self.released(release, now)))
     }
 
-    /// The same without a MAC.
+    /// The answer that carries a token, to be signed; none where no answer is.
+    ///
+    /// # Errors
+    /// [`protected::Unanswerable`].
+    pub fn certified(&self, release: &Release, now: Millis) -> Option<Result<Unsigned, protected::Unanswerable>> {
+        let certified = self.certified.as_ref()?;
+        Some(Unsigned::of(certified, &self.released(release, now)))
+    }
+
+    /// The same without a MAC or a signature.
     pub(super) fn plain(&self) -> Self {
-        Self { keyed: None, ..self.clone() }
+        Self { keyed: None, certified: None, ..self.clone() }
+    }
+
+    /// The id of a part, where anything covers it.
+    pub(super) fn id(&self, part: ReplyPart) -> Option<&'static str> {
+        match (&self.keyed, &self.certified) {
+            (Some(_), _) => Some(part.id()),
+            (None, Some(_)) => Some(part.signed_id()),
+            (None, None) => None,
+        }
+    }
+
+    /// The MAC or the signature that the answer repeats (R-W044).
+    pub(super) fn confirmed(&self) -> Option<&Vec<u8>> {
+        match (&self.keyed, &self.certified) {
+            (Some(keyed), _) => keyed.confirmed.as_ref(),
+            (None, Some(certified)) => certified.confirmed.as_ref(),
+            (None, None) => None,
+        }
     }
 
     /// Says what of the request was sealed.
     pub(super) fn were_sealed(&mut self, were: Were) {
         if let Some(keyed) = &mut self.keyed {
             keyed.were = were;
+        }
+        if let Some(certified) = &mut self.certified {
+            certified.were = were;
         }
     }
 

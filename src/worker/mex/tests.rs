@@ -13,6 +13,7 @@ fn config(endpoints: &[(&str, Profile, Trust)]) -> Worker {
         leniencies: None,
         encryption: false,
         signature_confirmation: false,
+        replies: crate::config::worker::Replies::Plain,
     };
     Worker {
         public_url: "https://sts.example.com:8443".to_owned(),

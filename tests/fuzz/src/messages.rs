@@ -23,6 +23,7 @@ pub(crate) fn endpoints() -> [Endpoint; 3] {
         leniencies: Some(Vec::new()),
         encryption: true,
         signature_confirmation: false,
+        replies: chancery::config::worker::Replies::Plain,
     };
     let lenient = Endpoint { profile: Profile::Adfs, leniencies: Some(Leniency::ALL.to_vec()), ..strict.clone() };
     let symmetric = Endpoint { credential: Credential::UsernameSymmetric, ..strict.clone() };

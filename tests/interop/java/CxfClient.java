@@ -36,10 +36,10 @@ import org.w3c.dom.Element;
 
 /**
  * The STS client of Apache CXF, told by a policy what to do, as its users tell it: a user name with a password or its
- * digest, a signature over the timestamp, the body and wsa:To by an X.509 certificate, and a symmetric binding, all of
- * it over TLS. What it gets is judged by Santuario. Told the ready file, the account with a digest and its secret, the client's key and its
- * certificate, those of a stranger, and the certificate that is sealed for. Or told the ready file, how to log in to a realm
- * of Kerberos, the service, and where tickets are taken: then by those, alone and with a MAC by their key.
+ * digest, a signature over the timestamp, the body and wsa:To by an X.509 certificate, a symmetric and an asymmetric
+ * binding, all of it over TLS. What it gets is judged by Santuario. Told the ready file, the account with a digest and its secret, the client's key and its
+ * certificate, those of a stranger, the certificate that is sealed for, and the one that answers are signed by. Or told the
+ * ready file, how to log in to a realm of Kerberos, the service, and where tickets are taken: then by those, alone and with a MAC by their key.
  */
 public class CxfClient {
     static final String TRUST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
@@ -112,6 +112,36 @@ public class CxfClient {
           </sp:SignedParts>
           <sp:EncryptedParts><sp:Body/></sp:EncryptedParts>
         </wsp:All></wsp:ExactlyOne></wsp:Policy>""";
+    static final String ASYMMETRIC = """
+        <wsp:Policy xmlns:wsp="http://www.w3.org/ns/ws-policy" xmlns:sp="%1$s"
+            xmlns:wsam="http://www.w3.org/2007/05/addressing/metadata"><wsp:ExactlyOne><wsp:All>
+          <wsam:Addressing><wsp:Policy/></wsam:Addressing>
+          <sp:AsymmetricBinding><wsp:Policy>
+            <sp:InitiatorToken><wsp:Policy><sp:X509Token sp:IncludeToken="%1$s/IncludeToken/AlwaysToRecipient"><wsp:Policy>
+              <sp:WssX509V3Token10/>
+            </wsp:Policy></sp:X509Token></wsp:Policy></sp:InitiatorToken>
+            <sp:RecipientToken><wsp:Policy><sp:X509Token sp:IncludeToken="%1$s/IncludeToken/Never"><wsp:Policy>
+              <sp:RequireIssuerSerialReference/><sp:WssX509V3Token10/>
+            </wsp:Policy></sp:X509Token></wsp:Policy></sp:RecipientToken>
+            <sp:AlgorithmSuite><wsp:Policy>%2$s</wsp:Policy></sp:AlgorithmSuite>
+            <sp:Layout><wsp:Policy><sp:Lax/></wsp:Policy></sp:Layout>
+            <sp:IncludeTimestamp/>%3$s<sp:OnlySignEntireHeadersAndBody/>
+          </wsp:Policy></sp:AsymmetricBinding>
+          <sp:Wss11><wsp:Policy>
+            <sp:MustSupportRefKeyIdentifier/><sp:MustSupportRefIssuerSerial/><sp:MustSupportRefThumbprint/>%4$s
+          </wsp:Policy></sp:Wss11>
+          %5$s
+        </wsp:All></wsp:ExactlyOne></wsp:Policy>""";
+    static final String SIGNED_PARTS = """
+          <sp:SignedParts><sp:Body/>
+            <sp:Header Name="To" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="From" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="FaultTo" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="ReplyTo" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="MessageID" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="RelatesTo" Namespace="http://www.w3.org/2005/08/addressing"/>
+            <sp:Header Name="Action" Namespace="http://www.w3.org/2005/08/addressing"/>
+          </sp:SignedParts>""";
     static final String PARTS = """
         <sp:SignedParts><sp:Body/><sp:Header Name="To" Namespace="http://www.w3.org/2005/08/addressing"/></sp:SignedParts>""";
 
@@ -298,6 +328,65 @@ public class CxfClient {
         refused("a MAC by SHA-1", ticket(strict, arguments, endorsing, "", to, sha1), "FailedCheck");
     }
 
+    /**
+     * As its asymmetric binding has it: its key signs the request, and ours, whose certificate it has, the answer. Of its
+     * suites this is the one it has as it comes, but for how its key signs, which by itself is with SHA-1.
+     */
+    static STSClient asymmetric(String path, String key, String certificate, String trusted, String algorithm,
+        String confirms) throws Exception {
+        Map<String, Object> properties = certified(key, certificate, trusted, trusted);
+        if (algorithm != null) {
+            properties.put("ws-security.asymmetric.signature.algorithm", algorithm);
+        }
+        return of(path, ASYMMETRIC.formatted(SP, "<sp:Basic256Sha256/>", "", confirms, SIGNED_PARTS), properties);
+    }
+
+    /** The same, sealed in both directions, by AES-GCM: so it is told what its suite consists of. */
+    static STSClient sealing(String key, String certificate, String sealedFor, String trusted, int bits, String seals,
+        String confirms) throws Exception {
+        Map<String, Object> properties = certified(key, certificate, sealedFor, trusted);
+        properties.put("ws-security.asymmetric.signature.algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256");
+        String suite = "ws-security.custom.alg.suite.";
+        properties.put(suite + "digest.algorithm", "http://www.w3.org/2001/04/xmlenc#sha256");
+        properties.put(suite + "encryption.algorithm", "http://www.w3.org/2009/xmlenc11#aes" + bits + "-gcm");
+        properties.put(suite + "asymmetric.key.encryption.algorithm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p");
+        properties.put(suite + "asymmetric.signature", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256");
+        properties.put(suite + "minimum.asymmetric.key.length", 2048);
+        properties.put(suite + "maximum.asymmetric.key.length", 4096);
+        properties.put(suite + "minimum.symmetric.key.length", 128);
+        properties.put(suite + "maximum.symmetric.key.length", 256);
+        String gcm = "<cxf:CustomAlgorithmSuite xmlns:cxf='http://cxf.apache.org/custom/security-policy'/>";
+        String parts = SIGNED_PARTS + "<sp:EncryptedParts><sp:Body/></sp:EncryptedParts>";
+        return of("/answer-sealed", ASYMMETRIC.formatted(SP, gcm, seals, confirms, parts), properties);
+    }
+
+    /** Its own key, whom it seals for, and whose signatures it believes. */
+    static Map<String, Object> certified(String key, String certificate, String sealedFor, String trusted)
+        throws Exception {
+        KeyStore keys = store();
+        keys.setKeyEntry("client", key(key), "secret".toCharArray(), new Certificate[] {certificate(certificate)});
+        Merlin own = new Merlin();
+        own.setKeyStore(keys);
+        KeyStore services = store();
+        services.setCertificateEntry("service", certificate(sealedFor));
+        services.setCertificateEntry("signs", certificate(trusted));
+        Merlin service = new Merlin();
+        service.setKeyStore(services);
+        Map<String, Object> properties = new HashMap<>();
+        properties.put("ws-security.signature.crypto", (Crypto) own);
+        properties.put("ws-security.signature.username", "client");
+        properties.put("ws-security.encryption.crypto", (Crypto) service);
+        properties.put("ws-security.encryption.username", "service");
+        properties.put("ws-security.callback-handler", (CallbackHandler) callbacks ->
+            ((WSPasswordCallback) callbacks[0]).setPassword("secret"));
+        return properties;
+    }
+
+    static STSClient at(String path, STSClient client) {
+        client.setLocation(client.getLocation().replaceAll("/[a-z-]*$", path));
+        return client;
+    }
+
     static boolean verifies(Element assertion) throws Exception {
         assertion.setIdAttribute(assertion.hasAttribute("ID") ? "ID" : "AssertionID", true);
         Element signature = (Element) assertion.getElementsByTagNameNS(DS, "Signature").item(0);
@@ -329,6 +418,19 @@ public class CxfClient {
             return;
         }
         throw new AssertionError(name + " got a token");
+    }
+
+    /** Asks, is answered, and does not take the answer: so it looks at what these tests say that it does. */
+    static void fails(String name, STSClient client) throws Exception {
+        try {
+            client.requestSecurityToken("https://rp.example.com/");
+        } catch (Exception failure) {
+            String why = String.valueOf(failure.getMessage());
+            check(!why.contains("wsse:") && !(failure instanceof SoapFault fault && fault.getSubCodes() != null), why);
+            ok("CXF refuses an answer with " + name + " (" + why + ")");
+            return;
+        }
+        throw new AssertionError(name + " was taken");
     }
 
     public static void main(String[] arguments) throws Exception {
@@ -399,6 +501,34 @@ public class CxfClient {
             "alice@example.com");
         told = signer(arguments[5], arguments[6], PARTS, sha256);
         refused("a stranger's certificate, by the description", by(wsdl, certificate, told), "FailedAuthentication");
+        for (String soap : List.of("SOAP 1.1", "SOAP 1.2")) {
+            for (String path : List.of("/answer-signed", "/answer-confirmed")) {
+                String confirmed = path.equals("/answer-signed") ? "" : confirms;
+                STSClient client = asymmetric(path, arguments[3], arguments[4], arguments[8], sha256, confirmed);
+                if (soap.equals("SOAP 1.1")) {
+                    client.setSoap11();
+                }
+                gets("an asymmetric binding in " + soap + confirmed, client, "machine@example.com");
+            }
+        }
+        for (int bits : new int[] {256, 128}) {
+            for (String sealed : List.of("", seals)) {
+                String name = "an asymmetric binding that seals, " + bits + " bits " + sealed;
+                STSClient client =
+                    sealing(arguments[3], arguments[4], arguments[7], arguments[8], bits, sealed, confirms);
+                gets(name, client, "machine@example.com");
+            }
+        }
+        fails("nothing sealed where it wants that", at("/answer-signed",
+            sealing(arguments[3], arguments[4], arguments[7], arguments[8], 256, "", "")));
+        fails("a signed answer where it trusts another key",
+            asymmetric("/answer-signed", arguments[3], arguments[4], arguments[7], sha256, ""));
+        fails("no signature in the answer", asymmetric("/clients", arguments[3], arguments[4], arguments[8], sha256, ""));
+        fails("no confirmation", asymmetric("/answer-signed", arguments[3], arguments[4], arguments[8], sha256, confirms));
+        refused("a stranger's asymmetric binding",
+            asymmetric("/answer-signed", arguments[5], arguments[6], arguments[8], sha256, ""), "FailedAuthentication");
+        refused("an asymmetric binding and its own choice of SHA-1",
+            asymmetric("/answer-signed", arguments[3], arguments[4], arguments[8], null, ""), "UnsupportedAlgorithm");
 
         refused("a stranger's certificate", signer(arguments[5], arguments[6], PARTS, sha256), "FailedAuthentication");
         refused("another key", signer(arguments[5], arguments[4], PARTS, sha256), "FailedAuthentication");

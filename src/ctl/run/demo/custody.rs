@@ -38,7 +38,7 @@ pub(super) struct Key {
 const KEYS: [(&str, &str, &str, &str, &str); 6] = [
     ("assertion-1", "assertion", "a501", "rsa-2048", "Chancery demo token signing"),
     ("handshake-1", "handshake", "a502", "p-256", "localhost"),
-    ("message-1", "message", "a503", "p-256", "Chancery demo message signing"),
+    ("message-1", "message", "a503", "rsa-2048", "Chancery demo message signing"),
     ("metadata-1", "metadata", "a504", "rsa-2048", "Chancery demo metadata signing"),
     ("state-1", "state", "a505", "rsa-2048", "Chancery demo state"),
     ("unwrap-1", "unwrap", "a506", "rsa-2048", "Chancery demo encryption"),

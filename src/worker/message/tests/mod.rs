@@ -2,6 +2,7 @@
 
 mod asserted;
 mod captures;
+mod certified;
 mod connections;
 mod envelopes;
 mod jwt;
@@ -14,7 +15,7 @@ mod signed;
 mod ticket;
 
 use super::*;
-use crate::config::worker::{Credential, Profile, Trust};
+use crate::config::worker::{Credential, Profile, Replies, Trust};
 use crate::xml::names;
 
 #[path = "../../../../tests/support/data.rs"]
@@ -35,6 +36,7 @@ pub(super) fn endpoint(profile: Profile, trust: Trust) -> Endpoint {
         leniencies: None,
         encryption: false,
         signature_confirmation: false,
+        replies: Replies::Plain,
     }
 }
 

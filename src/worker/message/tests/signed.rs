@@ -19,18 +19,18 @@ fn reference(id: &str) -> String {
     )
 }
 
-fn token() -> String {
+pub(super) fn token() -> String {
     format!(
         "<o:BinarySecurityToken u:Id='x' ValueType='{X509}#X509v3' EncodingType='{BINARY}'>AAEC</o:BinarySecurityToken>"
     )
 }
 
-fn direct() -> String {
+pub(super) fn direct() -> String {
     format!("<o:SecurityTokenReference><o:Reference URI='#x' ValueType='{X509}#X509v3'/></o:SecurityTokenReference>")
 }
 
 /// A header with a signature over these ids, and with this in its `KeyInfo`.
-fn signature(ids: &[&str], key_info: &str) -> String {
+pub(super) fn signature(ids: &[&str], key_info: &str) -> String {
     let references: String = ids.iter().map(|id| reference(id)).collect();
     format!(
         "<ds:Signature xmlns:ds='{}'><ds:SignedInfo>\
@@ -43,13 +43,13 @@ fn signature(ids: &[&str], key_info: &str) -> String {
 }
 
 /// A message whose timestamp, `wsa:To` and body have ids, with this in the place of a user name.
-struct Signed {
+pub(super) struct Signed {
     message: Message,
     body: String,
     security: String,
 }
 
-fn signed(credential: &str) -> Signed {
+pub(super) fn signed(credential: &str) -> Signed {
     let plain = Message::default();
     let addressing = plain.addressing.replace("<a:To ", "<a:To u:Id='to' ");
     Signed {
@@ -60,7 +60,7 @@ fn signed(credential: &str) -> Signed {
 }
 
 impl Signed {
-    fn read(&self, endpoint: &Endpoint) -> Result<Request, Rejection> {
+    pub(super) fn read(&self, endpoint: &Endpoint) -> Result<Request, Rejection> {
         let xml = self.message.xml().replace("<s:Body>", &format!("<s:Body{}>", self.body));
         let xml = xml.replacen("<o:Security ", &format!("<o:Security{} ", self.security), 1);
         read(endpoint, &Incoming { content_type: Some(SOAP12), soap_action: None, body: xml.as_bytes() })

@@ -9,7 +9,7 @@
 use std::iter::StepBy;
 use std::ops::RangeFrom;
 
-use crate::config::worker::{Credential, Endpoint, Metadata, MetadataKind, Profile, Trust, Worker};
+use crate::config::worker::{Credential, Endpoint, Metadata, MetadataKind, Profile, Replies, Trust, Worker};
 use crate::trust::identifiers;
 use crate::wire::evidence::KeyType;
 use crate::xml::{Writer, names};
@@ -151,8 +151,10 @@ fn ports(config: &Worker, profile: Profile) -> Vec<Port> {
     let asking = config.asking().and_then(|listener| listener.public_url.as_deref()).unwrap_or(&config.public_url);
     let mut ports: Vec<Port> = Vec::new();
     for (trust, version) in [(Trust::V2005, V2005), (Trust::V13, V13)] {
+        // Who is answered under a signature needs to know our certificate, and no description has it.
         let speaks = |endpoint: &&Endpoint| {
-            endpoint.profile == profile && (endpoint.trust == trust || endpoint.trust == Trust::Any)
+            let trust = endpoint.trust == trust || endpoint.trust == Trust::Any;
+            endpoint.profile == profile && trust && endpoint.replies == Replies::Plain
         };
         let mut offered: Vec<(Proof, &Endpoint)> =
             config.endpoints.iter().filter(speaks).map(|endpoint| (Proof::of(endpoint), endpoint)).collect();

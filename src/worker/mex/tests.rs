@@ -418,6 +418,17 @@ fn assertions<'t>(tree: &'t Tree, port: &str) -> Element<'t> {
     path(policy, &[(names::WSP04, "ExactlyOne"), (names::WSP04, "All")]).unwrap()
 }
 
+#[test]
+fn endpoints_that_sign_their_answers_are_not_described() {
+    let mut config = config(&[("/signed", Profile::Generic, Trust::V13), ("/plain", Profile::Generic, Trust::V13)]);
+    for (endpoint, replies) in config.endpoints.iter_mut().zip([Replies::Signed, Replies::Plain]) {
+        (endpoint.credential, endpoint.replies) = (Credential::Signature, replies);
+    }
+    let kind = MetadataKind::Wsdl;
+    let text = String::from_utf8(document(&config, &Metadata { path: "/wsdl".to_owned(), kind })).unwrap();
+    assert_eq!(ports_of(&tree(&text)), [(SIGNATURE.to_owned(), "/plain".to_owned())]);
+}
+
 const SIGNATURE: &str = "CertificateWSTrustBinding_IWSTrust13Async";
 const ISSUED: &str = "IssuedTokenWSTrustBinding_IWSTrust13Async";
 const SYMMETRIC: &str = "SymmetricWSTrustBinding_IWSTrust13Async";

@@ -244,6 +244,10 @@ reasons! {
     Uncovered = "uncovered" => Refusal::InvalidSecurity,
         "signature-refused in the log, and the policy of the client: all of it covers body, timestamp and wsa:To, a MAC \
          the user name token, and the signature of an intermediary the assertion";
+    /// The worker says something else than what its client has signed or put under a MAC. It is hung up on: its client is
+    /// told to come back.
+    Contradicted = "contradicted" => Refusal::InvalidSecurity,
+        "violation in the log: a worker that does this is not the program that was installed";
     /// No session key is kept for this request: auth was restarted since, or it took too long.
     NoSession = "no-session" => BUSY,
         "nothing, once: the client asks again";

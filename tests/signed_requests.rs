@@ -174,7 +174,7 @@ fn a_worker_that_says_something_else_than_was_signed_loses_its_channel() {
             Ok(Some(answer)) => panic!("answered: {answer:?}"),
         });
     }
-    assert!(office.decisions().is_empty());
+    assert_eq!(office.decisions(), vec![(false, "contradicted".to_owned()); 3]);
     office.worker().vouched(good(&client));
 }
 

@@ -51,8 +51,8 @@ use crate::wire::{List, Millis, Octets, Text, VoucherId};
 /// Everything a request needs.
 #[derive(Debug)]
 pub(super) struct Office {
-    config: RwLock<Arc<Auth>>,
-    directories: RwLock<Arc<Directories>>,
+    /// Replaced together: what a directory remembers was read by its configuration.
+    rules: RwLock<(Arc<Auth>, Arc<Directories>)>,
     /// Where it is asked whether certificates were taken back.
     pub(super) desks: Desks,
     passwords: Passwords,
@@ -131,14 +131,20 @@ struct Named {
     method: Method,
     vouched_by: Option<Text<64>>,
     intermediary: Option<Text<256>>,
+    /// His worker says something else than what he signed or put under a MAC.
+    breach: Option<&'static str>,
 }
 
 impl Ended {
     /// The same, of somebody who is no stranger: he has proved himself, and had his pace.
     fn of(self, account: &Account, method: Method, vouched_by: Option<&Text<64>>) -> Self {
-        let Self::Stranger(reason) = self else { return self };
+        let (reason, breach) = match self {
+            Self::Stranger(reason) => (reason, None),
+            Self::Breach(rule) => (Reason::Contradicted, Some(rule)),
+            ended => return ended,
+        };
         let (account, vouched_by) = (account.name.clone(), vouched_by.cloned());
-        Self::Named(Box::new(Named { reason, account, method, vouched_by, intermediary: None }))
+        Self::Named(Box::new(Named { reason, account, method, vouched_by, intermediary: None, breach }))
     }
 
     /// The same of somebody whom this account has vouched for.
@@ -162,11 +168,10 @@ impl Office {
         gauges: Gauges,
     ) -> Self {
         let desks = Desks::new(&config, gauges.ocsp.clone());
-        let (config, directories) = (RwLock::new(Arc::new(config)), RwLock::new(Arc::new(directories)));
+        let rules = RwLock::new((Arc::new(config), Arc::new(directories)));
         let (excess, unwraps, gate) = (Excess::default(), Unwraps::default(), || LogGate::new(LINES));
         Self {
-            config,
-            directories,
+            rules,
             desks,
             passwords,
             store,
@@ -193,13 +198,13 @@ impl Office {
     /// The configuration of this moment. A request keeps the one it began with.
     #[must_use]
     pub(super) fn config(&self) -> Arc<Auth> {
-        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.rules().0
     }
 
-    /// Those who know users besides, at this moment.
+    /// The same, with those who know users besides.
     #[must_use]
-    fn directories(&self) -> Arc<Directories> {
-        self.directories.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn rules(&self) -> (Arc<Auth>, Arc<Directories>) {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Can a request be answered with a voucher now, whatever it needs?
@@ -210,12 +215,9 @@ impl Office {
     /// Puts a new configuration in place.
     pub(super) fn reconfigure(&self, (config, directories): (Arc<Auth>, Directories)) {
         self.desks.follow(&config);
-        // What the old ones remember goes with them.
-        let mut known = self.directories.write().unwrap_or_else(PoisonError::into_inner);
-        let directories = std::mem::replace(&mut *known, Arc::new(directories));
-        drop(known);
-        let mut rules = self.config.write().unwrap_or_else(PoisonError::into_inner);
-        let config = std::mem::replace(&mut *rules, config);
+        // What the old directories remember goes with them.
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let (config, directories) = std::mem::replace(&mut *rules, (config, Arc::new(directories)));
         drop(rules);
         self.passwords.forget();
         // Policies of many parties and many users take a while to be let go of, and requests do not wait for it. The last of
@@ -250,8 +252,8 @@ impl Office {
         let timer = self.gauges.seconds.start_timer();
         let correlation = submission.correlation;
         let (source, timestamp) = (submission.source, submission.timestamp);
-        let config = self.config();
-        let lodged = match self.decide(&config, from, submission).await {
+        let (config, directories) = self.rules();
+        let lodged = match self.decide((&config, &directories), from, submission).await {
             Ok(Granted { order, answer, signed_reply, recipient }) => self
                 .lodge(&config, (peer, number), order, signed_reply)
                 .await
@@ -286,7 +288,7 @@ impl Office {
 
     async fn decide(
         &self,
-        config: &Auth,
+        (config, directories): (&Auth, &Directories),
         (worker, confirmed, exchange): (Peer, &Confirmed, Option<&Exchange>),
         submission: Submission,
     ) -> Result<Granted, Ended> {
@@ -294,12 +296,12 @@ impl Office {
         timestamp::judge(&config.timestamp, timestamp, Millis::now()).map_err(Ended::Stranger)?;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
         let exchange = exchange.filter(|exchange| exchange.endpoint == endpoint);
-        let asked = Asked { worker, confirmed, exchange, source, correlation, timestamp, wish: &wish };
+        let asked = Asked { directories, worker, confirmed, exchange, source, correlation, timestamp, wish: &wish };
         let proven = self.prove(config, rules, evidence, &asked).await;
         let (known, recipient) = match proven.and_then(|known| known.with_recipient(rules)) {
             Ok(known) => known,
             Err(Ended::Named(named)) => {
-                let Named { reason, account, method, vouched_by, intermediary } = *named;
+                let Named { reason, account, method, vouched_by, intermediary, breach } = *named;
                 let decision = Decision {
                     instant: Millis::now(),
                     correlation,
@@ -313,7 +315,7 @@ impl Office {
                     policies: List::default(),
                 };
                 self.decided(config, decision, account, intermediary).await?;
-                return Err(Ended::Known(reason));
+                return Err(breach.map_or(Ended::Known(reason), Ended::Breach));
             }
             Err(ended) => return Err(ended),
         };

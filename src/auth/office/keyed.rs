@@ -39,14 +39,13 @@ impl Office {
         }
         let Exchange { key, unseen, .. } = asked.exchange.ok_or(stranger(Reason::NoSession))?;
         let signed = signature::authentic(key, message).map_err(stranger)?;
-        let from = (asked.worker, asked.source);
         if let Some(once) = unseen {
             self.first_seen(Kind::CipherValue, once, timestamp::until(now)).await.map_err(|reason| {
                 let replayed = reason == Reason::Replayed;
                 stranger(if replayed { Reason::ReplayedKey } else { reason })
             })?;
         }
-        let account = self.passed(config, username, password.clone(), from).await.map_err(stranger)?;
+        let account = self.passed(config, username, password.clone(), asked).await.map_err(stranger)?;
         // Whatever else is wrong with it, somebody knows his password: the record has it under his account.
         let his = |reason| match self.pace(config, &account, asked) {
             Ok(()) => stranger(reason).of(&account, Method::Password, None),

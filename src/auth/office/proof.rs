@@ -11,6 +11,7 @@ use rustls_pki_types::CertificateDer;
 use tracing::warn;
 
 use super::super::confirmed::Confirmed;
+use super::super::directory::Directories;
 use super::super::directory::Guess;
 use super::super::exchanges::Exchange;
 use super::super::ocsp::WAIT;
@@ -37,6 +38,8 @@ const MOST_ROUNDS: usize = 4;
 /// What there is to a request besides its evidence: the worker's word for all of it.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
+    /// Those who know users besides.
+    pub(super) directories: &'a Directories,
     pub(super) worker: Peer,
     /// Its handshakes that issuer has confirmed.
     pub(super) confirmed: &'a Confirmed,
@@ -126,7 +129,7 @@ impl Office {
         let (credential, known) = match evidence {
             Evidence::Password { .. } if !rules.password => return Err(Ended::Stranger(Reason::Credential)),
             Evidence::Password { username, password } => {
-                let account = self.passed(config, &username, password, (asked.worker, asked.source)).await;
+                let account = self.passed(config, &username, password, asked).await;
                 let known = account.map_err(Ended::Stranger).and_then(|account| {
                     self.pace(config, &account, asked).map(|()| Known::by_word(account, Method::Password))
                 });
@@ -171,10 +174,10 @@ impl Office {
         config: &'a Auth,
         username: &Text<256>,
         password: Secret<1024>,
-        from: (Peer, IpAddr),
+        asked: &Asked<'_>,
     ) -> Result<Who<'a>, Reason> {
-        let directories = self.directories();
-        match directories.of(username) {
+        let from = (asked.worker, asked.source);
+        match asked.directories.of(username) {
             Some((directory, bare)) => {
                 let guess = Guess { username, password: &password, from };
                 directory.verify(config, &self.passwords, bare, guess).await.map(Who::Found)

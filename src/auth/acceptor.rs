@@ -21,7 +21,7 @@ use crate::wire::links::{AuthToKerberos, KerberosToAuth};
 use crate::wire::{Octets, Peer};
 
 /// Questions that wait, and those that are put: beyond these nobody is asked. kerberos takes less than a millisecond for
-/// one. A worker may have half of them, and so may a network, however many workers it comes by.
+/// one. A worker may have half of them, and a network by one worker an eighth: which network it is is the worker's word.
 const WAITING: usize = 256;
 const OPEN: usize = 16;
 
@@ -37,7 +37,7 @@ pub(super) struct Acceptor {
     well: Arc<AtomicBool>,
     trying: Arc<Semaphore>,
     of_workers: Shares,
-    of_networks: Shares<IpAddr>,
+    of_networks: Shares<(Peer, IpAddr)>,
 }
 
 /// An `AP-REQ`, and what is asked about it.
@@ -68,7 +68,7 @@ impl Acceptor {
         let (questions, queue) = mpsc::channel(WAITING);
         tokio::spawn(Desk { queue, open: HashMap::new(), asked: 0 }.keep(dial));
         let (well, trying) = (Arc::new(AtomicBool::new(true)), Arc::new(Semaphore::new(1)));
-        Self { questions, well, trying, of_workers: Shares::new(WAITING), of_networks: Shares::new(WAITING) }
+        Self { questions, well, trying, of_workers: Shares::new(WAITING), of_networks: Shares::new(WAITING / 4) }
     }
 
     /// Whose ticket is this, that came by that worker from there? From now on it is used up.
@@ -89,7 +89,7 @@ impl Acceptor {
             true => None,
             false => Some(self.trying.try_acquire().map_err(|_| Reason::KerberosDown)?),
         };
-        let places = self.of_workers.take(worker).zip(self.of_networks.take(network(source)));
+        let places = self.of_workers.take(worker).zip(self.of_networks.take((worker, network(source))));
         let _places = places.ok_or(Reason::KerberosDown)?;
         self.questions.try_send(question).map_err(|_| Reason::KerberosDown)?;
         match tokio::time::timeout(within, answer).await {
@@ -192,11 +192,13 @@ mod tests {
                     acceptor.accept(shown, (Peer(worker), source.into()), Duration::from_secs(60)).await.is_err()
                 })
             };
-            // By two workers from one address.
-            let all: Vec<_> = (0..200).map(|at| waits(1 + at % 2, [192, 0, 2, 7])).collect();
-            let other = [waits(1, [198, 51, 100, 7]), waits(3, [203, 0, 113, 7])];
+            let all: Vec<_> = (0..100).map(|_| waits(1, [192, 0, 2, 7])).collect();
+            let many: Vec<_> = (0..200).map(|at| waits(2, [198, 51, 100, at])).collect();
+            // By the same worker from elsewhere, by another one from there.
+            let other = [waits(1, [203, 0, 113, 7]), waits(3, [192, 0, 2, 7])];
             tokio::time::sleep(Duration::from_millis(200)).await;
-            assert_eq!(all.iter().filter(|one| !one.is_finished()).count(), WAITING / 2);
+            let waiting = |some: &[tokio::task::JoinHandle<bool>]| some.iter().filter(|one| !one.is_finished()).count();
+            assert_eq!((waiting(&all), waiting(&many)), (WAITING / 8, WAITING / 2));
             assert!(other.iter().all(|one| !one.is_finished()));
         });
     }

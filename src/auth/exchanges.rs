@@ -113,12 +113,23 @@ impl Exchanges {
         self.to_answer(correlation, Kept::For(recipient), now);
     }
 
+    /// Where there is no room the oldest goes: an honest worker asks at once, and who has tokens made and never asks for
+    /// their answers keeps nobody else from his.
     fn to_answer(&self, correlation: Correlation, one: Kept, now: Instant) {
         let mut kept = self.lock();
-        let vouched = kept.values().filter(|(kept, _)| !matches!(kept, Kept::Opened(_))).count();
-        if vouched < MOST {
-            kept.insert(correlation, (one, now + TO_ANSWER));
+        let waiting = kept.iter().filter(|(_, (kept, _))| !matches!(kept, Kept::Opened(_)));
+        let (count, oldest) =
+            waiting.fold((0, None), |(count, oldest): (usize, Option<(Instant, Correlation)>), one| {
+                let (name, (_, until)) = one;
+                let older = oldest.filter(|(before, _)| before <= until).unwrap_or((*until, *name));
+                (count + 1, Some(older))
+            });
+        if count >= MOST
+            && let Some((_, oldest)) = oldest
+        {
+            kept.remove(&oldest);
         }
+        kept.insert(correlation, (one, now + TO_ANSWER));
     }
 
     /// Gives it to the answer, once.
@@ -192,6 +203,21 @@ mod tests {
         assert!(exchanges.answered(name, now).is_none());
         keep();
         assert!(exchanges.answered(name, now + TO_ANSWER).is_none());
+    }
+
+    #[test]
+    fn of_answers_that_nobody_asks_for_the_oldest_goes() {
+        let (exchanges, now) = (Exchanges::default(), Instant::now());
+        let name = |number: usize| Correlation((number as u128).to_be_bytes());
+        let manner = Manner { algorithm: MacAlgorithm::HmacSha256, derived: None };
+        exchanges.keep(name(0), exchange(0), now).unwrap();
+        for number in 1..=MOST + 1 {
+            let at = now + Duration::from_micros(number as u64);
+            exchanges.vouched(name(number), exchange(1), manner, at);
+        }
+        assert!(exchanges.answered(name(1), now).is_none());
+        assert!(exchanges.answered(name(2), now).is_some() && exchanges.answered(name(MOST + 1), now).is_some());
+        assert!(exchanges.take(name(0), now).is_some(), "what was opened has room of its own");
     }
 
     #[test]

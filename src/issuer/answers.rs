@@ -17,13 +17,17 @@ const MOST_OF_ONE: usize = 2048;
 pub(super) struct Answers(HashMap<Peer, HashMap<Correlation, Instant>>);
 
 impl Answers {
-    /// This worker may have the answer to this request signed. Where too many of its are open, it may not.
+    /// This worker may have the answer to this request signed. Where too many of its are open, the oldest no more: an
+    /// honest worker asks at once.
     pub(super) fn grant(&mut self, worker: Peer, correlation: Correlation, now: Instant) {
         let granted = self.0.entry(worker).or_default();
         granted.retain(|_, until| now < *until);
-        if granted.len() < MOST_OF_ONE {
-            granted.insert(correlation, now + LIFE);
+        if granted.len() >= MOST_OF_ONE
+            && let Some(oldest) = granted.iter().min_by_key(|(_, until)| **until).map(|(name, _)| *name)
+        {
+            granted.remove(&oldest);
         }
+        granted.insert(correlation, now + LIFE);
     }
 
     /// Takes that away. Did it have it?
@@ -71,16 +75,18 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_has_so_many_open_and_room_again_when_they_are_past() {
+    fn a_worker_has_so_many_open_and_of_those_beyond_the_oldest_goes() {
         let (mut answers, now) = (Answers::default(), Instant::now());
         let name = |number: usize| Correlation((number as u128).to_be_bytes());
-        for number in 0..=MOST_OF_ONE {
-            answers.grant(WORKER, name(number), now);
+        answers.grant(WORKER, name(0), now);
+        for number in 1..=MOST_OF_ONE {
+            answers.grant(WORKER, name(number), now + Duration::from_millis(1));
         }
-        assert!(!answers.take(WORKER, name(MOST_OF_ONE), now) && answers.take(WORKER, name(0), now));
+        assert!(!answers.take(WORKER, name(0), now), "the oldest went");
+        assert!(answers.take(WORKER, name(MOST_OF_ONE), now) && answers.take(WORKER, name(1), now));
         answers.grant(Peer(42), name(0), now);
         assert!(answers.take(Peer(42), name(0), now));
-        answers.grant(WORKER, name(MOST_OF_ONE), now + LIFE);
+        answers.grant(WORKER, name(MOST_OF_ONE), now + LIFE + Duration::from_millis(1));
         assert_eq!(answers.0[&WORKER].len(), 1);
     }
 }

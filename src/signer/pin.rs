@@ -363,8 +363,9 @@ impl Marks {
         stamp.is_some_and(|stamp| std::fs::read_to_string(self.proof()).is_ok_and(|text| text == stamp))
     }
 
-    /// A person has seen to it.
+    /// A person has seen to it. What was proved before is so no more: there may be another PIN now.
     pub(crate) fn clear(&self) -> io::Result<()> {
+        let _ = std::fs::remove_file(self.proof());
         match std::fs::remove_file(self.refused()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Err(_) | Ok(()) => {}

@@ -146,6 +146,13 @@ impl Users {
         certificates.find(|(certificate, _)| certificate.key == *key).map(|(_, name)| name.as_str())
     }
 
+    /// The name of the account that a key is registered for, by its SubjectPublicKeyInfo, DER, whose end its octets are.
+    #[must_use]
+    pub fn registered(&self, public_key: &[u8]) -> Option<&str> {
+        let mut certificates = self.certificates.iter();
+        certificates.find(|(one, _)| public_key.ends_with(one.key.parts().1)).map(|(_, name)| name.as_str())
+    }
+
     /// Is a certificate registered for the account of that name?
     pub(super) fn has_certificate(&self, name: &str) -> bool {
         self.certificates.iter().any(|(_, owner)| owner == name)

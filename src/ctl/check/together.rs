@@ -19,6 +19,7 @@ pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     tickets(root, whole, wrong);
     handshake(root, whole, wrong);
     keys(root, whole, wrong);
+    accounts(root, whole, wrong);
     partners(root, whole, wrong);
     issuers(root, whole, wrong);
     parties(root, whole, wrong);
@@ -261,6 +262,22 @@ fn partners(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
                 let why = format!("certificates: the key of one is our {name:?}, whose purpose is {purpose:?}");
                 wrong.push(at(&file, &["saml_partner", &index.to_string(), "certificates"], why));
             }
+        }
+    }
+}
+
+/// No key of ours is a client's: a worker has answers of its wording signed, and handshakes completed.
+fn accounts(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
+    let file = root.join("auth.d/users.toml");
+    for key in &whole.issuer.keys {
+        let ours = key.certificate.as_ref().map(|ours| ours.public_key.as_slice());
+        if let Some(name) = ours.and_then(|ours| whole.auth.users.registered(ours)) {
+            let why = format!(
+                "certificates: the key of one is our {:?}, whose purpose is {:?}",
+                key.name,
+                key.purpose.name()
+            );
+            wrong.push(at(&file, &["users", name, "certificates"], why));
         }
     }
 }

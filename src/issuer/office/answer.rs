@@ -34,7 +34,8 @@ impl Office {
         // First: whatever becomes of it, it is not asked for again.
         let granted = self.answers.take(peer, correlation, now);
         let (key, algorithm) = match key {
-            _ if !granted => return self.not_signed((channel, correlation), "token", Failure::NoSuchVoucher, now),
+            // It may have been granted by the issuer before this one, and another request will be by this one.
+            _ if !granted => return self.not_signed((channel, correlation), "token", SOON, now),
             _ if !self.has_room(peer) => return self.not_signed((channel, correlation), "full", SOON, now),
             Some((key, algorithm)) if self.signers.is_available(&key, now) => (key, algorithm),
             _ => return self.not_signed((channel, correlation), "unavailable", LATER, now),

@@ -62,6 +62,10 @@ impl Office {
         if !self.journal.has_room() {
             return Err(("full", SOON));
         }
+        // What could not be answered is not worth an intent.
+        if signed_reply && !self.keys.message().is_some_and(|key| self.signers.is_available(&key.id, now)) {
+            return Err(("signer", LATER));
+        }
         let ticket = self.ticket();
         let prepared = self.prepare(ticket, order, wall, now).map_err(|refused| match refused {
             Err(above) => {

@@ -311,4 +311,17 @@ mod tests {
             assert!(good || wrong.iter().any(said), "{wrong:#?}");
         }
     }
+    #[test]
+    fn no_key_of_ours_is_a_clients() {
+        for key in ["assertion-1", "message-1", "handshake-1"] {
+            let (_root, config) = written();
+            fs::copy(config.join(format!("issuer.d/{key}.pem")), config.join("auth.d/own.pem")).unwrap();
+            let path = config.join("auth.d/users.toml");
+            let text = fs::read_to_string(&path).unwrap();
+            fs::write(&path, format!("{text}\n[users.us]\ncertificates = [\"own.pem\"]\n")).unwrap();
+            let wrong: Vec<String> = check(&config).0.iter().map(ToString::to_string).collect();
+            let said = |line: &String| line.contains("users.toml:") && line.contains("whose purpose is");
+            assert!(wrong.len() == 1 && wrong.iter().any(said), "{key}: {wrong:#?}");
+        }
+    }
 }

@@ -49,6 +49,9 @@ const FAILPOINTS: &[(&str, &[&str])] = &[
 const OVER_KEYS: &[(&str, &[&str])] =
     &[("auth", &["unsealed"]), ("issuer", &["key-sent"]), ("signer", &["key-sent", "key-opened"])];
 
+/// Of the command line: `tests/partner.rs` has its reader die there.
+const OF_READERS: &[(&str, &[&str])] = &[("ctl", &["partner-read"])];
+
 /// Who is killed while another process is held. Signers go with their issuer, so it comes last.
 const VICTIMS: &[&str] = &["exporter", "signer@1", "audit", "auth", "worker@1", "issuer"];
 
@@ -358,6 +361,7 @@ fn every_failpoint_in_the_source_is_died_at() {
     let known = FAILPOINTS
         .iter()
         .chain(OVER_KEYS)
+        .chain(OF_READERS)
         .flat_map(|(role, names)| names.iter().map(|name| (role.to_string(), name.to_string())));
     assert_eq!(found, known.collect());
 }

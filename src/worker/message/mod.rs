@@ -138,7 +138,7 @@ fn parts(
     let tree = Tree::parse(incoming.body, &limits).map_err(rejection::Problem::unreadable)?;
     let envelope = envelope::read(&tree, shape)?;
     media.agrees_with(endpoint, shape)?;
-    let action = addressing::read(&envelope, endpoint, shape)?;
+    let action = addressing::read(&envelope.headers, endpoint, shape)?;
     let action = addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
     let (evidence, timestamp, signature) = match endpoint.credential {
         Credential::TlsCertificate => {

@@ -43,14 +43,65 @@ fn paths_and_methods_nobody_configured_are_turned_away() {
     assert_eq!(client.send("POST", "/adfs/services/trust/13/", &[], SOAP).status, 404);
     let reply = client.send("GET", ENDPOINT, &[], b"");
     assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")));
-    let reply = client.send("POST", "/adfs/services/trust/mex", &[], SOAP);
-    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD")));
+    let reply = client.send("PUT", "/adfs/services/trust/mex", &[], SOAP);
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD, POST")));
     let reply = client.send("GET", "/adfs/services/trust/mex", &[], b"");
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/xml; charset=utf-8")));
     assert!(reply.text().contains("definitions"));
     assert_eq!(client.send("POST", &format!("{ENDPOINT}?client-request-id="), &[], SOAP).status, 200);
     assert_eq!(stage.auth.seen(), 1);
     stage.logs("reason=\"unknown-path\"");
+}
+
+#[test]
+fn a_description_is_the_same_by_get_and_by_soap_and_asks_nobody_r_p020() {
+    const MEX: &str = "/adfs/services/trust/mex";
+    const GET: &str = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Get";
+    let stage = Stage::new("");
+    let question = |inside: &str| {
+        format!(
+            "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
+             xmlns:a=\"http://www.w3.org/2005/08/addressing\"><s:Header><a:Action s:mustUnderstand=\"1\">{GET}</a:Action>\
+             <a:MessageID>urn:uuid:7</a:MessageID></s:Header><s:Body>{inside}</s:Body></s:Envelope>"
+        )
+    };
+    let soap = [("content-type", "application/soap+xml; charset=utf-8")];
+    for http2 in [false, true] {
+        let client = stage.client().http2(http2);
+        let fetched = client.send("GET", MEX, &[], b"").text();
+        assert!(fetched.starts_with("<wsdl:definitions ") && fetched.ends_with("</wsdl:definitions>"), "{fetched}");
+        let reply = client.send("POST", MEX, &soap, question("").as_bytes());
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some(soap[0].1)));
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        assert!(reply.text().contains(&format!(">{fetched}</mex:MetadataSection>")), "{}", reply.text());
+        assert!(reply.text().len() < fetched.len() + 1024, "{}", reply.text().len());
+        let reply = client.send("POST", MEX, &soap, question("<x/>").as_bytes());
+        assert!(reply.status == 500 && !reply.text().contains("definitions"), "{}", reply.text());
+        assert_eq!(client.send("POST", MEX, &soap, &vec![b' '; 16 * 1024 + 1]).status, 413);
+        let coded = [soap[0], ("content-encoding", "gzip")];
+        assert_eq!(client.send("POST", MEX, &coded, question("").as_bytes()).status, 415);
+        assert_eq!(client.send("POST", MEX, &soap, SOAP).status, 500);
+        assert_eq!(client.send("GET", MEX, &[], b"").text(), fetched);
+    }
+    assert_eq!(stage.auth.seen(), 0);
+    stage.counts("chancery_requests_total", "metadata", 6.0);
+    stage.counts("chancery_requests_total", "unreadable", 4.0);
+    stage.counts("chancery_request_refusals_total", "metadata: not an empty body", 2.0);
+    stage.logs("reason=\"metadata: not an empty body\"");
+}
+
+#[test]
+fn a_question_for_a_description_takes_the_place_of_a_request() {
+    let stage = Stage::new("requests = 1\n");
+    stage.auth.mood(Mood::Slow(Duration::from_millis(1500)));
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| stage.client().post(SOAP).status);
+        stage.auth.wait_for(1);
+        let client = stage.client();
+        assert_eq!(client.send("POST", "/adfs/services/trust/mex", &[], b"").status, 503);
+        assert_eq!(client.send("GET", "/adfs/services/trust/mex", &[], b"").status, 200);
+        assert_eq!(first.join().unwrap(), 200);
+    });
 }
 
 #[test]

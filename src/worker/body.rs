@@ -27,9 +27,10 @@ pub(super) enum Refused {
     Truncated,
 }
 
-/// Reads the whole body; it is wiped when dropped, for it holds a password.
-pub(super) async fn read(body: &mut Incoming, limits: &Limits) -> Result<Zeroizing<Vec<u8>>, Refused> {
-    let largest = usize::try_from(limits.body_kib).unwrap_or(usize::MAX).saturating_mul(1024);
+/// Reads the whole body; it is wiped when dropped, for it holds a password. It has `largest` octets at most, where the
+/// limits let it have as many.
+pub(super) async fn read(body: &mut Incoming, limits: &Limits, largest: usize) -> Result<Zeroizing<Vec<u8>>, Refused> {
+    let largest = usize::try_from(limits.body_kib).unwrap_or(usize::MAX).saturating_mul(1024).min(largest);
     let announced = body.size_hint().exact().map(|exact| usize::try_from(exact).unwrap_or(usize::MAX));
     if announced.is_some_and(|announced| announced > largest) {
         return Err(Refused::TooLarge);

@@ -17,7 +17,7 @@ use super::asking::Asking;
 use super::client::Client;
 use super::counters::Counters;
 use super::limits::{LogGate, Sources};
-use super::message::{self, Reply};
+use super::message::{self, Description, Reply};
 use super::negotiate::{self, Missing};
 use super::peers::{Auth, Issuer};
 use super::{body, mex, request};
@@ -50,8 +50,8 @@ pub(super) struct Front {
 enum Route {
     /// Index into the configuration's endpoints.
     Tokens(usize),
-    /// A document, written once.
-    Document(Bytes),
+    /// A document, written once: as it is fetched, and as it is asked for by SOAP.
+    Document(Bytes, Description),
 }
 
 impl Front {
@@ -59,10 +59,10 @@ impl Front {
     pub(super) fn new(config: Worker, server: [u8; 32], auth: Auth, issuer: Issuer, counters: Counters) -> Self {
         let tokens = config.endpoints.iter().enumerate();
         let tokens = tokens.map(|(index, endpoint)| (endpoint.path.clone(), Route::Tokens(index)));
-        let documents = config
-            .metadata
-            .iter()
-            .map(|metadata| (metadata.path.clone(), Route::Document(Bytes::from(mex::document(&config, metadata)))));
+        let documents = config.metadata.iter().map(|metadata| {
+            let description = mex::document(&config, metadata);
+            (metadata.path.clone(), Route::Document(Bytes::from(description.wsdl.clone()), description))
+        });
         let routes = tokens.chain(documents).collect();
         let requests = Semaphore::new(config.limits.requests as usize);
         let sources = Sources::new(config.limits.requests_per_source);
@@ -89,9 +89,10 @@ impl Front {
         }
         match self.routes.get(parts.uri.path()) {
             None => self.turn_away(TurnedAway::UNKNOWN_PATH, asking, body).await,
-            Some(Route::Document(document)) => match parts.method {
+            Some(Route::Document(document, description)) => match parts.method {
                 Method::GET | Method::HEAD => self.document(document),
-                _ => self.turn_away(TurnedAway::method("GET, HEAD"), asking, body).await,
+                Method::POST => self.described(description, asking, parts, body).await,
+                _ => self.turn_away(TurnedAway::method("GET, HEAD, POST"), asking, body).await,
             },
             Some(Route::Tokens(index)) => {
                 let endpoint = &self.config.endpoints[*index];
@@ -107,6 +108,36 @@ impl Front {
     fn document(&self, document: &Bytes) -> Answer {
         self.counters.requests.with_label_values(&["metadata"]).inc();
         plain(StatusCode::OK, METADATA, document.clone())
+    }
+
+    /// A question for a document takes the place of a request while its body comes, and has a smaller one.
+    async fn described(
+        &self,
+        description: &Description,
+        asking: Asking<'_>,
+        parts: &Parts,
+        mut body: Incoming,
+    ) -> Answer {
+        let (Ok(_admitted), Some(_place)) = (self.requests.try_acquire(), self.sources.enter(asking.source)) else {
+            return self.turn_away(TurnedAway::OVERLOAD, asking, body).await;
+        };
+        self.counters.in_flight.inc();
+        let _in_flight = InFlight(self);
+        let (content_type, soap_action) = match head(&parts.headers) {
+            Ok(head) => head,
+            Err(why) => return self.turn_away(why, asking, body).await,
+        };
+        let octets = match body::read(&mut body, &self.config.limits, message::INQUIRY).await {
+            Ok(octets) => octets,
+            Err(refused) => return self.turn_away(refused.into(), asking, body).await,
+        };
+        let incoming = message::Incoming { content_type, soap_action, body: &octets };
+        let ended = request::described(self, description, asking, &incoming);
+        self.counters.requests.with_label_values(&[ended.outcome]).inc();
+        if let Some(reason) = ended.reason {
+            self.refused(reason, asking, ended.message_id.as_deref(), parts.uri.path());
+        }
+        written(ended.reply)
     }
 
     async fn tokens(&self, endpoint: &Endpoint, asking: Asking<'_>, headers: &HeaderMap, mut body: Incoming) -> Answer {
@@ -132,7 +163,7 @@ impl Front {
             Ok(negotiation) => negotiation,
             Err(missing) => return self.turn_away(missing.into(), asking, body).await,
         };
-        let octets = match body::read(&mut body, &self.config.limits).await {
+        let octets = match body::read(&mut body, &self.config.limits, usize::MAX).await {
             Ok(octets) => octets,
             Err(refused) => return self.turn_away(refused.into(), asking, body).await,
         };

@@ -9,6 +9,7 @@
 use std::iter::StepBy;
 use std::ops::RangeFrom;
 
+use super::message::Description;
 use crate::config::worker::{Credential, Endpoint, Metadata, MetadataKind, Profile, Replies, Trust, Worker};
 use crate::trust::identifiers;
 use crate::wire::evidence::KeyType;
@@ -136,14 +137,14 @@ struct Port {
     address: String,
 }
 
-/// The document, UTF-8 XML. It changes only with the configuration.
+/// The document, XML without a declaration. It changes only with the configuration.
 #[must_use]
-pub fn document(config: &Worker, metadata: &Metadata) -> Vec<u8> {
-    let (profile, target) = match metadata.kind {
+pub fn document(config: &Worker, metadata: &Metadata) -> Description {
+    let (profile, identifier) = match metadata.kind {
         MetadataKind::Mex => (Profile::Adfs, TARGET),
         MetadataKind::Wsdl => (Profile::Generic, STANDARD),
     };
-    wsdl(&ports(config, profile), target).into_bytes()
+    Description { wsdl: wsdl(&ports(config, profile), identifier), identifier }
 }
 
 /// The ports, the older version first.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::asking::Asking;
 use super::http::Front;
 use super::line::Unanswered;
-use super::message::{self, Fault, Leniency, Protected, Rejection, Reply, Shape, Unsigned};
+use super::message::{self, Description, Fault, Leniency, Protected, Rejection, Reply, Shape, Unsigned};
 use super::peers::{NotReleased, NotVouched};
 use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
@@ -68,6 +68,23 @@ pub(super) async fn obtain(
         Err(rejection) => return rejected(front, &asking, &rejection),
     };
     Ended { message_id, ..ended }
+}
+
+/// Answers a question for a description: nobody is asked for it.
+pub(super) fn described(
+    front: &Front,
+    description: &Description,
+    asking: Asking<'_>,
+    incoming: &message::Incoming<'_>,
+) -> Ended {
+    match message::inquire(incoming) {
+        Ok(inquiry) => {
+            tolerated(front, inquiry.leniencies());
+            let reply = inquiry.answer(description, asking.correlation, Millis::now());
+            Ended { reply, outcome: "metadata", reason: None, message_id: None, negotiated: None }
+        }
+        Err(rejection) => rejected(front, &asking, &rejection),
+    }
 }
 
 fn rejected(front: &Front, asking: &Asking<'_>, rejection: &Rejection) -> Ended {

@@ -55,6 +55,8 @@ pub const FEDERATION: &str = "http://docs.oasis-open.org/wsfed/federation/200706
 pub const IDENTITY: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity";
 /// WS-Federation authorisation claims.
 pub const AUTH: &str = "http://docs.oasis-open.org/wsfed/authorization/200706";
+/// WS-MetadataExchange of 2004/09.
+pub const MEX: &str = "http://schemas.xmlsoap.org/ws/2004/09/mex";
 /// WSDL 1.1.
 pub const WSDL: &str = "http://schemas.xmlsoap.org/wsdl/";
 /// WSDL's binding to SOAP 1.2.

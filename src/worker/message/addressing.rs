@@ -4,7 +4,6 @@
 //! signed does the header prove something, which is auth's to check (R-T154).
 
 use super::Leniency;
-use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::shape::{Addressing, Shape};
@@ -32,11 +31,11 @@ pub(super) fn is_misspelt_message_id(block: Element<'_>) -> bool {
 }
 
 /// Reads the headers and gives `wsa:Action`.
-pub(super) fn read(envelope: &Envelope<'_>, endpoint: &Endpoint, shape: &mut Shape) -> Result<Option<String>, Problem> {
+pub(super) fn read(headers: &[Element<'_>], endpoint: &Endpoint, shape: &mut Shape) -> Result<Option<String>, Problem> {
     let invalid = |reason| Problem::new(Fault::InvalidAddressingHeader, reason);
     let mut seen: Vec<&str> = Vec::new();
     let mut action = None;
-    for block in &envelope.headers {
+    for block in headers {
         let Some(version) = version(*block) else { continue };
         if shape.addressing.is_some_and(|other| other != version) {
             return Err(invalid("addressing: two versions"));

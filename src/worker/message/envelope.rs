@@ -16,7 +16,31 @@ pub(super) struct Envelope<'t> {
     pub(super) body: Element<'t>,
 }
 
+/// A message of whose body nothing is known yet.
+#[derive(Debug)]
+pub(super) struct Opened<'t> {
+    /// The header blocks that are for us, in order.
+    pub(super) headers: Vec<Element<'t>>,
+    /// The body.
+    pub(super) body: Element<'t>,
+}
+
 pub(super) fn read<'t>(tree: &'t Tree, shape: &mut Shape) -> Result<Envelope<'t>, Problem> {
+    let Opened { headers, body } = open(tree, shape)?;
+    let body = only(body).ok_or(Problem::new(Fault::InvalidRequest, "soap: not one element in the body"))?;
+    Ok(Envelope { headers, body })
+}
+
+/// The one child there is.
+pub(super) fn only(body: Element<'_>) -> Option<Element<'_>> {
+    let mut content = body.children();
+    match (content.next(), content.next()) {
+        (Some(child), None) if body.holds_only_elements() => Some(child),
+        _ => None,
+    }
+}
+
+pub(super) fn open<'t>(tree: &'t Tree, shape: &mut Shape) -> Result<Opened<'t>, Problem> {
     let root = tree.root();
     let soap = [Soap::V11, Soap::V12].into_iter().find(|version| root.is(version.namespace(), "Envelope"));
     shape.soap = soap.ok_or_else(|| match root.local() {
@@ -40,11 +64,7 @@ pub(super) fn read<'t>(tree: &'t Tree, shape: &mut Shape) -> Result<Envelope<'t>
         Some(_) => return Err(malformed()),
         None => Vec::new(),
     };
-    let mut content = body.children();
-    match (content.next(), content.next()) {
-        (Some(body_child), None) if body.holds_only_elements() => Ok(Envelope { headers, body: body_child }),
-        _ => Err(Problem::new(Fault::InvalidRequest, "soap: not one element in the body")),
-    }
+    Ok(Opened { headers, body })
 }
 
 fn ours<'t>(header: Element<'t>, shape: &mut Shape) -> Result<Vec<Element<'t>>, Problem> {
@@ -87,7 +107,7 @@ fn is_for_us(block: Element<'_>, soap: Soap) -> bool {
     }
 }
 
-fn mandatory(block: Element<'_>, soap: Soap) -> Result<bool, Problem> {
+pub(super) fn mandatory(block: Element<'_>, soap: Soap) -> Result<bool, Problem> {
     match block.attribute(soap.namespace(), "mustUnderstand").map(crate::xml::chars::trim) {
         None | Some("0" | "false") => Ok(false),
         Some("1" | "true") => Ok(true),

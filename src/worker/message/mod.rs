@@ -9,6 +9,7 @@ mod asserted;
 mod certified;
 mod envelope;
 mod fault;
+mod inquiry;
 mod jwt;
 mod keyed;
 mod media;
@@ -29,6 +30,7 @@ mod ticket;
 pub use crate::config::worker::Leniency;
 pub use certified::Unsigned;
 pub use fault::Fault;
+pub use inquiry::{Description, Inquiry, OCTETS as INQUIRY, inquire};
 pub use protected::{Protected, Unanswerable};
 pub use rejection::Rejection;
 pub use sealed::{Question, Sealed, Were, sealed};
@@ -138,7 +140,7 @@ fn parts(
     let tree = Tree::parse(incoming.body, &limits).map_err(rejection::Problem::unreadable)?;
     let envelope = envelope::read(&tree, shape)?;
     media.agrees_with(endpoint, shape)?;
-    let action = addressing::read(&envelope, endpoint, shape)?;
+    let action = addressing::read(&envelope.headers, endpoint, shape)?;
     let action = addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
     let (evidence, timestamp, signature) = match endpoint.credential {
         Credential::TlsCertificate => {

@@ -6,6 +6,7 @@ use base64ct::{Base64, Encoding};
 
 use super::Reply;
 use super::fault::{Family, Fault};
+use super::inquiry::Description;
 use super::shape::{Addressing, Shape, Soap};
 use crate::config::worker::Profile;
 use crate::trust::identifiers::{self, Trust};
@@ -108,6 +109,25 @@ pub(super) fn released(shape: &Shape, release: &Release, now: Millis) -> Reply {
     if shape.trust == Trust::V13 {
         writer.close();
     }
+    sealed(writer, shape, 200, None)
+}
+
+/// The answer with a description, or with none where we have no such one.
+pub(super) fn described(
+    shape: &Shape,
+    action: &str,
+    description: Option<&Description>,
+    correlation: Correlation,
+    now: Millis,
+) -> Reply {
+    let mut writer = Writer::for_envelope();
+    open_envelope(&mut writer, shape, &prefixes(shape), action, correlation, now);
+    writer.open("mex:Metadata").namespace("mex", names::MEX);
+    if let Some(Description { wsdl, identifier }) = description {
+        writer.open("mex:MetadataSection").attribute("Dialect", names::WSDL).attribute("Identifier", identifier);
+        writer.verbatim(wsdl).close();
+    }
+    writer.close();
     sealed(writer, shape, 200, None)
 }
 

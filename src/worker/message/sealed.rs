@@ -109,7 +109,7 @@ fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Res
     // Whatever is wrong outside of what is sealed costs no key of ours.
     let envelope = envelope::read(&tree, shape)?;
     media.agrees_with(endpoint, shape)?;
-    let action = addressing::read(&envelope, endpoint, shape)?;
+    let action = addressing::read(&envelope.headers, endpoint, shape)?;
     addressing::reconcile(action, &[incoming.soap_action, media.action()])?;
     let ids = Ids::of(&tree).map_err(|_| invalid("security: duplicate id"))?;
     let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));

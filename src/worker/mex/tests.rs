@@ -27,7 +27,7 @@ fn config(endpoints: &[(&str, Profile, Trust)]) -> Worker {
 
 fn published(endpoints: &[(&str, Profile, Trust)]) -> String {
     let metadata = Metadata { path: "/adfs/services/trust/mex".to_owned(), kind: MetadataKind::Mex };
-    String::from_utf8(document(&config(endpoints), &metadata)).unwrap()
+    document(&config(endpoints), &metadata).wsdl
 }
 
 const V13_PATH: &str = "/adfs/services/trust/13/usernamemixed";
@@ -258,7 +258,7 @@ fn with_certificates() -> String {
         public_url: Some("https://sts.example.com:49443".to_owned()),
     }];
     let metadata = Metadata { path: "/adfs/services/trust/mex".to_owned(), kind: MetadataKind::Mex };
-    String::from_utf8(document(&config, &metadata)).unwrap()
+    document(&config, &metadata).wsdl
 }
 
 #[test]
@@ -324,7 +324,7 @@ fn endpoints_for_tickets_in_messages_are_published_as_adfs_does_its_kerberosmixe
         config.endpoints[index].credential = credential;
     }
     let metadata = Metadata { path: "/adfs/services/trust/mex".to_owned(), kind: MetadataKind::Mex };
-    let text = String::from_utf8(document(&config, &metadata)).unwrap();
+    let text = document(&config, &metadata).wsdl;
     assert_eq!(as_msal_reads_it(&text).len(), 1, "passwords go elsewhere");
     let tree = tree(&text);
     let service = path(tree.root(), &[(names::WSDL, "service")]).unwrap();
@@ -364,7 +364,7 @@ fn endpoints_for_tickets_are_published_as_adfs_does_and_msal_passes_them_over() 
     config.endpoints[1].credential = Credential::Kerberos;
     config.endpoints[2].credential = Credential::Kerberos;
     let metadata = Metadata { path: "/adfs/services/trust/mex".to_owned(), kind: MetadataKind::Mex };
-    let text = String::from_utf8(document(&config, &metadata)).unwrap();
+    let text = document(&config, &metadata).wsdl;
     assert_eq!(as_msal_reads_it(&text).len(), 1, "passwords go elsewhere");
     let tree = tree(&text);
     for (name, path_of) in [("CustomBinding_IWSTrustFeb2005Async", "2005"), ("CustomBinding_IWSTrust13Async1", "13")] {
@@ -397,7 +397,7 @@ fn of(profile: Profile, kind: MetadataKind, credentials: &[Credential]) -> Strin
     for (endpoint, credential) in config.endpoints.iter_mut().zip(credentials) {
         endpoint.credential = *credential;
     }
-    String::from_utf8(document(&config, &Metadata { path: "/mex".to_owned(), kind })).unwrap()
+    document(&config, &Metadata { path: "/mex".to_owned(), kind }).wsdl
 }
 
 /// The names of ports, with their paths.
@@ -425,7 +425,7 @@ fn endpoints_that_sign_their_answers_are_not_described() {
         (endpoint.credential, endpoint.replies) = (Credential::Signature, replies);
     }
     let kind = MetadataKind::Wsdl;
-    let text = String::from_utf8(document(&config, &Metadata { path: "/wsdl".to_owned(), kind })).unwrap();
+    let text = document(&config, &Metadata { path: "/wsdl".to_owned(), kind }).wsdl;
     assert_eq!(ports_of(&tree(&text)), [(SIGNATURE.to_owned(), "/plain".to_owned())]);
 }
 
@@ -490,7 +490,7 @@ fn each_profile_has_a_document_of_its_own() {
         (MetadataKind::Wsdl, &["/sts", "/sts"], "http://docs.oasis-open.org/ws-sx/ws-trust/200512/"),
     ] {
         let metadata = Metadata { path: "/m".to_owned(), kind };
-        let text = String::from_utf8(document(&config(&adfs), &metadata)).unwrap();
+        let text = document(&config(&adfs), &metadata).wsdl;
         let tree = tree(&text);
         assert_eq!(ports_of(&tree).iter().map(|(_, path)| path.as_str()).collect::<Vec<_>>(), theirs);
         assert_eq!(tree.root().attribute("", "targetNamespace"), Some(target));

@@ -27,8 +27,9 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "envelope", run: messages::envelope },
+    Target { name: "inquiry", run: messages::inquiry },
     Target { name: "security", run: messages::security },
     Target { name: "key-info", run: messages::key_info },
     Target { name: "request", run: messages::request },

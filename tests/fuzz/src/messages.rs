@@ -4,7 +4,7 @@
 use chancery::config::worker::{Credential, Endpoint, Profile, Trust};
 use chancery::wire::evidence::{Evidence, Wish};
 use chancery::wire::{Correlation, Millis};
-use chancery::worker::message::{Fault, Incoming, Leniency, Reply, read};
+use chancery::worker::message::{Description, Fault, Incoming, Leniency, Reply, inquire, read};
 use chancery::xml::{Limits, Tree};
 
 const SOAP11: &str = "http://schemas.xmlsoap.org/soap/envelope/";
@@ -59,6 +59,21 @@ pub fn envelope(octets: &[u8]) {
                 answered(&shape.fault(Fault::RequestFailed, Correlation([7; 16]), Millis(0)));
                 sent_on(&evidence, &wish);
             }
+        }
+    }
+}
+
+/// A body that asks for a description.
+pub fn inquiry(octets: &[u8]) {
+    let description = Description { wsdl: "<description></description>".to_owned(), identifier: "urn:description" };
+    let is_11 = octets.windows(SOAP11.len()).any(|window| window == SOAP11.as_bytes());
+    let content_type = if is_11 { "text/xml; charset=utf-8" } else { "application/soap+xml; charset=utf-8" };
+    match inquire(&Incoming { content_type: Some(content_type), soap_action: None, body: octets }) {
+        Err(rejection) => answered(&rejection.reply(Correlation([7; 16]), Millis(0))),
+        Ok(inquiry) => {
+            let reply = inquiry.answer(&description, Correlation([7; 16]), Millis(0));
+            assert!(reply.body.len() < 4096, "a question makes no large answer: {} octets", reply.body.len());
+            answered(&reply);
         }
     }
 }

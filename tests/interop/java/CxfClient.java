@@ -26,6 +26,8 @@ import org.apache.cxf.Bus;
 import org.apache.cxf.BusFactory;
 import org.apache.cxf.binding.soap.SoapFault;
 import org.apache.cxf.configuration.jsse.TLSClientParameters;
+import org.apache.cxf.transport.http.HTTPConduitConfigurer;
+import org.apache.cxf.ws.addressing.VersionTransformer;
 import org.apache.cxf.ws.security.tokenstore.SecurityToken;
 import org.apache.cxf.ws.security.trust.STSClient;
 import org.apache.wss4j.common.crypto.Crypto;
@@ -145,6 +147,8 @@ public class CxfClient {
     static final String PARTS = """
         <sp:SignedParts><sp:Body/><sp:Header Name="To" Namespace="http://www.w3.org/2005/08/addressing"/></sp:SignedParts>""";
 
+    static final String LISTED = "https://localhost:[0-9]+";
+
     static String ready;
     static X509Certificate tokenSigning;
     static Bus bus;
@@ -202,18 +206,43 @@ public class CxfClient {
         return "https://localhost:" + fact("address").replaceAll(".*:", "");
     }
 
-    /** Where the description that the service publishes is: it does not know yet that it listens elsewhere now. */
-    static String described() throws Exception {
+    /** The description that the service publishes: it does not know yet that it listens elsewhere now. */
+    static String published() throws Exception {
         SSLContext context = SSLContext.getInstance("TLS");
         context.init(null, tls().getTrustManagers(), null);
         HttpsURLConnection connection = (HttpsURLConnection) new URI(address() + "/wsdl").toURL().openConnection();
         connection.setSSLSocketFactory(context.getSocketFactory());
         try (InputStream in = connection.getInputStream()) {
-            String text = new String(in.readAllBytes(), "UTF-8").replaceAll("https://localhost:[0-9]+", address());
-            Path file = Files.createTempFile("chancery", ".wsdl");
-            file.toFile().deleteOnExit();
-            return Files.writeString(file, text).toUri().toString();
+            return new String(in.readAllBytes(), "UTF-8");
         }
+    }
+
+    /** A file with what it would publish if it knew. */
+    static String described() throws Exception {
+        Path file = Files.createTempFile("chancery", ".wsdl");
+        file.toFile().deleteOnExit();
+        return Files.writeString(file, published().replaceAll(LISTED, address())).toUri().toString();
+    }
+
+    /** The same client, told where it listens and where to ask for the description by WS-MetadataExchange. */
+    static STSClient exchanged(String soap, String path, STSClient told) throws Exception {
+        STSClient client = new STSClient(bus);
+        if (soap.equals("SOAP 1.2")) {
+            client.setSoap12();
+        }
+        client.setTlsClientParameters(tls());
+        client.setTokenType(SAML20);
+        client.setKeyType(TRUST + "/Bearer");
+        client.setProperties(told.getProperties());
+        Matcher listed = Pattern.compile(LISTED).matcher(published());
+        check(listed.find(), "nothing is described");
+        client.configureViaEPR(VersionTransformer.parseEndpointReference(element("""
+            <a:EndpointReference xmlns:a="http://www.w3.org/2005/08/addressing"><a:Address>%s%s</a:Address><a:Metadata>
+            <m:Metadata xmlns:m="http://schemas.xmlsoap.org/ws/2004/09/mex"><m:MetadataSection><m:MetadataReference>
+            <a:Address>%s/wsdl</a:Address></m:MetadataReference></m:MetadataSection></m:Metadata></a:Metadata>
+            </a:EndpointReference>""".formatted(listed.group(), path, address()))), false);
+        client.getClient().getEndpoint().getEndpointInfo().setAddress(address() + path);
+        return client;
     }
 
     /** The same client, told nothing of policies and addresses but the port of the description. */
@@ -437,6 +466,9 @@ public class CxfClient {
         ready = Files.readString(Path.of(arguments[0]));
         tokenSigning = certificate(fact("token_signing"));
         bus = BusFactory.getDefaultBus();
+        // Whoever asks for a description uses a conduit of its own.
+        TLSClientParameters trusting = tls();
+        bus.setExtension((name, address, conduit) -> conduit.setTlsClientParameters(trusting), HTTPConduitConfigurer.class);
         if (arguments.length == 5) {
             tickets(arguments);
             return;
@@ -493,6 +525,10 @@ public class CxfClient {
         String wsdl = described();
         STSClient told = user(fact("user"), password, text);
         gets("a password, by the description", by(wsdl, "UserNameWSTrustBinding_IWSTrust13Async1", told), "alice@example.com");
+        for (String soap : List.of("SOAP 1.1", "SOAP 1.2")) {
+            STSClient asking = exchanged(soap, "/clients", told);
+            gets("a password, by the description asked for in " + soap, asking, "alice@example.com");
+        }
         String certificate = "CertificateWSTrustBinding_IWSTrust13Async";
         told = signer(arguments[3], arguments[4], PARTS, sha256);
         gets("a signature, by the description", by(wsdl, certificate, told), "machine@example.com");

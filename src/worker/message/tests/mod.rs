@@ -5,6 +5,7 @@ mod captures;
 mod certified;
 mod connections;
 mod envelopes;
+mod inquiries;
 mod jwt;
 mod keyed;
 mod mutations;

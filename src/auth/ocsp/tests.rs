@@ -129,6 +129,19 @@ fn the_newer_answer_counts_and_what_was_taken_back_for_good_stays_so() {
 }
 
 #[test]
+fn what_was_taken_back_for_good_counts_however_new_a_good_answer_is() {
+    let key = KeyPair::generate().unwrap();
+    let (answers, one) = (Answers::default(), question(&key));
+    let now = Millis(1000);
+    answers.take(one.clone(), answer(Status::Good, 600, 2000), now).unwrap();
+    assert!(answers.take(one.clone(), answer(Status::Revoked { for_good: false }, 500, 2000), now).is_err());
+    answers.take(one.clone(), answer(Status::Revoked { for_good: true }, 500, 2000), now).unwrap();
+    assert_eq!(answers.held(&one, now), Held::Revoked);
+    assert!(answers.take(one.clone(), answer(Status::Good, 700, 3000), now).is_err());
+    assert_eq!(answers.held(&one, Millis(99_000)), Held::Revoked);
+}
+
+#[test]
 fn what_is_remembered_is_bounded_and_what_was_taken_back_is_forgotten_last() {
     let key = KeyPair::generate().unwrap();
     let one = question(&key);

@@ -5,6 +5,7 @@
 
 mod answer;
 mod answers;
+mod line;
 mod question;
 #[cfg(feature = "signer")]
 #[cfg(test)]
@@ -13,35 +14,28 @@ mod times;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tracing::warn;
 
 pub(super) use self::answer::Delegate;
-use self::answer::{Status, Unusable};
+use self::answer::Status;
 use self::answers::Answers;
 pub(super) use self::answers::Held;
+use self::line::{Line, Unheard};
 pub(super) use self::question::Question;
-use super::http;
 use crate::config::auth::Auth;
 use crate::config::auth::authority::Authority;
-use crate::config::auth::responder::{Nonce, Responder};
+use crate::config::auth::responder::Nonce;
 use crate::metrics::IntCounterVec;
 use crate::sys::gate::LogGate;
 use crate::wire::{Millis, Text};
 
 /// How long a request waits for answers, all in all.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
-/// Octets of an answer, at most.
-const LARGEST: usize = 16 * 1024;
-/// Certificates that are asked about at one time for one authority, and questions that one responder has at one time.
+/// Certificates that are asked about at one time for one authority.
 const FLIGHTS: usize = 256;
-const AT_ONCE: usize = 16;
-/// Failures in a row after which a responder is left alone, and for how long at first and at most.
-const PATIENCE: u32 = 3;
-const SHORT: Duration = Duration::from_secs(1);
-const LONG: Duration = Duration::from_secs(60);
 /// Lines of log a second.
 const LINES: u32 = 10;
 
@@ -86,14 +80,6 @@ pub(super) struct Desk {
     means: Arc<Means>,
 }
 
-/// The way to one responder.
-#[derive(Debug)]
-struct Line {
-    rules: Responder,
-    room: Semaphore,
-    failures: Mutex<(u32, Option<Instant>)>,
-}
-
 impl Desks {
     /// Those of a configuration. Answers are counted there, by outcome.
     pub(super) fn new(config: &Auth, answers: IntCounterVec) -> Self {
@@ -129,18 +115,13 @@ impl Desks {
 
     /// Responders that have failed, and were not heard of since.
     pub(super) fn failing(&self) -> usize {
-        self.all().iter().flat_map(|desk| &desk.lines).filter(|line| line.failures().0 > 0).count()
+        self.all().iter().flat_map(|desk| &desk.lines).filter(|line| line.is_failing()).count()
     }
 }
 
 impl Desk {
     fn new(authority: &Authority, answers: Answers, means: Arc<Means>) -> Self {
-        let line = |rules: &Responder| Line {
-            rules: rules.clone(),
-            room: Semaphore::new(AT_ONCE),
-            failures: Mutex::default(),
-        };
-        let lines = authority.responders.iter().map(line).collect();
+        let lines = authority.responders.iter().map(Line::to).collect();
         Self { authority: authority.name.clone(), lines, answers, flights: Mutex::default(), means }
     }
 
@@ -221,66 +202,5 @@ impl Desk {
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Question, watch::Receiver<()>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Why there is no answer.
-enum Unheard {
-    /// Nobody was asked.
-    Left,
-    /// Whoever asks has none.
-    Failed(String),
-    /// This one counts for nothing.
-    Refused(String),
-}
-
-impl Line {
-    async fn ask(&self, question: &Question) -> Result<answer::Answer, Unheard> {
-        if self.failures().1.is_some_and(|until| Instant::now() < until) {
-            return Err(Unheard::Left);
-        }
-        let mut nonce = [0; 32];
-        getrandom::fill(&mut nonce).expect("the kernel's random number generator answers");
-        let nonce = (self.rules.nonce != Nonce::Never).then_some(&nonce);
-        let written = question.written(self.rules.hash, nonce);
-        let written = written.ok_or_else(|| Unheard::Refused("an issuer whose key is not read".to_owned()))?;
-        let begun = Instant::now();
-        let room = tokio::time::timeout(self.rules.deadline, self.room.acquire()).await;
-        // That others ask much says nothing of the responder.
-        let Ok(Ok(_room)) = room else { return Err(Unheard::Refused("too many questions at one time".to_owned())) };
-        let left = self.rules.deadline.saturating_sub(begun.elapsed());
-        let sent = ("application/ocsp-request", written);
-        let octets = match http::post(&self.rules.source, sent, LARGEST, left).await {
-            Ok(octets) => octets,
-            Err(why) => {
-                self.failed();
-                return Err(Unheard::Failed(why));
-            }
-        };
-        match answer::read(&octets, question, (answer::Rules::of(&self.rules), nonce), Millis::now()) {
-            Err(Unusable::Later(why)) => {
-                self.failed();
-                Err(Unheard::Failed(why.to_owned()))
-            }
-            // One who has no good answer for somebody may have one for others.
-            Err(Unusable::This(why)) => Err(Unheard::Refused(why.to_owned())),
-            Ok(answer) => {
-                *self.failures() = (0, None);
-                Ok(answer)
-            }
-        }
-    }
-
-    fn failed(&self) {
-        let mut failures = self.failures();
-        let (count, until) = &mut *failures;
-        *count = count.saturating_add(1);
-        if *count >= PATIENCE {
-            *until = Some(Instant::now() + (SHORT * (1 << (*count - PATIENCE).min(10))).min(LONG));
-        }
-    }
-
-    fn failures(&self) -> MutexGuard<'_, (u32, Option<Instant>)> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -82,13 +82,14 @@ pub(super) fn presented(config: &Auth, reference: &KeyReference) -> Option<Certi
     Certificate::from_der(der.to_vec()).ok()
 }
 
-/// The account that this certificate means, and the authority that says so. With `last`, nobody is asked any more.
+/// The account that this certificate means, and the authority that says so. With `last`, nobody is asked any more, for that
+/// reason.
 ///
 /// # Errors
 /// No path, taken back, not known whether it is, or a name that is no account's or not for this authority.
 pub(super) fn account<'a>(
     config: &'a Auth,
-    (desks, last): (&[Arc<Desk>], bool),
+    (desks, last): (&[Arc<Desk>], Option<&'static str>),
     certificate: &Certificate,
     brought: &[CertificateDer<'_>],
     now: Millis,

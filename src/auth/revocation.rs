@@ -25,8 +25,8 @@ pub(super) struct Court<'a> {
     /// What responders have answered.
     pub(super) desks: &'a [Arc<Desk>],
     pub(super) now: Millis,
-    /// Is this the last time that the path is judged? Then what nobody has answered is not known.
-    pub(super) last: bool,
+    /// Where the path is judged for the last time, why nobody is asked any more: what nobody has answered is not known.
+    pub(super) last: Option<&'static str>,
 }
 
 /// Why a path does not hold.
@@ -96,11 +96,13 @@ impl Court<'_> {
                 Held::Revoked => return Err(Error::CertRevoked.into()),
                 Held::Unknown => return Err(Fault::Unknown),
                 Held::Silent(why) => why,
-                Held::Nothing if self.last => "no answer in time".to_owned(),
-                Held::Nothing => {
-                    unasked.push((desk.clone(), question.clone()));
-                    continue;
-                }
+                Held::Nothing => match self.last {
+                    Some(why) => why.to_owned(),
+                    None => {
+                        unasked.push((desk.clone(), question.clone()));
+                        continue;
+                    }
+                },
             };
             if authority.lists.is_none() || authority.enough == Enough::All {
                 return Err(Fault::Silent(why));

@@ -1,7 +1,7 @@
 //! Asking the responders of an authority whether certificates were taken back (RFC 6960). Nobody but who has a certificate
 //! below that authority, and has proved its key, has anybody asked; each certificate is asked about once at a time, however
-//! many wait for it, and whoever waits does so for no longer than [`WAIT`]. A responder that is down is left alone for a
-//! while, and those of other authorities do not know of it.
+//! many wait for it, and whoever waits does so for no longer than [`WAIT`], in a place that leaves most of its worker to those
+//! who do not. A responder that is down is left alone for a while, and those of other authorities do not know of it.
 
 mod answer;
 mod answers;
@@ -11,8 +11,10 @@ mod question;
 #[cfg(test)]
 mod tests;
 mod times;
+mod waiting;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -25,12 +27,14 @@ use self::answers::Answers;
 pub(super) use self::answers::Held;
 use self::line::{Line, Unheard};
 pub(super) use self::question::Question;
+pub(super) use self::waiting::Place;
+use self::waiting::Waiting;
 use crate::config::auth::Auth;
 use crate::config::auth::authority::Authority;
 use crate::config::auth::responder::Nonce;
 use crate::metrics::IntCounterVec;
 use crate::sys::gate::LogGate;
-use crate::wire::{Millis, Text};
+use crate::wire::{Millis, Peer, Text};
 
 /// How long a request waits for answers, all in all.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
@@ -60,6 +64,7 @@ pub(super) fn is_answer(octets: &[u8]) -> bool {
 #[derive(Debug)]
 pub(super) struct Desks {
     of: RwLock<HashMap<Text<64>, Arc<Desk>>>,
+    waiting: Waiting,
     means: Arc<Means>,
 }
 
@@ -83,7 +88,8 @@ pub(super) struct Desk {
 impl Desks {
     /// Those of a configuration. Answers are counted there, by outcome.
     pub(super) fn new(config: &Auth, answers: IntCounterVec) -> Self {
-        let desks = Self { of: RwLock::default(), means: Arc::new(Means { gate: LogGate::new(LINES), answers }) };
+        let means = Arc::new(Means { gate: LogGate::new(LINES), answers });
+        let desks = Self { of: RwLock::default(), waiting: Waiting::new(), means };
         desks.follow(config);
         desks
     }
@@ -111,6 +117,12 @@ impl Desks {
     /// All of them.
     pub(super) fn all(&self) -> Vec<Arc<Desk>> {
         self.of.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// A place for a request that waits for responders, if one is left to that worker and to that network, where a worker may
+    /// have so many requests under way.
+    pub(super) fn place(&self, from: (Peer, IpAddr), under_way: usize) -> Option<Place> {
+        self.waiting.place(from, under_way)
     }
 
     /// Responders that have failed, and were not heard of since.
@@ -167,20 +179,16 @@ impl Desk {
     async fn ask(&self, question: &Question) -> Result<(), String> {
         let mut last = "no responder is for its issuer".to_owned();
         for line in self.lines.iter().filter(|line| line.rules.speaks_for(&question.issuer)) {
-            let (outcome, why) = match line.ask(question).await {
-                Ok(answer) => {
-                    let word = match answer.status {
+            let take = |answer| self.answers.take(question.clone(), answer, Millis::now());
+            let (outcome, why) = match line.ask(question, take).await {
+                Ok(status) => {
+                    let word = match status {
                         Status::Good => "good",
                         Status::Revoked { .. } => "revoked",
                         Status::Unknown => "unknown",
                     };
-                    match self.answers.take(question.clone(), answer, Millis::now()) {
-                        Ok(()) => {
-                            self.means.answers.with_label_values(&[word]).inc();
-                            return Ok(());
-                        }
-                        Err(why) => ("refused", why.to_owned()),
-                    }
+                    self.means.answers.with_label_values(&[word]).inc();
+                    return Ok(());
                 }
                 Err(Unheard::Left) => {
                     "it was silent just now, and is left alone for a while".clone_into(&mut last);

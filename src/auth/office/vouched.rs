@@ -38,7 +38,7 @@ impl Office {
         now: Millis,
     ) -> Result<Known<'a>, Ended> {
         let Meant { account, verified, signed } = meant;
-        let signer = self.signer(config, rules, message, asked.correlation, now).await.map_err(Ended::Stranger)?;
+        let signer = self.signer(config, rules, message, asked, now).await.map_err(Ended::Stranger)?;
         let Signer { account: intermediary, verified: covered, .. } = signer;
         let partner = verified.partner;
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&partner.name)).by(intermediary);

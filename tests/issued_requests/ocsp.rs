@@ -534,6 +534,32 @@ fn the_next_responder_is_asked_where_one_has_no_answer_and_a_reload_keeps_what_w
         (second.asked() == 3).then_some(())
     });
     assert_eq!((outcome(&office, &root, 6), second.asked()), (Err("refused"), 3));
+    // Nor where nobody is asked any more, of that issuer or at all; what is on hold, as long as others are asked.
+    second.answers(itself(&root, |answer| answer.status = HELD.to_vec()));
+    assert_eq!(outcome(&office, &root, 8), Err("refused"));
+    second.answers(itself(&root, |_| {}));
+    let below = root.below("below", 30, |_| {});
+    office.write("below.crt", &below.pem);
+    office.write("auth.toml", &authority("", &ocsp(&second, "issuer = \"below.crt\"")));
+    reloads();
+    eventually("nobody is asked", || {
+        assert_ne!(outcome(&office, &root, 6), Ok(()));
+        (outcome(&office, &root, 70) == Err("busy")).then_some(())
+    });
+    assert_eq!((outcome(&office, &root, 6), outcome(&office, &root, 8)), (Err("refused"), Err("refused")));
+    office.write("auth.toml", &authority("revocation = \"none\"", ""));
+    reloads();
+    eventually("nobody is asked at all", || outcome(&office, &root, 70).ok());
+    assert_eq!(outcome(&office, &root, 6), Err("refused"));
+    // And where somebody is again.
+    office.write("auth.toml", &toml(""));
+    reloads();
+    let before = second.asked();
+    eventually("somebody is asked", || {
+        assert_eq!(outcome(&office, &root, 6), Err("refused"));
+        (outcome(&office, &root, 71) == Ok(()) && second.asked() > before).then_some(())
+    });
+    assert_eq!(outcome(&office, &root, 6), Err("refused"));
 }
 
 /// `openssl ocsp`, which answers from an index.

@@ -5,6 +5,7 @@
 
 mod answer;
 mod answers;
+mod gone;
 mod line;
 mod question;
 #[cfg(feature = "signer")]
@@ -22,9 +23,10 @@ use tokio::sync::watch;
 use tracing::warn;
 
 pub(super) use self::answer::Delegate;
-use self::answer::Status;
+use self::answer::{Answer, Status};
 use self::answers::Answers;
 pub(super) use self::answers::Held;
+use self::gone::Gone;
 use self::line::{Line, Unheard};
 pub(super) use self::question::Question;
 pub(super) use self::waiting::Place;
@@ -71,6 +73,7 @@ pub(super) struct Desks {
 /// What all desks have together.
 #[derive(Debug)]
 struct Means {
+    gone: Gone,
     gate: LogGate,
     answers: IntCounterVec,
 }
@@ -88,14 +91,14 @@ pub(super) struct Desk {
 impl Desks {
     /// Those of a configuration. Answers are counted there, by outcome.
     pub(super) fn new(config: &Auth, answers: IntCounterVec) -> Self {
-        let means = Arc::new(Means { gate: LogGate::new(LINES), answers });
+        let means = Arc::new(Means { gone: Gone::default(), gate: LogGate::new(LINES), answers });
         let desks = Self { of: RwLock::default(), waiting: Waiting::new(), means };
         desks.follow(config);
         desks
     }
 
     /// Goes on with this configuration: with what was answered where the responders are the same, and else with what was
-    /// taken back.
+    /// taken back. What was for good stays so where nobody is asked any more.
     pub(super) fn follow(&self, config: &Auth) {
         let mut of = self.of.write().unwrap_or_else(PoisonError::into_inner);
         let asked = config.authorities.iter().filter(|authority| !authority.responders.is_empty());
@@ -112,6 +115,11 @@ impl Desks {
         });
         let desks = desks.collect();
         *of = desks;
+    }
+
+    /// Has anybody who was asked since this process began said that it was taken back for good?
+    pub(super) fn gone(&self, question: &Question) -> bool {
+        self.means.gone.has(question)
     }
 
     /// All of them.
@@ -144,10 +152,12 @@ impl Desk {
 
     /// What is known of a certificate.
     pub(super) fn held(&self, question: &Question, now: Millis) -> Held {
-        if self.lines.iter().any(|line| line.rules.speaks_for(&question.issuer)) {
-            self.answers.held(question, now)
-        } else {
-            Held::Silent("no responder is for its issuer".to_owned())
+        match self.answers.held(question, now) {
+            Held::Nothing if !self.lines.iter().any(|line| line.rules.speaks_for(&question.issuer)) => {
+                Held::Silent("no responder is for its issuer".to_owned())
+            }
+            // Whoever is asked now: others may have said it.
+            held => held,
         }
     }
 
@@ -179,7 +189,12 @@ impl Desk {
     async fn ask(&self, question: &Question) -> Result<(), String> {
         let mut last = "no responder is for its issuer".to_owned();
         for line in self.lines.iter().filter(|line| line.rules.speaks_for(&question.issuer)) {
-            let take = |answer| self.answers.take(question.clone(), answer, Millis::now());
+            let take = |answer: Answer| {
+                if answer.status == (Status::Revoked { for_good: true }) {
+                    self.means.gone.note(question);
+                }
+                self.answers.take(question.clone(), answer, Millis::now())
+            };
             let (outcome, why) = match line.ask(question, take).await {
                 Ok(status) => {
                     let word = match status {

@@ -294,8 +294,7 @@ impl Office {
         let deadline = Instant::now() + WAIT;
         let (mut rounds, mut last, mut place) = (0, None, None);
         loop {
-            let desks = self.desks.all();
-            let refused = match issued::account(config, (&desks, last), certificate, brought, Millis::now()) {
+            let refused = match issued::account(config, (&self.desks, last), certificate, brought, Millis::now()) {
                 Ok(account) => return Ok(account),
                 Err(refused) if last.is_some() || refused.ask.is_empty() => {
                     return Err(self.not_issued(asked.correlation, &refused));

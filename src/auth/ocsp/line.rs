@@ -1,10 +1,10 @@
 //! The way to one responder: so many questions at one time, and a pause after failures.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::http;
 use super::answer::{self, Answer, Status, Unusable};
@@ -14,8 +14,9 @@ use crate::wire::Millis;
 
 /// Octets of an answer, at most.
 const LARGEST: usize = 16 * 1024;
-/// Questions that one responder has at one time.
+/// Questions that one responder has at one time, and those for which it is the first to be asked, with these.
 const AT_ONCE: usize = 16;
+const FLIGHTS: usize = 256;
 /// Failures in a row after which a responder is left alone, and for how long at first and at most.
 const PATIENCE: u32 = 3;
 const SHORT: Duration = Duration::from_secs(1);
@@ -28,6 +29,7 @@ const DOUBTS: usize = 8;
 pub(super) struct Line {
     pub(super) rules: Responder,
     room: Semaphore,
+    flights: Arc<Semaphore>,
     failures: Mutex<Failures>,
 }
 
@@ -53,7 +55,13 @@ pub(super) enum Unheard {
 
 impl Line {
     pub(super) fn to(rules: &Responder) -> Self {
-        Self { rules: rules.clone(), room: Semaphore::new(AT_ONCE), failures: Mutex::default() }
+        let (room, flights) = (Semaphore::new(AT_ONCE), Arc::new(Semaphore::new(FLIGHTS)));
+        Self { rules: rules.clone(), room, flights, failures: Mutex::default() }
+    }
+
+    /// A place for a question that is put to it first, while it is under way: those of other responders have their own.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.flights.clone().try_acquire_owned().ok()
     }
 
     /// Has it failed, and was not heard of since?

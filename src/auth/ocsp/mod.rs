@@ -40,8 +40,6 @@ use crate::wire::{Millis, Peer, Text};
 
 /// How long a request waits for answers, all in all.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
-/// Certificates that are asked about at one time for one authority.
-const FLIGHTS: usize = 256;
 /// Lines of log a second.
 const LINES: u32 = 10;
 
@@ -162,15 +160,14 @@ impl Desk {
     }
 
     /// Puts a question, unless it is put already, and gives something that changes when it is over. None where there are
-    /// too many questions.
+    /// too many for the responder that is asked first.
     pub(super) fn put(self: &Arc<Self>, question: &Question) -> Option<watch::Receiver<()>> {
         let mut flights = self.flights();
         if let Some(flight) = flights.get(question) {
             return Some(flight.clone());
         }
-        if flights.len() >= FLIGHTS {
-            return None;
-        }
+        let first = self.lines.iter().find(|line| line.rules.speaks_for(&question.issuer));
+        let place = first?.place()?;
         let (over, flight) = watch::channel(());
         flights.insert(question.clone(), flight.clone());
         drop(flights);
@@ -180,7 +177,7 @@ impl Desk {
                 desk.answers.silent(question.clone(), why, Millis::now());
             }
             desk.flights().remove(&question);
-            drop(over);
+            drop((over, place));
         });
         Some(flight)
     }

@@ -310,7 +310,10 @@ impl Office {
             }
             rounds += 1;
             let put = refused.ask.iter().map(|(desk, question)| desk.put(question)).collect::<Option<Vec<_>>>();
-            let Some(put) = put else { return Err(self.not_issued(asked.correlation, &refused)) };
+            let Some(put) = put else {
+                last = Some("too many questions are under way");
+                continue;
+            };
             let all_over = async {
                 for mut flight in put {
                     // It ends, and says nothing before.

@@ -194,6 +194,11 @@ impl Change {
         self.difference.iter().map(String::as_str)
     }
 
+    /// Is there a certificate that the partner does not have now?
+    pub(super) fn adds(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// The table, where it is new.
     pub(super) fn stanza(&self) -> Option<&str> {
         self.stanza.as_deref()

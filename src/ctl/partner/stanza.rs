@@ -228,7 +228,8 @@ impl Change {
             match super::super::ceremony::write_new(&path, octets, 0o644) {
                 // Whatever the umask says: auth is another user.
                 Ok(()) => permitted(&path, 0o644)?,
-                Err(_) if std::fs::read(&path).is_ok_and(|held| held == *octets) => {}
+                // Of an import that was cut short, perhaps before that was said.
+                Err(_) if std::fs::read(&path).is_ok_and(|held| held == *octets) => permitted(&path, 0o644)?,
                 Err(why) => return Err(why),
             }
         }

@@ -46,9 +46,17 @@ fn a_partners_keys_come_from_metadata_that_the_operators_certificate_verifies() 
     assert_eq!(house.certificates(), [der(old), der(new)]);
     let file = fs::metadata(house.path(&format!("auth.d/{path}"))).unwrap();
     assert_eq!(file.permissions().mode() & 0o777, 0o644);
+    assert!(said.contains("an older document that still holds would look the same"), "{said}");
+    // One that was cut short before auth could read the file is mended by the next.
+    fs::write(house.path("auth.d/auth.toml"), &before).unwrap();
+    fs::set_permissions(house.path(&format!("auth.d/{path}")), fs::Permissions::from_mode(0o600)).unwrap();
+    house.import(&document, &signer, &["--write"]).fine();
+    let file = fs::metadata(house.path(&format!("auth.d/{path}"))).unwrap();
+    assert_eq!((file.permissions().mode() & 0o777, house.auth()), (0o644, after.clone()));
     // Again: not an octet.
     let said = house.import(&document, &signer, &["--write"]).fine();
     assert!(said.contains("nothing changes") && house.auth() == after, "{said}");
+    assert!(!said.contains("older document"), "{said}");
     // When the roll-over is done the old key is no longer taken, and its file stays for whoever wants to look.
     let said = house.import(&Metadata::of(&[new]).signed(&signer), &signer, &["--write"]).fine();
     assert!(said.contains("- first.pem: P-256"), "{said}");

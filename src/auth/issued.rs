@@ -16,7 +16,7 @@ use x509_parser::der_parser::asn1_rs::{Any, Tag};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::ocsp::{Desk, Question};
+use super::ocsp::{Desk, Desks, Question};
 use super::policies;
 use super::reason::Reason;
 use super::revocation::{self, Court, Fault};
@@ -82,20 +82,21 @@ pub(super) fn presented(config: &Auth, reference: &KeyReference) -> Option<Certi
     Certificate::from_der(der.to_vec()).ok()
 }
 
-/// The account that this certificate means, and the authority that says so. With `last`, nobody is asked any more.
+/// The account that this certificate means, and the authority that says so. With `last`, nobody is asked any more, for that
+/// reason.
 ///
 /// # Errors
 /// No path, taken back, not known whether it is, or a name that is no account's or not for this authority.
 pub(super) fn account<'a>(
     config: &'a Auth,
-    (desks, last): (&[Arc<Desk>], bool),
+    (known, last): (&Desks, Option<&'static str>),
     certificate: &Certificate,
     brought: &[CertificateDer<'_>],
     now: Millis,
 ) -> Result<(&'a Account, &'a Authority), Refused<'a>> {
     let why = "no authority that holds now issued it".to_owned();
     let mut closest = Refused { reason: Reason::UntrustedIssuer, authority: None, why, ask: Vec::new() };
-    let court = Court { all: &config.authorities, desks, now, last };
+    let court = Court { all: &config.authorities, desks: &known.all(), known, now, last };
     // webpki does not ask whether a key may sign certificates; those of the configuration have been asked.
     let brought: Vec<_> = brought.iter().filter(|der| may_issue(der, now)).collect();
     let mut vouching = None;

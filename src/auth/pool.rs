@@ -42,9 +42,15 @@ impl<K: Copy + Eq + Hash> Shares<K> {
 
     /// A place, if that worker has one left.
     pub(super) fn take(&self, of: K) -> Option<Ticket<K>> {
+        self.take_within(of, self.most)
+    }
+
+    /// The same where each may have so many, if that is less.
+    pub(super) fn take_within(&self, of: K, most: usize) -> Option<Ticket<K>> {
+        let most = most.min(self.most);
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let count = waiting.get(&of).copied().unwrap_or_default();
-        (count < self.most).then(|| {
+        (count < most).then(|| {
             waiting.insert(of, count + 1);
             Ticket(self.clone(), of)
         })

@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{Cert, Error, VerifiedPath, spki_for_anchor};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::ocsp::{Delegate, Desk, Held, Question};
+use super::ocsp::{Delegate, Desk, Desks, Held, Question};
 use crate::config::auth::authority::{Anchor, Authority, Enough};
 use crate::config::auth::list::{List, Place};
 use crate::config::auth::lists::Lists;
@@ -22,11 +22,12 @@ use crate::wire::Millis;
 pub(super) struct Court<'a> {
     /// Every authority, whichever the path ends at.
     pub(super) all: &'a [Authority],
-    /// What responders have answered.
+    /// What responders have answered, and what those have who are asked no more.
     pub(super) desks: &'a [Arc<Desk>],
+    pub(super) known: &'a Desks,
     pub(super) now: Millis,
-    /// Is this the last time that the path is judged? Then what nobody has answered is not known.
-    pub(super) last: bool,
+    /// Where the path is judged for the last time, why nobody is asked any more: what nobody has answered is not known.
+    pub(super) last: Option<&'static str>,
 }
 
 /// Why a path does not hold.
@@ -67,7 +68,7 @@ impl Court<'_> {
         }
         let questions: Vec<_> = (0..certificates.len()).map(|number| question(&certificates, number, path)).collect();
         let revoked = |desk: &Arc<Desk>| questions.iter().any(|one| desk.held(one, self.now) == Held::Revoked);
-        if self.desks.iter().any(revoked) {
+        if questions.iter().any(|one| self.known.gone(one)) || self.desks.iter().any(revoked) {
             return Err(Error::CertRevoked.into());
         }
         let lists = authority.lists.as_ref().map(Lists::now);
@@ -96,11 +97,13 @@ impl Court<'_> {
                 Held::Revoked => return Err(Error::CertRevoked.into()),
                 Held::Unknown => return Err(Fault::Unknown),
                 Held::Silent(why) => why,
-                Held::Nothing if self.last => "no answer in time".to_owned(),
-                Held::Nothing => {
-                    unasked.push((desk.clone(), question.clone()));
-                    continue;
-                }
+                Held::Nothing => match self.last {
+                    Some(why) => why.to_owned(),
+                    None => {
+                        unasked.push((desk.clone(), question.clone()));
+                        continue;
+                    }
+                },
             };
             if authority.lists.is_none() || authority.enough == Enough::All {
                 return Err(Fault::Silent(why));

@@ -4,18 +4,19 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use chancery::wire::evidence::Refusal;
+use chancery::wire::Text;
+use chancery::wire::evidence::{Refusal, Submission};
 use chancery::wire::links::AuthToWorker;
 use nix::sys::signal::{Signal, kill};
 use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::support::answers::{Answer, GOOD, HELD, REVOKED, UNKNOWN, asked, status, value};
-use super::support::office::{HOME, Office};
+use super::support::office::{HOME, Office, hash, request};
 use super::support::processes::eventually;
 use super::support::publisher::found;
 use super::support::responder::Responder;
-use super::{Ca, PARTY, SUBJECTS, auth, der, good, numbered, reasons};
+use super::{Ca, ENDPOINT, PARTY, SUBJECTS, auth, der, good, numbered, reasons};
 
 const USERS: &str = "[users.sam]\ncertificate_authority = \"corporate\"\n";
 
@@ -349,6 +350,60 @@ fn a_responder_that_is_slow_or_down_keeps_nobody_waiting_for_long_and_nobody_els
     eventually("it is asked again", || outcome(&office, &root, 11).ok());
 }
 
+/// One who answers that, after so long.
+fn after(milliseconds: u64, octets: Vec<u8>) -> Responder {
+    Responder::open(move |_| {
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        octets.clone()
+    })
+}
+
+#[test]
+fn those_who_wait_for_a_responder_leave_their_worker_to_others() {
+    let (root, hung) = (Ca::root("root"), after(8000, Vec::new()));
+    let toml =
+        authority("", &ocsp(&hung, "deadline_ms = 5000")).replace("[\"signature\"]", "[\"signature\", \"password\"]");
+    let toml = format!("{toml}[limits]\nin_flight_per_worker = 64\n");
+    let users = format!("{USERS}[users.bob]\npassword = '{}'\n", hash("wonderland"));
+    let office = Office::with(&toml, &users, PARTY, &[("root.crt", &root.pem)]);
+    let (client, mut worker, begun) = (root.client(numbered(5)), office.worker(), Instant::now());
+    let waiting: Vec<_> = (0..100).map(|_| good(&client)).collect();
+    let correlations: Vec<_> = waiting.iter().map(|submission| submission.correlation).collect();
+    waiting.into_iter().for_each(|submission| worker.submit(submission));
+    let endpoint = Text::new(ENDPOINT).unwrap();
+    worker.vouched(Submission { endpoint, ..request("bob", "wonderland") });
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    // All but a few are told at once to come back, and those no later than they would have been.
+    let mut late = 0;
+    for correlation in correlations {
+        assert!(matches!(worker.answer(correlation), AuthToWorker::Refused(refused)
+            if matches!(refused.refusal, Refusal::Busy { .. })));
+        late += usize::from(begun.elapsed() > Duration::from_millis(4500));
+    }
+    assert!(late > 0 && begun.elapsed() < Duration::from_secs(8), "{late}, {:?}", begun.elapsed());
+    assert_eq!(hung.asked(), 1);
+}
+
+#[test]
+fn a_responder_whose_answers_count_for_nothing_is_left_alone_too_at_once_where_it_is_slow() {
+    let root = Ca::root("root");
+    let office = |responder: &Responder| {
+        let toml = authority("", &ocsp(responder, "deadline_ms = 1000"));
+        Office::with(&toml, USERS, PARTY, &[("root.crt", &root.pem)])
+    };
+    for (milliseconds, most) in [(0, 11), (700, 3)] {
+        let responder = after(milliseconds, found(status(6)));
+        let office = office(&responder);
+        for serial in 0..most + 3 {
+            assert_eq!(outcome(&office, &root, 5 + serial), Err("busy"));
+        }
+        assert_eq!(responder.asked() as u64, most, "after {milliseconds} ms each");
+        // It is asked again by itself, and one good answer is enough.
+        responder.answers(itself(&root, |_| {}));
+        eventually("it is asked again", || outcome(&office, &root, 50).ok());
+    }
+}
+
 #[test]
 fn where_there_are_lists_too_both_must_say_so_or_either_as_it_is_written() {
     let crl = "crls = [\"root.crl\"]\nrevocation = ";
@@ -479,6 +534,32 @@ fn the_next_responder_is_asked_where_one_has_no_answer_and_a_reload_keeps_what_w
         (second.asked() == 3).then_some(())
     });
     assert_eq!((outcome(&office, &root, 6), second.asked()), (Err("refused"), 3));
+    // Nor where nobody is asked any more, of that issuer or at all; what is on hold, as long as others are asked.
+    second.answers(itself(&root, |answer| answer.status = HELD.to_vec()));
+    assert_eq!(outcome(&office, &root, 8), Err("refused"));
+    second.answers(itself(&root, |_| {}));
+    let below = root.below("below", 30, |_| {});
+    office.write("below.crt", &below.pem);
+    office.write("auth.toml", &authority("", &ocsp(&second, "issuer = \"below.crt\"")));
+    reloads();
+    eventually("nobody is asked", || {
+        assert_ne!(outcome(&office, &root, 6), Ok(()));
+        (outcome(&office, &root, 70) == Err("busy")).then_some(())
+    });
+    assert_eq!((outcome(&office, &root, 6), outcome(&office, &root, 8)), (Err("refused"), Err("refused")));
+    office.write("auth.toml", &authority("revocation = \"none\"", ""));
+    reloads();
+    eventually("nobody is asked at all", || outcome(&office, &root, 70).ok());
+    assert_eq!(outcome(&office, &root, 6), Err("refused"));
+    // And where somebody is again.
+    office.write("auth.toml", &toml(""));
+    reloads();
+    let before = second.asked();
+    eventually("somebody is asked", || {
+        assert_eq!(outcome(&office, &root, 6), Err("refused"));
+        (outcome(&office, &root, 71) == Ok(()) && second.asked() > before).then_some(())
+    });
+    assert_eq!(outcome(&office, &root, 6), Err("refused"));
 }
 
 /// `openssl ocsp`, which answers from an index.

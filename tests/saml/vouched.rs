@@ -39,6 +39,11 @@ struct House {
 
 impl House {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more in `auth.toml`.
+    fn with(more: &str) -> Self {
         let [agency, bank, portal, gate, sam, closed] = std::array::from_fn(|_| Client::new());
         let may =
             |account: &str, whom: &str| format!("[[saml_partner.intermediary]]\naccount = \"{account}\"\n{whom}\n");
@@ -51,7 +56,7 @@ impl House {
              [[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\n\
              audiences = [\"{AUDIENCE}\"]\n{SUBJECTS}{}{}\
              [[saml_partner]]\nname = \"bank\"\nissuer = \"urn:bank\"\ncertificates = [\"bank.pem\"]\n\
-             audiences = [\"{AUDIENCE}\"]\n{SUBJECTS}{}{}",
+             audiences = [\"{AUDIENCE}\"]\n{SUBJECTS}{}{}{more}",
             may("portal", "subjects = [\"sam\", \"kim\"]\ngroups = [\"field\"]"),
             may("closed", "subjects = [\"sam\"]"),
             may("gate", "subjects = [\"otto\"]"),
@@ -346,6 +351,28 @@ fn a_message_of_an_intermediary_is_good_once_and_so_may_an_assertion_be() {
     // A replay is nobody's message, and who signed it is not asked to account for it.
     let decisions = house.office.decisions();
     assert_eq!(decisions.iter().map(|(allowed, _)| *allowed).collect::<Vec<_>>(), [true, false, true, true]);
+}
+
+#[test]
+fn what_an_intermediary_asks_is_at_its_own_pace_and_uses_up_nobody_elses() {
+    let house = House::with("[throttle]\naccount_burst = 3\naccount_per_minute = 1\n");
+    let mut worker = house.office.worker();
+    for _ in 0..3 {
+        worker.vouched(house.presented(&of("sam"), &house.portal));
+    }
+    assert!(matches!(worker.refused(house.presented(&of("sam"), &house.portal)), Refusal::Busy { .. }));
+    eventually("the record says who asked in excess", || {
+        let said = house.office.audit.said.lock().unwrap();
+        said.iter().find_map(|message| match message {
+            AuthToAudit::Append { entry: AuthEntry::Excessive(_, private), .. } => {
+                assert_eq!(private.account.as_str(), "portal");
+                Some(())
+            }
+            AuthToAudit::Append { .. } => None,
+        })
+    });
+    let himself = Words::saml20("sam@agency.example").signed(&house.agency);
+    worker.vouched(at("/saml", crate::house::submission(himself)));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What responders of one authority have said. Of two answers about a certificate the newer counts, wherever the older
-//! comes from and whenever, and what was taken back stays so: whoever keeps answers of yesterday gets nobody in by them.
+//! comes from and whenever, and what was taken back for good stays so, whichever is the newer: whoever keeps answers of
+//! yesterday gets nobody in by them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -70,6 +71,9 @@ impl Answers {
             Some(before) if before.status == (Status::Revoked { for_good: true }) => {
                 return Err("was taken back for good");
             }
+            // An older one that takes back for good is true all the same: whoever called it good later was wrong, or is asked
+            // elsewhere.
+            Some(_) if answer.status == (Status::Revoked { for_good: true }) => {}
             Some(before) if before.this_update > answer.this_update => return Err("an older answer than before"),
             Some(_) | None => {}
         }

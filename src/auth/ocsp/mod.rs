@@ -1,47 +1,45 @@
 //! Asking the responders of an authority whether certificates were taken back (RFC 6960). Nobody but who has a certificate
 //! below that authority, and has proved its key, has anybody asked; each certificate is asked about once at a time, however
-//! many wait for it, and whoever waits does so for no longer than [`WAIT`]. A responder that is down is left alone for a
-//! while, and those of other authorities do not know of it.
+//! many wait for it, and whoever waits does so for no longer than [`WAIT`], in a place that leaves most of its worker to those
+//! who do not. A responder that is down is left alone for a while, and those of other authorities do not know of it.
 
 mod answer;
 mod answers;
+mod gone;
+mod line;
 mod question;
 #[cfg(feature = "signer")]
 #[cfg(test)]
 mod tests;
 mod times;
+mod waiting;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tracing::warn;
 
 pub(super) use self::answer::Delegate;
-use self::answer::{Status, Unusable};
+use self::answer::{Answer, Status};
 use self::answers::Answers;
 pub(super) use self::answers::Held;
+use self::gone::Gone;
+use self::line::{Line, Unheard};
 pub(super) use self::question::Question;
-use super::http;
+pub(super) use self::waiting::Place;
+use self::waiting::Waiting;
 use crate::config::auth::Auth;
 use crate::config::auth::authority::Authority;
-use crate::config::auth::responder::{Nonce, Responder};
+use crate::config::auth::responder::Nonce;
 use crate::metrics::IntCounterVec;
 use crate::sys::gate::LogGate;
-use crate::wire::{Millis, Text};
+use crate::wire::{Millis, Peer, Text};
 
 /// How long a request waits for answers, all in all.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
-/// Octets of an answer, at most.
-const LARGEST: usize = 16 * 1024;
-/// Certificates that are asked about at one time for one authority, and questions that one responder has at one time.
-const FLIGHTS: usize = 256;
-const AT_ONCE: usize = 16;
-/// Failures in a row after which a responder is left alone, and for how long at first and at most.
-const PATIENCE: u32 = 3;
-const SHORT: Duration = Duration::from_secs(1);
-const LONG: Duration = Duration::from_secs(60);
 /// Lines of log a second.
 const LINES: u32 = 10;
 
@@ -66,12 +64,14 @@ pub(super) fn is_answer(octets: &[u8]) -> bool {
 #[derive(Debug)]
 pub(super) struct Desks {
     of: RwLock<HashMap<Text<64>, Arc<Desk>>>,
+    waiting: Waiting,
     means: Arc<Means>,
 }
 
 /// What all desks have together.
 #[derive(Debug)]
 struct Means {
+    gone: Gone,
     gate: LogGate,
     answers: IntCounterVec,
 }
@@ -86,24 +86,17 @@ pub(super) struct Desk {
     means: Arc<Means>,
 }
 
-/// The way to one responder.
-#[derive(Debug)]
-struct Line {
-    rules: Responder,
-    room: Semaphore,
-    failures: Mutex<(u32, Option<Instant>)>,
-}
-
 impl Desks {
     /// Those of a configuration. Answers are counted there, by outcome.
     pub(super) fn new(config: &Auth, answers: IntCounterVec) -> Self {
-        let desks = Self { of: RwLock::default(), means: Arc::new(Means { gate: LogGate::new(LINES), answers }) };
+        let means = Arc::new(Means { gone: Gone::default(), gate: LogGate::new(LINES), answers });
+        let desks = Self { of: RwLock::default(), waiting: Waiting::new(), means };
         desks.follow(config);
         desks
     }
 
     /// Goes on with this configuration: with what was answered where the responders are the same, and else with what was
-    /// taken back.
+    /// taken back. What was for good stays so where nobody is asked any more.
     pub(super) fn follow(&self, config: &Auth) {
         let mut of = self.of.write().unwrap_or_else(PoisonError::into_inner);
         let asked = config.authorities.iter().filter(|authority| !authority.responders.is_empty());
@@ -122,25 +115,31 @@ impl Desks {
         *of = desks;
     }
 
+    /// Has anybody who was asked since this process began said that it was taken back for good?
+    pub(super) fn gone(&self, question: &Question) -> bool {
+        self.means.gone.has(question)
+    }
+
     /// All of them.
     pub(super) fn all(&self) -> Vec<Arc<Desk>> {
         self.of.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// A place for a request that waits for responders, if one is left to that worker and to that network, where a worker may
+    /// have so many requests under way.
+    pub(super) fn place(&self, from: (Peer, IpAddr), under_way: usize) -> Option<Place> {
+        self.waiting.place(from, under_way)
+    }
+
     /// Responders that have failed, and were not heard of since.
     pub(super) fn failing(&self) -> usize {
-        self.all().iter().flat_map(|desk| &desk.lines).filter(|line| line.failures().0 > 0).count()
+        self.all().iter().flat_map(|desk| &desk.lines).filter(|line| line.is_failing()).count()
     }
 }
 
 impl Desk {
     fn new(authority: &Authority, answers: Answers, means: Arc<Means>) -> Self {
-        let line = |rules: &Responder| Line {
-            rules: rules.clone(),
-            room: Semaphore::new(AT_ONCE),
-            failures: Mutex::default(),
-        };
-        let lines = authority.responders.iter().map(line).collect();
+        let lines = authority.responders.iter().map(Line::to).collect();
         Self { authority: authority.name.clone(), lines, answers, flights: Mutex::default(), means }
     }
 
@@ -151,23 +150,24 @@ impl Desk {
 
     /// What is known of a certificate.
     pub(super) fn held(&self, question: &Question, now: Millis) -> Held {
-        if self.lines.iter().any(|line| line.rules.speaks_for(&question.issuer)) {
-            self.answers.held(question, now)
-        } else {
-            Held::Silent("no responder is for its issuer".to_owned())
+        match self.answers.held(question, now) {
+            Held::Nothing if !self.lines.iter().any(|line| line.rules.speaks_for(&question.issuer)) => {
+                Held::Silent("no responder is for its issuer".to_owned())
+            }
+            // Whoever is asked now: others may have said it.
+            held => held,
         }
     }
 
     /// Puts a question, unless it is put already, and gives something that changes when it is over. None where there are
-    /// too many questions.
+    /// too many for the responder that is asked first.
     pub(super) fn put(self: &Arc<Self>, question: &Question) -> Option<watch::Receiver<()>> {
         let mut flights = self.flights();
         if let Some(flight) = flights.get(question) {
             return Some(flight.clone());
         }
-        if flights.len() >= FLIGHTS {
-            return None;
-        }
+        let first = self.lines.iter().find(|line| line.rules.speaks_for(&question.issuer));
+        let place = first?.place()?;
         let (over, flight) = watch::channel(());
         flights.insert(question.clone(), flight.clone());
         drop(flights);
@@ -177,7 +177,7 @@ impl Desk {
                 desk.answers.silent(question.clone(), why, Millis::now());
             }
             desk.flights().remove(&question);
-            drop(over);
+            drop((over, place));
         });
         Some(flight)
     }
@@ -186,20 +186,21 @@ impl Desk {
     async fn ask(&self, question: &Question) -> Result<(), String> {
         let mut last = "no responder is for its issuer".to_owned();
         for line in self.lines.iter().filter(|line| line.rules.speaks_for(&question.issuer)) {
-            let (outcome, why) = match line.ask(question).await {
-                Ok(answer) => {
-                    let word = match answer.status {
+            let take = |answer: Answer| {
+                if answer.status == (Status::Revoked { for_good: true }) {
+                    self.means.gone.note(question);
+                }
+                self.answers.take(question.clone(), answer, Millis::now())
+            };
+            let (outcome, why) = match line.ask(question, take).await {
+                Ok(status) => {
+                    let word = match status {
                         Status::Good => "good",
                         Status::Revoked { .. } => "revoked",
                         Status::Unknown => "unknown",
                     };
-                    match self.answers.take(question.clone(), answer, Millis::now()) {
-                        Ok(()) => {
-                            self.means.answers.with_label_values(&[word]).inc();
-                            return Ok(());
-                        }
-                        Err(why) => ("refused", why.to_owned()),
-                    }
+                    self.means.answers.with_label_values(&[word]).inc();
+                    return Ok(());
                 }
                 Err(Unheard::Left) => {
                     "it was silent just now, and is left alone for a while".clone_into(&mut last);
@@ -221,66 +222,5 @@ impl Desk {
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Question, watch::Receiver<()>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Why there is no answer.
-enum Unheard {
-    /// Nobody was asked.
-    Left,
-    /// Whoever asks has none.
-    Failed(String),
-    /// This one counts for nothing.
-    Refused(String),
-}
-
-impl Line {
-    async fn ask(&self, question: &Question) -> Result<answer::Answer, Unheard> {
-        if self.failures().1.is_some_and(|until| Instant::now() < until) {
-            return Err(Unheard::Left);
-        }
-        let mut nonce = [0; 32];
-        getrandom::fill(&mut nonce).expect("the kernel's random number generator answers");
-        let nonce = (self.rules.nonce != Nonce::Never).then_some(&nonce);
-        let written = question.written(self.rules.hash, nonce);
-        let written = written.ok_or_else(|| Unheard::Refused("an issuer whose key is not read".to_owned()))?;
-        let begun = Instant::now();
-        let room = tokio::time::timeout(self.rules.deadline, self.room.acquire()).await;
-        // That others ask much says nothing of the responder.
-        let Ok(Ok(_room)) = room else { return Err(Unheard::Refused("too many questions at one time".to_owned())) };
-        let left = self.rules.deadline.saturating_sub(begun.elapsed());
-        let sent = ("application/ocsp-request", written);
-        let octets = match http::post(&self.rules.source, sent, LARGEST, left).await {
-            Ok(octets) => octets,
-            Err(why) => {
-                self.failed();
-                return Err(Unheard::Failed(why));
-            }
-        };
-        match answer::read(&octets, question, (answer::Rules::of(&self.rules), nonce), Millis::now()) {
-            Err(Unusable::Later(why)) => {
-                self.failed();
-                Err(Unheard::Failed(why.to_owned()))
-            }
-            // One who has no good answer for somebody may have one for others.
-            Err(Unusable::This(why)) => Err(Unheard::Refused(why.to_owned())),
-            Ok(answer) => {
-                *self.failures() = (0, None);
-                Ok(answer)
-            }
-        }
-    }
-
-    fn failed(&self) {
-        let mut failures = self.failures();
-        let (count, until) = &mut *failures;
-        *count = count.saturating_add(1);
-        if *count >= PATIENCE {
-            *until = Some(Instant::now() + (SHORT * (1 << (*count - PATIENCE).min(10))).min(LONG));
-        }
-    }
-
-    fn failures(&self) -> MutexGuard<'_, (u32, Option<Instant>)> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

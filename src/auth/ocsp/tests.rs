@@ -11,7 +11,7 @@ use self::made::{Answer as Made, GOOD, HELD, REVOKED, UNKNOWN, asked};
 use super::answer::{Answer, Rules, Unusable, read};
 use super::answers::Answers;
 use super::*;
-use crate::config::auth::responder::{CertIdHash, Issuer};
+use crate::config::auth::responder::{CertIdHash, Issuer, Responder};
 
 /// A name: common name "root".
 const NAME: &[u8] = b"\x30\x0f\x31\x0d\x30\x0b\x06\x03\x55\x04\x03\x0c\x04root";
@@ -129,6 +129,19 @@ fn the_newer_answer_counts_and_what_was_taken_back_for_good_stays_so() {
 }
 
 #[test]
+fn what_was_taken_back_for_good_counts_however_new_a_good_answer_is() {
+    let key = KeyPair::generate().unwrap();
+    let (answers, one) = (Answers::default(), question(&key));
+    let now = Millis(1000);
+    answers.take(one.clone(), answer(Status::Good, 600, 2000), now).unwrap();
+    assert!(answers.take(one.clone(), answer(Status::Revoked { for_good: false }, 500, 2000), now).is_err());
+    answers.take(one.clone(), answer(Status::Revoked { for_good: true }, 500, 2000), now).unwrap();
+    assert_eq!(answers.held(&one, now), Held::Revoked);
+    assert!(answers.take(one.clone(), answer(Status::Good, 700, 3000), now).is_err());
+    assert_eq!(answers.held(&one, Millis(99_000)), Held::Revoked);
+}
+
+#[test]
 fn what_is_remembered_is_bounded_and_what_was_taken_back_is_forgotten_last() {
     let key = KeyPair::generate().unwrap();
     let one = question(&key);
@@ -149,6 +162,47 @@ fn what_is_remembered_is_bounded_and_what_was_taken_back_is_forgotten_last() {
     }
     assert_eq!(answers.count(), 8192);
     assert_eq!((answers.held(&of(0), now), answers.held(&of(17_999), now)), (Held::Revoked, Held::Good(None)));
+}
+
+#[test]
+fn a_responder_that_hangs_takes_no_places_of_another_of_its_authority() {
+    use std::sync::Arc;
+
+    use super::line::Line;
+    use crate::config::auth::source::Source;
+    use crate::metrics::Metrics;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        // The kernel takes connections to it, and nobody answers.
+        let hung = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let of = |key: &KeyPair| {
+            let source = Source {
+                url: "http://ocsp.example.com/".to_owned(),
+                authority: "ocsp.example.com".to_owned(),
+                path: "/".to_owned(),
+                address: hung.local_addr().unwrap(),
+                tls: None,
+                every: Duration::ZERO,
+            };
+            let (hash, nonce, deadline) = (CertIdHash::Sha1, Nonce::Never, Duration::from_secs(60));
+            Line::to(&Responder { source, issuer: Some(question(key).issuer), hash, nonce, deadline, kept: deadline })
+        };
+        let [one, other, third] = std::array::from_fn(|_| KeyPair::generate().unwrap());
+        let answers = Metrics::new("test").counters("answers_total", "-", "outcome", &["failed"]);
+        let desk = Arc::new(Desk {
+            authority: Text::new("corporate").unwrap(),
+            lines: vec![of(&one), of(&other)],
+            answers: Answers::default(),
+            flights: Mutex::default(),
+            means: Arc::new(Means { gone: Gone::default(), gate: LogGate::new(LINES), answers }),
+        });
+        let put = |key: &KeyPair| {
+            let all = (0..1000_u32).map(|number| Question { serial: number.to_be_bytes().to_vec(), ..question(key) });
+            all.filter(|one| desk.put(one).is_some()).count()
+        };
+        assert_eq!((put(&one), put(&one), put(&other), put(&third)), (256, 256, 256, 0));
+    });
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Office {
             None => {
                 let others = shown.certificates.iter().skip(1).map(|der| CertificateDer::from(*der));
                 let others: Vec<_> = others.collect();
-                let vouched = self.issued(config, &certificate, &others, asked.correlation).await;
+                let vouched = self.issued(config, &certificate, &others, asked).await;
                 let (account, authority) = vouched.map_err(Ended::Stranger)?;
                 (account, Some(authority))
             }

@@ -199,7 +199,7 @@ impl Office {
             return Err(Ended::Stranger(Reason::Credential));
         }
         let now = Millis::now();
-        let signer = self.signer(config, rules, message, asked.correlation, now).await.map_err(Ended::Stranger)?;
+        let signer = self.signer(config, rules, message, asked, now).await.map_err(Ended::Stranger)?;
         let Signer { account, authority, certificate, verified } = signer;
         // Before the store is asked: or one account could fill it.
         self.has_room(config, account, asked).map_err(Ended::Known)?;
@@ -258,7 +258,7 @@ impl Office {
         config: &'a Auth,
         rules: &Endpoint,
         message: &'m SignedMessage,
-        correlation: Correlation,
+        asked: &Asked<'_>,
         now: Millis,
     ) -> Result<Signer<'a, 'm>, Reason> {
         let (key, brought) = issued::apart(&message.key).ok_or(Reason::UnknownCertificate)?;
@@ -270,7 +270,7 @@ impl Office {
             None => {
                 let certificate = issued::presented(config, &key).ok_or(Reason::UnknownCertificate)?;
                 let signed = signature::verify(&certificate, message, now)?;
-                let (account, authority) = self.issued(config, &certificate, &brought, correlation).await?;
+                let (account, authority) = self.issued(config, &certificate, &brought, asked).await?;
                 (account, Some(authority), Cow::Owned(certificate), signed)
             }
         };
@@ -278,32 +278,42 @@ impl Office {
         if account.disabled {
             return Err(Reason::Disabled);
         }
-        let verified = signed.covers(rules).map_err(|why| self.not_proven(correlation, &why))?;
+        let verified = signed.covers(rules).map_err(|why| self.not_proven(asked.correlation, &why))?;
         Ok(Signer { account, authority, certificate, verified })
     }
 
     /// The account that a certificate means, which nobody registered. Where responders are to be asked whether it was taken
-    /// back, or one that it is below, they are asked first, and no longer than a while.
+    /// back, or one that it is below, they are asked first, and no longer than a while, where there is a place to wait in.
     pub(super) async fn issued<'a>(
         &self,
         config: &'a Auth,
         certificate: &Certificate,
         brought: &[CertificateDer<'_>],
-        correlation: Correlation,
+        asked: &Asked<'_>,
     ) -> Result<(&'a Account, &'a Authority), Reason> {
         let deadline = Instant::now() + WAIT;
-        let mut rounds = 0;
+        let (mut rounds, mut last, mut place) = (0, None, None);
         loop {
-            let desks = self.desks.all();
-            let last = rounds == MOST_ROUNDS || Instant::now() >= deadline;
-            let refused = match issued::account(config, (&desks, last), certificate, brought, Millis::now()) {
+            let refused = match issued::account(config, (&self.desks, last), certificate, brought, Millis::now()) {
                 Ok(account) => return Ok(account),
-                Err(refused) if refused.ask.is_empty() => return Err(self.not_issued(correlation, &refused)),
+                Err(refused) if last.is_some() || refused.ask.is_empty() => {
+                    return Err(self.not_issued(asked.correlation, &refused));
+                }
                 Err(refused) => refused,
             };
+            place =
+                place.or_else(|| self.desks.place((asked.worker, asked.source), config.limits.in_flight_per_worker));
+            // Where nobody may be asked, that is all that is known, and lists may be enough.
+            if place.is_none() {
+                last = Some("too many requests wait for responders, of its worker or of its network");
+                continue;
+            }
             rounds += 1;
             let put = refused.ask.iter().map(|(desk, question)| desk.put(question)).collect::<Option<Vec<_>>>();
-            let Some(put) = put else { return Err(self.not_issued(correlation, &refused)) };
+            let Some(put) = put else {
+                last = Some("too many questions are under way");
+                continue;
+            };
             let all_over = async {
                 for mut flight in put {
                     // It ends, and says nothing before.
@@ -311,6 +321,7 @@ impl Office {
                 }
             };
             let _late = tokio::time::timeout_at(deadline.into(), all_over).await;
+            last = (rounds == MOST_ROUNDS || Instant::now() >= deadline).then_some("no answer in time");
         }
     }
 

@@ -38,14 +38,14 @@ impl Office {
         now: Millis,
     ) -> Result<Known<'a>, Ended> {
         let Meant { account, verified, signed } = meant;
-        let signer = self.signer(config, rules, message, asked.correlation, now).await.map_err(Ended::Stranger)?;
+        let signer = self.signer(config, rules, message, asked, now).await.map_err(Ended::Stranger)?;
         let Signer { account: intermediary, verified: covered, .. } = signer;
         let partner = verified.partner;
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&partner.name)).by(intermediary);
         self.has_room(config, intermediary, asked).map_err(Ended::Known)?;
         self.first_seen(Kind::SignedMessage, covered.once(), timestamp::until(now)).await.map_err(Ended::Stranger)?;
-        // Both are known, and what is wrong from here on is in the record under both names, at his pace. The other has only
-        // asked where he may vouch for him.
+        // Both are known, and what is wrong from here on is in the record under both names, at his pace alone: it is he who
+        // asks, and the other, who may know nothing of it, is not kept out by him.
         self.pace(config, intermediary, asked)?;
         let mut intermediaries = partner.intermediaries.iter();
         let trusted = intermediaries.find(|one| one.account == intermediary.name.as_str());
@@ -54,7 +54,6 @@ impl Office {
             let why = format!("account {who:?} may not vouch for {whom:?} with this partner's assertions");
             return Err(his(self.not_asserted(asked.correlation, &verified.refused(Reason::Intermediary, why))));
         }
-        self.pace(config, &account, asked)?;
         let unproven = |why: &Unproven| his(Ended::Stranger(self.not_proven(asked.correlation, why)));
         let uncovered = |why| Err(unproven(&Unproven::by(Reason::Uncovered, why)));
         let proof = covered.read(rules).map_err(|why| unproven(&why))?;

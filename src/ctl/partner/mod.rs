@@ -105,6 +105,11 @@ fn import(args: Import) -> Result<(), String> {
         println!("  {left}");
     }
     change.difference().for_each(|line| println!("  {line}"));
+    if change.adds() {
+        println!(
+            "  what is new here may be a key that was given up: an older document that still holds would look the same"
+        );
+    }
     if let Some(stanza) = change.stanza() {
         print!("\n{stanza}\n");
     }

@@ -194,6 +194,11 @@ impl Change {
         self.difference.iter().map(String::as_str)
     }
 
+    /// Is there a certificate that the partner does not have now?
+    pub(super) fn adds(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// The table, where it is new.
     pub(super) fn stanza(&self) -> Option<&str> {
         self.stanza.as_deref()
@@ -223,7 +228,8 @@ impl Change {
             match super::super::ceremony::write_new(&path, octets, 0o644) {
                 // Whatever the umask says: auth is another user.
                 Ok(()) => permitted(&path, 0o644)?,
-                Err(_) if std::fs::read(&path).is_ok_and(|held| held == *octets) => {}
+                // Of an import that was cut short, perhaps before that was said.
+                Err(_) if std::fs::read(&path).is_ok_and(|held| held == *octets) => permitted(&path, 0o644)?,
                 Err(why) => return Err(why),
             }
         }

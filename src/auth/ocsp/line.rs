@@ -1,0 +1,191 @@
+//! The way to one responder: so many questions at one time, and a pause after failures.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::super::http;
+use super::answer::{self, Answer, Status, Unusable};
+use super::question::Question;
+use crate::config::auth::responder::{Nonce, Responder};
+use crate::wire::Millis;
+
+/// Octets of an answer, at most.
+const LARGEST: usize = 16 * 1024;
+/// Questions that one responder has at one time, and those for which it is the first to be asked, with these.
+const AT_ONCE: usize = 16;
+const FLIGHTS: usize = 256;
+/// Failures in a row after which a responder is left alone, and for how long at first and at most.
+const PATIENCE: u32 = 3;
+const SHORT: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_secs(60);
+/// Certificates in a row about which it may quickly say what counts for nothing, before that is a failure, too.
+const DOUBTS: usize = 8;
+
+/// The way to one responder.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) rules: Responder,
+    room: Semaphore,
+    flights: Arc<Semaphore>,
+    failures: Mutex<Failures>,
+}
+
+/// What went wrong since it was last heard of.
+#[derive(Debug, Default)]
+struct Failures {
+    in_a_row: u32,
+    /// It is left alone until then.
+    until: Option<Instant>,
+    /// About whom it had no answer that counts, and said so quickly.
+    doubts: VecDeque<Question>,
+}
+
+/// Why there is no answer.
+pub(super) enum Unheard {
+    /// Nobody was asked.
+    Left,
+    /// Whoever asks has none.
+    Failed(String),
+    /// This one counts for nothing.
+    Refused(String),
+}
+
+impl Line {
+    pub(super) fn to(rules: &Responder) -> Self {
+        let (room, flights) = (Semaphore::new(AT_ONCE), Arc::new(Semaphore::new(FLIGHTS)));
+        Self { rules: rules.clone(), room, flights, failures: Mutex::default() }
+    }
+
+    /// A place for a question that is put to it first, while it is under way: those of other responders have their own.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.flights.clone().try_acquire_owned().ok()
+    }
+
+    /// Has it failed, and was not heard of since?
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures().in_a_row > 0
+    }
+
+    /// Asks it, and gives what it says where that is taken.
+    pub(super) async fn ask(
+        &self,
+        question: &Question,
+        take: impl FnOnce(Answer) -> Result<(), &'static str>,
+    ) -> Result<Status, Unheard> {
+        if self.failures().until.is_some_and(|until| Instant::now() < until) {
+            return Err(Unheard::Left);
+        }
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).expect("the kernel's random number generator answers");
+        let nonce = (self.rules.nonce != Nonce::Never).then_some(&nonce);
+        let written = question.written(self.rules.hash, nonce);
+        let written = written.ok_or_else(|| Unheard::Refused("an issuer whose key is not read".to_owned()))?;
+        let begun = Instant::now();
+        let room = tokio::time::timeout(self.rules.deadline, self.room.acquire()).await;
+        // That others ask much says nothing of the responder.
+        let Ok(Ok(_room)) = room else { return Err(Unheard::Refused("too many questions at one time".to_owned())) };
+        let left = self.rules.deadline.saturating_sub(begun.elapsed());
+        let asked = Instant::now();
+        let sent = ("application/ocsp-request", written);
+        let octets = match http::post(&self.rules.source, sent, LARGEST, left).await {
+            Ok(octets) => octets,
+            Err(why) => {
+                self.failed();
+                return Err(Unheard::Failed(why));
+            }
+        };
+        let read = answer::read(&octets, question, (answer::Rules::of(&self.rules), nonce), Millis::now());
+        let taken = read.and_then(|answer| {
+            let status = answer.status;
+            Ok(take(answer).map(|()| status)?)
+        });
+        match taken {
+            Err(Unusable::Later(why)) => {
+                self.failed();
+                Err(Unheard::Failed(why.to_owned()))
+            }
+            Err(Unusable::This(why)) => {
+                self.doubted(question, asked.elapsed());
+                Err(Unheard::Refused(why.to_owned()))
+            }
+            Ok(status) => {
+                *self.failures() = Failures::default();
+                Ok(status)
+            }
+        }
+    }
+
+    fn failed(&self) {
+        self.failures().one_more();
+    }
+
+    /// One who has no good answer for somebody may have one for others, so that each certificate counts once, and a few
+    /// count for nothing. But whoever takes his time over what is none costs as much as who is silent, and anybody on the
+    /// way may be he.
+    fn doubted(&self, question: &Question, took: Duration) {
+        let mut failures = self.failures();
+        if took * 2 < self.rules.deadline {
+            if failures.doubts.contains(question) {
+                return;
+            }
+            failures.doubts.push_back(question.clone());
+            if failures.doubts.len() <= DOUBTS {
+                return;
+            }
+            failures.doubts.pop_front();
+        }
+        failures.one_more();
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failures {
+    fn one_more(&mut self) {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        if self.in_a_row >= PATIENCE {
+            self.until = Some(Instant::now() + (SHORT * (1 << (self.in_a_row - PATIENCE).min(10))).min(LONG));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::auth::responder::{CertIdHash, Issuer};
+    use crate::config::auth::source::Source;
+
+    #[test]
+    fn what_it_may_not_know_of_one_certificate_pauses_it_for_nobody() {
+        let source = Source {
+            url: "http://ocsp.example.com/".to_owned(),
+            authority: "ocsp.example.com".to_owned(),
+            path: "/".to_owned(),
+            address: ([127, 0, 0, 1], 1).into(),
+            tls: None,
+            every: Duration::ZERO,
+        };
+        let (hash, nonce, second) = (CertIdHash::Sha1, Nonce::Never, Duration::from_secs(1));
+        let line = Line::to(&Responder { source, issuer: None, hash, nonce, deadline: second, kept: second });
+        let about = |number: u8| Question { issuer: Issuer { name: vec![], key: vec![] }, serial: vec![number] };
+        let paused = || line.failures().until.is_some();
+        for _ in 0..100 {
+            line.doubted(&about(1), second / 10);
+            line.doubted(&about(2), second / 10);
+        }
+        assert!(!line.is_failing());
+        (3..11).for_each(|number| line.doubted(&about(number), second / 10));
+        assert!(line.is_failing() && !paused());
+        line.doubted(&about(11), second / 10);
+        assert!(paused());
+        // Whoever is slow over it is as one who is silent.
+        *line.failures() = Failures::default();
+        (0..3).for_each(|_| line.doubted(&about(1), second * 9 / 10));
+        assert!(paused());
+    }
+}

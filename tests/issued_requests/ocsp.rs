@@ -385,6 +385,21 @@ fn those_who_wait_for_a_responder_leave_their_worker_to_others() {
 }
 
 #[test]
+fn where_no_more_may_wait_a_list_is_enough_where_either_is() {
+    let (root, hung) = (Ca::root("root"), after(8000, Vec::new()));
+    let rules = "crls = [\"root.crl\"]\nrevocation = \"either\"";
+    let toml = authority(rules, &ocsp(&hung, "deadline_ms = 5000")) + "[limits]\nin_flight_per_worker = 16\n";
+    let list = root.list(&[88], (-60, 60));
+    let office = Office::with(&toml, USERS, PARTY, &[("root.crt", &root.pem), ("root.crl", &list)]);
+    let (mut worker, begun) = (office.worker(), Instant::now());
+    worker.submit(good(&root.client(numbered(5))));
+    eventually("one waits", || (hung.asked() == 1).then_some(()));
+    worker.vouched(good(&root.client(numbered(6))));
+    assert!(matches!(worker.refused(good(&root.client(numbered(88)))), Refusal::FailedAuthentication));
+    assert!(begun.elapsed() < Duration::from_secs(4) && hung.asked() == 1, "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_responder_whose_answers_count_for_nothing_is_left_alone_too_at_once_where_it_is_slow() {
     let root = Ca::root("root");
     let office = |responder: &Responder| {

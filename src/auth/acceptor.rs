@@ -21,7 +21,8 @@ use crate::wire::links::{AuthToKerberos, KerberosToAuth};
 use crate::wire::{Octets, Peer};
 
 /// Questions that wait, and those that are put: beyond these nobody is asked. kerberos takes less than a millisecond for
-/// one. A worker may have half of them, and a network by one worker an eighth: which network it is is the worker's word.
+/// one. A worker may have half of them, a network half, too, and by one worker an eighth: which network it is is the worker's
+/// word, so one that lies keeps nobody there from more than that.
 const WAITING: usize = 256;
 const OPEN: usize = 16;
 
@@ -37,7 +38,8 @@ pub(super) struct Acceptor {
     well: Arc<AtomicBool>,
     trying: Arc<Semaphore>,
     of_workers: Shares,
-    of_networks: Shares<(Peer, IpAddr)>,
+    of_networks: Shares<IpAddr>,
+    of_networks_there: Shares<(Peer, IpAddr)>,
 }
 
 /// An `AP-REQ`, and what is asked about it.
@@ -68,7 +70,8 @@ impl Acceptor {
         let (questions, queue) = mpsc::channel(WAITING);
         tokio::spawn(Desk { queue, open: HashMap::new(), asked: 0 }.keep(dial));
         let (well, trying) = (Arc::new(AtomicBool::new(true)), Arc::new(Semaphore::new(1)));
-        Self { questions, well, trying, of_workers: Shares::new(WAITING), of_networks: Shares::new(WAITING / 4) }
+        let (of_workers, of_networks, there) = (Shares::new(WAITING), Shares::new(WAITING), Shares::new(WAITING / 4));
+        Self { questions, well, trying, of_workers, of_networks, of_networks_there: there }
     }
 
     /// Whose ticket is this, that came by that worker from there? From now on it is used up.
@@ -89,8 +92,10 @@ impl Acceptor {
             true => None,
             false => Some(self.trying.try_acquire().map_err(|_| Reason::KerberosDown)?),
         };
-        let places = self.of_workers.take(worker).zip(self.of_networks.take((worker, network(source))));
-        let _places = places.ok_or(Reason::KerberosDown)?;
+        let network = network(source);
+        let _there = self.of_networks_there.take((worker, network)).ok_or(Reason::KerberosDown)?;
+        let _of_network = self.of_networks.take(network).ok_or(Reason::KerberosDown)?;
+        let _of_worker = self.of_workers.take(worker).ok_or(Reason::KerberosDown)?;
         self.questions.try_send(question).map_err(|_| Reason::KerberosDown)?;
         match tokio::time::timeout(within, answer).await {
             Ok(Ok(answer)) => {

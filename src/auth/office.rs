@@ -314,8 +314,12 @@ impl Office {
                     reason: recorded(reason.word()),
                     policies: List::default(),
                 };
-                self.decided(config, decision, account, intermediary).await?;
-                return Err(breach.map_or(Ended::Known(reason), Ended::Breach));
+                let noted = self.decided(config, decision, account, intermediary).await;
+                // Hung up on in any case, and counted.
+                return Err(match breach {
+                    Some(rule) => Ended::Breach(rule),
+                    None => noted.err().unwrap_or(Ended::Known(reason)),
+                });
             }
             Err(ended) => return Err(ended),
         };

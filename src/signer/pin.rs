@@ -365,10 +365,11 @@ impl Marks {
 
     /// A person has seen to it. What was proved before is so no more: there may be another PIN now.
     pub(crate) fn clear(&self) -> io::Result<()> {
-        let _ = std::fs::remove_file(self.proof());
-        match std::fs::remove_file(self.refused()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Err(_) | Ok(()) => {}
+        for path in [self.proof(), self.refused()] {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(_) | Ok(()) => {}
+            }
         }
         match self.unanswered() {
             0 => File::open(&self.directory)?.sync_all(),

@@ -1,6 +1,5 @@
 //! The way to one responder: so many questions at one time, and a pause after failures.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,9 +20,6 @@ const FLIGHTS: usize = 256;
 const PATIENCE: u32 = 3;
 const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
-/// Certificates in a row about which it may quickly say what counts for nothing, before that is a failure, too.
-const DOUBTS: usize = 8;
-
 /// The way to one responder.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -39,8 +35,6 @@ struct Failures {
     in_a_row: u32,
     /// It is left alone until then.
     until: Option<Instant>,
-    /// About whom it had no answer that counts, and said so quickly.
-    doubts: VecDeque<Question>,
 }
 
 /// Why there is no answer.
@@ -108,7 +102,7 @@ impl Line {
                 Err(Unheard::Failed(why.to_owned()))
             }
             Err(Unusable::This(why)) => {
-                self.doubted(question, asked.elapsed());
+                self.doubted(asked.elapsed());
                 Err(Unheard::Refused(why.to_owned()))
             }
             Ok(status) => {
@@ -122,22 +116,13 @@ impl Line {
         self.failures().one_more();
     }
 
-    /// One who has no good answer for somebody may have one for others, so that each certificate counts once, and a few
-    /// count for nothing. But whoever takes his time over what is none costs as much as who is silent, and anybody on the
-    /// way may be he.
-    fn doubted(&self, question: &Question, took: Duration) {
-        let mut failures = self.failures();
-        if took * 2 < self.rules.deadline {
-            if failures.doubts.contains(question) {
-                return;
-            }
-            failures.doubts.push_back(question.clone());
-            if failures.doubts.len() <= DOUBTS {
-                return;
-            }
-            failures.doubts.pop_front();
+    /// One who has no good answer for somebody may have one for others, and who has many certificates that it does not know
+    /// could have it left alone for everybody. But whoever takes his time over what is no answer costs as much as who is
+    /// silent, and anybody on the way may be he.
+    fn doubted(&self, took: Duration) {
+        if took * 2 >= self.rules.deadline {
+            self.failed();
         }
-        failures.one_more();
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
@@ -157,11 +142,11 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::auth::responder::{CertIdHash, Issuer};
+    use crate::config::auth::responder::CertIdHash;
     use crate::config::auth::source::Source;
 
     #[test]
-    fn what_it_may_not_know_of_one_certificate_pauses_it_for_nobody() {
+    fn what_it_may_not_know_of_certificates_pauses_it_for_nobody() {
         let source = Source {
             url: "http://ocsp.example.com/".to_owned(),
             authority: "ocsp.example.com".to_owned(),
@@ -172,20 +157,10 @@ mod tests {
         };
         let (hash, nonce, second) = (CertIdHash::Sha1, Nonce::Never, Duration::from_secs(1));
         let line = Line::to(&Responder { source, issuer: None, hash, nonce, deadline: second, kept: second });
-        let about = |number: u8| Question { issuer: Issuer { name: vec![], key: vec![] }, serial: vec![number] };
-        let paused = || line.failures().until.is_some();
-        for _ in 0..100 {
-            line.doubted(&about(1), second / 10);
-            line.doubted(&about(2), second / 10);
-        }
+        (0..100).for_each(|_| line.doubted(second / 10));
         assert!(!line.is_failing());
-        (3..11).for_each(|number| line.doubted(&about(number), second / 10));
-        assert!(line.is_failing() && !paused());
-        line.doubted(&about(11), second / 10);
-        assert!(paused());
         // Whoever is slow over it is as one who is silent.
-        *line.failures() = Failures::default();
-        (0..3).for_each(|_| line.doubted(&about(1), second * 9 / 10));
-        assert!(paused());
+        (0..3).for_each(|_| line.doubted(second * 9 / 10));
+        assert!(line.failures().until.is_some());
     }
 }

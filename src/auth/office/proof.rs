@@ -303,16 +303,12 @@ impl Office {
             };
             place =
                 place.or_else(|| self.desks.place((asked.worker, asked.source), config.limits.in_flight_per_worker));
-            // Where nobody may be asked, that is all that is known, and lists may be enough.
-            if place.is_none() {
-                last = Some("too many requests wait for responders, of its worker or of its network");
-                continue;
-            }
             rounds += 1;
-            let put = refused.ask.iter().map(|(desk, question)| desk.put(question)).collect::<Option<Vec<_>>>();
-            let Some(put) = put else {
-                last = Some("too many questions are under way");
-                continue;
+            let put = || refused.ask.iter().map(|(desk, question)| desk.put(question)).collect::<Option<Vec<_>>>();
+            // That nobody could be asked is our fault and not a responder's, and whoever wants a list to be enough could see
+            // to it: he comes back.
+            let Some(put) = place.as_ref().and_then(|_| put()) else {
+                return Err(self.not_issued(asked.correlation, &refused));
             };
             let all_over = async {
                 for mut flight in put {

@@ -6,6 +6,9 @@
 #[path = "support/asserted.rs"]
 #[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
 mod asserted;
+#[path = "support/caller.rs"]
+#[expect(dead_code, reason = "shared with tests/symmetric, which uses all of it")]
+mod caller;
 #[path = "demo/service.rs"]
 #[expect(dead_code, reason = "shared with tests/demo, which uses all of it")]
 mod demo;
@@ -13,12 +16,10 @@ mod demo;
 #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
 mod signed;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use asserted::{AUDIENCE, BEARER, ISSUER, Words};
@@ -29,12 +30,13 @@ use aws_lc_rs::rsa::{
     PublicEncryptingKey,
 };
 use base64ct::{Base64, Encoding};
+use caller::Caller;
 use chancery::xml::names;
 use demo::Demo;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 use signed::Client;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -49,7 +51,7 @@ struct House {
     demo: Demo,
     directory: tempfile::TempDir,
     password: String,
-    tls: Arc<rustls::ClientConfig>,
+    caller: Caller,
     /// What clients seal for, DER.
     certificate: Vec<u8>,
 }
@@ -89,13 +91,9 @@ impl House {
         let config = directory.path().join("demo/etc");
         let demo = Demo::configured(directory.path(), more);
         let password = std::fs::read_to_string(directory.path().join("demo/alice.password")).unwrap().trim().to_owned();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let tls = Arc::new(tls.with_root_certificates(roots).with_no_client_auth());
+        let caller = Caller::trusting(&config.join("worker.d/tls.pem"));
         let certificate = CertificateDer::from_pem_file(config.join("issuer.d/unwrap-1.pem")).unwrap().to_vec();
-        Self { demo, directory, password, tls, certificate }
+        Self { demo, directory, password, caller, certificate }
     }
 
     fn stop(self) -> tempfile::TempDir {
@@ -112,20 +110,8 @@ impl House {
     }
 
     fn post(&self, path: &str, body: &str) -> (u16, String) {
-        let stream = TcpStream::connect(self.demo.fact("address")).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let client = rustls::ClientConnection::new(Arc::clone(&self.tls), name).unwrap();
-        let mut stream = rustls::StreamOwned::new(client, stream);
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/soap+xml\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let _ = stream.write_all(request.as_bytes());
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8(answer).unwrap();
-        (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+        let answer = self.caller.post(self.demo.fact("address"), path, "", body);
+        (answer.status, answer.whole)
     }
 
     #[track_caller]

@@ -3,17 +3,18 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64ct::{Base64, Encoding};
 use chancery::wire::Millis;
 use chancery::wire::evidence::KeyReference;
 use chancery::xml::names;
+
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::demo::Demo;
+use crate::support::caller::Caller;
 use crate::support::signed::{Client, Part, TRUST};
 
 pub(crate) const SIGNED: &str = "/signed";
@@ -27,7 +28,7 @@ pub(crate) struct House {
     demo: Demo,
     directory: tempfile::TempDir,
     pub(crate) client: Client,
-    tls: Arc<rustls::ClientConfig>,
+    caller: Caller,
 }
 
 fn change(path: &Path, how: impl FnOnce(String) -> String) {
@@ -72,12 +73,8 @@ impl House {
             format!("{}\n{}", text.split("[[endpoint]]").next().unwrap(), endpoints.concat())
         });
         let demo = Demo::configured(directory.path(), |_| {});
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let tls = Arc::new(tls.with_root_certificates(roots).with_no_client_auth());
-        Self { demo, directory, client, tls }
+        let caller = Caller::trusting(&config.join("worker.d/tls.pem"));
+        Self { demo, directory, client, caller }
     }
 
     /// The certificate of the key for answers, DER.
@@ -122,21 +119,8 @@ impl House {
     }
 
     fn post(&self, path: &str, body: &str) -> (u16, String) {
-        let stream = TcpStream::connect(self.demo.fact("address")).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let client = rustls::ClientConnection::new(Arc::clone(&self.tls), name).unwrap();
-        let mut stream = rustls::StreamOwned::new(client, stream);
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/soap+xml\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let _ = stream.write_all(request.as_bytes());
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        let answer = self.caller.post(self.demo.fact("address"), path, "", body);
+        (answer.status, answer.body().to_owned())
     }
 
     #[track_caller]

@@ -10,6 +10,7 @@ mod demo;
 mod house;
 #[path = "../support"]
 mod support {
+    pub(crate) mod caller;
     #[expect(dead_code, reason = "shared with tests/canonical.rs, which uses all of it")]
     pub(crate) mod references;
     #[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]

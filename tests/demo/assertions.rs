@@ -1,10 +1,7 @@
 //! Assertions as a credential, through the front door of the whole service: our own, got with a password, and those
 //! of a partner who was written here.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
 
 use base64ct::{Base64, Encoding};
 use chancery::audit::format::{Private, Public};
@@ -12,10 +9,9 @@ use chancery::audit::reader::{Entries, PrivatePart};
 use chancery::wire::Millis;
 use chancery::wire::evidence::KeyReference;
 use chancery::wire::order::{Method, RequestIntegrity};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::asserted::{AUDIENCE, ISSUER, Words};
+use crate::caller::Caller;
 use crate::interop::{append, only_endpoints, reconfigured};
 use crate::service::{self, Demo};
 use crate::signed::{Client, DS, Part, SOAP, TRUST, WSA, WSU, dereferenced};
@@ -91,20 +87,8 @@ pub(crate) fn post(demo: &Demo, config: &Path, path: &str, body: &str) -> String
 
 /// The same, with more lines in the head of the request.
 pub(crate) fn post_with(demo: &Demo, config: &Path, path: &str, more: &str, body: &str) -> String {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let tls = Arc::new(tls.with_root_certificates(roots).with_no_client_auth());
-    let stream = TcpStream::connect(demo.fact("address")).unwrap();
-    let client = rustls::ClientConnection::new(tls, ServerName::try_from("localhost").unwrap()).unwrap();
-    let mut stream = rustls::StreamOwned::new(client, stream);
-    let head = "Host: localhost\r\nConnection: close\r\nContent-Type: application/soap+xml";
-    write!(stream, "POST {path} HTTP/1.1\r\n{head}\r\n{more}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
-    stream.flush().unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let caller = Caller::trusting(&config.join("worker.d/tls.pem"));
+    caller.post(demo.fact("address"), path, more, body).whole
 }
 
 pub(crate) fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {

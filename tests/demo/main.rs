@@ -5,6 +5,9 @@
 #[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
 mod asserted;
 mod assertions;
+#[path = "../support/caller.rs"]
+#[expect(dead_code, reason = "shared with tests/symmetric, which uses all of it")]
+mod caller;
 mod first_look;
 mod interop;
 mod jwt;

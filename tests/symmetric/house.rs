@@ -1,15 +1,13 @@
 //! A demo with an endpoint for passwords under a MAC.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
 
 use crate::demo::Demo;
 use crate::message::{ADDRESS, Client};
+use crate::support::caller::Caller;
 
 pub(crate) const SYMMETRIC: &str = "/symmetric";
 /// Where answers repeat the MAC.
@@ -19,7 +17,7 @@ pub(crate) struct House {
     demo: Demo,
     directory: tempfile::TempDir,
     pub(crate) password: String,
-    tls: Arc<rustls::ClientConfig>,
+    caller: Caller,
     /// What clients seal for, DER.
     certificate: Vec<u8>,
 }
@@ -57,13 +55,9 @@ impl House {
         change(&config.join("issuer.d/issuer.toml"), |text| format!("unwraps_per_second = 1000\n{text}"));
         let demo = Demo::configured(directory.path(), |_| {});
         let password = std::fs::read_to_string(directory.path().join("demo/alice.password")).unwrap().trim().to_owned();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let tls = Arc::new(tls.with_root_certificates(roots).with_no_client_auth());
+        let caller = Caller::trusting(&config.join("worker.d/tls.pem"));
         let certificate = CertificateDer::from_pem_file(config.join("issuer.d/unwrap-1.pem")).unwrap().to_vec();
-        Self { demo, directory, password, tls, certificate }
+        Self { demo, directory, password, caller, certificate }
     }
 
     pub(crate) fn log(&self) -> String {
@@ -76,21 +70,8 @@ impl House {
     }
 
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
-        let stream = TcpStream::connect(self.demo.fact("address")).unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let client = rustls::ClientConnection::new(Arc::clone(&self.tls), name).unwrap();
-        let mut stream = rustls::StreamOwned::new(client, stream);
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/soap+xml\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let _ = stream.write_all(request.as_bytes());
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        let answer = self.caller.post(self.demo.fact("address"), path, "", body);
+        (answer.status, answer.body().to_owned())
     }
 
     #[track_caller]

@@ -12,6 +12,7 @@ mod house;
 mod message;
 #[path = "../support"]
 mod support {
+    pub(crate) mod caller;
     #[expect(dead_code, reason = "shared with tests/keyed_requests.rs, which uses all of it")]
     pub(crate) mod keyed;
     #[expect(dead_code, reason = "shared with tests/canonical.rs, which uses all of it")]

@@ -2,20 +2,19 @@
 //! certificate where the endpoint says so. The answer is written as any other; here its parts are digested, and what issuer
 //! has signed and auth sealed is put where it belongs.
 
-use std::ops::Range;
-
 use base64ct::{Base64, Encoding};
 
 use super::Reply;
-use super::protected::{LARGEST, SEALED_IDS, Unanswerable, covered, encrypted, spliced};
-use super::sealed::Were;
+use super::opened::Were;
+use super::protected::{Unanswerable, encrypted};
 use super::signed::THUMBPRINT;
+use super::written::{SEALED_IDS, Span, Written};
 use crate::trust::identifiers::ENCRYPTED_KEY;
 use crate::trust::username::BASE64;
-use crate::wire::reply::{Covered, ReplyPart, SealFor, SealedFor, SignedReply, ToSign};
+use crate::wire::reply::{ReplyPart, SealFor, SealedFor, SignedReply, ToSign};
 use crate::wire::unwrap::{KeyTransport, PartCipher};
 use crate::wire::{Correlation, List, Secret};
-use crate::xml::{Element, Ids, Limits, Tree, Writer, names};
+use crate::xml::{Writer, names};
 
 /// The id of the session key.
 const KEY_ID: &str = "_12";
@@ -35,34 +34,12 @@ pub(super) struct Certified {
 #[derive(Debug)]
 pub struct Unsigned {
     certified: Certified,
-    reply: Reply,
-    source: String,
-    /// Behind the timestamp, for a certificate and a key come before what refers to them (BSP R3208, R5205).
-    keys: usize,
-    confirmation: Option<Range<usize>>,
-    /// Where the signature goes.
-    end: usize,
-    /// What the body holds.
-    content: Range<usize>,
-    parts: Vec<Covered>,
+    written: Written,
 }
 
 impl Unsigned {
     pub(super) fn of(certified: &Certified, reply: &Reply) -> Result<Self, Unanswerable> {
-        let source = String::from_utf8(reply.body.clone()).map_err(|_| Unanswerable)?;
-        let limits = Limits { octets: LARGEST, nodes: LARGEST, value: LARGEST, ..Limits::default() };
-        let tree = Tree::parse(source.as_bytes(), &limits).map_err(|_| Unanswerable)?;
-        let ids = Ids::of(&tree).map_err(|_| Unanswerable)?;
-        let parts = covered(&ids, ReplyPart::signed_id)?;
-        let element = |part: ReplyPart| ids.element(part.signed_id()).ok_or(Unanswerable);
-        let timestamp = element(ReplyPart::Timestamp)?;
-        let security = timestamp.parent().ok_or(Unanswerable)?.span();
-        let closing = source.get(security.clone()).and_then(|text| text.rfind("</")).ok_or(Unanswerable)?;
-        let content = element(ReplyPart::Body)?.children().next().ok_or(Unanswerable)?.span();
-        let confirmation = element(ReplyPart::SignatureConfirmation).ok().map(Element::span);
-        let (keys, end) = (timestamp.span().end, security.start + closing);
-        let reply = Reply { body: Vec::new(), ..reply.clone() };
-        Ok(Self { certified: certified.clone(), reply, keys, confirmation, end, content, parts, source })
+        Ok(Self { certified: certified.clone(), written: Written::read(reply, ReplyPart::signed_id)? })
     }
 
     /// What issuer is asked.
@@ -70,7 +47,7 @@ impl Unsigned {
     /// # Errors
     /// [`Unanswerable`].
     pub fn question(&self, correlation: Correlation) -> Result<ToSign, Unanswerable> {
-        Ok(ToSign { correlation, parts: List::new(self.parts.clone()).map_err(|_| Unanswerable)? })
+        Ok(ToSign { correlation, parts: List::new(self.written.parts.clone()).map_err(|_| Unanswerable)? })
     }
 
     /// The answer with its signature.
@@ -106,7 +83,7 @@ impl Signed {
     pub fn question(&self, correlation: Correlation) -> Result<SealFor, Unanswerable> {
         let mut contents = Vec::new();
         for (.., span) in self.sealed() {
-            contents.push(self.unsigned.source.get(span).ok_or(Unanswerable)?);
+            contents.push(self.unsigned.written.source.get(span).ok_or(Unanswerable)?);
         }
         if self.seals_signature() {
             contents.push(&self.signature);
@@ -127,13 +104,9 @@ impl Signed {
         self.unsigned.certified.were.signature
     }
 
-    /// What of the source is sealed: its id, what of an element it is, and where it stands. A confirmation is where the
-    /// signature is, for it repeats one (R-W044).
-    fn sealed(&self) -> Vec<(&'static str, &'static str, Range<usize>)> {
-        let confirmation = self.unsigned.confirmation.clone().filter(|_| self.seals_signature());
-        let confirmation = confirmation.map(|span| (SEALED_IDS[1], "Element", span));
-        let content = (SEALED_IDS[0], "Content", self.unsigned.content.clone());
-        confirmation.into_iter().chain([content]).collect()
+    /// What is sealed besides the signature.
+    fn sealed(&self) -> Vec<Span> {
+        self.unsigned.written.sealed(true, self.seals_signature())
     }
 
     /// The answer as it leaves, with nothing sealed.
@@ -141,9 +114,9 @@ impl Signed {
     /// # Errors
     /// [`Unanswerable`].
     pub fn finished(self) -> Result<Reply, Unanswerable> {
-        let Unsigned { keys, end, source, reply, .. } = self.unsigned;
-        let body = spliced(&source, vec![(keys..keys, self.certificate), (end..end, self.signature)])?;
-        Ok(Reply { body, ..reply })
+        let written = self.unsigned.written;
+        let (keys, end) = (written.keys, written.end);
+        written.with(vec![(keys..keys, self.certificate), (end..end, self.signature)])
     }
 
     /// The answer as it leaves.
@@ -170,7 +143,8 @@ impl Signed {
         for (id, kind, span) in spans {
             pieces.push((span, data(id, kind, octets.next().ok_or(Unanswerable)?)));
         }
-        let Unsigned { keys, end, source, reply, .. } = self.unsigned;
+        let written = self.unsigned.written;
+        let (keys, end) = (written.keys, written.end);
         match octets.next() {
             Some(octets) => {
                 ids.push(SEALED_IDS[2]);
@@ -179,7 +153,7 @@ impl Signed {
             None => pieces.push((end..end, self.signature)),
         }
         pieces.push((keys..keys, self.certificate + &key(transport, sealed, &ids)));
-        Ok(Reply { body: spliced(&source, pieces)?, ..reply })
+        written.with(pieces)
     }
 }
 

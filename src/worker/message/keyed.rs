@@ -4,9 +4,9 @@
 
 use super::envelope::Envelope;
 use super::fault::Fault;
+use super::opened::Were;
 use super::protected::Keyed;
 use super::rejection::Problem;
-use super::sealed::Were;
 use super::security::read_username;
 use super::session::Session;
 use super::shape::Shape;

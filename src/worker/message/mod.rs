@@ -13,8 +13,10 @@ mod inquiry;
 mod jwt;
 mod keyed;
 mod media;
+mod opened;
 mod outside;
 mod protected;
+mod recipient;
 mod rejection;
 mod reply;
 mod request;
@@ -26,14 +28,16 @@ mod signed;
 #[cfg(test)]
 mod tests;
 mod ticket;
+mod written;
 
 pub use crate::config::worker::Leniency;
 pub use certified::Unsigned;
 pub use fault::Fault;
 pub use inquiry::{Description, Inquiry, OCTETS as INQUIRY, inquire};
+pub use opened::Were;
 pub use protected::{Protected, Unanswerable};
 pub use rejection::Rejection;
-pub use sealed::{Question, Sealed, Were, sealed};
+pub use sealed::{Question, Sealed, sealed};
 pub use shape::Shape;
 
 use crate::config::worker::{Credential, Endpoint, Replies};

@@ -3,17 +3,17 @@
 
 use std::ops::Range;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64, Encoding};
 
 use super::Reply;
-use super::sealed::Were;
+use super::opened::Were;
+use super::written::{SEALED_IDS, Span, Written};
 use crate::trust::identifiers::{ENCRYPTED_KEY, ENCRYPTED_KEY_SHA1};
 use crate::trust::username::BASE64;
-use crate::wire::reply::{Conversation, Covered, DERIVED_IDS, DerivedKey, ReplyPart, Seal, SealedReply};
+use crate::wire::reply::{Conversation, DERIVED_IDS, DerivedKey, ReplyPart, Seal, SealedReply};
 use crate::wire::unwrap::PartCipher;
 use crate::wire::{Correlation, List, Secret};
-use crate::xml::{Element, Ids, Limits, Method, Tree, Writer, names};
+use crate::xml::{Writer, names};
 
 /// How a request made its MAC, as far as its answer shows it.
 #[derive(Debug, Clone)]
@@ -36,52 +36,12 @@ pub struct Unanswerable;
 #[derive(Debug)]
 pub struct Protected {
     keyed: Keyed,
-    reply: Reply,
-    source: String,
-    /// Behind the timestamp, where keys and what is sealed are told.
-    keys: usize,
-    confirmation: Option<Range<usize>>,
-    /// Where the signature goes.
-    end: usize,
-    /// What the body holds.
-    content: Range<usize>,
-    parts: Vec<Covered>,
-}
-
-/// Ids of what is sealed: the content of the body, the confirmation, the signature.
-pub(super) const SEALED_IDS: [&str; 3] = ["_9", "_10", "_11"];
-/// Octets of an answer, at most.
-pub(super) const LARGEST: usize = 512 * 1024;
-
-/// The parts there are, by their ids, with the digest of each.
-pub(super) fn covered(ids: &Ids<'_>, id: fn(ReplyPart) -> &'static str) -> Result<Vec<Covered>, Unanswerable> {
-    let mut parts = Vec::new();
-    for part in ReplyPart::ALL {
-        let Some(element) = ids.element(id(part)) else { continue };
-        let octets = element.canonical(&Method::exclusive(), None, LARGEST).map_err(|_| Unanswerable)?;
-        let mut covered = Covered { part, digest: [0; 32] };
-        covered.digest.copy_from_slice(digest(&SHA256, octets.as_bytes()).as_ref());
-        parts.push(covered);
-    }
-    Ok(parts)
+    written: Written,
 }
 
 impl Protected {
     pub(super) fn of(keyed: &Keyed, reply: &Reply) -> Result<Self, Unanswerable> {
-        let source = String::from_utf8(reply.body.clone()).map_err(|_| Unanswerable)?;
-        let limits = Limits { octets: LARGEST, nodes: LARGEST, value: LARGEST, ..Limits::default() };
-        let tree = Tree::parse(source.as_bytes(), &limits).map_err(|_| Unanswerable)?;
-        let ids = Ids::of(&tree).map_err(|_| Unanswerable)?;
-        let parts = covered(&ids, ReplyPart::id)?;
-        let element = |part: ReplyPart| ids.element(part.id()).ok_or(Unanswerable);
-        let timestamp = element(ReplyPart::Timestamp)?;
-        let security = timestamp.parent().ok_or(Unanswerable)?.span();
-        let closing = source.get(security.clone()).and_then(|text| text.rfind("</")).ok_or(Unanswerable)?;
-        let content = element(ReplyPart::Body)?.children().next().ok_or(Unanswerable)?.span();
-        let confirmation = element(ReplyPart::SignatureConfirmation).ok().map(Element::span);
-        let (keys, end) = (timestamp.span().end, security.start + closing);
-        let reply = Reply { body: Vec::new(), ..reply.clone() };
-        Ok(Self { keyed: keyed.clone(), reply, keys, confirmation, end, content, parts, source })
+        Ok(Self { keyed: keyed.clone(), written: Written::read(reply, ReplyPart::id)? })
     }
 
     /// What auth is asked.
@@ -89,24 +49,20 @@ impl Protected {
     /// # Errors
     /// [`Unanswerable`].
     pub fn question(&self, correlation: Correlation) -> Result<Seal, Unanswerable> {
-        let text = |span: Range<usize>| Secret::new(self.source.as_bytes().get(span)?).ok();
+        let text = |span: Range<usize>| Secret::new(self.written.source.as_bytes().get(span)?).ok();
         let contents = self.sealed().into_iter().map(|(_, _, span)| text(span)).collect::<Option<Vec<_>>>();
         Ok(Seal {
             correlation,
-            parts: List::new(self.parts.clone()).map_err(|_| Unanswerable)?,
+            parts: List::new(self.written.parts.clone()).map_err(|_| Unanswerable)?,
             conversation: self.keyed.conversation,
             contents: contents.and_then(|contents| List::new(contents).ok()).ok_or(Unanswerable)?,
             signature: self.keyed.were.signature,
         })
     }
 
-    /// What is sealed besides the signature: its id, what of an element it is, and where it stands. A confirmation is
-    /// where the signature is, for it repeats one (R-W044).
-    fn sealed(&self) -> Vec<(&'static str, &'static str, Range<usize>)> {
-        let confirmation = self.confirmation.clone().filter(|_| self.keyed.were.signature);
-        let confirmation = confirmation.map(|span| (SEALED_IDS[1], "Element", span));
-        let content = self.keyed.were.body.then(|| (SEALED_IDS[0], "Content", self.content.clone()));
-        confirmation.into_iter().chain(content).collect()
+    /// What is sealed besides the signature.
+    fn sealed(&self) -> Vec<Span> {
+        self.written.sealed(self.keyed.were.body, self.keyed.were.signature)
     }
 
     /// The answer as it leaves.
@@ -125,11 +81,12 @@ impl Protected {
         } else {
             String::from_utf8(sealed.signature.to_vec()).map_err(|_| Unanswerable)?
         };
-        let mut pieces = vec![(self.keys..self.keys, self.told(sealed, &ids)), (self.end..self.end, signature)];
+        let (keys, end) = (self.written.keys, self.written.end);
+        let mut pieces = vec![(keys..keys, self.told(sealed, &ids)), (end..end, signature)];
         for ((id, kind, span), octets) in spans.into_iter().zip(sealed.contents.iter()) {
             pieces.push((span, self.data(id, kind, octets, sealed)?));
         }
-        Ok(Reply { body: spliced(&self.source, pieces)?, ..self.reply })
+        self.written.with(pieces)
     }
 
     /// Derived keys, and the list of what is sealed.
@@ -193,20 +150,6 @@ impl Protected {
             }
         }))
     }
-}
-
-/// The source with these pieces in the places of those.
-pub(super) fn spliced(source: &str, mut pieces: Vec<(Range<usize>, String)>) -> Result<Vec<u8>, Unanswerable> {
-    pieces.sort_by_key(|(span, _)| (span.start, span.end));
-    let mut body = String::with_capacity(2 * source.len());
-    let mut done = 0;
-    for (span, piece) in pieces {
-        body.push_str(source.get(done..span.start).ok_or(Unanswerable)?);
-        body.push_str(&piece);
-        done = span.end;
-    }
-    body.push_str(source.get(done..).ok_or(Unanswerable)?);
-    Ok(body.into_bytes())
 }
 
 /// `xenc:EncryptedData`; `key` writes what its `ds:KeyInfo` holds.

@@ -5,18 +5,16 @@
 //! the same limits. Where a MAC is made with the key it stays where it is. It must be what it says, and only there: a content that ends the element around it, or is not
 //! the one element that was sealed, is refused (R-W050 to R-W053, A-24, A-25).
 
-use std::ops::Range;
-
-use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 use super::envelope::{self, Envelope};
 use super::fault::Fault;
+use super::opened::{Of, Place, Were, What, whole};
 use super::rejection::{Problem, Rejection};
 use super::session::Session;
 use super::shape::Shape;
-use super::signed::{self, encoded, only_child};
-use super::{Incoming, OCTETS, addressing, jwt, media};
+use super::signed::only_child;
+use super::{Incoming, OCTETS, addressing, jwt, media, recipient};
 use crate::config::worker::{Credential, Endpoint};
 use crate::trust::parts;
 use crate::wire::derivation::PartKey;
@@ -24,12 +22,10 @@ use crate::wire::unwrap::{
     KeyTransport, MOST_PART_OCTETS, MOST_PARTS, PartCipher, Recipient, Sealed as SealedKey, SealedPart,
 };
 use crate::wire::{List, Octets, Secret};
-use crate::xml::chars::trim;
 use crate::xml::encryption::{self, EncryptedData, EncryptedKey, Extent, Unreadable};
-use crate::xml::signature::base64;
 use crate::xml::{Element, Ids, Limits, Tree, names};
 
-fn invalid(reason: &'static str) -> Problem {
+pub(super) fn invalid(reason: &'static str) -> Problem {
     Problem::new(Fault::InvalidSecurity, reason)
 }
 
@@ -53,32 +49,6 @@ pub struct Sealed {
     question: Option<Question>,
     /// How it is sealed, where any part is.
     by: Option<(KeyTransport, PartCipher)>,
-}
-
-/// A piece of the source that is replaced.
-#[derive(Debug)]
-struct Place {
-    span: Range<usize>,
-    what: What,
-}
-
-#[derive(Debug)]
-enum What {
-    /// The key and its list, which are not needed any more.
-    Cut,
-    /// The part of this number, in the order they are asked for, within the element around.
-    Part { number: usize, around: Range<usize>, one: bool, of: Of },
-}
-
-/// What a part may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Of {
-    /// Whatever may be sealed there.
-    Any,
-    /// A SAML 2.0 assertion, for an element says so.
-    Saml20,
-    /// An assertion of either version.
-    Assertion,
 }
 
 /// Takes the message apart as far as it can be read.
@@ -149,7 +119,7 @@ fn tokens_fit(credential: Credential, security: Element<'_>) -> Result<(), Probl
     Ok(())
 }
 
-fn parsed(octets: &[u8]) -> Result<Tree, Problem> {
+pub(super) fn parsed(octets: &[u8]) -> Result<Tree, Problem> {
     Tree::parse(octets, &Limits { octets: OCTETS, ..Limits::default() }).map_err(Problem::unreadable)
 }
 
@@ -217,7 +187,7 @@ impl<'t> Read<'_, 't> {
     fn question(&self, key: EncryptedKey<'t>, parts: Vec<SealedPart>) -> Result<Question, Problem> {
         let unoffered = Problem::new(Fault::UnsupportedAlgorithm, "encryption: key transport not offered");
         let transport = parts::transport(key.oaep).ok_or(unoffered)?;
-        let recipient = self.recipient(key.key_info)?;
+        let recipient = recipient::read(key.key_info, self.ids, self.security)?;
         let sealed = SealedKey::new(key.value).map_err(|_| invalid("encryption: bad key"))?;
         Ok((recipient, transport, sealed, List::new(parts).map_err(|_| invalid("encryption: too many parts"))?))
     }
@@ -296,41 +266,6 @@ impl<'t> Read<'_, 't> {
         };
         Ok(What::Part { number, around: around.span(), one, of: Of::Any })
     }
-
-    /// Whom the key is sealed for: one way of naming a certificate, and nothing that has to be fetched.
-    fn recipient(&self, info: Element<'t>) -> Result<Recipient, Problem> {
-        let bad = invalid("encryption: bad key information");
-        let unsupported = Problem::new(Fault::UnsupportedSecurityToken, "encryption: key not named by a certificate");
-        let named = only_child(info).ok_or(bad)?;
-        let reference = match (named.uri(), named.local()) {
-            (names::DS, "X509Data") => named,
-            (names::WSSE, "SecurityTokenReference") => only_child(named).ok_or(bad)?,
-            _ => return Err(unsupported),
-        };
-        match (reference.uri(), reference.local()) {
-            (names::WSSE, "Reference") => {
-                let id = reference.attribute("", "URI").and_then(|uri| uri.strip_prefix('#')).ok_or(bad)?;
-                let token = self.ids.element(id).filter(|token| {
-                    token.is(names::WSSE, "BinarySecurityToken") && token.parent() == Some(self.security)
-                });
-                let token = token.ok_or(Problem::new(Fault::SecurityTokenUnavailable, "encryption: no such token"))?;
-                match token.attribute("", "ValueType") {
-                    Some(signed::X509V3) => certificate(encoded(token)?).ok_or(bad),
-                    _ => Err(unsupported),
-                }
-            }
-            (names::WSSE, "KeyIdentifier") => {
-                let octets = base64(encoded(reference)?, 64).ok_or(bad)?;
-                match reference.attribute("", "ValueType") {
-                    Some(signed::THUMBPRINT) => Ok(Recipient::Thumbprint(octets.try_into().map_err(|_| bad)?)),
-                    Some(signed::KEY_IDENTIFIER) => Ok(Recipient::KeyIdentifier(Octets::new(octets).map_err(|_| bad)?)),
-                    _ => Err(unsupported),
-                }
-            }
-            (names::DS, "X509Data") => from_data(reference).ok_or(bad),
-            _ => Err(unsupported),
-        }
-    }
 }
 
 /// Does this `ds:RetrievalMethod` point to the key with this id, and do nothing else?
@@ -357,48 +292,6 @@ fn by(key: &EncryptedKey<'_>, session: Option<&Session<'_>>, data: &EncryptedDat
     if id.is_some() && id == key.id { Ok(PartKey::Session) } else { Err(other) }
 }
 
-/// `ds:X509Data` that says one thing.
-fn from_data(data: Element<'_>) -> Option<Recipient> {
-    let said = only_child(data)?;
-    match (said.uri(), said.local()) {
-        (names::DS, "X509Certificate") => certificate(said.text()?),
-        (names::DS, "X509SKI") => Some(Recipient::KeyIdentifier(Octets::new(base64(said.text()?, 64)?).ok()?)),
-        (names::DS, "X509IssuerSerial") => {
-            let mut children = said.children();
-            let (name, number) = (children.next()?, children.next()?);
-            let fit = name.is(names::DS, "X509IssuerName") && number.is(names::DS, "X509SerialNumber");
-            if !fit || children.next().is_some() || !said.holds_only_elements() {
-                return None;
-            }
-            Some(Recipient::Serial(Octets::new(decimal(trim(number.text()?))?).ok()?))
-        }
-        _ => None,
-    }
-}
-
-fn certificate(text: &str) -> Option<Recipient> {
-    let der = base64(text, 16 * 1024)?;
-    Some(Recipient::Certificate(digest(&SHA256, &der).as_ref().try_into().ok()?))
-}
-
-/// A number of at most 160 bits, big-endian without leading zeros.
-fn decimal(text: &str) -> Option<Vec<u8>> {
-    if text.is_empty() || text.len() > 49 || !text.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let mut octets: Vec<u8> = vec![0; 21];
-    for digit in text.bytes() {
-        let mut carry = u32::from(digit - b'0');
-        for octet in octets.iter_mut().rev() {
-            carry += u32::from(*octet) * 10;
-            *octet = u8::try_from(carry & 0xFF).ok()?;
-            carry >>= 8;
-        }
-    }
-    let first = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len());
-    Some(octets.split_off(first)).filter(|octets| octets.len() <= 20)
-}
-
 impl Sealed {
     /// What auth is to open, once.
     #[must_use]
@@ -423,123 +316,5 @@ impl Sealed {
         let (message, were) =
             whole(&self.source, &self.places, within).map_err(|problem| Rejection::new(self.shape, problem))?;
         Ok((message, Were { by: self.by, ..were }))
-    }
-}
-
-/// Puts the parts in their places and looks that they have stayed there.
-fn whole(
-    source: &str,
-    places: &[Place],
-    within: &[Secret<MOST_PART_OCTETS>],
-) -> Result<(Zeroizing<String>, Were), Problem> {
-    let bad = invalid("encryption: content that is not what was sealed there");
-    let mut message = Zeroizing::new(String::with_capacity(OCTETS));
-    let mut moved = Moved::default();
-    let mut done = 0;
-    let mut parts = Vec::new();
-    for Place { span, what } in places {
-        // Neither within the other: elements that are read are of the header or the body.
-        message.push_str(source.get(done..span.start).ok_or(bad)?);
-        let start = message.len();
-        if let What::Part { number, around, one, of } = what {
-            let text = std::str::from_utf8(within.get(*number).ok_or(bad)?.expose()).map_err(|_| bad)?;
-            if message.len() + text.len() > OCTETS {
-                return Err(invalid("encryption: too much is sealed"));
-            }
-            let text = trim(text);
-            message.push_str(text);
-            parts.push((start..message.len(), around.clone(), *one, *of));
-        }
-        done = span.end;
-        moved.note(span.end, message.len());
-    }
-    message.push_str(source.get(done..).ok_or(bad)?);
-    let tree = parsed(message.as_bytes())?;
-    let mut were = Were::default();
-    for (span, around, one, of) in parts {
-        let around = moved.to(around.start)..moved.to(around.end);
-        let around = tree.elements().find(|element| element.span() == around).ok_or(bad)?;
-        let mut there =
-            around.children().filter(|child| span.start <= child.span().start && child.span().start < span.end);
-        match (there.next(), there.next()) {
-            (Some(element), None) if !one || element.span() == span => {
-                may_be(element, around, of)?;
-                were.note(element, around);
-            }
-            _ => return Err(bad),
-        }
-    }
-    Ok((message, were))
-}
-
-/// Which parts of a request were sealed that an answer has, too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Were {
-    /// The body.
-    pub body: bool,
-    /// The signature.
-    pub signature: bool,
-    /// How.
-    pub by: Option<(KeyTransport, PartCipher)>,
-}
-
-impl Were {
-    fn note(&mut self, element: Element<'_>, around: Element<'_>) {
-        if around.is(names::WSSE, "Security") {
-            self.signature |= element.is(names::DS, "Signature");
-        } else {
-            self.body = true;
-        }
-    }
-}
-
-/// Nothing is sealed twice, and in the header only what proves a client.
-fn may_be(element: Element<'_>, around: Element<'_>, of: Of) -> Result<(), Problem> {
-    let new = element.is(names::SAML20, "Assertion");
-    let assertion = new || element.is(names::SAML11, "Assertion");
-    let proof = match of {
-        Of::Any => assertion || element.is(names::WSSE, "UsernameToken") || element.is(names::DS, "Signature"),
-        Of::Saml20 => new,
-        Of::Assertion => assertion,
-    };
-    if around.is(names::WSSE, "Security") && !proof {
-        return Err(invalid("encryption: sealed what need not be"));
-    }
-    Ok(())
-}
-
-/// Where places of the source are in the whole message.
-#[derive(Debug, Default)]
-struct Moved(Vec<(usize, usize)>);
-
-impl Moved {
-    fn note(&mut self, from: usize, to: usize) {
-        self.0.push((from, to));
-    }
-
-    /// Of a place that is not within one that was replaced.
-    fn to(&self, place: usize) -> usize {
-        let (from, to) = self.0.iter().rev().find(|(from, _)| *from <= place).copied().unwrap_or_default();
-        place - from + to
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_serial_number_is_read_in_decimal_and_bounded() {
-        assert_eq!(decimal("0"), Some(vec![]));
-        assert_eq!(decimal("255"), Some(vec![255]));
-        assert_eq!(decimal("0000256"), Some(vec![1, 0]));
-        // The one of W3C's vector for RSA-2048.
-        assert_eq!(decimal("3945509604227456005"), Some(3_945_509_604_227_456_005_u64.to_be_bytes().to_vec()));
-        let most = "1461501637330902918203684832716283019655932542975";
-        assert_eq!(decimal(most), Some(vec![0xFF; 20]));
-        for bad in ["", "-1", "+1", "0x10", "1 2", "1461501637330902918203684832716283019655932542976", &"9".repeat(50)]
-        {
-            assert_eq!(decimal(bad), None, "{bad}");
-        }
     }
 }

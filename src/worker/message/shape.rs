@@ -2,9 +2,9 @@
 
 use super::certified::{Certified, Unsigned};
 use super::fault::Fault;
+use super::opened::Were;
 use super::protected::{Keyed, Protected};
 use super::rejection::Problem;
-use super::sealed::Were;
 use super::{Leniency, Reply, protected, reply};
 use crate::config::worker::{Endpoint, Profile, Trust as Versions};
 use crate::trust::identifiers::{Asked, Trust};

@@ -1,0 +1,110 @@
+//! For whom the key of a sealed message is: one certificate, named in one way, as value. Whose it is, auth knows.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::fault::Fault;
+use super::rejection::Problem;
+use super::sealed::invalid;
+use super::signed::{self, encoded, only_child};
+use crate::wire::Octets;
+use crate::wire::unwrap::Recipient;
+use crate::xml::chars::trim;
+use crate::xml::signature::base64;
+use crate::xml::{Element, Ids, names};
+
+/// Whom the key is sealed for: one way of naming a certificate, and nothing that has to be fetched.
+pub(super) fn read<'t>(info: Element<'t>, ids: &Ids<'t>, security: Element<'t>) -> Result<Recipient, Problem> {
+    let bad = invalid("encryption: bad key information");
+    let unsupported = Problem::new(Fault::UnsupportedSecurityToken, "encryption: key not named by a certificate");
+    let named = only_child(info).ok_or(bad)?;
+    let reference = match (named.uri(), named.local()) {
+        (names::DS, "X509Data") => named,
+        (names::WSSE, "SecurityTokenReference") => only_child(named).ok_or(bad)?,
+        _ => return Err(unsupported),
+    };
+    match (reference.uri(), reference.local()) {
+        (names::WSSE, "Reference") => {
+            let id = reference.attribute("", "URI").and_then(|uri| uri.strip_prefix('#')).ok_or(bad)?;
+            let token = ids
+                .element(id)
+                .filter(|token| token.is(names::WSSE, "BinarySecurityToken") && token.parent() == Some(security));
+            let token = token.ok_or(Problem::new(Fault::SecurityTokenUnavailable, "encryption: no such token"))?;
+            match token.attribute("", "ValueType") {
+                Some(signed::X509V3) => certificate(encoded(token)?).ok_or(bad),
+                _ => Err(unsupported),
+            }
+        }
+        (names::WSSE, "KeyIdentifier") => {
+            let octets = base64(encoded(reference)?, 64).ok_or(bad)?;
+            match reference.attribute("", "ValueType") {
+                Some(signed::THUMBPRINT) => Ok(Recipient::Thumbprint(octets.try_into().map_err(|_| bad)?)),
+                Some(signed::KEY_IDENTIFIER) => Ok(Recipient::KeyIdentifier(Octets::new(octets).map_err(|_| bad)?)),
+                _ => Err(unsupported),
+            }
+        }
+        (names::DS, "X509Data") => from_data(reference).ok_or(bad),
+        _ => Err(unsupported),
+    }
+}
+
+/// `ds:X509Data` that says one thing.
+fn from_data(data: Element<'_>) -> Option<Recipient> {
+    let said = only_child(data)?;
+    match (said.uri(), said.local()) {
+        (names::DS, "X509Certificate") => certificate(said.text()?),
+        (names::DS, "X509SKI") => Some(Recipient::KeyIdentifier(Octets::new(base64(said.text()?, 64)?).ok()?)),
+        (names::DS, "X509IssuerSerial") => {
+            let mut children = said.children();
+            let (name, number) = (children.next()?, children.next()?);
+            let fit = name.is(names::DS, "X509IssuerName") && number.is(names::DS, "X509SerialNumber");
+            if !fit || children.next().is_some() || !said.holds_only_elements() {
+                return None;
+            }
+            Some(Recipient::Serial(Octets::new(decimal(trim(number.text()?))?).ok()?))
+        }
+        _ => None,
+    }
+}
+
+fn certificate(text: &str) -> Option<Recipient> {
+    let der = base64(text, 16 * 1024)?;
+    Some(Recipient::Certificate(digest(&SHA256, &der).as_ref().try_into().ok()?))
+}
+
+/// A number of at most 160 bits, big-endian without leading zeros.
+fn decimal(text: &str) -> Option<Vec<u8>> {
+    if text.is_empty() || text.len() > 49 || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let mut octets: Vec<u8> = vec![0; 21];
+    for digit in text.bytes() {
+        let mut carry = u32::from(digit - b'0');
+        for octet in octets.iter_mut().rev() {
+            carry += u32::from(*octet) * 10;
+            *octet = u8::try_from(carry & 0xFF).ok()?;
+            carry >>= 8;
+        }
+    }
+    let first = octets.iter().position(|octet| *octet != 0).unwrap_or(octets.len());
+    Some(octets.split_off(first)).filter(|octets| octets.len() <= 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_number_is_read_in_decimal_and_bounded() {
+        assert_eq!(decimal("0"), Some(vec![]));
+        assert_eq!(decimal("255"), Some(vec![255]));
+        assert_eq!(decimal("0000256"), Some(vec![1, 0]));
+        // The one of W3C's vector for RSA-2048.
+        assert_eq!(decimal("3945509604227456005"), Some(3_945_509_604_227_456_005_u64.to_be_bytes().to_vec()));
+        let most = "1461501637330902918203684832716283019655932542975";
+        assert_eq!(decimal(most), Some(vec![0xFF; 20]));
+        for bad in ["", "-1", "+1", "0x10", "1 2", "1461501637330902918203684832716283019655932542976", &"9".repeat(50)]
+        {
+            assert_eq!(decimal(bad), None, "{bad}");
+        }
+    }
+}

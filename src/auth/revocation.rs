@@ -98,7 +98,8 @@ impl Court<'_> {
                 Held::Unknown => return Err(Fault::Unknown),
                 Held::Silent(why) => why,
                 Held::Nothing => match self.last {
-                    Some(why) => why.to_owned(),
+                    // Nobody was silent here: it was not asked, or is not over. No list is enough for that.
+                    Some(why) => return Err(Fault::Silent(why.to_owned())),
                     None => {
                         unasked.push((desk.clone(), question.clone()));
                         continue;

@@ -241,3 +241,24 @@ fn a_worker_changes_nothing_that_is_under_the_mac_and_cannot_leave_it_off_a_tick
     ];
     all_refused(&house.office, cases);
 }
+
+#[test]
+fn a_message_is_good_once_beside_whichever_of_its_clients_tickets() {
+    if !installed("once") {
+        return;
+    }
+    let house = House::new();
+    let mut worker = house.office.worker();
+    let now = Millis::now();
+    // Without a key of its own each AP-REQ of a ticket has the same.
+    let ((first, key), (second, same)) = (house.kdc.keyed("alice", &["ap-req"]), house.kdc.keyed("alice", &["ap-req"]));
+    assert!(first != second && key == same);
+    let beside = |token: &[u8]| {
+        let message = keyed::message(&key, SHA256, &usual(now));
+        let evidence = Evidence::EndorsedTicket(house.ticket(TicketForm::Bare, token), message);
+        at(now, Submission { evidence, ..house.holds(TicketForm::Bare, &[]) })
+    };
+    worker.vouched(beside(&first));
+    assert_eq!(worker.refused(beside(&second)), Refusal::InvalidSecurity);
+    assert_eq!(house.office.decisions()[1], (false, "replayed".to_owned()));
+}

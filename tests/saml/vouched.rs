@@ -395,3 +395,18 @@ fn a_worker_that_says_something_else_than_an_intermediary_signed_loses_its_chann
     worker.submit(sent);
     eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
 }
+
+/// Left out, the assertion would make the intermediary the one who asks.
+#[test]
+fn a_worker_that_leaves_out_the_assertion_that_was_signed_loses_its_channel() {
+    let house = House::new();
+    for endpoint in ["/both", "/saml"] {
+        let sent = house.presented(&of("sam"), &house.portal);
+        let Evidence::Attested(_, message) = sent.evidence else { unreachable!("it is attested") };
+        let evidence = Evidence::Signature(message);
+        let mut worker = house.office.worker();
+        worker.submit(Submission { evidence, endpoint: Text::new(endpoint).unwrap(), ..sent });
+        eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
+    }
+    assert_eq!(house.office.decisions(), vec![(false, "contradicted".to_owned()); 2]);
+}

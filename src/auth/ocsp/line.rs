@@ -33,6 +33,8 @@ pub(super) struct Line {
 #[derive(Debug, Default)]
 struct Failures {
     in_a_row: u32,
+    /// When that was last.
+    last: Option<Instant>,
     /// It is left alone until then.
     until: Option<Instant>,
 }
@@ -45,6 +47,8 @@ pub(super) enum Unheard {
     Failed(String),
     /// This one counts for nothing.
     Refused(String),
+    /// It has as many questions as it may have: it was not asked, and that says nothing of it.
+    Busy,
 }
 
 impl Line {
@@ -77,17 +81,15 @@ impl Line {
         let nonce = (self.rules.nonce != Nonce::Never).then_some(&nonce);
         let written = question.written(self.rules.hash, nonce);
         let written = written.ok_or_else(|| Unheard::Refused("an issuer whose key is not read".to_owned()))?;
-        let begun = Instant::now();
         let room = tokio::time::timeout(self.rules.deadline, self.room.acquire()).await;
-        // That others ask much says nothing of the responder.
-        let Ok(Ok(_room)) = room else { return Err(Unheard::Refused("too many questions at one time".to_owned())) };
-        let left = self.rules.deadline.saturating_sub(begun.elapsed());
+        let Ok(Ok(_room)) = room else { return Err(Unheard::Busy) };
+        // Its time begins now: what others took of it is not its fault.
         let asked = Instant::now();
         let sent = ("application/ocsp-request", written);
-        let octets = match http::post(&self.rules.source, sent, LARGEST, left).await {
+        let octets = match http::post(&self.rules.source, sent, LARGEST, self.rules.deadline).await {
             Ok(octets) => octets,
             Err(why) => {
-                self.failed();
+                self.failed(asked);
                 return Err(Unheard::Failed(why));
             }
         };
@@ -98,11 +100,11 @@ impl Line {
         });
         match taken {
             Err(Unusable::Later(why)) => {
-                self.failed();
+                self.failed(asked);
                 Err(Unheard::Failed(why.to_owned()))
             }
             Err(Unusable::This(why)) => {
-                self.doubted(asked.elapsed());
+                self.doubted(asked);
                 Err(Unheard::Refused(why.to_owned()))
             }
             Ok(status) => {
@@ -112,16 +114,21 @@ impl Line {
         }
     }
 
-    fn failed(&self) {
-        self.failures().one_more();
+    /// Of those that were asked at one time, one counts.
+    fn failed(&self, asked: Instant) {
+        let mut failures = self.failures();
+        if failures.last.is_none_or(|last| last <= asked) {
+            failures.last = Some(Instant::now());
+            failures.one_more();
+        }
     }
 
     /// One who has no good answer for somebody may have one for others, and who has many certificates that it does not know
     /// could have it left alone for everybody. But whoever takes his time over what is no answer costs as much as who is
     /// silent, and anybody on the way may be he.
-    fn doubted(&self, took: Duration) {
-        if took * 2 >= self.rules.deadline {
-            self.failed();
+    fn doubted(&self, asked: Instant) {
+        if asked.elapsed() * 2 >= self.rules.deadline {
+            self.failed(asked);
         }
     }
 
@@ -157,10 +164,17 @@ mod tests {
         };
         let (hash, nonce, second) = (CertIdHash::Sha1, Nonce::Never, Duration::from_secs(1));
         let line = Line::to(&Responder { source, issuer: None, hash, nonce, deadline: second, kept: second });
-        (0..100).for_each(|_| line.doubted(second / 10));
+        let now = Instant::now();
+        (0..100).for_each(|_| line.doubted(now));
         assert!(!line.is_failing());
-        // Whoever is slow over it is as one who is silent.
-        (0..3).for_each(|_| line.doubted(second * 9 / 10));
+        // Whoever is slow over it is as one who is silent; so many at one time are one failure.
+        let before = now.checked_sub(second * 9 / 10).unwrap();
+        (0..100).for_each(|_| line.doubted(before));
+        assert_eq!((line.failures().in_a_row, line.failures().until), (1, None));
+        for _ in 0..2 {
+            line.failures().last = Some(before);
+            line.doubted(before);
+        }
         assert!(line.failures().until.is_some());
     }
 }

@@ -173,7 +173,7 @@ impl Desk {
         drop(flights);
         let (desk, question) = (self.clone(), question.clone());
         tokio::spawn(async move {
-            if let Err(why) = desk.ask(&question).await {
+            if let Err(Some(why)) = desk.ask(&question).await {
                 desk.answers.silent(question.clone(), why, Millis::now());
             }
             desk.flights().remove(&question);
@@ -182,9 +182,11 @@ impl Desk {
         Some(flight)
     }
 
-    /// Asks one responder after the other until one has an answer that counts.
-    async fn ask(&self, question: &Question) -> Result<(), String> {
-        let mut last = "no responder is for its issuer".to_owned();
+    /// Asks one responder after the other until one has an answer that counts. Where none has, why; nothing where one had
+    /// no time to be asked, for then nobody can say that it was silent.
+    async fn ask(&self, question: &Question) -> Result<(), Option<String>> {
+        let mut last = Some("no responder is for its issuer".to_owned());
+        let mut busy = false;
         for line in self.lines.iter().filter(|line| line.rules.speaks_for(&question.issuer)) {
             let take = |answer: Answer| {
                 if answer.status == (Status::Revoked { for_good: true }) {
@@ -203,7 +205,11 @@ impl Desk {
                     return Ok(());
                 }
                 Err(Unheard::Left) => {
-                    "it was silent just now, and is left alone for a while".clone_into(&mut last);
+                    last = Some("it was silent just now, and is left alone for a while".to_owned());
+                    continue;
+                }
+                Err(Unheard::Busy) => {
+                    busy = true;
                     continue;
                 }
                 Err(Unheard::Failed(why)) => ("failed", why),
@@ -215,9 +221,9 @@ impl Desk {
                 let why = &why[..why.floor_char_boundary(256)];
                 warn!(event = "ocsp-not-answered", authority, url, why, left_out);
             }
-            last = why;
+            last = Some(why);
         }
-        Err(last)
+        Err(last.filter(|_| !busy))
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<Question, watch::Receiver<()>>> {

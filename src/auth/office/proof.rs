@@ -225,6 +225,10 @@ impl Office {
         now: Millis,
     ) -> Result<RequestIntegrity, Ended> {
         let proof = verified.read(rules).map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
+        if proof.assertion.is_some() {
+            // Or whom the message is from would be the worker's choice: the one who signed it, or whom he vouches for.
+            return Err(Ended::Breach("a signed assertion that was left out"));
+        }
         self.as_proven(config, &proof, asked, now)
     }
 

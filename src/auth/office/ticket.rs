@@ -4,6 +4,8 @@
 
 use super::super::reason::Reason;
 use super::super::signature::{self, Verified};
+use super::super::store::Kind;
+use super::super::timestamp;
 use super::kerberos::{Form, Taken, bound, meant, unusable};
 use super::proof::{Asked, Known};
 use super::{Ended, Office};
@@ -49,8 +51,11 @@ impl Office {
         let verified = signed.covers(rules);
         let verified = verified.map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
         self.once(config, &taken, &request, asked).await?;
-        let covered = self.endorsed(config, rules, &verified, &taken, asked);
         let his = |ended: Ended| ended.of(taken.account, Method::Kerberos, Some(&taken.realm.name));
+        // Each AP-REQ of a ticket may have the same key, so that the message is good once by itself, too.
+        let seen = self.first_seen(Kind::SignedMessage, verified.once(), timestamp::until(taken.now)).await;
+        seen.map_err(|reason| his(Ended::Stranger(reason)))?;
+        let covered = self.endorsed(config, rules, &verified, &taken, asked);
         let covered = covered.map_err(his)?;
         if message.algorithm == MacAlgorithm::HmacSha1 {
             self.gauges.leniencies.with_label_values(&["hmac-sha1"]).inc();

@@ -20,6 +20,7 @@ const FLIGHTS: usize = 256;
 const PATIENCE: u32 = 3;
 const SHORT: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(60);
+
 /// The way to one responder.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -170,7 +171,8 @@ mod tests {
         // Whoever is slow over it is as one who is silent; so many at one time are one failure.
         let before = now.checked_sub(second * 9 / 10).unwrap();
         (0..100).for_each(|_| line.doubted(before));
-        assert_eq!((line.failures().in_a_row, line.failures().until), (1, None));
+        let once = |failures: &Failures| (failures.in_a_row, failures.until);
+        assert_eq!(once(&line.failures()), (1, None));
         for _ in 0..2 {
             line.failures().last = Some(before);
             line.doubted(before);

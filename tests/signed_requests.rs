@@ -14,9 +14,11 @@ mod support {
 
 use std::time::Duration;
 
+use chancery::trust::binary::X509V3;
 use chancery::wire::evidence::{
     Evidence, KeyReference, KeyType, Operation, Refusal, SignatureAlgorithm, SignedMessage, Submission, Timestamp, Wish,
 };
+use chancery::wire::links::AuthToWorker;
 use chancery::wire::order::{Confirmation, Method, RequestIntegrity, TokenType};
 use chancery::wire::{Correlation, List, Millis, Octets, Secret, Text};
 
@@ -599,4 +601,32 @@ fn only_a_request_that_was_signed_is_answered_so_and_only_where_answers_are() {
     let password = Submission { endpoint: Text::new(ENDPOINT).unwrap(), ..request("alice", "wonderland") };
     office.worker().vouched(password);
     assert!(!office.lodged().signed_reply);
+}
+
+/// Of one key there may be several certificates, and a worker would choose among them.
+#[test]
+fn the_certificate_that_was_signed_is_the_one_that_counts() {
+    let (old, users) = (Client::new(), "[users.sam]\ncertificates = [\"old.pem\", \"new.pem\"]\n");
+    let new = old.renewed();
+    let files = [("old.pem", &*old.certificate), ("new.pem", &*new.certificate)];
+    let office = Office::with(&auth(""), users, PARTY, &files);
+    let der = |client: &Client| {
+        let KeyReference::Certificate(der) = client.reference() else { panic!("a certificate") };
+        der
+    };
+    let mut worker = office.worker();
+    let mut sent = |shown: &Client, signed: &[&Client]| {
+        let created = Millis::now();
+        let mut parts = Vec::from(parts(created));
+        parts.extend(signed.iter().map(|client| Part::token(X509V3, &der(client))));
+        worker.ask(submission(shown.message(&parts), created))
+    };
+    for client in [&old, &new] {
+        assert!(matches!(sent(client, &[client]), AuthToWorker::Vouched(_)));
+        assert!(matches!(sent(client, &[]), AuthToWorker::Vouched(_)), "it is not signed");
+    }
+    for (shown, signed) in [(&old, &new), (&new, &old)] {
+        let AuthToWorker::Refused(refused) = sent(shown, &[signed]) else { panic!("it is vouched for") };
+        assert_eq!(refused.refusal, Refusal::FailedAuthentication);
+    }
 }

@@ -13,10 +13,11 @@ use super::reason::Reason;
 use crate::config::auth::certificate::{Certificate, VerifyingKey};
 use crate::config::auth::endpoint::Endpoint;
 use crate::trust::parts::{self, Part};
-use crate::trust::{timestamp, username};
+use crate::trust::{binary, timestamp, username};
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{
-    Evidence, KeyedMessage, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm, SignedMessage, Timestamp, Wish,
+    Evidence, KeyReference, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm,
+    SignedMessage, Timestamp, Wish,
 };
 use crate::wire::reply::SIGNED_IDS;
 use crate::wire::{Millis, Secret};
@@ -35,6 +36,8 @@ pub(super) struct Proof<'m> {
     pub(super) username: Option<Evidence>,
     /// The assertion, when one is signed, with its own signature. Nothing is read in it but that it is one.
     pub(super) assertion: Option<&'m [u8]>,
+    /// The JWT, when one is signed: as it came, with its own signature.
+    pub(super) jwt: Option<Secret<MOST_JWT_OCTETS>>,
     /// Was it let pass without a signed `wsa:To`?
     pub(super) to_absent: bool,
     /// Was it let pass with a transform that leaves nothing out?
@@ -46,6 +49,7 @@ pub(super) struct Proof<'m> {
 pub(super) struct Verified<'m> {
     info: SignedInfo,
     parts: &'m [Secret<MOST_SIGNED_OCTETS>],
+    named: Option<&'m KeyReference>,
     once: [u8; 32],
 }
 
@@ -56,6 +60,8 @@ pub(super) struct Signed<'m> {
     signed_info: &'m [u8],
     by: By,
     parts: &'m [Secret<MOST_SIGNED_OCTETS>],
+    /// How its key is said to be named; none that a session key is.
+    named: Option<&'m KeyReference>,
     once: [u8; 32],
 }
 
@@ -91,7 +97,7 @@ pub(super) fn verify<'m>(
     proves(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
     let SignedMessage { signed_info, parts, .. } = message;
     let once = once(certificate.key.parts(), signed_info);
-    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, once })
+    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, named: Some(&message.key), once })
 }
 
 /// Is this the MAC of this message by that key? It proves no more than that whoever made it knew the key.
@@ -110,7 +116,7 @@ pub(super) fn authentic<'m>(session: &[u8], message: &'m KeyedMessage) -> Result
     hmac::verify(&key, signed_info, value).map_err(|_| Reason::WrongMac)?;
     // A MAC can be made again by whoever knows its key and by nobody else, and another key is another message.
     let once = once((MAC, value), signed_info);
-    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, once })
+    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, named: None, once })
 }
 
 /// Octets of a key for a MAC, at least: as many as the shortest session key has.
@@ -149,7 +155,7 @@ impl<'m> Signed<'m> {
     /// # Errors
     /// The reason it is not, and which part.
     pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Unproven> {
-        let Self { signed_info, by, parts, once } = self;
+        let Self { signed_info, by, parts, named, once } = self;
         let tree = parsed(signed_info)?;
         let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
         if !by.is(info.method) {
@@ -174,7 +180,7 @@ impl<'m> Signed<'m> {
                 return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
             }
         }
-        Ok(Verified { info, parts, once })
+        Ok(Verified { info, parts, named, once })
     }
 }
 
@@ -237,10 +243,20 @@ impl<'m> Verified<'m> {
             } else if ids.element(&reference.id).map(Element::id) != Some(root.id()) {
                 return Err(refused(Reason::UnreadableSignature));
             }
+            if part == Part::Token {
+                seen.token(root).map_err(refused)?;
+            }
             if part == Part::Assertion && seen.assertion.replace(octets.expose()).is_some() {
                 return Err(refused(Reason::UnreadableSignature));
             }
             seen.take(part, root)?;
+        }
+        // Of one key there may be several, and whose they are said to be is for whoever signed to say.
+        if let Some(KeyReference::Certificate(named) | KeyReference::Path(named)) = self.named
+            && !seen.certificates.is_empty()
+            && !seen.certificates.iter().any(|signed| **signed == **named)
+        {
+            return Err(Unproven::by(Reason::UnknownCertificate, "another certificate than is signed was handed on"));
         }
         let timestamp = seen.timestamp.ok_or(Reason::UnsignedTimestamp)?;
         match &seen.to {
@@ -251,8 +267,8 @@ impl<'m> Verified<'m> {
             None => return Err(Unproven::by(Reason::Misaddressed, "no wsa:To is signed")),
         }
         let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
-        let Seen { wish, username, assertion, to, .. } = seen;
-        Ok(Proof { timestamp, wish, username, assertion, to_absent: to.is_none(), enveloped_transform })
+        let Seen { wish, username, assertion, jwt, to, .. } = seen;
+        Ok(Proof { timestamp, wish, username, assertion, jwt, to_absent: to.is_none(), enveloped_transform })
     }
 }
 
@@ -265,9 +281,29 @@ struct Seen<'m> {
     username: Option<Evidence>,
     covers_username: bool,
     assertion: Option<&'m [u8]>,
+    jwt: Option<Secret<MOST_JWT_OCTETS>>,
+    /// Certificates and paths.
+    certificates: Vec<Vec<u8>>,
 }
 
 impl Seen<'_> {
+    /// What a token brings along by which somebody may be known. One that is not read proves nobody: it was handed on by
+    /// nobody who is honest, either.
+    fn token(&mut self, token: Element<'_>) -> Result<(), Reason> {
+        match token.attribute("", "ValueType") {
+            Some(binary::JWT) => {
+                let octets = binary::octets(token, MOST_JWT_OCTETS).ok_or(Reason::UnreadableSignature)?;
+                let octets = Secret::new(octets).map_err(|_| Reason::UnreadableSignature)?;
+                if self.jwt.replace(octets).is_some() { Err(Reason::UnreadableSignature) } else { Ok(()) }
+            }
+            Some(binary::X509V3 | binary::PKI_PATH) => {
+                self.certificates.extend(binary::octets(token, MOST_SIGNED_OCTETS));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn take(&mut self, part: Part, root: Element<'_>) -> Result<(), Reason> {
         let twice = match part {
             Part::Timestamp => {

@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows who sends a message or whether any of it is true.
 
+pub mod binary;
 pub mod identifiers;
 pub mod instant;
 pub mod parts;

@@ -3,8 +3,9 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use chancery::auth::store::Store;
 use chancery::config::auth::{StorePlace, StoreRules};
+use chancery::trust::binary::JWT;
 use chancery::wire::evidence::{
-    Evidence, KeyReference, KeyType, Presenter, Refusal, SignedMessage, Submission, Timestamp,
+    Evidence, KeyReference, KeyType, Presenter, Refusal, SignedJwt, SignedMessage, Submission, Timestamp,
 };
 use chancery::wire::order::{Confirmation, Method, RequestIntegrity};
 use chancery::wire::{Millis, Octets, Secret, Text};
@@ -260,4 +261,34 @@ fn a_worker_that_says_something_else_than_a_holder_of_a_jwt_signed_loses_its_cha
     let mut worker = house.office.worker();
     worker.submit(sent);
     eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
+}
+
+/// Left out, or another in its place, it would be the worker's choice who asks.
+#[test]
+fn a_worker_that_leaves_out_the_jwt_that_was_signed_loses_its_channel() {
+    let house = House::new();
+    let created = Millis::now();
+    let presented = handed_on(&held_by(&house.sam).signed(&house.cloud), &house.cloud);
+    let again = || SignedJwt {
+        issuer: presented.issuer.clone(),
+        algorithm: presented.algorithm,
+        octets: Secret::new(presented.octets.expose().to_vec()).unwrap(),
+    };
+    let other = handed_on(&held_by(&house.sam).but("jti", "\"other\"").signed(&house.cloud), &house.cloud);
+    let message = || {
+        let mut parts = Vec::from(parts(created, ""));
+        parts.push(Part::token(JWT, presented.octets.expose()));
+        house.sam.message(&parts)
+    };
+    let (endpoint, timestamp) = (Text::new("/either").unwrap(), Some(Timestamp { created, expires: None }));
+    let sent = |signed, presenter| Submission { endpoint: endpoint.clone(), timestamp, ..with(signed, presenter) };
+    let left_out = Evidence::Signature(message());
+    let left_out = Submission { evidence: left_out, ..sent(again(), Presenter::Anybody) };
+    for contradicting in [left_out, sent(other, Presenter::Signed(message()))] {
+        let mut worker = house.office.worker();
+        worker.submit(contradicting);
+        eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
+    }
+    assert_eq!(house.office.decisions(), vec![(false, "contradicted".to_owned()); 2]);
+    house.office.worker().vouched(sent(again(), Presenter::Signed(message())));
 }

@@ -64,6 +64,7 @@ impl House {
         let auth = format!(
             "server_certificates = [\"server.pem\"]\n[store]\ndirectory = \"../../state\"\n[[endpoint]]\n\
              path = \"/jwt\"\ncredentials = [\"jwt\"]\naddresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\n\
+             [[endpoint]]\npath = \"/either\"\ncredentials = [\"signature\", \"jwt\"]\naddresses = [\"{ADDRESS}\"]\n\
              [[jwt_issuer]]\nname = \"cloud\"\nissuer = \"{CLOUD}\"\njwks = \"cloud.json\"\n\
              audiences = [\"{US}\", \"urn:sts\"]\n{more}\n{SUBJECTS}[[jwt_issuer]]\nname = \"bank\"\n\
              issuer = \"urn:bank\"\njwks = \"bank.json\"\naudiences = [\"{US}\"]\n{SUBJECTS}"

@@ -240,6 +240,16 @@ impl Part {
         Self { id: "m", octets }
     }
 
+    /// A `wsse:BinarySecurityToken` of that kind.
+    pub(crate) fn token(kind: &str, octets: &[u8]) -> Self {
+        let octets = format!(
+            "<o:BinarySecurityToken xmlns:o=\"{WSSE}\" xmlns:u=\"{WSU}\" ValueType=\"{kind}\" u:Id=\"k\">{}\
+             </o:BinarySecurityToken>",
+            Base64::encode_string(octets)
+        );
+        Self { id: "k", octets }
+    }
+
     /// A body with a request for a token.
     pub(crate) fn body(applies_to: &str, more: &str) -> Self {
         let octets = format!(

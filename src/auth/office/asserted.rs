@@ -12,7 +12,7 @@ use super::super::reason::Reason;
 use super::super::signature::Unproven;
 use super::super::store::Kind;
 use super::super::{signature, timestamp};
-use super::proof::{Asked, Known, Who};
+use super::proof::{Asked, Beside, Known, Who};
 use super::vouched::Meant;
 use super::{Ended, Office};
 use crate::config::auth::Auth;
@@ -121,7 +121,7 @@ impl Office {
         if proof.assertion.is_some_and(|whole| !assertion::is(signed, whole)) {
             return Err(unproven(&Unproven::by(Reason::Uncovered, "another assertion is signed than is presented")));
         }
-        let request = self.as_proven(config, &proof, asked, now).map_err(his)?;
+        let request = self.as_proven(config, (&proof, Beside::Assertion), asked, now).map_err(his)?;
         // Last: a message that is stale or for somebody else does not use up the assertion.
         if verified.is_once() {
             self.first_presented(&verified).await.map_err(his)?;

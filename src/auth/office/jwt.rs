@@ -11,15 +11,15 @@ use super::super::jwt::{self, For, Refused, Verified};
 use super::super::reason::Reason;
 use super::super::store::Kind;
 use super::super::{issued, signature, timestamp};
-use super::proof::{Asked, Known, Who};
+use super::proof::{Asked, Beside, Known, Who};
 use super::{Ended, Office};
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
 use crate::config::auth::{Auth, Room};
-use crate::wire::evidence::{ClientHandshake, KeyReference, Presenter, SignedJwt, SignedMessage};
+use crate::wire::evidence::{ClientHandshake, KeyReference, MOST_JWT_OCTETS, Presenter, SignedJwt, SignedMessage};
 use crate::wire::order::{Method, RequestIntegrity};
-use crate::wire::{Correlation, Millis};
+use crate::wire::{Correlation, Millis, Secret};
 
 /// Whom a JWT means, and the JWT.
 type Meant<'a> = (Cow<'a, Account>, Verified<'a>);
@@ -45,7 +45,9 @@ impl Office {
         let meant = presented.map_err(|refused| self.not_presented(asked.correlation, &refused))?;
         match (meant.1.is_for(), presenter) {
             (For::Holder, Presenter::Connected(handshake)) => self.over(config, meant, handshake, asked, now).await,
-            (For::Holder, Presenter::Signed(message)) => self.beside(config, rules, meant, message, asked, now).await,
+            (For::Holder, Presenter::Signed(message)) => {
+                self.beside(config, rules, meant, (message, &signed.octets), asked, now).await
+            }
             _ => self.borne(config, meant, asked, now).await,
         }
     }
@@ -97,7 +99,7 @@ impl Office {
         config: &'a Auth,
         rules: &Endpoint,
         (account, verified): Meant<'a>,
-        message: &SignedMessage,
+        (message, octets): (&SignedMessage, &Secret<MOST_JWT_OCTETS>),
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<Known<'a>, Ended> {
@@ -120,7 +122,7 @@ impl Office {
         first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
         let his = |ended: Ended| ended.of(&account, Method::Jwt, Some(&verified.issuer.name));
-        let request = self.as_signed(config, rules, &covered, asked, now).map_err(his)?;
+        let request = self.as_signed(config, rules, (&covered, Beside::Jwt(octets)), asked, now).map_err(his)?;
         // Last: a message that is stale or for somebody else does not use up the JWT.
         self.newly_presented(&verified).await.map_err(his)?;
         Ok(known(account, &verified, request, Some(certificate), now))

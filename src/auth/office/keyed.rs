@@ -11,7 +11,7 @@ use super::super::reason::Reason;
 use super::super::signature::{self, Unproven, Verified};
 use super::super::store::Kind;
 use super::super::timestamp;
-use super::proof::{Asked, Known};
+use super::proof::{Asked, Beside, Known};
 use super::{Ended, Office};
 use crate::config::auth::Auth;
 use crate::config::auth::endpoint::Endpoint;
@@ -85,7 +85,7 @@ impl Office {
         if proof.wish.is_none() {
             return Err(refused(&uncovered("the body is not covered")));
         }
-        self.as_proven(config, &proof, asked, now).map(drop)
+        self.as_proven(config, (&proof, Beside::Nothing), asked, now).map(drop)
     }
 }
 

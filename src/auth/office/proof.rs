@@ -27,7 +27,9 @@ use crate::config::auth::authority::Authority;
 use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
-use crate::wire::evidence::{Evidence, MOST_ANSWERED_OCTETS, PasswordDigest, SignedMessage, Timestamp, Wish};
+use crate::wire::evidence::{
+    Evidence, MOST_ANSWERED_OCTETS, MOST_JWT_OCTETS, PasswordDigest, SignedMessage, Timestamp, Wish,
+};
 use crate::wire::ids::Peer;
 use crate::wire::order::{Method, RequestIntegrity};
 use crate::wire::{Correlation, Millis, Octets, Secret, Text};
@@ -87,6 +89,32 @@ pub(super) struct Known<'a> {
     pub(super) intermediary: Option<Text<256>>,
     /// What the client is answered who negotiated.
     pub(super) answer: Option<Octets<MOST_ANSWERED_OCTETS>>,
+}
+
+/// What stands beside a signature or a MAC and says who somebody is, as the worker has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Beside<'e> {
+    /// Nothing: it is from whoever has made it.
+    Nothing,
+    /// An assertion, which whoever asks has compared.
+    Assertion,
+    /// This JWT.
+    Jwt(&'e Secret<MOST_JWT_OCTETS>),
+}
+
+impl Beside<'_> {
+    /// Is that all there was? Or whom a message is from would be the worker's choice: the one who signed it, or whom a token is
+    /// about that he signed, too.
+    fn is_all_of(self, proof: &Proof<'_>) -> bool {
+        match self {
+            Self::Nothing => proof.assertion.is_none() && proof.jwt.is_none(),
+            Self::Assertion => proof.jwt.is_none(),
+            Self::Jwt(own) => {
+                let same = |signed: &Secret<MOST_JWT_OCTETS>| signed.expose() == own.expose();
+                proof.assertion.is_none() && proof.jwt.as_ref().is_none_or(same)
+            }
+        }
+    }
 }
 
 /// Whose signature it is, and what it covers.
@@ -208,7 +236,7 @@ impl Office {
         // Whatever else is wrong with it, it is his, and has a place in the store.
         self.pace(config, account, asked)?;
         let vouched_by = authority.map(|authority| &authority.name);
-        let request = self.as_signed(config, rules, &verified, asked, now);
+        let request = self.as_signed(config, rules, (&verified, Beside::Nothing), asked, now);
         let request = request.map_err(|ended| ended.of(account, Method::X509, vouched_by))?;
         let certificate = Some(certificate);
         Ok(Known { request, certificate, vouched_by, ..Known::by_word(Who::Listed(account), Method::X509) })
@@ -220,26 +248,25 @@ impl Office {
         &self,
         config: &Auth,
         rules: &Endpoint,
-        verified: &Verified<'_>,
+        (verified, beside): (&Verified<'_>, Beside<'_>),
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<RequestIntegrity, Ended> {
         let proof = verified.read(rules).map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
-        if proof.assertion.is_some() {
-            // Or whom the message is from would be the worker's choice: the one who signed it, or whom he vouches for.
-            return Err(Ended::Breach("a signed assertion that was left out"));
-        }
-        self.as_proven(config, &proof, asked, now)
+        self.as_proven(config, (&proof, beside), asked, now)
     }
 
     /// The same of what was read in it.
     pub(super) fn as_proven(
         &self,
         config: &Auth,
-        proof: &Proof,
+        (proof, beside): (&Proof<'_>, Beside<'_>),
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<RequestIntegrity, Ended> {
+        if !beside.is_all_of(proof) {
+            return Err(Ended::Breach("a signed token that was left out"));
+        }
         timestamp::judge_once(&config.timestamp, proof.timestamp, now).map_err(Ended::Stranger)?;
         if asked.timestamp != Some(proof.timestamp) {
             return Err(Ended::Breach("a timestamp that is not the one signed"));

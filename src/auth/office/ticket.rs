@@ -7,7 +7,7 @@ use super::super::signature::{self, Verified};
 use super::super::store::Kind;
 use super::super::timestamp;
 use super::kerberos::{Form, Taken, bound, meant, unusable};
-use super::proof::{Asked, Known};
+use super::proof::{Asked, Beside, Known};
 use super::{Ended, Office};
 use crate::config::auth::Auth;
 use crate::config::auth::endpoint::Endpoint;
@@ -78,6 +78,6 @@ impl Office {
             bound.map_err(|refused| self.not_taken(asked, refused))?;
             self.unbound(&taken.ticket);
         }
-        self.as_proven(config, &proof, asked, taken.now)
+        self.as_proven(config, (&proof, Beside::Nothing), asked, taken.now)
     }
 }

@@ -10,7 +10,7 @@ use super::super::signature::Unproven;
 use super::super::store::Kind;
 use super::super::timestamp;
 use super::asserted::known;
-use super::proof::{Asked, Known, Signer};
+use super::proof::{Asked, Beside, Known, Signer};
 use super::{Ended, Office};
 use crate::config::auth::Auth;
 use crate::config::auth::endpoint::Endpoint;
@@ -68,7 +68,7 @@ impl Office {
         if proof.wish.is_none() {
             return uncovered("the body is not covered");
         }
-        let request = self.as_proven(config, &proof, asked, now).map_err(his)?;
+        let request = self.as_proven(config, (&proof, Beside::Assertion), asked, now).map_err(his)?;
         // Last: a message that is stale or for somebody else does not use up the assertion.
         if verified.is_once() {
             self.first_presented(&verified).await.map_err(his)?;

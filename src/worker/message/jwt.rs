@@ -6,13 +6,11 @@ use super::fault::Fault;
 use super::rejection::Problem;
 use super::signed::encoded;
 use crate::jose::{self, Unreadable};
+use crate::trust::binary::JWT;
 use crate::wire::evidence::{MOST_JWT_OCTETS, SignedJwt};
 use crate::wire::{Secret, Text};
 use crate::xml::Element;
 use crate::xml::signature::base64;
-
-/// `ValueType` of a JWT (RFC 8693 3), as clients of Microsoft's libraries wrap it.
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 fn invalid(reason: &'static str) -> Problem {
     Problem::new(Fault::InvalidSecurity, reason)

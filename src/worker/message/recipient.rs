@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::rejection::Problem;
 use super::sealed::invalid;
 use super::signed::{self, encoded, only_child};
+use crate::trust::binary::X509V3;
 use crate::wire::Octets;
 use crate::wire::unwrap::Recipient;
 use crate::xml::chars::trim;
@@ -30,7 +31,7 @@ pub(super) fn read<'t>(info: Element<'t>, ids: &Ids<'t>, security: Element<'t>) 
                 .filter(|token| token.is(names::WSSE, "BinarySecurityToken") && token.parent() == Some(security));
             let token = token.ok_or(Problem::new(Fault::SecurityTokenUnavailable, "encryption: no such token"))?;
             match token.attribute("", "ValueType") {
-                Some(signed::X509V3) => certificate(encoded(token)?).ok_or(bad),
+                Some(X509V3) => certificate(encoded(token)?).ok_or(bad),
                 _ => Err(unsupported),
             }
         }

@@ -6,6 +6,7 @@ use super::asserted;
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
+use crate::trust::binary::{PKI_PATH, X509V3};
 use crate::trust::identifiers::key_identifier_type;
 use crate::trust::parts;
 use crate::trust::username::BASE64;
@@ -16,8 +17,6 @@ use crate::xml::chars::trim;
 use crate::xml::signature::{Hash, Signature, Unreadable, base64};
 use crate::xml::{Element, Ids, names};
 
-pub(super) const X509V3: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
-const PKI_PATH: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509PKIPathv1";
 pub(super) const KEY_IDENTIFIER: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509SubjectKeyIdentifier";
 pub(super) const THUMBPRINT: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";

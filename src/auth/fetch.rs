@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use super::http;
+use super::http::{self, Missing};
 use super::office::Office;
 use crate::config::auth::Auth;
 use crate::config::auth::jwt::{LARGEST_SET, Set};
@@ -208,7 +208,7 @@ async fn fetch(config: Arc<Auth>, which: Which, room: &Room) -> Result<(bool, us
     // They are never closed.
     let _visit = room.visits.acquire().await.map_err(|error| error.to_string())?;
     let since = Instant::now();
-    let octets = http::get(named(&config, which).1, largest).await?;
+    let octets = http::get(named(&config, which).1, largest).await.map_err(Missing::why)?;
     // A large list takes a while to be read and hashed, and requests do not wait for it.
     let reading = room.reading.clone().acquire_owned().await.map_err(|error| error.to_string())?;
     let read = move || match which {

@@ -21,54 +21,78 @@ const WHOLE: Duration = Duration::from_secs(30);
 /// Octets of a response's head, at most.
 const HEAD: usize = 16 * 1024;
 
+/// Why there is nothing, for the operator.
+#[derive(Debug)]
+pub(super) enum Missing {
+    /// Nobody answered, or not all of it came.
+    Unheard(String),
+    /// Somebody answered that there is nothing.
+    Told(StatusCode),
+}
+
+impl Missing {
+    /// In words.
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::Unheard(why) => why,
+            Self::Told(status) => format!("answers {status}"),
+        }
+    }
+}
+
+impl<E: ToString> From<E> for Missing {
+    fn from(error: E) -> Self {
+        Self::Unheard(error.to_string())
+    }
+}
+
 /// What is there, of at most so many octets.
 ///
 /// # Errors
-/// Why there is nothing, for the operator.
-pub(super) async fn get(source: &Source, largest: usize) -> Result<Vec<u8>, String> {
+/// Why there is nothing.
+pub(super) async fn get(source: &Source, largest: usize) -> Result<Vec<u8>, Missing> {
     within(WHOLE, over(source, None, largest)).await
 }
 
 /// What is answered to these octets, of that kind, before so long.
 ///
 /// # Errors
-/// Why nothing is, for the operator.
+/// Why nothing is.
 pub(super) async fn post(
     source: &Source,
     (kind, octets): (&'static str, Vec<u8>),
     largest: usize,
     deadline: Duration,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, Missing> {
     within(deadline, over(source, Some((kind, octets)), largest)).await
 }
 
-async fn within(deadline: Duration, asked: impl Future<Output = Result<Vec<u8>, String>>) -> Result<Vec<u8>, String> {
-    timeout(deadline, asked).await.map_err(|_| "does not answer in time".to_owned())?
+async fn within(deadline: Duration, asked: impl Future<Output = Result<Vec<u8>, Missing>>) -> Result<Vec<u8>, Missing> {
+    timeout(deadline, asked).await.map_err(|_| "does not answer in time")?
 }
 
 type Sent = Option<(&'static str, Vec<u8>)>;
 
-async fn over(source: &Source, sent: Sent, largest: usize) -> Result<Vec<u8>, String> {
+async fn over(source: &Source, sent: Sent, largest: usize) -> Result<Vec<u8>, Missing> {
     let connected = timeout(CONNECT, TcpStream::connect(source.address)).await;
-    let stream = connected.map_err(|_| "does not answer in time")?.map_err(|error| error.to_string())?;
+    let stream = connected.map_err(|_| "does not answer in time")??;
     match &source.tls {
         None => ask(stream, source, sent, largest).await,
         Some((name, anchors)) => {
             let secured = timeout(CONNECT, TlsClient::trusting(anchors).0.connect(name.clone(), stream)).await;
-            let stream = secured.map_err(|_| "does not answer in time")?.map_err(|error| error.to_string())?;
+            let stream = secured.map_err(|_| "does not answer in time")??;
             ask(stream, source, sent, largest).await
         }
     }
 }
 
-async fn ask<S>(stream: S, source: &Source, sent: Sent, largest: usize) -> Result<Vec<u8>, String>
+async fn ask<S>(stream: S, source: &Source, sent: Sent, largest: usize) -> Result<Vec<u8>, Missing>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let told = |error: hyper::Error| error.to_string();
     let mut http = http1::Builder::new();
     http.max_buf_size(HEAD);
-    let (mut sender, connection) = http.handshake(TokioIo::new(stream)).await.map_err(told)?;
+    let (mut sender, connection) = http.handshake(TokioIo::new(stream)).await?;
     // It goes when this is dropped, whatever becomes of the answer.
     let mut driving = tokio::task::JoinSet::new();
     driving.spawn(connection);
@@ -80,12 +104,11 @@ where
         .header(header::HOST, &source.authority)
         .header(header::ACCEPT, "*/*")
         .header(header::CONNECTION, "close")
-        .body(Full::<Bytes>::from(sent.map(|(_, octets)| octets).unwrap_or_default()))
-        .map_err(|error| error.to_string())?;
-    let response = sender.send_request(request).await.map_err(told)?;
+        .body(Full::<Bytes>::from(sent.map(|(_, octets)| octets).unwrap_or_default()))?;
+    let response = sender.send_request(request).await?;
     if response.status() != StatusCode::OK {
-        return Err(format!("answers {}", response.status()));
+        return Err(Missing::Told(response.status()));
     }
-    let body = Limited::new(response.into_body(), largest).collect().await.map_err(|error| error.to_string())?;
+    let body = Limited::new(response.into_body(), largest).collect().await?;
     Ok(body.to_bytes().into())
 }

@@ -110,6 +110,7 @@ pub(super) fn account<'a>(
             // Not issued below its anchors: another's, perhaps.
             Err(Fault::Path(Error::UnknownIssuer)) => {}
             Err(fault) => {
+                let unasked = matches!(fault, Fault::Unasked(_));
                 let refused = Refused {
                     reason: reason(&fault),
                     authority: Some(authority),
@@ -117,7 +118,7 @@ pub(super) fn account<'a>(
                     ask: if let Fault::Ask(questions) = fault { questions } else { Vec::new() },
                 };
                 // What one took back no other brings back, so it is known first whether it did.
-                if refused.reason == Reason::Revoked || !refused.ask.is_empty() {
+                if unasked || refused.reason == Reason::Revoked || !refused.ask.is_empty() {
                     return Err(refused);
                 }
                 closest = refused;
@@ -139,7 +140,7 @@ fn reason(fault: &Fault) -> Reason {
             | Error::IssuerNotCrlSigner,
         )
         | Fault::Unknown => Reason::RevocationUnknown,
-        Fault::Silent(_) | Fault::Ask(_) => Reason::NoResponder,
+        Fault::Silent(_) | Fault::Unasked(_) | Fault::Ask(_) => Reason::NoResponder,
         Fault::Path(Error::CertExpired { .. } | Error::CertNotValidYet { .. }) => Reason::CertificateDates,
         Fault::Policies(_) | Fault::Path(_) => Reason::UntrustedIssuer,
     }
@@ -151,6 +152,7 @@ fn told(fault: &Fault) -> String {
         Fault::Unknown => "the responder does not know it, or one that it is below".to_owned(),
         Fault::Silent(why) => format!("no responder has answered: {why}"),
         Fault::Policies(why) => (*why).to_owned(),
+        Fault::Unasked(why) => format!("no responder was asked: {why}"),
         Fault::Ask(_) => "no responder was asked yet".to_owned(),
     }
 }
@@ -177,7 +179,7 @@ fn path(court: &Court<'_>, authority: &Authority, brought: &[&CertificateDer<'_>
         let told = if let Fault::Path(error) = &fault { error.clone() } else { Error::UnknownRevocationStatus };
         match &mut *judged {
             Some(Fault::Path(Error::CertRevoked)) => {}
-            Some(Fault::Ask(_)) if told != Error::CertRevoked => {}
+            Some(Fault::Ask(_) | Fault::Unasked(_)) if told != Error::CertRevoked => {}
             judged => *judged = Some(fault),
         }
         Err(told)

@@ -24,7 +24,7 @@ pub(super) struct Pool {
 
 /// How many jobs of each worker wait, or of each of something else.
 #[derive(Debug, Clone)]
-pub(super) struct Shares<K: Copy + Eq + Hash = Peer> {
+pub(super) struct Shares<K: Clone + Eq + Hash = Peer> {
     waiting: Arc<Mutex<HashMap<K, usize>>>,
     most: usize,
 }
@@ -32,9 +32,9 @@ pub(super) struct Shares<K: Copy + Eq + Hash = Peer> {
 /// A job's place in its worker's share, until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Ticket<K: Copy + Eq + Hash = Peer>(Shares<K>, K);
+pub(super) struct Ticket<K: Clone + Eq + Hash = Peer>(Shares<K>, K);
 
-impl<K: Copy + Eq + Hash> Shares<K> {
+impl<K: Clone + Eq + Hash> Shares<K> {
     /// Of a queue of so many.
     pub(super) fn new(queue: usize) -> Self {
         Self { waiting: Arc::default(), most: queue.div_ceil(2) }
@@ -51,17 +51,24 @@ impl<K: Copy + Eq + Hash> Shares<K> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let count = waiting.get(&of).copied().unwrap_or_default();
         (count < most).then(|| {
-            waiting.insert(of, count + 1);
+            waiting.insert(of.clone(), count + 1);
             Ticket(self.clone(), of)
         })
     }
 }
 
-impl<K: Copy + Eq + Hash> Drop for Ticket<K> {
+impl<K: Clone + Eq + Hash> Ticket<K> {
+    /// Whose share it is of.
+    pub(super) fn of(&self) -> &K {
+        &self.1
+    }
+}
+
+impl<K: Clone + Eq + Hash> Drop for Ticket<K> {
     fn drop(&mut self) {
         let Self(shares, of) = self;
         let mut waiting = shares.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut count) = waiting.entry(*of) {
+        if let Entry::Occupied(mut count) = waiting.entry(of.clone()) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();

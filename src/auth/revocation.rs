@@ -39,6 +39,8 @@ pub(super) enum Fault {
     Unknown,
     /// No responder has answered.
     Silent(String),
+    /// None was asked for as long as it takes, so none was silent.
+    Unasked(&'static str),
     /// Responders are to be asked first.
     Ask(Vec<(Arc<Desk>, Question)>),
     /// It was not issued under policies that are asked for.
@@ -98,8 +100,9 @@ impl Court<'_> {
                 Held::Unknown => return Err(Fault::Unknown),
                 Held::Silent(why) => why,
                 Held::Nothing => match self.last {
-                    // Nobody was silent here: it was not asked, or is not over. No list is enough for that.
-                    Some(why) => return Err(Fault::Silent(why.to_owned())),
+                    // No list is enough for that, and no other authority: whoever keeps the responder from having its turn
+                    // could see to it.
+                    Some(why) => return Err(Fault::Unasked(why)),
                     None => {
                         unasked.push((desk.clone(), question.clone()));
                         continue;

@@ -77,21 +77,6 @@ pub(super) struct Answer {
     pub(super) delegate: Option<Delegate>,
 }
 
-/// Why an answer is none.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
-    /// The responder has none for anybody now, it says.
-    Later(&'static str),
-    /// It has none for this question.
-    This(&'static str),
-}
-
-impl From<&'static str> for Unusable {
-    fn from(why: &'static str) -> Self {
-        Self::This(why)
-    }
-}
-
 /// Reads the answer to this question.
 ///
 /// # Errors
@@ -101,7 +86,7 @@ pub(super) fn read(
     question: &Question,
     (rules, nonce): (Rules, Option<&Value>),
     now: Millis,
-) -> Result<Answer, Unusable> {
+) -> Result<Answer, &'static str> {
     let basic = successful(octets)?;
     let fields = few(basic.content, 4).unwrap_or_default();
     let (signed, certificates) = match &fields[..] {
@@ -160,13 +145,13 @@ pub(super) fn said(
 }
 
 /// `BasicOCSPResponse`, where the response is one.
-fn successful(octets: &[u8]) -> Result<Element<'_>, Unusable> {
+fn successful(octets: &[u8]) -> Result<Element<'_>, &'static str> {
     let [response] = row(octets).ok_or("no answer that is read")?;
     let fields = few(response.content, 2).ok_or("no answer that is read")?;
     let (status, bytes) = match &fields[..] {
         [status] => (status, None),
         [status, bytes] if bytes.context() == Some(0) => (status, Some(bytes)),
-        _ => return Err("no answer that is read".into()),
+        _ => return Err("no answer that is read"),
     };
     match (status.tag, status.content, bytes) {
         (Tag::Enumerated, [0], Some(bytes)) => {
@@ -176,14 +161,14 @@ fn successful(octets: &[u8]) -> Result<Element<'_>, Unusable> {
                 let [basic] = row(octets.content)?;
                 (kind.content == BASIC && octets.tag == Tag::OctetString).then_some(basic)
             };
-            Ok(basic().ok_or("an answer of another kind")?)
+            basic().ok_or("an answer of another kind")
         }
-        (Tag::Enumerated, [1], None) => Err("answers malformedRequest".into()),
-        (Tag::Enumerated, [2], None) => Err(Unusable::Later("answers internalError")),
-        (Tag::Enumerated, [3], None) => Err(Unusable::Later("answers tryLater")),
-        (Tag::Enumerated, [5], None) => Err("answers sigRequired".into()),
-        (Tag::Enumerated, [6], None) => Err("answers unauthorized".into()),
-        _ => Err("no answer that is read".into()),
+        (Tag::Enumerated, [1], None) => Err("answers malformedRequest"),
+        (Tag::Enumerated, [2], None) => Err("answers internalError"),
+        (Tag::Enumerated, [3], None) => Err("answers tryLater"),
+        (Tag::Enumerated, [5], None) => Err("answers sigRequired"),
+        (Tag::Enumerated, [6], None) => Err("answers unauthorized"),
+        _ => Err("no answer that is read"),
     }
 }
 

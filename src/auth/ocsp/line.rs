@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::super::http;
-use super::answer::{self, Answer, Status, Unusable};
+use super::super::http::{self, Missing};
+use super::answer::{self, Answer, Status};
 use super::question::Question;
 use crate::config::auth::responder::{Nonce, Responder};
 use crate::wire::Millis;
@@ -44,7 +44,7 @@ struct Failures {
 pub(super) enum Unheard {
     /// Nobody was asked.
     Left,
-    /// Whoever asks has none.
+    /// Nobody answered.
     Failed(String),
     /// This one counts for nothing.
     Refused(String),
@@ -68,13 +68,19 @@ impl Line {
         self.failures().in_a_row > 0
     }
 
-    /// Asks it, and gives what it says where that is taken.
+    /// How long an answer is waited for.
+    pub(super) fn deadline(&self) -> Duration {
+        self.rules.deadline
+    }
+
+    /// Asks it, and gives what it says by then where that is taken.
     pub(super) async fn ask(
         &self,
         question: &Question,
+        deadline: Duration,
         take: impl FnOnce(Answer) -> Result<(), &'static str>,
     ) -> Result<Status, Unheard> {
-        if self.failures().until.is_some_and(|until| Instant::now() < until) {
+        if self.is_left() {
             return Err(Unheard::Left);
         }
         let mut nonce = [0; 32];
@@ -82,30 +88,34 @@ impl Line {
         let nonce = (self.rules.nonce != Nonce::Never).then_some(&nonce);
         let written = question.written(self.rules.hash, nonce);
         let written = written.ok_or_else(|| Unheard::Refused("an issuer whose key is not read".to_owned()))?;
-        let room = tokio::time::timeout(self.rules.deadline, self.room.acquire()).await;
+        let room = tokio::time::timeout(deadline, self.room.acquire()).await;
         let Ok(Ok(_room)) = room else { return Err(Unheard::Busy) };
+        // Those before may have found out what is known only now.
+        if self.is_left() {
+            return Err(Unheard::Left);
+        }
         // Its time begins now: what others took of it is not its fault.
         let asked = Instant::now();
         let sent = ("application/ocsp-request", written);
-        let octets = match http::post(&self.rules.source, sent, LARGEST, self.rules.deadline).await {
+        let octets = match http::post(&self.rules.source, sent, LARGEST, deadline).await {
             Ok(octets) => octets,
-            Err(why) => {
+            Err(Missing::Unheard(why)) => {
                 self.failed(asked);
                 return Err(Unheard::Failed(why));
+            }
+            Err(told @ Missing::Told(_)) => {
+                self.doubted(asked, deadline);
+                return Err(Unheard::Refused(told.why()));
             }
         };
         let read = answer::read(&octets, question, (answer::Rules::of(&self.rules), nonce), Millis::now());
         let taken = read.and_then(|answer| {
             let status = answer.status;
-            Ok(take(answer).map(|()| status)?)
+            take(answer).map(|()| status)
         });
         match taken {
-            Err(Unusable::Later(why)) => {
-                self.failed(asked);
-                Err(Unheard::Failed(why.to_owned()))
-            }
-            Err(Unusable::This(why)) => {
-                self.doubted(asked);
+            Err(why) => {
+                self.doubted(asked, deadline);
                 Err(Unheard::Refused(why.to_owned()))
             }
             Ok(status) => {
@@ -124,11 +134,17 @@ impl Line {
         }
     }
 
-    /// One who has no good answer for somebody may have one for others, and who has many certificates that it does not know
-    /// could have it left alone for everybody. But whoever takes his time over what is no answer costs as much as who is
+    /// Is it left alone now?
+    fn is_left(&self) -> bool {
+        self.failures().until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// One who has no good answer for somebody may have one for others, and says so as he likes: by a status of HTTP, as many do
+    /// of an issuer that is not theirs, or by one of OCSP. Who has many such certificates could have it left alone for
+    /// everybody. But whoever takes his time over what is no answer costs as much as who is
     /// silent, and anybody on the way may be he.
-    fn doubted(&self, asked: Instant) {
-        if asked.elapsed() * 2 >= self.rules.deadline {
+    fn doubted(&self, asked: Instant, deadline: Duration) {
+        if asked.elapsed() * 2 >= deadline {
             self.failed(asked);
         }
     }
@@ -166,16 +182,16 @@ mod tests {
         let (hash, nonce, second) = (CertIdHash::Sha1, Nonce::Never, Duration::from_secs(1));
         let line = Line::to(&Responder { source, issuer: None, hash, nonce, deadline: second, kept: second });
         let now = Instant::now();
-        (0..100).for_each(|_| line.doubted(now));
+        (0..100).for_each(|_| line.doubted(now, second));
         assert!(!line.is_failing());
         // Whoever is slow over it is as one who is silent; so many at one time are one failure.
         let before = now.checked_sub(second * 9 / 10).unwrap();
-        (0..100).for_each(|_| line.doubted(before));
+        (0..100).for_each(|_| line.doubted(before, second));
         let once = |failures: &Failures| (failures.in_a_row, failures.until);
         assert_eq!(once(&line.failures()), (1, None));
         for _ in 0..2 {
             line.failures().last = Some(before);
-            line.doubted(before);
+            line.doubted(before, second);
         }
         assert!(line.failures().until.is_some());
     }

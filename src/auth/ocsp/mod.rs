@@ -40,6 +40,9 @@ use crate::wire::{Millis, Peer, Text};
 
 /// How long a request waits for answers, all in all.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
+/// How much of it those have who are asked about one certificate: it is known that they are silent before nobody waits to
+/// hear so.
+const ALL: Duration = Duration::from_secs(4);
 /// Lines of log a second.
 const LINES: u32 = 10;
 
@@ -125,10 +128,11 @@ impl Desks {
         self.of.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// A place for a request that waits for responders, if one is left to that worker and to that network, where a worker may
-    /// have so many requests under way.
-    pub(super) fn place(&self, from: (Peer, IpAddr), under_way: usize) -> Option<Place> {
-        self.waiting.place(from, under_way)
+    /// A place for a request that waits for those of an authority, if one is left to that worker, to that network and to it,
+    /// where a worker may have so many requests under way.
+    pub(super) fn place(&self, from: (Peer, IpAddr), asked: &Desk, under_way: usize) -> Option<Place> {
+        let alone = self.of.read().unwrap_or_else(PoisonError::into_inner).len() < 2;
+        self.waiting.place(from, (&asked.authority, alone), under_way)
     }
 
     /// Responders that have failed, and were not heard of since.
@@ -187,14 +191,16 @@ impl Desk {
     async fn ask(&self, question: &Question) -> Result<(), Option<String>> {
         let mut last = Some("no responder is for its issuer".to_owned());
         let mut busy = false;
-        for line in self.lines.iter().filter(|line| line.rules.speaks_for(&question.issuer)) {
+        let lines = || self.lines.iter().filter(|line| line.rules.speaks_for(&question.issuer));
+        let each = ALL / u32::try_from(lines().count().max(1)).unwrap_or(u32::MAX);
+        for line in lines() {
             let take = |answer: Answer| {
                 if answer.status == (Status::Revoked { for_good: true }) {
                     self.means.gone.note(question);
                 }
                 self.answers.take(question.clone(), answer, Millis::now())
             };
-            let (outcome, why) = match line.ask(question, take).await {
+            let (outcome, why) = match line.ask(question, line.deadline().min(each), take).await {
                 Ok(status) => {
                     let word = match status {
                         Status::Good => "good",
@@ -209,6 +215,7 @@ impl Desk {
                     continue;
                 }
                 Err(Unheard::Busy) => {
+                    self.means.answers.with_label_values(&["busy"]).inc();
                     busy = true;
                     continue;
                 }

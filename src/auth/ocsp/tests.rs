@@ -8,7 +8,7 @@ use std::time::Duration;
 use rcgen::KeyPair;
 
 use self::made::{Answer as Made, GOOD, HELD, REVOKED, UNKNOWN, asked};
-use super::answer::{Answer, Rules, Unusable, read};
+use super::answer::{Answer, Rules, read};
 use super::answers::Answers;
 use super::*;
 use crate::config::auth::responder::{CertIdHash, Issuer, Responder};
@@ -68,9 +68,9 @@ fn no_bit_of_an_answer_may_change_and_nothing_may_be_missing_or_behind_it() {
     }
     assert!(read(&[&octets[..], &[0]].concat()).is_err());
     for (number, why) in [(2, "internalError"), (3, "tryLater")] {
-        assert!(matches!(read(&made::status(number)), Err(Unusable::Later(said)) if said.contains(why)));
+        assert!(read(&made::status(number)).is_err_and(|said| said.contains(why)));
     }
-    assert!(matches!(read(&made::status(4)), Err(Unusable::This(_))));
+    assert!(read(&made::status(4)).is_err());
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! Who may wait for responders. Whoever waits has a place among what its worker has under way, for seconds where a responder
 //! is slow, and all that takes is a certificate with a path. So of a worker only some wait, and fewer of those from one
-//! network: the others go on, whatever becomes of responders.
+//! network: the others go on, whatever becomes of responders. Where several authorities have some, those of one leave half
+//! of the places to the others.
 
 use std::net::IpAddr;
 
 use super::super::pool::{Shares, Ticket};
 use super::super::throttle::network;
-use crate::wire::Peer;
+use super::Desk;
+use crate::wire::{Peer, Text};
 
 /// Requests of one worker that wait at one time, and how much of what it may have under way they are, at most.
 pub(super) const OF_WORKER: usize = 64;
@@ -17,6 +19,7 @@ const FRACTION: usize = 8;
 pub(super) struct Waiting {
     of_workers: Shares,
     of_networks: Shares<(Peer, IpAddr)>,
+    of_authorities: Shares<(Peer, Text<64>)>,
 }
 
 /// One who waits, until this is dropped.
@@ -25,21 +28,38 @@ pub(super) struct Waiting {
 pub(in crate::auth) struct Place {
     _of_worker: Ticket,
     _of_network: Ticket<(Peer, IpAddr)>,
+    of_authority: Ticket<(Peer, Text<64>)>,
+}
+
+impl Place {
+    /// Is it one for these responders?
+    pub(in crate::auth) fn is_for(&self, asked: &Desk) -> bool {
+        self.of_authority.of().1.as_str() == asked.authority()
+    }
 }
 
 impl Waiting {
     pub(super) fn new() -> Self {
-        Self { of_workers: Shares::new(2 * OF_WORKER), of_networks: Shares::new(OF_WORKER) }
+        let (of_workers, of_networks) = (Shares::new(2 * OF_WORKER), Shares::new(OF_WORKER));
+        Self { of_workers, of_networks, of_authorities: Shares::new(2 * OF_WORKER) }
     }
 
-    /// A place for a request that came by that worker from there, where a worker may have so many under way. The network is
-    /// the worker's word: naming others gains it no more than its own share.
-    pub(super) fn place(&self, (worker, source): (Peer, IpAddr), under_way: usize) -> Option<Place> {
+    /// A place for a request that came by that worker from there and asks those of that authority, which may be alone in
+    /// having some, where a worker may have so many under way. The network is the worker's word: naming others gains it no
+    /// more than its own share.
+    pub(super) fn place(
+        &self,
+        (worker, source): (Peer, IpAddr),
+        (authority, alone): (&Text<64>, bool),
+        under_way: usize,
+    ) -> Option<Place> {
         let of_worker = (under_way / FRACTION).clamp(1, OF_WORKER);
-        let of_network = of_worker.div_ceil(2);
-        let _of_network = self.of_networks.take_within((worker, network(source)), of_network)?;
+        let half = of_worker.div_ceil(2);
+        let of_authority = if alone { of_worker } else { half };
+        let of_authority = self.of_authorities.take_within((worker, authority.clone()), of_authority)?;
+        let _of_network = self.of_networks.take_within((worker, network(source)), half)?;
         let _of_worker = self.of_workers.take_within(worker, of_worker)?;
-        Some(Place { _of_worker, _of_network })
+        Some(Place { _of_worker, _of_network, of_authority })
     }
 }
 
@@ -53,7 +73,8 @@ mod tests {
         let mut places = Vec::new();
         let mut taken = |worker, source: [u8; 4], under_way| {
             let from = (Peer(worker), source.into());
-            let took: Vec<_> = std::iter::from_fn(|| waiting.place(from, under_way)).take(1000).collect();
+            let by = (&Text::new("corporate").unwrap(), true);
+            let took: Vec<_> = std::iter::from_fn(|| waiting.place(from, by, under_way)).take(1000).collect();
             let count = took.len();
             places.extend(took);
             count
@@ -64,6 +85,14 @@ mod tests {
         assert_eq!((taken(4, [192, 0, 2, 7], 16), taken(4, [198, 51, 100, 7], 16)), (1, 1));
         assert_eq!((taken(5, [192, 0, 2, 7], 1), taken(5, [198, 51, 100, 7], 1)), (1, 0));
         places.clear();
-        assert!(waiting.place((Peer(1), [192, 0, 2, 7].into()), 512).is_some());
+        // Where another authority has responders, too, half of the places are left to it.
+        let by = |name: &str, network: u8| {
+            let name = Text::new(name).unwrap();
+            let from = (Peer(1), [network, 0, 2, 7].into());
+            std::iter::from_fn(|| waiting.place(from, (&name, false), 512)).take(1000).collect::<Vec<_>>()
+        };
+        let crowd: Vec<_> = (1..5).map(|network| by("stranger", network)).collect();
+        assert_eq!(crowd.iter().map(Vec::len).collect::<Vec<_>>(), [32, 0, 0, 0]);
+        assert_eq!(by("corporate", 9).len(), 32);
     }
 }

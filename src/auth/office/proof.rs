@@ -14,7 +14,7 @@ use super::super::confirmed::Confirmed;
 use super::super::directory::Directories;
 use super::super::directory::Guess;
 use super::super::exchanges::Exchange;
-use super::super::ocsp::WAIT;
+use super::super::ocsp::{self, WAIT};
 use super::super::reason::Reason;
 use super::super::recipient::Recipient;
 use super::super::signature::{self, Proof, Unproven, Verified};
@@ -323,7 +323,7 @@ impl Office {
         asked: &Asked<'_>,
     ) -> Result<(&'a Account, &'a Authority), Reason> {
         let deadline = Instant::now() + WAIT;
-        let (mut rounds, mut last, mut place) = (0, None, None);
+        let (mut rounds, mut last, mut place) = (0, None, None::<ocsp::Place>);
         loop {
             let refused = match issued::account(config, (&self.desks, last), certificate, brought, Millis::now()) {
                 Ok(account) => return Ok(account),
@@ -332,14 +332,19 @@ impl Office {
                 }
                 Err(refused) => refused,
             };
-            place =
-                place.or_else(|| self.desks.place((asked.worker, asked.source), config.limits.in_flight_per_worker));
+            // All that is to be asked at one time is to be asked at one desk.
+            let from = (asked.worker, asked.source);
+            let under_way = config.limits.in_flight_per_worker;
+            place = refused.ask.first().and_then(|(desk, _)| {
+                place.filter(|place| place.is_for(desk)).or_else(|| self.desks.place(from, desk, under_way))
+            });
             rounds += 1;
             let put = || refused.ask.iter().map(|(desk, question)| desk.put(question)).collect::<Option<Vec<_>>>();
             // That nobody could be asked is our fault and not a responder's, and whoever wants a list to be enough could see
             // to it: he comes back.
             let Some(put) = place.as_ref().and_then(|_| put()) else {
-                return Err(self.not_issued(asked.correlation, &refused));
+                let why = "as many wait for responders as may, of all, of its network or of its authority".to_owned();
+                return Err(self.not_issued(asked.correlation, &issued::Refused { why, ..refused }));
             };
             let all_over = async {
                 for mut flight in put {
@@ -348,7 +353,8 @@ impl Office {
                 }
             };
             let _late = tokio::time::timeout_at(deadline.into(), all_over).await;
-            last = (rounds == MOST_ROUNDS || Instant::now() >= deadline).then_some("no answer in time");
+            last = (rounds == MOST_ROUNDS || Instant::now() >= deadline)
+                .then_some("it had no turn, or is not over, after as long as a request waits");
         }
     }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use self::postgresql::{PostgreSql, PostgreSqlFile};
+use super::endpoint::Endpoint;
 use super::vouching::{LEAST_KEPT_MS, MOST_SKEW_MS};
 use super::{File, Number, Rules, ThrottleRules, number};
 use crate::config::beneath::Directory;
@@ -111,7 +112,10 @@ const KEPT: u64 = 16;
 fn small(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
     let most_rows = rules.store.as_ref()?.most_rows;
     let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
-    let rows = u64::from(account_burst) + KEPT * u64::from(account_per_minute);
+    // Beside what was signed, the key that it was sealed with, or the ticket, is good once.
+    let two = |endpoint: &Endpoint| endpoint.encryption || endpoint.password_symmetric || endpoint.kerberos_token;
+    let each = 1 + u64::from(rules.endpoints.values().any(two));
+    let rows = each * (u64::from(account_burst) + KEPT * u64::from(account_per_minute));
     if rows * 4 <= most_rows {
         return None;
     }

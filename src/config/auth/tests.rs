@@ -227,6 +227,9 @@ fn a_store_that_one_account_fills_in_a_quarter_of_an_hour_is_doubted() {
         said.contains("auth.toml:3:13") && said.contains("102000") && said.contains("account_per_minute"),
         "{said}"
     );
+    let said =
+        doubts("most_rows = 408_000\n[[endpoint]]\npath = '/x'\ncredentials = ['password']\nencryption = true", "");
+    assert!(said.contains("204000"), "a key and what is sealed with it: {said}");
     assert_eq!(doubts("most_rows = 1_000", "account_per_minute = 10\naccount_burst = 90"), "");
     let said = doubts("", "account_burst = 1\naccount_per_minute = 100_000");
     assert!(said.contains("auth.toml:6:22") && said.contains("most_rows"), "{said}");

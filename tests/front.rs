@@ -291,6 +291,27 @@ fn a_second_client_hello_is_signed_for_too() {
     assert_eq!(client.seen().kind, Some(rustls::HandshakeKind::FullWithHelloRetryRequest));
 }
 
+/// Or strangers who have one asked for would have more signed at one time than is let in.
+#[test]
+fn a_second_client_hello_has_its_turn_as_the_first_has() {
+    let stage = Stage::new("handshakes = 2\n");
+    stage.issuer.signs.store(false, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(|| stage.client().awkward_group().try_post(SOAP))).collect();
+        let end = Instant::now() + Duration::from_secs(10);
+        while stage.issuer.asked.load(Ordering::SeqCst) < 2 {
+            assert!(Instant::now() < end, "issuer is not asked");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(stage.issuer.asked.load(Ordering::SeqCst), 2);
+        // Those two end when their time is over, and the others have their turn.
+        stage.issuer.signs.store(true, Ordering::SeqCst);
+        let served = all.into_iter().map(|one| one.join().unwrap());
+        assert_eq!(served.filter(|reply| reply.as_ref().is_ok_and(|reply| reply.status == 200)).count(), 6);
+    });
+}
+
 #[test]
 fn a_client_that_comes_back_costs_no_signature() {
     let stage = Stage::new("");

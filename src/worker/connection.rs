@@ -190,15 +190,19 @@ impl Door {
     ) -> Result<(TlsStream<TcpStream>, Option<Arc<Client>>), Closed> {
         let (config, seen) = tls.one().map_err(|_| "tls")?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(refused)?;
-        // rustls asks for the signature while the ClientHello is worked on, which is in the first poll.
-        // The place in the queue is given back after it, so that clients which then say nothing hold none.
-        let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
         let mut accept = pin!(start.into_stream(config));
-        let first = poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await;
-        drop(turn);
-        let accepted = match first {
-            Poll::Ready(accepted) => accepted,
-            Poll::Pending => accept.await,
+        // rustls asks for the signature while a ClientHello is worked on, the first or the second, which is within a poll.
+        // The place in the queue is given back after each, so that clients which then say nothing hold none.
+        let accepted = loop {
+            let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
+            let worked = poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await;
+            drop(turn);
+            if let Poll::Ready(accepted) = worked {
+                break accepted;
+            }
+            // Whatever it waits for wakes this task.
+            let mut woken = false;
+            poll_fn(|_| if std::mem::replace(&mut woken, true) { Poll::Ready(()) } else { Poll::Pending }).await;
         };
         let stream = accepted.map_err(refused)?;
         let session = stream.get_ref().1;

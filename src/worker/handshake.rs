@@ -23,8 +23,7 @@ const TLS13: &[u8; 98] =
     b"                                                                TLS 1.3, server CertificateVerify\0";
 /// `ECCurveType.named_curve` (RFC 8422 5.4).
 const NAMED_CURVE: u8 = 3;
-/// Threads that may be blocked in [`Signer::sign`] at once. The queue in front of handshakes is shorter;
-/// only second signatures after a HelloRetryRequest come past it.
+/// Threads that may be blocked in [`Signer::sign`] at once. The queue in front of handshakes lets no more in.
 pub(super) const BLOCKED: u32 = 256;
 
 /// A key in the token, known to issuer by its certificate.

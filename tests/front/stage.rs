@@ -148,6 +148,8 @@ impl Auth {
 /// The played issuer.
 pub(crate) struct Issuer {
     pub(crate) redeemed: Arc<AtomicUsize>,
+    /// Handshakes it was asked to sign, and those it signed.
+    pub(crate) asked: Arc<AtomicUsize>,
     pub(crate) signed: Arc<AtomicUsize>,
     pub(crate) signs: Arc<AtomicBool>,
     pub(crate) delay_ms: Arc<AtomicU64>,
@@ -165,6 +167,8 @@ impl Issuer {
         let (redeemed2, signed2, signs2, stop2) =
             (Arc::clone(&redeemed), Arc::clone(&signed), Arc::clone(&signs), Arc::clone(&stop));
         let delay2 = Arc::clone(&delay_ms);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let asked2 = Arc::clone(&asked);
         let thread = std::thread::spawn(move || {
             let mut channel: Option<Duplex<WorkerToIssuer, IssuerToWorker>> = None;
             while !stop2.load(Ordering::SeqCst) {
@@ -193,6 +197,7 @@ impl Issuer {
                         })
                     }
                     Ok(Some(WorkerToIssuer::Handshake(handshake) | WorkerToIssuer::RememberedHandshake(handshake))) => {
+                        asked2.fetch_add(1, Ordering::SeqCst);
                         if !signs2.load(Ordering::SeqCst) {
                             continue;
                         }
@@ -213,7 +218,7 @@ impl Issuer {
                 let _ = open.send(&answer);
             }
         });
-        Self { redeemed, signed, signs, delay_ms, stop, thread: Some(thread) }
+        Self { redeemed, asked, signed, signs, delay_ms, stop, thread: Some(thread) }
     }
 
     fn stop(&mut self) {

@@ -29,16 +29,23 @@ impl TlsConnect<TcpStream> for Secure<'_> {
 
     fn connect(self, stream: TcpStream) -> Self::Future {
         let connecting = self.client.0.connect(self.name, stream);
-        Box::pin(async { connecting.await.map(Secured) })
+        Box::pin(async { connecting.await.map(|stream| Secured { stream, heard: 0 }) })
     }
 }
 
-/// A secured connection.
-pub(super) struct Secured(client::TlsStream<TcpStream>);
+/// Octets that a server says to one question, at most; nothing that is asked here has an answer of a hundredth of that.
+const LARGEST: usize = 1024 * 1024;
+
+/// A secured connection, on which the other side says no more than so much before it is asked again: it is not known yet
+/// that it is our server, and what reads here has no bound of its own.
+pub(super) struct Secured {
+    stream: client::TlsStream<TcpStream>,
+    heard: usize,
+}
 
 impl TlsStream for Secured {
     fn channel_binding(&self) -> ChannelBinding {
-        let certificates = self.0.get_ref().1.peer_certificates().unwrap_or_default();
+        let certificates = self.stream.get_ref().1.peer_certificates().unwrap_or_default();
         match certificates.first().and_then(|certificate| end_point(certificate)) {
             Some(hash) => ChannelBinding::tls_server_end_point(hash),
             None => ChannelBinding::none(),
@@ -62,21 +69,28 @@ fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
 
 impl AsyncRead for Secured {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        if self.heard > LARGEST {
+            return Poll::Ready(Err(io::Error::other("says more than it was asked")));
+        }
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.heard += buf.filled().len() - before;
+        read
     }
 }
 
 impl AsyncWrite for Secured {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, octets)
+        self.heard = 0;
+        Pin::new(&mut self.stream).poll_write(cx, octets)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
@@ -26,16 +26,15 @@ const HEAD: usize = 16 * 1024;
 pub(super) enum Missing {
     /// Nobody answered, or not all of it came.
     Unheard(String),
-    /// Somebody answered that there is nothing.
-    Told(StatusCode),
+    /// Somebody answered, and not with what was asked for.
+    Told(String),
 }
 
 impl Missing {
     /// In words.
     pub(super) fn why(self) -> String {
         match self {
-            Self::Unheard(why) => why,
-            Self::Told(status) => format!("answers {status}"),
+            Self::Unheard(why) | Self::Told(why) => why,
         }
     }
 }
@@ -107,8 +106,10 @@ where
         .body(Full::<Bytes>::from(sent.map(|(_, octets)| octets).unwrap_or_default()))?;
     let response = sender.send_request(request).await?;
     if response.status() != StatusCode::OK {
-        return Err(Missing::Told(response.status()));
+        return Err(Missing::Told(format!("answers {}", response.status())));
     }
-    let body = Limited::new(response.into_body(), largest).collect().await?;
+    let body = Limited::new(response.into_body(), largest).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() { Missing::Told("answers too much".to_owned()) } else { error.into() }
+    })?;
     Ok(body.to_bytes().into())
 }

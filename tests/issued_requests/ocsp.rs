@@ -456,7 +456,7 @@ fn a_responder_whose_answers_count_for_nothing_is_left_alone_where_it_is_slow() 
         Office::with(&toml, USERS, PARTY, &[("root.crt", &root.pem)])
     };
     let http = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_vec();
-    let said = [found(status(6)), found(status(2)), found(status(3)), http];
+    let said = [found(status(6)), found(status(2)), found(status(3)), http, found(vec![0x30; 20_000])];
     for (said, (milliseconds, most)) in
         said.into_iter().flat_map(|said| [(0, 14), (700, 3)].map(|of| (said.clone(), of)))
     {

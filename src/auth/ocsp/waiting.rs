@@ -18,7 +18,7 @@ const FRACTION: usize = 8;
 #[derive(Debug)]
 pub(super) struct Waiting {
     of_workers: Shares,
-    of_networks: Shares<(Peer, IpAddr)>,
+    of_networks: Shares<(Peer, IpAddr, Text<64>)>,
     of_authorities: Shares<(Peer, Text<64>)>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Waiting {
 #[must_use]
 pub(in crate::auth) struct Place {
     _of_worker: Ticket,
-    _of_network: Ticket<(Peer, IpAddr)>,
+    _of_network: Ticket<(Peer, IpAddr, Text<64>)>,
     of_authority: Ticket<(Peer, Text<64>)>,
 }
 
@@ -54,10 +54,10 @@ impl Waiting {
         under_way: usize,
     ) -> Option<Place> {
         let of_worker = (under_way / FRACTION).clamp(1, OF_WORKER);
-        let half = of_worker.div_ceil(2);
-        let of_authority = if alone { of_worker } else { half };
-        let of_authority = self.of_authorities.take_within((worker, authority.clone()), of_authority)?;
-        let _of_network = self.of_networks.take_within((worker, network(source)), half)?;
+        let most = if alone { of_worker } else { (of_worker / 2).max(1) };
+        let of_authority = self.of_authorities.take_within((worker, authority.clone()), most)?;
+        let of_network = (worker, network(source), authority.clone());
+        let _of_network = self.of_networks.take_within(of_network, most.div_ceil(2))?;
         let _of_worker = self.of_workers.take_within(worker, of_worker)?;
         Some(Place { _of_worker, _of_network, of_authority })
     }
@@ -92,7 +92,9 @@ mod tests {
             std::iter::from_fn(|| waiting.place(from, (&name, false), 512)).take(1000).collect::<Vec<_>>()
         };
         let crowd: Vec<_> = (1..5).map(|network| by("stranger", network)).collect();
-        assert_eq!(crowd.iter().map(Vec::len).collect::<Vec<_>>(), [32, 0, 0, 0]);
-        assert_eq!(by("corporate", 9).len(), 32);
+        assert_eq!(crowd.iter().map(Vec::len).collect::<Vec<_>>(), [16, 16, 0, 0]);
+        // Though it comes from the same address.
+        let others = [by("corporate", 1), by("corporate", 9)];
+        assert_eq!(others.map(|places| places.len()), [16, 16]);
     }
 }

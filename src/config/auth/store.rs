@@ -112,9 +112,11 @@ const KEPT: u64 = 16;
 fn small(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
     let most_rows = rules.store.as_ref()?.most_rows;
     let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
-    // Beside what was signed, the key that it was sealed with, or the ticket, is good once.
-    let two = |endpoint: &Endpoint| endpoint.encryption || endpoint.password_symmetric || endpoint.kerberos_token;
-    let each = 1 + u64::from(rules.endpoints.values().any(two));
+    // Beside what was signed, the key that it was sealed with is good once, and so is the ticket.
+    let rows = |endpoint: &Endpoint| {
+        1 + u64::from(endpoint.encryption || endpoint.password_symmetric) + u64::from(endpoint.kerberos_token)
+    };
+    let each = rules.endpoints.values().map(rows).max().unwrap_or(1);
     let rows = each * (u64::from(account_burst) + KEPT * u64::from(account_per_minute));
     if rows * 4 <= most_rows {
         return None;

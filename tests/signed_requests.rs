@@ -625,8 +625,30 @@ fn the_certificate_that_was_signed_is_the_one_that_counts() {
         assert!(matches!(sent(client, &[client]), AuthToWorker::Vouched(_)));
         assert!(matches!(sent(client, &[]), AuthToWorker::Vouched(_)), "it is not signed");
     }
+    // One of another key says something else, as that of the server for whom something is sealed.
+    assert!(matches!(sent(&old, &[&Client::new()]), AuthToWorker::Vouched(_)));
     for (shown, signed) in [(&old, &new), (&new, &old)] {
         let AuthToWorker::Refused(refused) = sent(shown, &[signed]) else { panic!("it is vouched for") };
         assert_eq!(refused.refusal, Refusal::FailedAuthentication);
     }
+}
+
+/// Whoever covers what says who somebody is means it to count, and an honest worker takes no two.
+#[test]
+fn a_worker_that_leaves_out_a_signed_user_name_or_ticket_loses_its_channel() {
+    let client = Client::new();
+    let office = office(&client, "");
+    let name = format!(
+        "<o:UsernameToken xmlns:o=\"{WSSE}\" xmlns:u=\"{WSU}\" u:Id=\"n\"><o:Username>alice</o:Username></o:UsernameToken>"
+    );
+    let ticket = "http://docs.oasis-open.org/wss/oasis-wss-kerberos-token-profile-1.1#GSS_Kerberosv5_AP_REQ";
+    for part in [Part { id: "n", octets: name }, Part::token(ticket, b"a ticket")] {
+        let created = Millis::now();
+        let mut parts = Vec::from(parts(created));
+        parts.push(part);
+        let mut worker = office.worker();
+        worker.submit(submission(client.message(&parts), created));
+        eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
+    }
+    assert_eq!(office.decisions(), vec![(false, "contradicted".to_owned()); 2]);
 }

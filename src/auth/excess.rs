@@ -32,6 +32,8 @@ pub(super) struct Excess {
 struct Accounts {
     /// For each the instant at which all of its burst will be there again.
     served: HashMap<Text<256>, Instant>,
+    /// Requests of each that are on their way to be, which is not known yet.
+    coming: HashMap<Text<256>, u32>,
     sums: HashMap<Text<256>, Excessive>,
 }
 
@@ -56,18 +58,20 @@ impl Excess {
         self.ask(rules, account, request, now, true)
     }
 
-    /// As [`Self::admit`], and the account has had nothing yet: it is not known that it is he who asks.
+    /// As [`Self::admit`], and the account has had nothing yet: it is not known that it is he who asks. Until what is
+    /// given is dropped, nobody else has that place: or all who ask while the first waits would have the same one.
     ///
     /// # Errors
     /// [`Reason::Excess`].
-    pub(super) fn would_admit(
-        &self,
+    pub(super) fn would_admit<'e>(
+        &'e self,
         rules: &ThrottleRules,
         account: &Text<256>,
         request: (IpAddr, Correlation),
         now: Instant,
-    ) -> Result<(), Reason> {
-        self.ask(rules, account, request, now, false)
+    ) -> Result<Coming<'e>, Reason> {
+        self.ask(rules, account, request, now, false)?;
+        Ok(Coming { excess: self, account: account.clone() })
     }
 
     fn ask(
@@ -81,9 +85,13 @@ impl Excess {
         let pace = Pace::new(rules.account_burst, rules.account_per_minute);
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         let served = accounts.served.get(account).copied().unwrap_or(now);
-        if let Some(next) = pace.one_more(served, now) {
+        let coming = accounts.coming.get(account).copied().unwrap_or_default();
+        let admitted = if takes { pace.one_more(served, now) } else { pace.one_more_after(coming, served, now) };
+        if let Some(next) = admitted {
             if takes {
                 accounts.served.insert(account.clone(), next);
+            } else {
+                accounts.coming.insert(account.clone(), coming + 1);
             }
             return Ok(());
         }
@@ -108,6 +116,26 @@ impl Excess {
         accounts.served.retain(|_, until| *until > now);
         let entry = |(account, sum)| AuthEntry::Excessive(sum, DecisionPrivate { account });
         std::mem::take(&mut accounts.sums).into_iter().map(entry).collect()
+    }
+}
+
+/// The place of a request that may be an account's.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Coming<'e> {
+    excess: &'e Excess,
+    account: Text<256>,
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        let mut accounts = self.excess.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = accounts.coming.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                accounts.coming.remove(&self.account);
+            }
+        }
     }
 }
 
@@ -145,6 +173,15 @@ mod tests {
         assert!(excess.settle(now).is_empty());
         assert_eq!(asks("alice", now), Err(Reason::Excess));
         assert!(asks("alice", now + Duration::from_secs(1)).is_ok());
+        // Those whose turn it is not known to be hold one each, and give it back.
+        let (carol, request) = (Text::new("carol").unwrap(), (IpAddr::V4(Ipv4Addr::LOCALHOST), Correlation::random()));
+        let comes = || excess.would_admit(&RULES, &carol, request, now);
+        let coming: Vec<_> = (0..100).map_while(|_| comes().ok()).collect();
+        assert_eq!(coming.len(), 3);
+        assert!(asks("carol", now).is_ok() && comes().is_err());
+        drop(coming);
+        assert_eq!((0..100).map_while(|_| comes().ok()).collect::<Vec<_>>().len(), 2);
+        assert!(excess.accounts.lock().unwrap().coming.is_empty());
         excess.settle(now + Duration::from_secs(10));
         assert!(excess.accounts.lock().unwrap().served.is_empty(), "who rests is not kept in mind");
     }

@@ -73,6 +73,18 @@ pub(super) fn apart(reference: &KeyReference) -> Option<(Cow<'_, KeyReference>, 
     Some((Cow::Owned(signer), certificates))
 }
 
+/// The last certificate of a path, which is the one that signed; none where it is not written as one is.
+pub(super) fn last_of(path: &[u8]) -> Option<&[u8]> {
+    let (after, outer) = Any::from_der(path).ok()?;
+    let (mut left, mut last) = (outer.data, None);
+    while !left.is_empty() {
+        let (rest, _) = Any::from_der(left).ok()?;
+        last = left.get(..left.len() - rest.len());
+        left = rest;
+    }
+    last.filter(|_| after.is_empty())
+}
+
 /// The certificate a message brings along, when one is read that no authority has been asked about yet.
 pub(super) fn presented(config: &Auth, reference: &KeyReference) -> Option<Certificate> {
     let KeyReference::Certificate(der) = reference else { return None };

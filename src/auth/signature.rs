@@ -9,15 +9,17 @@ use aws_lc_rs::signature::UnparsedPublicKey;
 use zeroize::Zeroizing;
 
 use super::derive::derived;
+use super::issued;
 use super::reason::Reason;
 use crate::config::auth::certificate::{Certificate, VerifyingKey};
 use crate::config::auth::endpoint::Endpoint;
+use crate::trust::identifiers::ticket_form;
 use crate::trust::parts::{self, Part};
 use crate::trust::{binary, timestamp, username};
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{
-    Evidence, KeyReference, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm,
-    SignedMessage, Timestamp, Wish,
+    Evidence, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm, SignedMessage,
+    Timestamp, Wish,
 };
 use crate::wire::reply::SIGNED_IDS;
 use crate::wire::{Millis, Secret};
@@ -38,6 +40,10 @@ pub(super) struct Proof<'m> {
     pub(super) assertion: Option<&'m [u8]>,
     /// The JWT, when one is signed: as it came, with its own signature.
     pub(super) jwt: Option<Secret<MOST_JWT_OCTETS>>,
+    /// Is a user name token signed, whether or not it says anything?
+    pub(super) covers_username: bool,
+    /// Is a ticket of Kerberos signed?
+    pub(super) covers_ticket: bool,
     /// Was it let pass without a signed `wsa:To`?
     pub(super) to_absent: bool,
     /// Was it let pass with a transform that leaves nothing out?
@@ -49,7 +55,7 @@ pub(super) struct Proof<'m> {
 pub(super) struct Verified<'m> {
     info: SignedInfo,
     parts: &'m [Secret<MOST_SIGNED_OCTETS>],
-    named: Option<&'m KeyReference>,
+    used: Option<Used>,
     once: [u8; 32],
 }
 
@@ -60,9 +66,27 @@ pub(super) struct Signed<'m> {
     signed_info: &'m [u8],
     by: By,
     parts: &'m [Secret<MOST_SIGNED_OCTETS>],
-    /// How its key is said to be named; none that a session key is.
-    named: Option<&'m KeyReference>,
+    used: Option<Used>,
     once: [u8; 32],
+}
+
+/// The certificate that a signature was verified by; none where a session key made a MAC.
+#[derive(Debug)]
+struct Used {
+    der: Vec<u8>,
+    key: VerifyingKey,
+}
+
+impl Used {
+    /// Is a signed certificate, or the last one of a path, another one of the same key?
+    fn has_another_in(&self, (kind, octets): &(&'static str, Vec<u8>)) -> bool {
+        let der = match *kind {
+            binary::PKI_PATH => issued::last_of(octets),
+            _ => Some(&**octets),
+        };
+        let other = der.filter(|der| **der != *self.der).and_then(|der| Certificate::from_der(der.to_vec()).ok());
+        other.is_some_and(|other| other.key == self.key)
+    }
 }
 
 /// What was verified.
@@ -97,7 +121,8 @@ pub(super) fn verify<'m>(
     proves(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
     let SignedMessage { signed_info, parts, .. } = message;
     let once = once(certificate.key.parts(), signed_info);
-    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, named: Some(&message.key), once })
+    let used = Some(Used { der: certificate.der.clone(), key: certificate.key.clone() });
+    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, used, once })
 }
 
 /// Is this the MAC of this message by that key? It proves no more than that whoever made it knew the key.
@@ -116,7 +141,7 @@ pub(super) fn authentic<'m>(session: &[u8], message: &'m KeyedMessage) -> Result
     hmac::verify(&key, signed_info, value).map_err(|_| Reason::WrongMac)?;
     // A MAC can be made again by whoever knows its key and by nobody else, and another key is another message.
     let once = once((MAC, value), signed_info);
-    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, named: None, once })
+    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, used: None, once })
 }
 
 /// Octets of a key for a MAC, at least: as many as the shortest session key has.
@@ -155,7 +180,7 @@ impl<'m> Signed<'m> {
     /// # Errors
     /// The reason it is not, and which part.
     pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Unproven> {
-        let Self { signed_info, by, parts, named, once } = self;
+        let Self { signed_info, by, parts, used, once } = self;
         let tree = parsed(signed_info)?;
         let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
         if !by.is(info.method) {
@@ -180,7 +205,7 @@ impl<'m> Signed<'m> {
                 return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
             }
         }
-        Ok(Verified { info, parts, named, once })
+        Ok(Verified { info, parts, used, once })
     }
 }
 
@@ -252,9 +277,8 @@ impl<'m> Verified<'m> {
             seen.take(part, root)?;
         }
         // Of one key there may be several, and whose they are said to be is for whoever signed to say.
-        if let Some(KeyReference::Certificate(named) | KeyReference::Path(named)) = self.named
-            && !seen.certificates.is_empty()
-            && !seen.certificates.iter().any(|signed| **signed == **named)
+        if let Some(used) = &self.used
+            && seen.certificates.iter().any(|signed| used.has_another_in(signed))
         {
             return Err(Unproven::by(Reason::UnknownCertificate, "another certificate than is signed was handed on"));
         }
@@ -267,8 +291,18 @@ impl<'m> Verified<'m> {
             None => return Err(Unproven::by(Reason::Misaddressed, "no wsa:To is signed")),
         }
         let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
-        let Seen { wish, username, assertion, jwt, to, .. } = seen;
-        Ok(Proof { timestamp, wish, username, assertion, jwt, to_absent: to.is_none(), enveloped_transform })
+        let Seen { wish, username, assertion, jwt, to, covers_username, ticket: covers_ticket, .. } = seen;
+        Ok(Proof {
+            timestamp,
+            wish,
+            username,
+            assertion,
+            jwt,
+            covers_username,
+            covers_ticket,
+            to_absent: to.is_none(),
+            enveloped_transform,
+        })
     }
 }
 
@@ -282,8 +316,9 @@ struct Seen<'m> {
     covers_username: bool,
     assertion: Option<&'m [u8]>,
     jwt: Option<Secret<MOST_JWT_OCTETS>>,
-    /// Certificates and paths.
-    certificates: Vec<Vec<u8>>,
+    ticket: bool,
+    /// Certificates and paths, by kind.
+    certificates: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Seen<'_> {
@@ -296,11 +331,16 @@ impl Seen<'_> {
                 let octets = Secret::new(octets).map_err(|_| Reason::UnreadableSignature)?;
                 if self.jwt.replace(octets).is_some() { Err(Reason::UnreadableSignature) } else { Ok(()) }
             }
-            Some(binary::X509V3 | binary::PKI_PATH) => {
-                self.certificates.extend(binary::octets(token, MOST_SIGNED_OCTETS));
+            Some(kind) if ticket_form(kind).is_some() => {
+                self.ticket = true;
                 Ok(())
             }
-            _ => Ok(()),
+            kind => {
+                let kind = [binary::X509V3, binary::PKI_PATH].into_iter().find(|own| Some(*own) == kind);
+                let octets = kind.and_then(|kind| Some((kind, binary::octets(token, MOST_SIGNED_OCTETS)?)));
+                self.certificates.extend(octets);
+                Ok(())
+            }
         }
     }
 

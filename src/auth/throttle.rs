@@ -166,7 +166,13 @@ impl Pace {
     /// The debt after one more, or none when that is too many.
     #[must_use]
     pub(super) fn one_more(self, debt: Instant, now: Instant) -> Option<Instant> {
-        let next = debt.max(now) + self.interval;
+        self.one_more_after(0, debt, now)
+    }
+
+    /// The same after so many others.
+    #[must_use]
+    pub(super) fn one_more_after(self, others: u32, debt: Instant, now: Instant) -> Option<Instant> {
+        let next = debt.max(now) + self.interval.saturating_mul(others).saturating_add(self.interval);
         (next - now <= self.reach).then_some(next)
     }
 }

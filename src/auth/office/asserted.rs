@@ -47,7 +47,7 @@ impl Office {
         let (account, verified) = borne.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
         if verified.is_once() {
             // Before the store is asked: or one account could fill it.
-            self.has_room(config, &account, asked).map_err(Ended::Known)?;
+            let _room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
             self.first_presented(&verified).await?;
         }
         self.pace(config, &account, asked)?;
@@ -108,7 +108,7 @@ impl Office {
             Ok((certificate, covered))
         };
         let (certificate, covered) = held().map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
-        self.has_room(config, &account, asked).map_err(Ended::Known)?;
+        let _room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
         let until = timestamp::until(now);
         // It is known which partner made the assertion, and nobody here registered the key.
         let first = self.first_seen_within(Room::Most, Kind::SignedMessage, covered.once(), until).await;

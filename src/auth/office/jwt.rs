@@ -61,7 +61,7 @@ impl Office {
         now: Millis,
     ) -> Result<Known<'a>, Ended> {
         // Before the store is asked: or one account could fill it.
-        self.has_room(config, &account, asked).map_err(Ended::Known)?;
+        let _room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
         self.newly_presented(&verified).await?;
         self.pace(config, &account, asked)?;
         Ok(known(account, &verified, RequestIntegrity::Transport, None, now))
@@ -86,7 +86,7 @@ impl Office {
             })
             .and_then(|certificate| nobody_elses(config, &account, &verified, certificate));
         let certificate = owned.map_err(|refused| self.not_presented(asked.correlation, &refused))?;
-        self.has_room(config, &account, asked).map_err(Ended::Known)?;
+        let _room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
         self.newly_presented(&verified).await?;
         self.pace(config, &account, asked)?;
         Ok(known(account, &verified, RequestIntegrity::Transport, Some(certificate), now))
@@ -115,7 +115,7 @@ impl Office {
             Ok((certificate, covered))
         });
         let (certificate, covered) = held.map_err(|refused| self.not_presented(asked.correlation, &refused))?;
-        self.has_room(config, &account, asked).map_err(Ended::Known)?;
+        let _room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
         let until = timestamp::until(now);
         // Nobody here registered the key: an issuer confirms as many as he likes.
         let first = self.first_seen_within(Room::Most, Kind::SignedMessage, covered.once(), until).await;

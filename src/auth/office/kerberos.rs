@@ -120,7 +120,7 @@ impl Office {
         asked: &Asked<'_>,
     ) -> Result<(), Ended> {
         // Before the store is asked: or one account could fill it.
-        self.has_room(config, taken.account, asked).map_err(Ended::Known)?;
+        let _room = self.has_room(config, taken.account, asked).map_err(Ended::Known)?;
         let mut once = [0; 32];
         once.copy_from_slice(digest(&SHA256, request.authenticator).as_ref());
         match self.first_seen(Kind::Ticket, &once, Millis(taken.now.0.saturating_add(KEPT_MS))).await {

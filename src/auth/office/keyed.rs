@@ -52,7 +52,7 @@ impl Office {
             Err(ended) => ended,
         };
         let verified = signed.covers(rules).map_err(|why| his(self.not_proven(asked.correlation, &why)))?;
-        self.has_room(config, &account, asked).map_err(Ended::Known)?;
+        let _room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
         self.first_seen(Kind::SignedMessage, verified.once(), timestamp::until(now)).await.map_err(his)?;
         self.pace(config, &account, asked)?;
         let covered = self.as_covered(config, rules, &verified, (username, &password), asked, now);
@@ -85,7 +85,7 @@ impl Office {
         if proof.wish.is_none() {
             return Err(refused(&uncovered("the body is not covered")));
         }
-        self.as_proven(config, (&proof, Beside::Nothing), asked, now).map(drop)
+        self.as_proven(config, (&proof, Beside::Username), asked, now).map(drop)
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::warn;
 use super::super::confirmed::Confirmed;
 use super::super::directory::Directories;
 use super::super::directory::Guess;
+use super::super::excess::Coming;
 use super::super::exchanges::Exchange;
 use super::super::ocsp::{self, WAIT};
 use super::super::reason::Reason;
@@ -96,6 +97,10 @@ pub(super) struct Known<'a> {
 pub(super) enum Beside<'e> {
     /// Nothing: it is from whoever has made it.
     Nothing,
+    /// A user name token, which whoever asks has compared.
+    Username,
+    /// A ticket, which a MAC is by.
+    Ticket,
     /// An assertion, which whoever asks has compared.
     Assertion,
     /// This JWT.
@@ -106,14 +111,15 @@ impl Beside<'_> {
     /// Is that all there was? Or whom a message is from would be the worker's choice: the one who signed it, or whom a token is
     /// about that he signed, too.
     fn is_all_of(self, proof: &Proof<'_>) -> bool {
-        match self {
-            Self::Nothing => proof.assertion.is_none() && proof.jwt.is_none(),
-            Self::Assertion => proof.jwt.is_none(),
-            Self::Jwt(own) => {
-                let same = |signed: &Secret<MOST_JWT_OCTETS>| signed.expose() == own.expose();
-                proof.assertion.is_none() && proof.jwt.as_ref().is_none_or(same)
-            }
-        }
+        let jwt = match (&proof.jwt, self) {
+            (None, _) => true,
+            (Some(signed), Self::Jwt(own)) => signed.expose() == own.expose(),
+            (Some(_), _) => false,
+        };
+        let username = !proof.covers_username || matches!(self, Self::Username);
+        let ticket = !proof.covers_ticket || matches!(self, Self::Ticket);
+        let assertion = proof.assertion.is_none() || matches!(self, Self::Assertion);
+        jwt && username && ticket && assertion
     }
 }
 
@@ -230,7 +236,7 @@ impl Office {
         let signer = self.signer(config, rules, message, asked, now).await.map_err(Ended::Stranger)?;
         let Signer { account, authority, certificate, verified } = signer;
         // Before the store is asked: or one account could fill it.
-        self.has_room(config, account, asked).map_err(Ended::Known)?;
+        let _room = self.has_room(config, account, asked).map_err(Ended::Known)?;
         let until = timestamp::until(now);
         self.first_seen(Kind::SignedMessage, verified.once(), until).await.map_err(Ended::Stranger)?;
         // Whatever else is wrong with it, it is his, and has a place in the store.
@@ -386,8 +392,8 @@ impl Office {
         self.excess.admit(&config.throttle, &account.name, request, Instant::now()).map_err(Ended::Known)
     }
 
-    /// Could it be served? It is not known yet that it is he who asks.
-    pub(super) fn has_room(&self, config: &Auth, account: &Account, asked: &Asked<'_>) -> Result<(), Reason> {
+    /// Could it be served? It is not known yet that it is he who asks. Keep what is given until it has been paced.
+    pub(super) fn has_room(&self, config: &Auth, account: &Account, asked: &Asked<'_>) -> Result<Coming<'_>, Reason> {
         let request = (asked.source, asked.correlation);
         self.excess.would_admit(&config.throttle, &account.name, request, Instant::now())
     }
@@ -412,9 +418,12 @@ impl Office {
         let charge = self.passwords.charge(&config.throttle, &digest.username, from);
         let charge = charge.map_err(|_| Ended::Stranger(Reason::Throttled))?;
         let account = digest::verify(&config.users, digest).map_err(Ended::Stranger)?;
-        let first = match self.has_room(config, account, asked) {
-            Ok(()) => self.first_seen(Kind::PasswordNonce, &digest::once(account, digest), timestamp::until(now)).await,
-            Err(reason) => Err(reason),
+        let room = self.has_room(config, account, asked);
+        let first = match &room {
+            Ok(_room) => {
+                self.first_seen(Kind::PasswordNonce, &digest::once(account, digest), timestamp::until(now)).await
+            }
+            Err(reason) => Err(*reason),
         };
         match first {
             Ok(()) => self.passwords.right(&config.throttle, charge),

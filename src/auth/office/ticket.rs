@@ -78,6 +78,6 @@ impl Office {
             bound.map_err(|refused| self.not_taken(asked, refused))?;
             self.unbound(&taken.ticket);
         }
-        self.as_proven(config, (&proof, Beside::Nothing), asked, taken.now)
+        self.as_proven(config, (&proof, Beside::Ticket), asked, taken.now)
     }
 }

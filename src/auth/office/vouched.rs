@@ -42,7 +42,7 @@ impl Office {
         let Signer { account: intermediary, verified: covered, .. } = signer;
         let partner = verified.partner;
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&partner.name)).by(intermediary);
-        self.has_room(config, intermediary, asked).map_err(Ended::Known)?;
+        let _room = self.has_room(config, intermediary, asked).map_err(Ended::Known)?;
         self.first_seen(Kind::SignedMessage, covered.once(), timestamp::until(now)).await.map_err(Ended::Stranger)?;
         // Both are known, and what is wrong from here on is in the record under both names, at his pace alone: it is he who
         // asks, and the other, who may know nothing of it, is not kept out by him.

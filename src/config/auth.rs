@@ -21,6 +21,7 @@ pub mod party;
 pub mod password;
 mod place;
 pub mod policy;
+pub mod public_key;
 pub mod responder;
 pub mod source;
 pub mod store;

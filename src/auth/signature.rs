@@ -91,12 +91,17 @@ pub(super) fn verify<'m>(
     message: &'m SignedMessage,
     now: Millis,
 ) -> Result<Signed<'m>, Reason> {
-    if !certificate.holds(now) {
-        return Err(Reason::CertificateDates);
-    }
-    proves(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
+    if certificate.holds(now) { by(&certificate.key, message) } else { Err(Reason::CertificateDates) }
+}
+
+/// Has this key, whatever is around it?
+///
+/// # Errors
+/// The reason it has not.
+pub(super) fn by<'m>(key: &VerifyingKey, message: &'m SignedMessage) -> Result<Signed<'m>, Reason> {
+    proves(key, message.algorithm, &message.signed_info, &message.value)?;
     let SignedMessage { signed_info, parts, .. } = message;
-    let once = once(certificate.key.parts(), signed_info);
+    let once = once(key.parts(), signed_info);
     Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, named: Some(&message.key), once })
 }
 

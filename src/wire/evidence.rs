@@ -10,6 +10,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::bounded::{List, Octets, Secret, Text};
 use super::derivation::PartKey;
 use super::ids::{Correlation, Millis};
+use super::key::PublicKey;
 use super::order::{ConfirmationKind, TokenType};
 
 /// One request of one client.
@@ -302,6 +303,8 @@ pub enum KeyReference {
     KeyIdentifier(Octets<64>),
     /// The key that the assertion beside the signature confirms.
     Assertion,
+    /// The same, which the message writes out.
+    Value(PublicKey),
 }
 
 /// Signature algorithms that are taken from clients (namespaces.md 1.9).

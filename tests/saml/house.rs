@@ -57,7 +57,10 @@ impl House {
         let [bank, sam, eve] = std::array::from_fn(|_| Client::new());
         let auth = format!(
             "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n\
-             addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
+             addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/signed\"\ncredentials = [\"saml\", \"signature\"]\n\
+             addresses = [\"{ADDRESS}\"]\nreplies = \"signed\"\n[[endpoint]]\npath = \"/sealed\"\n\
+             credentials = [\"saml\", \"signature\"]\naddresses = [\"{ADDRESS}\"]\nreplies = \"sealed\"\n\
+             [[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
              [[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\n\
              certificates = [\"old.pem\", \"agency.pem\"]\naudiences = [\"{AUDIENCE}\", \"urn:sts\"]\n{more}\n{SUBJECTS}\
              [[saml_partner]]\nname = \"bank\"\nissuer = \"urn:bank\"\ncertificates = [\"bank.pem\"]\n\

@@ -17,4 +17,5 @@ mod support {
 mod bearer;
 mod holder;
 mod house;
+mod value;
 mod vouched;

@@ -2,7 +2,9 @@
 //! an assertion and not over it.
 
 use super::*;
+use crate::wire::Octets;
 use crate::wire::evidence::{KeyReference, SignatureAlgorithm, SignedAssertion, SignedMessage};
+use crate::wire::key::{Curve, PublicKey};
 
 const DIGEST: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
@@ -251,6 +253,41 @@ fn a_signature_beside_an_assertion_names_the_key_that_it_confirms_r_w060() {
     let data = "<ds:X509Data><ds:X509Certificate>AAEC</ds:X509Certificate></ds:X509Data>";
     let (_, message) = attested(format!("{new}{}", message_signature(data))).unwrap();
     assert!(matches!(message.key, KeyReference::Certificate(_)));
+}
+
+const RSA_VALUE: &str = "<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>wAEC</ds:Modulus><ds:Exponent>AQAB</ds:Exponent>\
+                         </ds:RSAKeyValue></ds:KeyValue>";
+
+#[test]
+fn a_key_that_a_message_writes_out_beside_an_assertion_is_handed_on_and_alone_it_names_nobody() {
+    let new = new("_a", &signature("_a"));
+    let point = "<ds:KeyValue><k:ECKeyValue xmlns:k='http://www.w3.org/2009/xmldsig11#'>\
+                 <k:NamedCurve URI='urn:oid:1.3.132.0.34'/><k:PublicKey>BAEC</k:PublicKey></k:ECKeyValue></ds:KeyValue>";
+    let octets = |octets: &[u8]| Octets::new(octets).unwrap();
+    let rsa = PublicKey::Rsa { modulus: octets(&[0xC0, 1, 2]), exponent: Octets::new([1, 0, 1]).unwrap() };
+    let on_curve = PublicKey::Point { curve: Curve::P384, octets: Octets::new([4, 1, 2]).unwrap() };
+    for (written, key) in [(RSA_VALUE, rsa), (point, on_curve)] {
+        let (_, signed) = attested(format!("{new}{}", message_signature(written))).unwrap();
+        assert_eq!(signed.key, KeyReference::Value(key));
+        for credential in [Credential::Any, Credential::Signature] {
+            let alone = message_signature(written);
+            let refused = message(alone).read(&endpoint_for(credential)).unwrap_err();
+            let why = (Fault::UnsupportedSecurityToken, "signature: key not named by a token");
+            assert_eq!((refused.fault(), refused.reason()), why);
+        }
+    }
+    for (from, to, why) in [
+        ("AQAB", "AQA", "signature: bad key value"),
+        ("RSAKeyValue", "DSAKeyValue", "signature: bad key value"),
+        ("</ds:KeyValue>", "</ds:KeyValue><ds:KeyValue/>", "signature: bad key information"),
+        ("</ds:KeyValue>", "</ds:KeyValue><ds:KeyName>k</ds:KeyName>", "signature: bad key information"),
+    ] {
+        let refused = attested(format!("{new}{}", message_signature(&RSA_VALUE.replace(from, to)))).unwrap_err();
+        assert_eq!(refused, (Fault::InvalidSecurity, why), "{to}");
+    }
+    // In a reference there is no place for one.
+    let refused = attested(format!("{new}{}", message_signature(&str(RSA_VALUE)))).unwrap_err();
+    assert_eq!(refused.0, Fault::UnsupportedSecurityToken);
 }
 
 #[test]

@@ -78,6 +78,8 @@ pub enum Evidence {
     Ticket(BinaryTicket),
     /// The same beside a MAC over parts of the message, by the key that the client shares with us by the ticket (R-W071).
     EndorsedTicket(BinaryTicket, KeyedMessage),
+    /// A SAML assertion over a connection whose client has proved a certificate, which it may be confirmed by.
+    Connected(SignedAssertion, ClientHandshake),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed

@@ -2,6 +2,7 @@
 
 use super::read::{ConfirmationMethod, MANY, MOST_CONFIRMATIONS, Named};
 use super::*;
+use crate::config::auth::partner::HolderProofs;
 use crate::config::auth::vouching::Bounds;
 use crate::wire::key::PublicKey;
 use crate::wire::{Octets, Secret, Text};
@@ -275,6 +276,7 @@ fn a_use_is_remembered_as_long_as_the_assertion_is_taken_and_an_hour_in_any_case
         subjects: Vec::new(),
         attributes: Vec::new(),
         intermediaries: Vec::new(),
+        proofs: HolderProofs { signature: true, tls_certificate: false },
     };
     let remembered = |minutes, end: &str| {
         let assertion = read_as(&NEW.replace("2026-01-01T01:00:00Z", end), "_a").unwrap();

@@ -1,5 +1,5 @@
 //! An assertion that is presented: whose it is and whether it holds; then whether whoever presents it may, because he
-//! holds it or because he has signed the message with a key that it confirms; then that neither was here before,
+//! holds it or because he has signed the message, or the handshake, with a key that it confirms; then that neither was here before,
 //! where it is good once. Whatever is wrong with an assertion, a client hears that authentication failed.
 
 use std::borrow::Cow;
@@ -19,39 +19,72 @@ use crate::config::auth::Auth;
 use crate::config::auth::Room;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
-use crate::wire::evidence::{KeyReference, SignedAssertion, SignedMessage};
+use crate::wire::evidence::{ClientHandshake, KeyReference, SignedAssertion, SignedMessage};
 use crate::wire::order::{Method, RequestIntegrity};
 use crate::wire::record::{Held, Proof};
 use crate::wire::{Correlation, Millis};
 
 impl Office {
-    /// Whom an assertion means that whoever holds it may present.
+    /// Whom an assertion means that whoever holds it may present, or whoever has proved its key when he connected.
     pub(super) async fn asserted<'a>(
         &self,
         config: &'a Auth,
         rules: &Endpoint,
-        signed: &SignedAssertion,
+        (signed, handshake): (&SignedAssertion, Option<&ClientHandshake>),
         asked: &Asked<'_>,
     ) -> Result<Known<'a>, Ended> {
         if !rules.saml {
             return Err(Ended::Stranger(Reason::Credential));
         }
         let now = Millis::now();
-        let borne = meant(config, signed, now).and_then(|(account, verified)| {
-            if verified.is_borne(rules, asked.source, now) {
-                return Ok((account, verified));
-            }
-            let why = "not for whoever holds it, or not any more, here or from there";
-            Err(verified.refused(Reason::Confirmation, why))
-        });
-        let (account, verified) = borne.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
+        let refused = |refused: Refused<'_>| self.not_asserted(asked.correlation, &refused);
+        let (account, verified) = meant(config, signed, now).map_err(refused)?;
+        let mut holder = None;
+        if !verified.is_borne(rules, asked.source, now) {
+            let connected = self.connected_as(config, rules, (&account, &verified), handshake, asked, now).await;
+            holder = Some(connected.map_err(refused)?);
+        }
         if verified.is_once() {
             // Before the store is asked: or one account could fill it.
             self.has_room(config, &account, asked).map_err(Ended::Known)?;
             self.first_presented(&verified).await?;
         }
         self.pace(config, &account, asked)?;
-        Ok(known(account, &verified, RequestIntegrity::Transport, now))
+        let held = holder.as_ref().map(|holder| Held { proof: Proof::TlsCertificate, key: holder.named() });
+        let certificate = holder.and_then(Holder::certificate).map(Cow::Owned);
+        Ok(Known { held, certificate, ..known(account, &verified, RequestIntegrity::Transport, now) })
+    }
+
+    /// The certificate that it confirms, where the client of this connection has proved that one and its partner's table
+    /// says that this is enough. A worker could ask for anything over such a connection, and lay any such assertion beside it:
+    /// that is why it must say so.
+    async fn connected_as<'a>(
+        &self,
+        config: &Auth,
+        rules: &Endpoint,
+        (account, verified): (&Account, &assertion::Verified<'a>),
+        handshake: Option<&ClientHandshake>,
+        asked: &Asked<'_>,
+        now: Millis,
+    ) -> Result<Holder, Refused<'a>> {
+        let Some(handshake) = handshake.filter(|_| verified.partner.proofs.tls_certificate) else {
+            let why =
+                "not for whoever holds it, or not any more, here or from there, and no connection proves its holder";
+            return Err(verified.refused(Reason::Confirmation, why));
+        };
+        let is = |der: &[u8]| {
+            verified.holders(rules, asked.source, now).into_iter().find_map(|holder| match holder {
+                Ok(Holder::Certificate(certificate)) if certificate.der == der => Some(certificate),
+                _ => None,
+            })
+        };
+        let certificate = self.shown(config, handshake, asked, is).await.map_err(|reason| {
+            let why = "the connection does not prove the certificate that it confirms, or nobody says whether it does";
+            verified.refused(reason, why)
+        })?;
+        let holder = Holder::Certificate(certificate);
+        nobody_elses(config, account, verified, &holder)?;
+        Ok(holder)
     }
 
     /// Whom an assertion means that confirms the key by which this very message is signed (R-W060), or that whoever
@@ -93,6 +126,10 @@ impl Office {
         let held = || {
             if !rules.saml {
                 let why = "nobody vouches for it, and nobody else may present one at this endpoint";
+                return Err(verified.refused(Reason::Confirmation, why));
+            }
+            if !verified.partner.proofs.signature {
+                let why = "its holder may not prove himself by a signature";
                 return Err(verified.refused(Reason::Confirmation, why));
             }
             let (holder, message) = holder(&verified, rules, message, asked, now)?;

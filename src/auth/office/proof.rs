@@ -179,7 +179,10 @@ impl Office {
             Evidence::TlsCertificate(handshake) => {
                 ("tls-certificate", self.connected(config, rules, &handshake, asked).await)
             }
-            Evidence::Assertion(signed) => ("saml", self.asserted(config, rules, &signed, asked).await),
+            Evidence::Assertion(signed) => ("saml", self.asserted(config, rules, (&signed, None), asked).await),
+            Evidence::Connected(signed, handshake) => {
+                ("saml", self.asserted(config, rules, (&signed, Some(&handshake)), asked).await)
+            }
             Evidence::Attested(signed, message) => {
                 ("saml", self.attested(config, rules, &signed, &message, asked).await)
             }

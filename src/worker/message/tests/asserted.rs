@@ -330,3 +330,30 @@ fn a_key_of_an_assertion_that_is_not_there_is_none() {
     let elsewhere = message(both).read(&endpoint_for(Credential::Signature)).unwrap_err();
     assert_eq!(elsewhere.fault(), Fault::UnsupportedSecurityToken);
 }
+
+#[test]
+fn beside_an_assertion_goes_the_certificate_of_its_connection() {
+    let client = ClientHandshake {
+        version: crate::wire::evidence::TlsVersion::V13,
+        messages: Octets::new([1, 2, 3]).unwrap(),
+        scheme: 0x0403,
+        signature: Octets::new([4, 5, 6]).unwrap(),
+    };
+    let over = |credential: String| {
+        let body = message(credential).xml();
+        let incoming = Incoming { content_type: Some(SOAP12), soap_action: None, body: body.as_bytes() };
+        let around = Around { client: Some(&client), ..Around::default() };
+        read_of(around, &endpoint_for(Credential::Saml), &incoming).unwrap().evidence
+    };
+    let assertion = new("_a", &signature("_a"));
+    match over(assertion.clone()) {
+        Evidence::Connected(signed, handshake) => {
+            assert_eq!((signed.issuer.as_str(), handshake), ("urn:agency", client.clone()));
+        }
+        other => panic!("both: {other:?}"),
+    }
+    // Whoever has signed has said more than that he is there.
+    let key = str("<o:Reference URI='#_a'/>");
+    let signed = over(format!("{assertion}{}", message_signature(&key)));
+    assert!(matches!(signed, Evidence::Attested(_, message) if message.key == KeyReference::Assertion));
+}

@@ -116,7 +116,7 @@ impl Client {
         self.pair.public_key_raw()
     }
 
-    /// `ds:KeyValue`, canonical where nothing around it declares what it does.
+    /// `ds:KeyValue`, canonical within an element that has declared `ds`.
     pub(crate) fn key_value(&self) -> String {
         let octets = self.public_key();
         match self.key {
@@ -210,7 +210,7 @@ impl Client {
 pub(crate) fn rsa_value(modulus: &[u8], exponent: &[u8]) -> String {
     let [modulus, exponent] = [modulus, exponent].map(Base64::encode_string);
     format!(
-        "<ds:KeyValue xmlns:ds=\"{DS}\"><ds:RSAKeyValue><ds:Modulus>{modulus}</ds:Modulus>\
+        "<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>{modulus}</ds:Modulus>\
          <ds:Exponent>{exponent}</ds:Exponent></ds:RSAKeyValue></ds:KeyValue>"
     )
 }
@@ -219,7 +219,7 @@ pub(crate) fn rsa_value(modulus: &[u8], exponent: &[u8]) -> String {
 pub(crate) fn point_value(curve: &str, octets: &[u8]) -> String {
     let point = Base64::encode_string(octets);
     format!(
-        "<ds:KeyValue xmlns:ds=\"{DS}\"><k:ECKeyValue xmlns:k=\"http://www.w3.org/2009/xmldsig11#\">\
+        "<ds:KeyValue><k:ECKeyValue xmlns:k=\"http://www.w3.org/2009/xmldsig11#\">\
          <k:NamedCurve URI=\"urn:oid:{curve}\"></k:NamedCurve><k:PublicKey>{point}</k:PublicKey></k:ECKeyValue>\
          </ds:KeyValue>"
     )

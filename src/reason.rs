@@ -254,7 +254,7 @@ reasons! {
     /// The answer could not be put under a MAC or sealed.
     NotSealed = "not-sealed" => BUSY,
         "not-sealed in the log, and whether the token is larger than an answer may be";
-    /// No answer can be sealed for the certificate that signed the request.
+    /// No answer can be sealed for the certificate that signed the request, or the key that did has none.
     Unsealable = "unsealable" => Refusal::UnsupportedSecurityToken,
         "the certificate, which is RSA and has keyEncipherment where it has key usages; or replies of the endpoint";
     /// Its session key was here before.
@@ -281,6 +281,9 @@ reasons! {
     /// A key to bind a token to that nothing in the message proves (R-T031, R-T032).
     UnprovenKey = "unproven-key" => Refusal::InvalidRequest,
         "whether the client signs the message with the key that it asks a token for";
+    /// A key to bind a token to that is proven and has no certificate, by which tokens name it.
+    UncertifiedKey = "uncertified-key" => Refusal::InvalidRequest,
+        "the assertion, which confirms a KeyValue: its partner may confirm a certificate, or the client ask for a bearer token";
     /// A key size where there is no key (R-T025).
     KeySize = "key-size" => Refusal::InvalidRequest,
         "the RequestSecurityToken of the client";

@@ -155,7 +155,7 @@ fn unknown_user_wrong_password_disabled_and_empty_are_answered_alike_to_the_octe
         let said = office.audit.said.lock().unwrap();
         let counted = said.iter().map(|AuthToAudit::Append { entry, .. }| match entry {
             AuthEntry::Refusals { count, .. } => *count,
-            AuthEntry::Decision(..) | AuthEntry::Excessive(..) | AuthEntry::Vouched(..) => {
+            AuthEntry::Decision(..) | AuthEntry::Excessive(..) | AuthEntry::Vouched(..) | AuthEntry::Held(..) => {
                 panic!("a stranger has an account")
             }
         });

@@ -785,6 +785,53 @@ fn a_listener_that_asks_for_the_sake_of_jwts_asks_not_in_vain() {
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A configuration with an endpoint for assertions, and a partner whose holders prove themselves by their connections.
+fn with_holders() -> Tree {
+    let tree = Tree::new();
+    tree.replace("worker.d/worker.toml", "\"username\"\n[[metadata]]", "\"saml\"\n[[metadata]]");
+    let more = "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/adfs/services/trust/13/usernamemixed\"\n\
+                [[endpoint]]\npath = \"/sts\"\ncredentials = [\"saml\"]\n[[saml_partner]]\nname = \"idp\"\n\
+                issuer = \"urn:idp\"\ncertificates = [\"idp.pem\"]\naudiences = [\"urn:us\"]\n\
+                holder_proofs = [\"tls-certificate\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\n[timestamp]";
+    tree.replace("auth.d/auth.toml", "[timestamp]", more);
+    tree.replace("auth.d/auth.toml", "[store]", "server_certificates = [\"tls.pem\"]\n[store]");
+    fs::copy(tree.path("issuer.d/other.pem"), tree.path("auth.d/idp.pem")).unwrap();
+    fs::copy(tree.path("issuer.d/tls.pem"), tree.path("auth.d/tls.pem")).unwrap();
+    tree
+}
+
+#[test]
+fn a_partner_whose_holders_connect_needs_a_listener_that_asks_and_the_certificate_of_our_server() {
+    let listener = "[[listener]]\nname = \"certificates\"\nclient_certificates = \"asked\"\n[limits]";
+    let tree = with_holders();
+    tree.replace("worker.d/worker.toml", "[limits]", listener);
+    let output = tree.check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = with_holders().refused();
+    let place = "auth.d/auth.toml:15:17: partner idp: holder_proofs has \"tls-certificate\"";
+    assert!(said.lines().any(|line| line.starts_with(place)), "{said}");
+    // Where nobody takes assertions, asking helps nobody.
+    let tree = with_holders();
+    tree.replace("worker.d/worker.toml", "[limits]", listener);
+    tree.replace("auth.d/auth.toml", "[\"saml\"]", "[\"password\"]");
+    tree.replace("worker.d/worker.toml", "\"saml\"\n[[metadata]]", "\"username\"\n[[metadata]]");
+    let said = tree.refused();
+    assert!(said.lines().any(|line| line.starts_with(place)), "{said}");
+    let tree = with_holders();
+    tree.replace("worker.d/worker.toml", "[limits]", listener);
+    fs::copy(tree.path("issuer.d/other.pem"), tree.path("auth.d/tls.pem")).unwrap();
+    let said = tree.refused();
+    let place = "auth.d/auth.toml:2:23: server_certificates does not have tls.certificate";
+    assert!(said.lines().any(|line| line.starts_with(place)), "{said}");
+    // A partner whose holders sign lets a listener ask in vain.
+    let tree = with_holders();
+    tree.replace("worker.d/worker.toml", "[limits]", listener);
+    tree.replace("auth.d/auth.toml", "[\"tls-certificate\"]", "[\"signature\"]");
+    let output = tree.check();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("clients are asked in vain"), "{said}");
+}
+
 #[test]
 fn a_listener_that_asks_in_vain_passes_with_a_warning() {
     let tree = Tree::new();

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 #[path = "support/answers.rs"]
 #[expect(dead_code, reason = "shared with tests/issued_requests.rs, which uses all of it")]
 mod answers;
+#[path = "support/asserted.rs"]
+#[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
+mod asserted;
 #[path = "demo/service.rs"]
 #[expect(dead_code, reason = "shared with tests/demo, which uses all of it")]
 mod demo;
@@ -22,8 +25,12 @@ mod handshakes;
 #[path = "support/responder.rs"]
 #[expect(dead_code, reason = "shared with tests/issued_requests.rs, which uses all of it")]
 mod responder;
+#[path = "support/signed.rs"]
+#[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
+mod signed;
 
 use answers::{Answer as Said, REVOKED};
+use asserted::{AUDIENCE, BEARER, ISSUER, Words, at};
 use base64ct::{Base64, Encoding};
 use demo::Demo;
 use handshakes::Identity;
@@ -47,6 +54,8 @@ use tokio_rustls::client::TlsStream;
 const GENERIC: &str = "/certificate";
 const ADFS_13: &str = "/adfs/services/trust/13/certificatetransport";
 const ADFS_2005: &str = "/adfs/services/trust/2005/certificatetransport";
+/// The endpoint for assertions.
+const HELD: &str = "/held";
 const PARTY: &str = "https://rp.example.com/";
 const WST13: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
 const WST05: &str = "http://schemas.xmlsoap.org/ws/2005/02/trust";
@@ -76,6 +85,8 @@ struct House {
     authority: Issuer<'static, KeyPair>,
     /// Who is asked about its certificates besides.
     responder: Responder,
+    /// Whose assertions say whose key is whose.
+    agency: signed::Client,
 }
 
 impl House {
@@ -96,6 +107,8 @@ impl House {
         let registered = KINDS.map(|(name, kind)| (name, Identity::own(name, kind))).to_vec();
         let authority = authority(&etc.join("auth.d"));
         let responder = responder(&authority);
+        let agency = signed::Client::new();
+        std::fs::write(etc.join("auth.d/agency.pem"), &agency.certificate).unwrap();
         let endpoint = |path: &str, profile: &str, trust: &str| {
             format!(
                 "\n[[endpoint]]\npath = \"{path}\"\nprofile = \"{profile}\"\ntrust = \"{trust}\"\n\
@@ -105,7 +118,8 @@ impl House {
         change("worker.d/worker.toml", &|text| {
             let ours = [(GENERIC, "generic", "any"), (ADFS_13, "adfs", "1.3"), (ADFS_2005, "adfs", "2005")];
             let ours = ours.map(|(path, profile, trust)| endpoint(path, profile, trust)).concat();
-            format!("{text}{ours}\n[[listener]]\nname = \"certificates\"\nclient_certificates = \"asked\"\n")
+            let held = format!("\n[[endpoint]]\npath = \"{HELD}\"\ncredential = \"saml\"\n");
+            format!("{text}{ours}{held}\n[[listener]]\nname = \"certificates\"\nclient_certificates = \"asked\"\n")
         });
         change("auth.d/auth.toml", &|text| {
             let usual = ["/sts", "/adfs/services/trust/13/usernamemixed", "/adfs/services/trust/2005/usernamemixed"];
@@ -122,7 +136,12 @@ impl House {
                  [[certificate_authority.subject]]\nfrom = \"cn\"\n",
                 responder.address
             );
-            format!("server_certificates = [\"tls.pem\"]\n{text}{usual}{}{authority}", ours.concat())
+            let held = format!(
+                "[[endpoint]]\npath = \"{HELD}\"\ncredentials = [\"saml\"]\ntoken_type = \"saml20\"\n[[saml_partner]]\n\
+                 name = \"agency\"\nissuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n\
+                 holder_proofs = [\"tls-certificate\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\n"
+            );
+            format!("server_certificates = [\"tls.pem\"]\n{text}{usual}{}{authority}{held}", ours.concat())
         });
         change("auth.d/users.toml", &|text| {
             let mail = |name: &str| format!("attributes = {{ mail = [\"{name}@example.com\"] }}\n");
@@ -132,7 +151,8 @@ impl House {
                 format!("\n[users.{name}]\ncertificates = [\"{file}\"]\n{}", mail(name))
             };
             let all: String = registered.iter().map(of).collect();
-            format!("{text}{all}\n[users.kim]\ncertificate_authority = \"corporate\"\n{}", mail("kim"))
+            let sam = format!("[users.sam]\nsaml_partner = \"agency\"\n{}", mail("sam"));
+            format!("{text}{all}\n[users.kim]\ncertificate_authority = \"corporate\"\n{}{sam}", mail("kim"))
         });
         change("auth.d/relying-parties/generic.toml", &|text| {
             text.replacen("policy =", "confirmations = [\"bearer\", \"holder-of-key\"]\npolicy =", 1)
@@ -144,7 +164,7 @@ impl House {
         assert!(checked.status.success() && checked.stderr.is_empty(), "{}", String::from_utf8_lossy(&checked.stderr));
         let demo = Demo::configured(root, |command| _ = command.args(["--listener", "certificates=0"]));
         let server = CertificateDer::from_pem_file(etc.join("worker.d/tls.pem")).unwrap();
-        Self { directory, demo, server, registered, authority, responder }
+        Self { directory, demo, server, registered, authority, responder, agency }
     }
 
     fn identity(&self, name: &str) -> &Identity {
@@ -342,6 +362,7 @@ const CASES: &[Case] = &[
     ("clients of AD FS are served at its paths", clients_of_ad_fs),
     ("many requests come over one connection, and by HTTP/2", many_requests_over_one_connection),
     ("a token is bound to the key of the connection", a_token_bound_to_the_key),
+    ("an assertion is presented by whoever connects with the certificate that it confirms", holders_of_assertions),
     ("without a certificate the other endpoints are served, and these are not", without_a_certificate),
     ("where nobody is asked a certificate proves nothing", where_nobody_is_asked),
     ("a certificate that means nobody is refused", a_certificate_that_means_nobody),
@@ -462,6 +483,40 @@ fn a_token_bound_to_the_key(house: &House) {
     ] {
         ask(&format!("{public}{key}")).fault("InvalidRequest");
     }
+}
+
+fn holders_of_assertions(house: &House) {
+    let [holder, stranger] = ["holder", "stranger"].map(|name| Identity::own(name, &rcgen::PKCS_ECDSA_P256_SHA256));
+    let presented = |of: &Identity, more: &str| {
+        let data = "</saml:SubjectConfirmationData>";
+        let key_info = format!(
+            "<ds:KeyInfo xmlns:ds=\"{}\"><ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate></ds:X509Data>\
+             </ds:KeyInfo>{data}",
+            signed::DS,
+            Base64::encode_string(&of.0.cert[0])
+        );
+        let method = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
+        let assertion = Words::saml20("sam").but(BEARER, method).but(data, &key_info).xml(&house.agency);
+        let stamp = format!("<u:Timestamp><u:Created>{}</u:Created></u:Timestamp>", at(0));
+        let security =
+            format!("<o:Security xmlns:o=\"{WSSE}\" xmlns:u=\"{}\">{stamp}{assertion}</o:Security>", signed::WSU);
+        request(WST13, &security, more)
+    };
+    let public = format!("<t:KeyType>{WST13}/PublicKey</t:KeyType>");
+    for version in VERSIONS {
+        let ask = |client: Option<&Identity>, of: &Identity, more: &str| {
+            house.ask(house.client(client, version), house.asking(), HELD, &presented(of, more))
+        };
+        ask(Some(&holder), &holder, "").token("sam");
+        let bound = ask(Some(&holder), &holder, &public).token("sam");
+        assert!(bound.contains(&Base64::encode_string(&holder.0.cert[0])), "{bound}");
+        ask(Some(&stranger), &holder, "").fault("FailedAuthentication");
+        ask(Some(&holder), &stranger, "").fault("FailedAuthentication");
+        ask(None, &holder, "").fault("FailedAuthentication");
+        let plain = house.ask(house.client(Some(&holder), version), house.plain(), HELD, &presented(&holder, ""));
+        plain.fault("FailedAuthentication");
+    }
+    house.says("proof=\"tls-certificate\"");
 }
 
 fn password(house: &House) -> String {

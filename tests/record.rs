@@ -22,7 +22,8 @@ use chancery::wire::links::{AuthToAudit, FromAudit, IssuerToAudit};
 use chancery::wire::order::{Claim, Method, NameFormat, RequestIntegrity, Subject, TokenType};
 use chancery::wire::permit::Link;
 use chancery::wire::record::{
-    AuthEntry, Decision, DecisionPrivate, Intent, IntentPrivate, IssuerEntry, Outcome, OutcomeResult, VouchedPrivate,
+    AuthEntry, Decision, DecisionPrivate, Held, HeldKey, Intent, IntentPrivate, IssuerEntry, Outcome, OutcomeResult,
+    Proof, VouchedPrivate,
 };
 use chancery::wire::{Correlation, List, Millis, Octets, Text};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -272,6 +273,38 @@ fn a_decision_for_somebody_who_was_vouched_for_has_both_names() {
     assert_eq!(entries[0].leaf.public, Public::Decision(public));
     let PrivatePart::Kept(kept) = &entries[0].private else { panic!("a private part") };
     assert_eq!(**kept, Private::Vouched(private));
+}
+
+#[test]
+fn a_decision_for_the_holder_of_an_assertion_says_how_he_proved_his_key() {
+    let place = House::new();
+    let _audit = place.start();
+    let mut auth = place.auth();
+    let AuthEntry::Decision(public, private) = decision() else { panic!("a decision") };
+    let keys = [HeldKey::Certificate([0xAB; 32]), HeldKey::Thumbprint([0xCD; 32])];
+    for (proof, key) in [Proof::TlsCertificate, Proof::Signature].into_iter().zip(keys) {
+        auth.append(AuthEntry::Held(public.clone(), Held { proof, key }, private.clone()));
+    }
+    auth.settle();
+    let entries = place.entries();
+    let held = Held { proof: Proof::Signature, key: keys[1] };
+    assert_eq!(entries[1].leaf.public, Public::Held(public.clone(), held));
+    let PrivatePart::Kept(kept) = &entries[1].private else { panic!("a private part") };
+    assert_eq!(**kept, Private::Decision(private));
+    let mut explain = Command::new(env!("CARGO_BIN_EXE_chancery"));
+    explain.args(["explain", &public.correlation.to_string(), "--directory"]).arg(place.directory());
+    let told = String::from_utf8(explain.output().unwrap().stdout).unwrap();
+    for said in [
+        format!(" holder={}", "ab".repeat(32)),
+        format!(" holder_key={}", "cd".repeat(32)),
+        " proof=tls-certificate".to_owned(),
+        " proof=signature".to_owned(),
+        "the key of the certificate that the assertion confirms was proven when he connected".to_owned(),
+        "the key, which has no certificate, that the assertion confirms was proven by his signature".to_owned(),
+        "policy: ".to_owned(),
+    ] {
+        assert!(told.contains(&said), "{said:?} is not in {told}");
+    }
 }
 
 /// A decision as a hijacked auth sends it, to stop issuer's clock: it was taken at the end of time.

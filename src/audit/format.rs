@@ -24,7 +24,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::wire::record::{
-    AuthEntry, Decision, DecisionPrivate, Excessive, Intent, IntentPrivate, IssuerEntry, Outcome, VouchedPrivate,
+    AuthEntry, Decision, DecisionPrivate, Excessive, Held, Intent, IntentPrivate, IssuerEntry, Outcome, VouchedPrivate,
 };
 use crate::wire::{Correlation, Millis, Text};
 
@@ -154,6 +154,8 @@ pub enum Public {
     },
     /// auth told an account to come back that asked more than it may.
     Excessive(Excessive),
+    /// auth allowed or refused somebody who proved the key that his assertion confirms.
+    Held(Decision, Held),
 }
 
 impl Public {
@@ -163,7 +165,7 @@ impl Public {
         match self {
             Self::Intent(intent) => intent.instant,
             Self::Outcome(outcome) => outcome.instant,
-            Self::Decision(decision) => decision.instant,
+            Self::Decision(decision) | Self::Held(decision, _) => decision.instant,
             Self::Refusals { instant, .. } => *instant,
             Self::Excessive(excessive) => excessive.instant,
         }
@@ -175,7 +177,7 @@ impl Public {
         match self {
             Self::Intent(intent) => intent.correlation,
             Self::Outcome(outcome) => outcome.correlation,
-            Self::Decision(decision) => decision.correlation,
+            Self::Decision(decision) | Self::Held(decision, _) => decision.correlation,
             Self::Refusals { correlation, .. } => *correlation,
             Self::Excessive(excessive) => excessive.correlation,
         }
@@ -187,7 +189,7 @@ impl Public {
         match self {
             Self::Intent(intent) => Some(&intent.token_id),
             Self::Outcome(outcome) => Some(&outcome.token_id),
-            Self::Decision(_) | Self::Refusals { .. } | Self::Excessive(_) => None,
+            Self::Decision(_) | Self::Held(..) | Self::Refusals { .. } | Self::Excessive(_) => None,
         }
     }
 }
@@ -217,6 +219,7 @@ pub fn split_issuer(entry: IssuerEntry) -> (Public, Option<Private>) {
 pub fn split_auth(entry: AuthEntry) -> (Public, Option<Private>) {
     match entry {
         AuthEntry::Decision(public, private) => (Public::Decision(public), Some(Private::Decision(private))),
+        AuthEntry::Held(public, held, private) => (Public::Held(public, held), Some(Private::Decision(private))),
         AuthEntry::Vouched(public, private) => (Public::Decision(public), Some(Private::Vouched(private))),
         AuthEntry::Excessive(public, private) => (Public::Excessive(public), Some(Private::Decision(private))),
         AuthEntry::Refusals { instant, source, count, reason, correlation } => {

@@ -285,7 +285,7 @@ impl Verifier {
                     self.closed.remove(&oldest);
                 }
             }
-            Public::Decision(_) | Public::Refusals { .. } | Public::Excessive(_) => {}
+            Public::Decision(_) | Public::Held(..) | Public::Refusals { .. } | Public::Excessive(_) => {}
         }
     }
 

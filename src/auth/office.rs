@@ -27,7 +27,7 @@ use super::excess::Excess;
 use super::exchanges::Exchange;
 use super::gauges::Gauges;
 use super::ocsp::Desks;
-use super::order::{self, Decided, Proven};
+use super::order::{self, Decided, Proven, ProvenKey};
 use super::password::Passwords;
 use super::reason::{ALLOWED, Reason, recorded};
 use super::recipient::Recipient;
@@ -45,7 +45,7 @@ use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
 use crate::wire::order::{Authentication, Method, Order, Voucher};
-use crate::wire::record::{AuthEntry, Decision, DecisionPrivate, VouchedPrivate};
+use crate::wire::record::{AuthEntry, Decision, DecisionPrivate, Held, VouchedPrivate};
 use crate::wire::{List, Millis, Octets, Text, VoucherId};
 
 /// Everything a request needs.
@@ -131,6 +131,7 @@ struct Named {
     method: Method,
     vouched_by: Option<Text<64>>,
     intermediary: Option<Text<256>>,
+    held: Option<Held>,
     /// His worker says something else than what he signed or put under a MAC.
     breach: Option<&'static str>,
 }
@@ -144,7 +145,16 @@ impl Ended {
             ended => return ended,
         };
         let (account, vouched_by) = (account.name.clone(), vouched_by.cloned());
-        Self::Named(Box::new(Named { reason, account, method, vouched_by, intermediary: None, breach }))
+        let (intermediary, held) = (None, None);
+        Self::Named(Box::new(Named { reason, account, method, vouched_by, intermediary, held, breach }))
+    }
+
+    /// The same of somebody who has proved so that he is the holder of his assertion.
+    fn held(mut self, held: Held) -> Self {
+        if let Self::Named(named) = &mut self {
+            named.held = Some(held);
+        }
+        self
     }
 
     /// The same of somebody whom this account has vouched for.
@@ -301,7 +311,7 @@ impl Office {
         let (known, recipient) = match proven.and_then(|known| known.with_recipient(rules)) {
             Ok(known) => known,
             Err(Ended::Named(named)) => {
-                let Named { reason, account, method, vouched_by, intermediary, breach } = *named;
+                let Named { reason, account, method, vouched_by, intermediary, held, breach } = *named;
                 let decision = Decision {
                     instant: Millis::now(),
                     correlation,
@@ -314,7 +324,7 @@ impl Office {
                     reason: recorded(reason.word()),
                     policies: List::default(),
                 };
-                let noted = self.decided(config, decision, account, intermediary).await;
+                let noted = self.decided(config, decision, account, (intermediary, held)).await;
                 // Hung up on in any case, and counted.
                 return Err(match breach {
                     Some(rule) => Ended::Breach(rule),
@@ -323,7 +333,7 @@ impl Office {
             }
             Err(ended) => return Err(ended),
         };
-        let Known { account, method, request, certificate, vouched_by, intermediary, until, answer, .. } = known;
+        let Known { account, method, request, certificate, held, vouched_by, intermediary, until, answer, .. } = known;
         let signed_reply = rules.signed_replies && method == Method::X509;
         let instant = Millis::now();
         let authentication = Authentication { method, instant: known.instant.unwrap_or(instant) };
@@ -339,7 +349,11 @@ impl Office {
             until,
             wish: &wish,
             request,
-            key: certificate.as_deref().map(|certificate| certificate.der.as_slice()),
+            key: match (&certificate, held) {
+                (Some(certificate), _) => ProvenKey::Certified(&certificate.der),
+                (None, Some(_)) => ProvenKey::Alone,
+                (None, None) => ProvenKey::None,
+            },
         };
         let Decided { order, relying_party, policies } = order::decide(config, &proven, instant);
         let decision = Decision {
@@ -354,7 +368,7 @@ impl Office {
             reason: recorded(order.as_ref().err().map_or(ALLOWED, |reason| reason.word())),
             policies,
         };
-        self.decided(config, decision, account.name.clone(), intermediary).await?;
+        self.decided(config, decision, account.name.clone(), (intermediary, held)).await?;
         failpoint("recorded");
         order.map(|order| Granted { order, answer, signed_reply, recipient }).map_err(Ended::Known)
     }
@@ -365,7 +379,7 @@ impl Office {
         config: &Auth,
         decision: Decision,
         account: Text<256>,
-        intermediary: Option<Text<256>>,
+        (intermediary, held): (Option<Text<256>>, Option<Held>),
     ) -> Result<(), Ended> {
         let correlation = decision.correlation;
         info!(
@@ -374,13 +388,15 @@ impl Office {
             account = ?account,
             intermediary = ?intermediary.as_deref().unwrap_or("-"),
             authority = decision.authority.as_deref().unwrap_or("-"),
+            proof = held.map_or("-", |held| held.proof.name()),
             relying_party = decision.relying_party.as_deref().unwrap_or("-"),
             allowed = decision.allowed,
             reason = decision.reason.as_str(),
         );
-        let entry = match intermediary {
-            None => AuthEntry::Decision(decision, DecisionPrivate { account }),
-            Some(intermediary) => AuthEntry::Vouched(decision, VouchedPrivate { account, intermediary }),
+        let entry = match (intermediary, held) {
+            (Some(intermediary), _) => AuthEntry::Vouched(decision, VouchedPrivate { account, intermediary }),
+            (None, Some(held)) => AuthEntry::Held(decision, held, DecisionPrivate { account }),
+            (None, None) => AuthEntry::Decision(decision, DecisionPrivate { account }),
         };
         let appended = self.record.append(entry, config.limits.audit_deadline).await;
         appended.map_err(|reason| {

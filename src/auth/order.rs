@@ -38,8 +38,19 @@ pub(super) struct Proven<'a> {
     pub(super) wish: &'a Wish,
     /// What vouches for that.
     pub(super) request: RequestIntegrity,
-    /// The certificate whose key signed this very message, DER.
-    pub(super) key: Option<&'a [u8]>,
+    /// The key that signed this very message, or the handshake of its connection.
+    pub(super) key: ProvenKey<'a>,
+}
+
+/// A key that a token may be bound to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ProvenKey<'a> {
+    /// None was proven.
+    None,
+    /// One that has no certificate, by which tokens name the key they are bound to.
+    Alone,
+    /// That of this certificate, DER.
+    Certified(&'a [u8]),
 }
 
 /// What was decided, for the record.
@@ -90,7 +101,11 @@ fn draw_up(
         ConfirmationKind::Bearer => Confirmation::Bearer,
         // The one key that is proven is bound, whether the request names its signature or nothing (R-T032).
         ConfirmationKind::HolderOfKey => {
-            let certificate = Octets::new(proven.key.ok_or(Reason::UnprovenKey)?).map_err(|_| Reason::TooMuch)?;
+            let certificate = match proven.key {
+                ProvenKey::None => return Err(Reason::UnprovenKey),
+                ProvenKey::Alone => return Err(Reason::UncertifiedKey),
+                ProvenKey::Certified(der) => Octets::new(der).map_err(|_| Reason::TooMuch)?,
+            };
             Confirmation::HolderOfKey { certificate }
         }
     };

@@ -118,11 +118,19 @@ pub(super) fn verify<'m>(
     if !certificate.holds(now) {
         return Err(Reason::CertificateDates);
     }
-    proves(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
-    let SignedMessage { signed_info, parts, .. } = message;
-    let once = once(certificate.key.parts(), signed_info);
     let used = Some(Used { der: certificate.der.clone(), key: certificate.key.clone() });
-    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, used, once })
+    Ok(Signed { used, ..by(&certificate.key, message)? })
+}
+
+/// Has this key, whatever is around it?
+///
+/// # Errors
+/// The reason it has not.
+pub(super) fn by<'m>(key: &VerifyingKey, message: &'m SignedMessage) -> Result<Signed<'m>, Reason> {
+    proves(key, message.algorithm, &message.signed_info, &message.value)?;
+    let SignedMessage { signed_info, parts, .. } = message;
+    let once = once(key.parts(), signed_info);
+    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, used: None, once })
 }
 
 /// Is this the MAC of this message by that key? It proves no more than that whoever made it knew the key.

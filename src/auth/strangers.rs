@@ -167,7 +167,7 @@ mod tests {
     fn sums(entries: &[AuthEntry]) -> Vec<(IpAddr, u32)> {
         let sum = |entry: &AuthEntry| match entry {
             AuthEntry::Refusals { source, count, .. } => (*source, *count),
-            AuthEntry::Decision(..) | AuthEntry::Excessive(..) | AuthEntry::Vouched(..) => {
+            AuthEntry::Decision(..) | AuthEntry::Excessive(..) | AuthEntry::Vouched(..) | AuthEntry::Held(..) => {
                 panic!("a stranger has an account")
             }
         };

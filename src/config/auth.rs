@@ -21,6 +21,7 @@ pub mod party;
 pub mod password;
 mod place;
 pub mod policy;
+pub mod public_key;
 pub mod responder;
 pub mod source;
 pub mod store;
@@ -409,6 +410,13 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         directories: directory::checked(directory, file, &file.value.directories)?,
         doubts: Vec::new(),
     };
+    if !has.servers
+        && let Some(place) = file.value.partners.iter().find_map(PartnerFile::by_connection)
+    {
+        let why = "holder_proofs names \"tls-certificate\", so server_certificates must say which servers clients prove \
+                   themselves to";
+        return Err(file.error(place, why));
+    }
     rules.doubts.extend(store::doubts(file, &rules));
     Ok(rules)
 }

@@ -14,6 +14,7 @@ use crate::audit::format::Public;
 use crate::audit::reader::Entries;
 use crate::config::audit::Audit;
 use crate::reason::{ALLOWED, Reason};
+use crate::wire::record::{Held, HeldKey, Proof};
 
 /// Exit status when nothing speaks of the request.
 const NOTHING: u8 = 1;
@@ -106,20 +107,36 @@ fn recorded(out: &mut impl Write, id: &str, directory: &Path, words: &mut Words)
         }
         found = true;
         writeln!(out, "record: {}", lines::entry(&entry))?;
+        if let Public::Held(_, held) = public {
+            writeln!(out, "  {}", proven(held))?;
+        }
         match public {
-            Public::Decision(decision) if &*decision.reason == ALLOWED => {
+            Public::Decision(decision) | Public::Held(decision, _) if &*decision.reason == ALLOWED => {
                 writeln!(
                     out,
                     "  the policies allowed it; where a token came of it, its intent and its outcome stand here, too"
                 )?;
             }
-            Public::Decision(decision) => words.note(&decision.reason),
+            Public::Decision(decision) | Public::Held(decision, _) => words.note(&decision.reason),
             Public::Refusals { reason, .. } => words.note(reason),
             Public::Excessive(_) => words.note(Reason::Excess.word()),
             Public::Intent(_) | Public::Outcome(_) => {}
         }
     }
     Ok(found)
+}
+
+/// How whoever asked proved the key that his assertion confirms.
+fn proven(held: &Held) -> String {
+    let by = match held.proof {
+        Proof::Signature => "by his signature of this very message",
+        Proof::TlsCertificate => "when he connected",
+    };
+    let key = match held.key {
+        HeldKey::Certificate(_) => "the key of the certificate",
+        HeldKey::Thumbprint(_) => "the key, which has no certificate,",
+    };
+    format!("{key} that the assertion confirms was proven {by}")
 }
 
 /// Lines about it. They come from processes that strangers talk to: nothing reaches the terminal but what is printable.

@@ -3,9 +3,12 @@
 
 use super::identifiers::Trust;
 use super::{Kind, Wrong, request};
+use crate::wire::Octets;
 use crate::wire::evidence::{MacAlgorithm, SignatureAlgorithm, Wish};
+use crate::wire::key::{Curve, PublicKey};
 use crate::wire::unwrap::{KeyTransport, PartCipher};
 use crate::xml::encryption::{Cipher, Oaep};
+use crate::xml::key_value::{self, KeyValue, NamedCurve};
 use crate::xml::signature::{Family, Hash, SignatureMethod};
 use crate::xml::{Element, names};
 
@@ -88,6 +91,24 @@ pub fn mac(method: SignatureMethod) -> Option<MacAlgorithm> {
         (Family::Hmac, Hash::Sha512) => Some(MacAlgorithm::HmacSha512),
         _ => None,
     }
+}
+
+/// The key of a `ds:KeyValue`, as the wire knows it; none where it is of a kind that no client may use.
+#[must_use]
+pub fn public_key(element: Element<'_>) -> Option<PublicKey> {
+    Some(match key_value::read(element)? {
+        KeyValue::Rsa { modulus, exponent } => {
+            PublicKey::Rsa { modulus: Octets::new(modulus).ok()?, exponent: Octets::new(exponent).ok()? }
+        }
+        KeyValue::Point { curve, octets } => {
+            let curve = match curve {
+                NamedCurve::P256 => Curve::P256,
+                NamedCurve::P384 => Curve::P384,
+                NamedCurve::P521 => Curve::P521,
+            };
+            PublicKey::Point { curve, octets: Octets::new(octets).ok()? }
+        }
+    })
 }
 
 /// How a session key is sealed, as the wire knows it; none where label and MGF1 have different hashes, or one that

@@ -10,6 +10,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::bounded::{List, Octets, Secret, Text};
 use super::derivation::PartKey;
 use super::ids::{Correlation, Millis};
+use super::key::PublicKey;
 use super::order::{ConfirmationKind, TokenType};
 
 /// One request of one client.
@@ -77,6 +78,8 @@ pub enum Evidence {
     Ticket(BinaryTicket),
     /// The same beside a MAC over parts of the message, by the key that the client shares with us by the ticket (R-W071).
     EndorsedTicket(BinaryTicket, KeyedMessage),
+    /// A SAML assertion over a connection whose client has proved a certificate, which it may be confirmed by.
+    Connected(SignedAssertion, ClientHandshake),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -302,6 +305,8 @@ pub enum KeyReference {
     KeyIdentifier(Octets<64>),
     /// The key that the assertion beside the signature confirms.
     Assertion,
+    /// The same, which the message writes out.
+    Value(PublicKey),
 }
 
 /// Signature algorithms that are taken from clients (namespaces.md 1.9).

@@ -11,6 +11,7 @@ pub mod evidence;
 pub mod frame;
 pub mod ids;
 pub mod kerberos;
+pub mod key;
 pub mod links;
 pub mod metadata;
 pub mod order;

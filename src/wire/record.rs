@@ -106,6 +106,8 @@ pub enum AuthEntry {
     Excessive(Excessive, DecisionPrivate),
     /// The same as a decision, where somebody else asked and vouched for the requestor.
     Vouched(Decision, VouchedPrivate),
+    /// The same, where the requestor has proved the key that his assertion confirms.
+    Held(Decision, Held, DecisionPrivate),
 }
 
 /// The public part of what an account asked in excess.
@@ -145,6 +147,44 @@ pub struct Decision {
     pub reason: Text<64>,
     /// Ids of the policies that decided.
     pub policies: List<Text<128>, 16>,
+}
+
+/// How somebody proved that he is the holder of an assertion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Held {
+    /// By what.
+    pub proof: Proof,
+    /// With which key.
+    pub key: HeldKey,
+}
+
+/// What proves a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Proof {
+    /// A signature over this very message.
+    Signature,
+    /// One in the TLS handshake.
+    TlsCertificate,
+}
+
+impl Proof {
+    /// The name in logs and the record.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::TlsCertificate => "tls-certificate",
+        }
+    }
+}
+
+/// How a key is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum HeldKey {
+    /// By SHA-256 of the certificate that the assertion confirms.
+    Certificate([u8; 32]),
+    /// The assertion confirms a key alone: by its thumbprint (RFC 7638), SHA-256.
+    Thumbprint([u8; 32]),
 }
 
 /// The private part of a decision for somebody whom an intermediary vouched for.

@@ -13,6 +13,8 @@ pub mod encryption;
 mod grammar;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod ids;
+#[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
+pub mod key_value;
 pub mod names;
 #[cfg(any(feature = "worker", feature = "auth", feature = "ctl"))]
 pub mod signature;

@@ -37,6 +37,8 @@ pub const SP12: &str = "http://docs.oasis-open.org/ws-sx/ws-securitypolicy/20070
 pub const SP11: &str = "http://schemas.xmlsoap.org/ws/2005/07/securitypolicy";
 /// XML signatures.
 pub const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
+/// What XML signatures 1.1 add.
+pub const DS11: &str = "http://www.w3.org/2009/xmldsig11#";
 /// Types of instances, of XML Schema.
 pub const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// XML encryption.

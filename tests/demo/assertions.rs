@@ -9,6 +9,7 @@ use chancery::audit::reader::{Entries, PrivatePart};
 use chancery::wire::Millis;
 use chancery::wire::evidence::KeyReference;
 use chancery::wire::order::{Method, RequestIntegrity};
+use chancery::wire::record::Proof;
 
 use crate::asserted::{AUDIENCE, ISSUER, Words};
 use crate::caller::Caller;
@@ -170,17 +171,23 @@ fn an_assertion_of_our_own_or_of_a_partner_gets_its_subject_a_token_and_no_other
 /// named by the assertion, as clients of WS-Trust do.
 fn signed(assertion: &str, id: &str, holder: &Client) -> String {
     let more = format!("<t:KeyType>{TRUST}/PublicKey</t:KeyType>");
-    let parts = [Part::timestamp(Millis::now(), None), Part::to(ADDRESS), Part::body(GENERIC, &more)];
+    let kind = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
+    let named = format!(
+        "<o:SecurityTokenReference><o:KeyIdentifier ValueType=\"{kind}\">{id}</o:KeyIdentifier></o:SecurityTokenReference>"
+    );
+    naming(&named, assertion, &more, holder)
+}
+
+/// The same with the key named so, and this in the request.
+fn naming(named: &str, assertion: &str, more: &str, holder: &Client) -> String {
+    let parts = [Part::timestamp(Millis::now(), None), Part::to(ADDRESS), Part::body(GENERIC, more)];
     let [stamp, to, body] = [0, 1, 2].map(|at: usize| parts[at].octets.as_str());
     let info = holder.signed_info(&parts);
     let value = Base64::encode_string(&holder.sign(info.as_bytes()));
-    let kind = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
     format!(
         "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header><a:Action xmlns:a=\"{WSA}\">{TRUST}/RST/Issue</a:Action>{to}\
          <o:Security xmlns:o=\"{WSSE}\">{stamp}{assertion}<ds:Signature xmlns:ds=\"{DS}\">{info}\
-         <ds:SignatureValue>{value}</ds:SignatureValue><ds:KeyInfo><o:SecurityTokenReference>\
-         <o:KeyIdentifier ValueType=\"{kind}\">{id}</o:KeyIdentifier></o:SecurityTokenReference></ds:KeyInfo>\
-         </ds:Signature></o:Security></s:Header>{body}</s:Envelope>"
+         <ds:SignatureValue>{value}</ds:SignatureValue><ds:KeyInfo>{named}</ds:KeyInfo></ds:Signature></o:Security></s:Header>{body}</s:Envelope>"
     )
 }
 
@@ -234,6 +241,98 @@ fn the_holder_of_a_key_that_an_assertion_confirms_gets_a_token_for_that_key_and_
         _ => None,
     });
     assert_eq!(intents.collect::<Vec<_>>(), [(RequestIntegrity::Signed, true)]);
+}
+
+#[test]
+fn the_holder_of_a_key_that_an_assertion_writes_out_gets_a_token_and_the_record_says_how_he_proved_it() {
+    if !service::possible("demo-keys") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (agency, holder, stranger) = (Client::rsa(false), Client::rsa(false), Client::rsa(false));
+    let demo = reconfigured(directory.path(), |config| let_in(config, &agency.certificate));
+    let config = directory.path().join("demo/etc");
+    let key_info = |client: &Client| format!("<ds:KeyInfo xmlns:ds=\"{DS}\">{}</ds:KeyInfo>", client.key_value());
+    let (method, data) = ("</saml:ConfirmationMethod>", "</saml:SubjectConfirmationData>");
+    let new = |client: &Client| {
+        let words = Words::saml20("sam@agency.example")
+            .but(crate::asserted::BEARER, "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key");
+        words.but(data, &format!("{}{data}", key_info(client)))
+    };
+    let old = |client: &Client| {
+        let words = Words::saml11("sam@agency.example").but("cm:bearer", "cm:holder-of-key");
+        words.but(method, &format!("{method}{}", key_info(client)))
+    };
+    let (saml_id, assertion_id) = (
+        "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID",
+        "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.0#SAMLAssertionID",
+    );
+    let by = |reference: &str| format!("<o:SecurityTokenReference>{reference}</o:SecurityTokenReference>");
+    let identified =
+        |kind: &str, id: &str| by(&format!("<o:KeyIdentifier ValueType=\"{kind}\">{id}</o:KeyIdentifier>"));
+    let referred = |id: &str| by(&format!("<o:Reference URI=\"#{id}\"/>"));
+    let sent = |words: &Words, named: &str, signer: &Client| {
+        post(&demo, &config, "/saml", &naming(named, &words.xml(&agency), "", signer))
+    };
+    let log = || std::fs::read_to_string(directory.path().join("log")).unwrap();
+    let mut last = String::new();
+    for (words, kind) in [(new(&holder), saml_id), (old(&holder), assertion_id)] {
+        for named in [identified(kind, &words.id), referred(&words.id), holder.key_value()] {
+            let answer = sent(&words, &named, &holder);
+            let taken = answer.starts_with("HTTP/1.1 200") && answer.contains(">sam@example.com<");
+            assert!(taken, "{named}: {answer}\n{}", log());
+            last = between(&answer.to_ascii_lowercase(), "x-correlation-id: ", "\r").to_owned();
+        }
+    }
+    let words = new(&holder);
+    let bound = format!("<t:KeyType>{TRUST}/PublicKey</t:KeyType>");
+    for (what, answer) in [
+        ("a stranger signed", sent(&words, &referred(&words.id), &stranger)),
+        ("a stranger signed and wrote his key out", sent(&words, &stranger.key_value(), &stranger)),
+        ("the message writes out another key", sent(&words, &stranger.key_value(), &holder)),
+        ("the assertion writes out another key", sent(&new(&stranger), &holder.key_value(), &holder)),
+        ("another key in the assertion than its partner signed", {
+            let xml = words.xml(&agency).replace(&holder.key_value(), &stranger.key_value());
+            post(&demo, &config, "/saml", &naming(&referred(&words.id), &xml, "", &stranger))
+        }),
+        ("the key in the signature of the assertion", {
+            let other = new(&stranger);
+            let xml = other.xml(&agency).replacen(
+                "</ds:SignatureValue>",
+                &format!("</ds:SignatureValue>{}", key_info(&holder)),
+                1,
+            );
+            post(&demo, &config, "/saml", &naming(&referred(&other.id), &xml, "", &holder))
+        }),
+        (
+            "it is to bind a token",
+            post(&demo, &config, "/saml", &naming(&referred(&words.id), &words.xml(&agency), &bound, &holder)),
+        ),
+        ("without a signature", post(&demo, &config, "/saml", &envelope(&words.xml(&agency), GENERIC, SAML20))),
+    ] {
+        assert!(answer.starts_with("HTTP/1.1 500") && !answer.contains("Assertion"), "{what}: {answer}");
+    }
+    let mut explain = std::process::Command::new(service::CHANCERY);
+    let told = explain.args(["explain", &last, "--directory", demo.fact("record")]).output().unwrap().stdout;
+    let told = String::from_utf8(told).unwrap();
+    for said in [
+        "proof=signature",
+        "holder_key=",
+        "allowed=true",
+        "the key, which has no certificate, that the assertion confirms",
+    ] {
+        assert!(told.contains(said), "{said:?} is not in {told}");
+    }
+    assert!(!log().contains("violation"), "{}", log());
+    let record = Path::new(demo.fact("record")).to_owned();
+    assert_eq!(demo.stop().code(), Some(0));
+    let held = Entries::open(&record).filter_map(|entry| match entry.unwrap().leaf.public {
+        Public::Held(decision, held) => Some((decision.reason.to_string(), held.proof)),
+        _ => None,
+    });
+    let mut held: Vec<_> = held.collect();
+    assert_eq!(held.pop(), Some(("uncertified-key".to_owned(), Proof::Signature)));
+    assert_eq!(held, vec![("allowed".to_owned(), Proof::Signature); 6]);
 }
 
 /// A request that an intermediary signed, with the assertion by a reference in the header, as WSS4J writes it.

@@ -133,7 +133,12 @@ fn judges_accept_the_algorithm_of_a_p_384_key() {
 
 /// A key and its certificate in files of `directory`.
 pub(crate) fn client(directory: &Path, name: &str) -> [String; 2] {
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    client_with(&rcgen::PKCS_RSA_SHA256, directory, name)
+}
+
+/// The same with a key of another kind.
+pub(crate) fn client_with(kind: &'static rcgen::SignatureAlgorithm, directory: &Path, name: &str) -> [String; 2] {
+    let key = rcgen::KeyPair::generate_for(kind).unwrap();
     let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
     [("key", key.serialize_pem()), ("pem", certificate.pem())].map(|(extension, text)| {
         let path = directory.join(format!("{name}.{extension}"));

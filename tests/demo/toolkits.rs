@@ -9,7 +9,7 @@ use chancery::wire::order::{Method, RequestIntegrity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::interop::{append, checked, client, issued_by, only_endpoints, reconfigured, root};
+use crate::interop::{append, checked, client, client_with, issued_by, only_endpoints, reconfigured, root};
 use crate::service::{self, Demo};
 
 const SECRET: &str = "correct horse b\u{E4}ttery";
@@ -139,6 +139,23 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_sym
         return;
     }
     assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 15]);
+}
+
+#[test]
+fn apache_cxf_signs_by_keys_that_assertions_write_out() {
+    if !possible("cxf-holders", ".java") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let [agency, holder, other] = ["agency", "holder", "other"].map(|name| client(directory.path(), name));
+    let curve = client_with(&rcgen::PKCS_ECDSA_P256_SHA256, directory.path(), "curve");
+    let certificate = std::fs::read_to_string(&agency[1]).unwrap();
+    let demo = reconfigured(directory.path(), |config| crate::assertions::let_in(config, &certificate));
+    addressed(&demo, directory.path());
+    let mut java = java(&[]);
+    java.arg(&demo.ready_file).arg("holders").args(agency).args(holder).args(other).args(curve);
+    checked("CxfClient", &mut java);
+    assert_eq!(issued_by(demo, Method::Saml), [RequestIntegrity::Signed; 4]);
 }
 
 #[test]

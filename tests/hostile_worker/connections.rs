@@ -23,6 +23,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
 use super::PATIENCE;
+use super::asserted::{BEARER, Words};
+use super::assertions::{ASSERTED, USER};
 use super::evidence::refused;
 use super::made::{Identity, Signed, client, known, server, shake};
 use super::peer::Peer;
@@ -304,4 +306,48 @@ pub(super) fn a_handshake_at_another_endpoint(stack: &Stack) -> Verdict {
     refused(stack, elsewhere, Refusal::UnsupportedSecurityToken)?;
     let password = Submission { endpoint: Text::new(CONNECTED).unwrap(), ..stack.submission() };
     refused(stack, password, Refusal::UnsupportedSecurityToken)
+}
+
+/// An assertion for the holder of this certificate's key.
+fn held_by(identity: &Identity) -> Words {
+    let text = Base64::encode_string(&identity.0.cert[0]);
+    let data = "</saml:SubjectConfirmationData>";
+    let key_info = format!(
+        "<ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><ds:X509Data><ds:X509Certificate>{text}\
+         </ds:X509Certificate></ds:X509Data></ds:KeyInfo>{data}"
+    );
+    Words::saml20(USER).but(BEARER, "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key").but(data, &key_info)
+}
+
+/// He has everybody's assertions, and connections of some.
+pub(super) fn an_assertion_beside_a_handshake(stack: &Stack) -> Verdict {
+    let key = asked(stack, true);
+    let [holder, other] = ["holder", "other"].map(|name| Identity::own(name, &rcgen::PKCS_ECDSA_P256_SHA256));
+    let [his, of_gate] = [&holder, &stack.gate]
+        .map(|client| evidence(TlsVersion::V13, &shaken(&key, &ours(stack), client, TlsVersion::V13)));
+    let beside = |words: &Words, handshake: &ClientHandshake| {
+        let evidence = Evidence::Connected(words.signed(&stack.agency), handshake.clone());
+        Submission { endpoint: Text::new(ASSERTED).unwrap(), evidence, ..stack.submission() }
+    };
+    let failed = |words: &Words, handshake: &ClientHandshake| {
+        refused(stack, beside(words, handshake), Refusal::FailedAuthentication)
+    };
+    failed(&held_by(&other), &his)?;
+    failed(&held_by(&holder), &of_gate)?;
+    // Gate's key is gate's alone; and gate may vouch for him, but has not: its connection says nothing of an assertion.
+    failed(&held_by(&stack.gate), &of_gate)?;
+    failed(&Words::saml20(USER).but(BEARER, "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches"), &of_gate)?;
+    let swap = |from: &Identity, to: &Identity| ClientHandshake {
+        messages: Octets::new(swapped(&his.messages, &from.0.cert[0], &to.0.cert[0])).unwrap(),
+        ..his.clone()
+    };
+    failed(&held_by(&other), &swap(&holder, &other))?;
+    let unremembered = evidence(TlsVersion::V13, &shaken(&asked(stack, false), &ours(stack), &holder, TlsVersion::V13));
+    refused(stack, beside(&held_by(&holder), &unremembered), Refusal::Reconnect)?;
+    // His own he can use as long as it and the connection are good, for whatever policy allows its subject.
+    let mut auth = stack.auth();
+    let redemption = vouched(&mut auth, beside(&held_by(&holder), &his))?;
+    let release = redeemed(&mut stack.issuer(), redemption)?;
+    let token = String::from_utf8_lossy(&release.token).into_owned();
+    must(token.contains("inspector@example.com"), token)
 }

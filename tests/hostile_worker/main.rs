@@ -208,6 +208,11 @@ const CASES: &[Case] = &[
         Leaves::Connections { handshakes: 1, tokens: 0 },
         connections::a_handshake_at_another_endpoint,
     ),
+    (
+        "an assertion beside the handshake of somebody else than its holder proves nobody",
+        Leaves::Connections { handshakes: 3, tokens: 1 },
+        connections::an_assertion_beside_a_handshake,
+    ),
     ("two requests of one name are a breach", Leaves::Violations(TO_AUTH, 1), evidence::one_correlation_twice),
     ("a random voucher buys nothing", Leaves::Nothing, vouchers::random_voucher),
     ("a voucher redeemed twice is a breach, and buys one token", Leaves::TokenThenBreach, vouchers::voucher_twice),

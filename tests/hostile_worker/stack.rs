@@ -193,8 +193,10 @@ impl Stack {
                 "[[endpoint]]\npath = \"{ASSERTED}\"\ncredentials = [\"saml\", \"sender-vouches\"]\n\
                  addresses = [\"{ADDRESS}\"]\n[[saml_partner]]\nname = \"agency\"\n\
                  issuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n\
+                 holder_proofs = [\"signature\", \"tls-certificate\"]\n\
                  [[saml_partner.subject]]\nfrom = \"name-id\"\n\
-                 [[saml_partner.intermediary]]\naccount = \"machine\"\nsubjects = [\"{INSPECTOR}\"]\n"
+                 [[saml_partner.intermediary]]\naccount = \"machine\"\nsubjects = [\"{INSPECTOR}\"]\n\
+                 [[saml_partner.intermediary]]\naccount = \"gate\"\nsubjects = [\"{INSPECTOR}\"]\n"
             );
             let presented = format!(
                 "[[endpoint]]\npath = \"{PRESENTED}\"\ncredentials = [\"jwt\"]\n[[jwt_issuer]]\nname = \"cloud\"\n\

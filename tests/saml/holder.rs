@@ -15,15 +15,15 @@ use crate::support::office::request;
 use crate::support::processes::eventually;
 use crate::support::signed::{Client, Part, TRUST, dereferenced};
 
-const HOLDER: &str = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
+pub(crate) const HOLDER: &str = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key";
 
-fn der(client: &Client) -> Octets<{ 16 * 1024 }> {
+pub(crate) fn der(client: &Client) -> Octets<{ 16 * 1024 }> {
     let KeyReference::Certificate(der) = client.reference() else { panic!("a certificate") };
     der
 }
 
 /// `ds:KeyInfo` with its certificate.
-fn key_info(client: &Client) -> String {
+pub(crate) fn key_info(client: &Client) -> String {
     let text = Base64::encode_string(&der(client));
     format!(
         "<ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><ds:X509Data><ds:X509Certificate>{text}\
@@ -31,30 +31,30 @@ fn key_info(client: &Client) -> String {
     )
 }
 
-fn holding(key_info: &str) -> Words {
+pub(crate) fn holding(key_info: &str) -> Words {
     sam()
         .but(BEARER, HOLDER)
         .but("</saml:SubjectConfirmationData>", &format!("{key_info}</saml:SubjectConfirmationData>"))
 }
 
 /// For whoever has the key of this client.
-fn held_by(client: &Client) -> Words {
+pub(crate) fn held_by(client: &Client) -> Words {
     holding(&key_info(client))
 }
 
-fn old_held_by(client: &Client) -> Words {
+pub(crate) fn old_held_by(client: &Client) -> Words {
     let method = "</saml:ConfirmationMethod>";
     old_sam().but("cm:bearer", "cm:holder-of-key").but(method, &format!("{method}{}", key_info(client)))
 }
 
 /// Presented with a message that this client signed, and that says what else there is in its body.
-fn with(signed: SignedAssertion, client: &Client, created: Millis, more: &str) -> Submission {
+pub(crate) fn with(signed: SignedAssertion, client: &Client, created: Millis, more: &str) -> Submission {
     let body = Part::body("urn:office", more);
     let parts = [Part::timestamp(created, None), Part::to(ADDRESS), body, Part::message_id()];
     beside(signed, SignedMessage { key: KeyReference::Assertion, ..client.message(&parts) }, created)
 }
 
-fn beside(signed: SignedAssertion, message: SignedMessage, created: Millis) -> Submission {
+pub(crate) fn beside(signed: SignedAssertion, message: SignedMessage, created: Millis) -> Submission {
     Submission {
         timestamp: Some(Timestamp { created, expires: None }),
         evidence: Evidence::Attested(signed, message),
@@ -66,7 +66,7 @@ fn submission_at_saml() -> Submission {
     Submission { endpoint: Text::new("/saml").unwrap(), ..request("", "") }
 }
 
-fn now(house: &House, words: &Words, client: &Client) -> Submission {
+pub(crate) fn now(house: &House, words: &Words, client: &Client) -> Submission {
     with(words.signed(&house.agency), client, Millis::now(), "")
 }
 

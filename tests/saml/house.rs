@@ -1,9 +1,11 @@
 //! Two partners, auth that takes what they say of their own, and what the record knows of those it refuses.
 
+use base64ct::{Base64, Encoding};
 use chancery::wire::Text;
 use chancery::wire::evidence::{Evidence, SignedAssertion, Submission};
 
 use crate::support::asserted::{AUDIENCE, ISSUER, Words};
+use crate::support::handshakes::Identity;
 use crate::support::office::{Office, hash, request};
 pub(crate) use crate::support::refusals::{all_refused, reasons};
 use crate::support::signed::Client;
@@ -40,6 +42,8 @@ pub(crate) struct House {
     pub(crate) sam: Client,
     /// Whose key is registered for eve, who is disabled.
     pub(crate) eve: Client,
+    /// Our own server, as connections show it.
+    pub(crate) server: Identity,
     pub(crate) office: Office,
 }
 
@@ -55,9 +59,13 @@ impl House {
 
     pub(crate) fn of(agency: Client, more: &str) -> Self {
         let [bank, sam, eve] = std::array::from_fn(|_| Client::new());
+        let server = Identity::own("localhost", &rcgen::PKCS_ECDSA_P256_SHA256);
         let auth = format!(
-            "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n\
-             addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
+            "server_certificates = [\"server.pem\"]\n[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n\
+             addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/signed\"\ncredentials = [\"saml\", \"signature\"]\n\
+             addresses = [\"{ADDRESS}\"]\nreplies = \"signed\"\n[[endpoint]]\npath = \"/sealed\"\n\
+             credentials = [\"saml\", \"signature\"]\naddresses = [\"{ADDRESS}\"]\nreplies = \"sealed\"\n\
+             [[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
              [[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\n\
              certificates = [\"old.pem\", \"agency.pem\"]\naudiences = [\"{AUDIENCE}\", \"urn:sts\"]\n{more}\n{SUBJECTS}\
              [[saml_partner]]\nname = \"bank\"\nissuer = \"urn:bank\"\ncertificates = [\"bank.pem\"]\n\
@@ -75,10 +83,17 @@ impl House {
             + &format!("[users.bob]\npassword = '{}'\n", hash("wonderland"));
         // Its key had another certificate before.
         let past = agency.past();
+        let server_pem = Base64::encode_string(&server.0.cert[0]);
+        let server_pem = format!("-----BEGIN CERTIFICATE-----\n{server_pem}\n-----END CERTIFICATE-----\n");
         let files = [("agency.pem", &agency), ("bank.pem", &bank), ("sam.pem", &sam), ("eve.pem", &eve)];
         let files = files.map(|(file, client)| (file, client.certificate.as_str()));
-        let office = Office::with(&auth, &users, PARTY, &[&files[..], &[("old.pem", &past)]].concat());
-        Self { agency, bank, sam, eve, office }
+        let office = Office::with(
+            &auth,
+            &users,
+            PARTY,
+            &[&files[..], &[("old.pem", &past), ("server.pem", &server_pem)]].concat(),
+        );
+        Self { agency, bank, sam, eve, server, office }
     }
 
     pub(crate) fn presented(&self, words: &Words) -> Submission {

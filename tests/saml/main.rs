@@ -6,6 +6,7 @@
 #[path = "../support"]
 mod support {
     pub(crate) mod asserted;
+    pub(crate) mod handshakes;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
     pub(crate) mod processes;
@@ -15,6 +16,8 @@ mod support {
 }
 
 mod bearer;
+mod connection;
 mod holder;
 mod house;
+mod value;
 mod vouched;

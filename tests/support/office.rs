@@ -155,7 +155,9 @@ impl Office {
         let said = self.audit.said.lock().expect("not poisoned");
         let decision = |message: &AuthToAudit| match message {
             AuthToAudit::Append {
-                entry: AuthEntry::Decision(decision, _) | AuthEntry::Vouched(decision, _), ..
+                entry:
+                    AuthEntry::Decision(decision, _) | AuthEntry::Vouched(decision, _) | AuthEntry::Held(decision, ..),
+                ..
             } => Some((decision.allowed, decision.reason.to_string())),
             AuthToAudit::Append { .. } => None,
         };

@@ -4,7 +4,8 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
+    Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
 use base64ct::{Base64, Encoding};
 use chancery::wire::evidence::{KeyReference, SignatureAlgorithm, SignedMessage};
@@ -23,6 +24,8 @@ enum Key {
     Rsa(RsaKeyPair),
     Pss(RsaKeyPair),
     Ecdsa(EcdsaKeyPair),
+    P384(EcdsaKeyPair),
+    P521(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
 }
 
@@ -81,6 +84,22 @@ impl Client {
         Self::certified(Key::Rsa(key), pair, &certificate)
     }
 
+    /// With a P-384 key.
+    pub(crate) fn p384() -> Self {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).expect("a key");
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, pair.serialized_der()).expect("a key");
+        let certificate = own(&pair, |_| {});
+        Self::certified(Key::P384(key), pair, &certificate)
+    }
+
+    /// With a P-521 key.
+    pub(crate) fn p521() -> Self {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).expect("a key");
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P521_SHA512_FIXED_SIGNING, pair.serialized_der()).expect("a key");
+        let certificate = own(&pair, |_| {});
+        Self::certified(Key::P521(key), pair, &certificate)
+    }
+
     pub(crate) fn ed25519() -> Self {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
         let key = Ed25519KeyPair::from_pkcs8(pair.serialized_der()).expect("a key");
@@ -95,6 +114,23 @@ impl Client {
     /// The public key as its certificate has it.
     pub(crate) fn public_key(&self) -> &[u8] {
         self.pair.public_key_raw()
+    }
+
+    /// `ds:KeyValue`, canonical within an element that has declared `ds`.
+    pub(crate) fn key_value(&self) -> String {
+        let octets = self.public_key();
+        match self.key {
+            Key::Rsa(_) | Key::Pss(_) => {
+                // `RSAPublicKey` ends with the modulus and an INTEGER of three octets, 65537.
+                let [from, to] = [octets.len() - 5 - 256, octets.len() - 5];
+                rsa_value(&octets[from..to], &[1, 0, 1])
+            }
+            Key::Ecdsa(_) => point_value("1.2.840.10045.3.1.7", octets),
+            Key::P384(_) => point_value("1.3.132.0.34", octets),
+            Key::P521(_) => point_value("1.3.132.0.35", octets),
+            // There is no form for such a key.
+            Key::Ed25519(_) => String::new(),
+        }
     }
 
     /// The private key, PKCS#8.
@@ -117,6 +153,8 @@ impl Client {
             Key::Rsa(_) => (SignatureAlgorithm::RsaSha256, "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"),
             Key::Pss(_) => (SignatureAlgorithm::PssSha256, "http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1"),
             Key::Ecdsa(_) => (SignatureAlgorithm::EcdsaSha256, "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"),
+            Key::P384(_) => (SignatureAlgorithm::EcdsaSha384, "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384"),
+            Key::P521(_) => (SignatureAlgorithm::EcdsaSha512, "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512"),
             Key::Ed25519(_) => (SignatureAlgorithm::Ed25519, "http://www.w3.org/2021/04/xmldsig-more#eddsa-ed25519"),
         }
     }
@@ -132,7 +170,9 @@ impl Client {
         match &self.key {
             Key::Rsa(key) => rsa(key, &RSA_PKCS1_SHA256),
             Key::Pss(key) => rsa(key, &RSA_PSS_SHA256),
-            Key::Ecdsa(key) => key.sign(&random, octets).expect("signs").as_ref().to_vec(),
+            Key::Ecdsa(key) | Key::P384(key) | Key::P521(key) => {
+                key.sign(&random, octets).expect("signs").as_ref().to_vec()
+            }
             Key::Ed25519(key) => key.sign(octets).as_ref().to_vec(),
         }
     }
@@ -166,7 +206,28 @@ impl Client {
     }
 }
 
+/// `ds:KeyValue` with an RSA key of these numbers.
+pub(crate) fn rsa_value(modulus: &[u8], exponent: &[u8]) -> String {
+    let [modulus, exponent] = [modulus, exponent].map(Base64::encode_string);
+    format!(
+        "<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>{modulus}</ds:Modulus>\
+         <ds:Exponent>{exponent}</ds:Exponent></ds:RSAKeyValue></ds:KeyValue>"
+    )
+}
+
+/// `ds:KeyValue` with this point on the curve of that name.
+pub(crate) fn point_value(curve: &str, octets: &[u8]) -> String {
+    let point = Base64::encode_string(octets);
+    format!(
+        "<ds:KeyValue><k:ECKeyValue xmlns:k=\"http://www.w3.org/2009/xmldsig11#\">\
+         <k:NamedCurve URI=\"urn:oid:{curve}\"></k:NamedCurve><k:PublicKey>{point}</k:PublicKey></k:ECKeyValue>\
+         </ds:KeyValue>"
+    )
+}
+
 // One test needs each, and each test is a crate of its own.
+const _: [fn() -> Client; 2] = [Client::p384, Client::p521];
+const _: fn(&Client) -> String = Client::key_value;
 const _: fn(&Client) -> &[u8] = Client::public_key;
 const _: fn(&Client) -> &[u8] = Client::secret;
 const _: fn(&[rcgen::KeyUsagePurpose]) -> Client = Client::rsa_for;

@@ -14,6 +14,7 @@ use chancery::wire::record::Intent;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 
+use crate::asserted::{AUDIENCE, ISSUER};
 use crate::demo::Demo;
 use crate::message::Cast;
 
@@ -105,7 +106,9 @@ fn let_in(config: &Path, cast: &Cast) {
         let text = std::fs::read_to_string(config.join(file)).unwrap();
         std::fs::write(config.join(file), format!("{text}\n{more}")).unwrap();
     };
-    for (name, client) in [("ours", &cast.ours), ("ours-rsa", &cast.ours_rsa), ("bob", &cast.bob)] {
+    for (name, client) in
+        [("ours", &cast.ours), ("ours-rsa", &cast.ours_rsa), ("bob", &cast.bob), ("agency", &cast.agency)]
+    {
         std::fs::write(config.join(format!("auth.d/{name}.pem")), &client.certificate).unwrap();
     }
     for (name, certificates) in [("machine", "\"ours.pem\", \"ours-rsa.pem\""), ("bob", "\"bob.pem\"")] {
@@ -113,12 +116,23 @@ fn let_in(config: &Path, cast: &Cast) {
             format!("mail = [\"{name}@example.com\"]\nupn = [\"{name}@example.com\"]\nimmutable_id = [\"{name}\"]\n");
         append(
             "auth.d/users.toml",
-            &format!("[users.{name}]\ncertificates = [{certificates}]\n[users.{name}.attributes]\n{attributes}"),
+            &format!(
+                "[users.{name}]\nsaml_partner = \"agency\"\ncertificates = [{certificates}]\n[users.{name}.attributes]\n\
+                 {attributes}"
+            ),
         );
     }
     append("auth.d/auth.toml", "[throttle]\naccount_burst = 100000\n");
+    append(
+        "auth.d/auth.toml",
+        &format!(
+            "[[endpoint]]\npath = \"/held\"\ncredentials = [\"saml\"]\ntoken_type = \"saml20\"\n\
+             addresses = [\"https://sts.example.com/held\"]\n[[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\n\
+             certificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\n"
+        ),
+    );
     let every = chancery::worker::message::Leniency::ALL.map(|leniency| format!("\"{}\"", leniency.name())).join(", ");
-    let mut worker = String::new();
+    let mut worker = "[[endpoint]]\npath = \"/held\"\ncredential = \"saml\"\nleniencies = []\n".to_owned();
     for (path, of_auth, leniencies) in
         [("/signed", "", ""), ("/lenient", "\"to-absent\", \"enveloped-transform\"", every.as_str())]
     {

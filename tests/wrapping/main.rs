@@ -16,9 +16,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chancery::wire::order::{Method, RequestIntegrity, TokenType};
+use chancery::wire::record::Intent;
 use chancery::worker::message::{self as reader, Incoming};
 use regex::Regex;
 
+#[path = "../support/asserted.rs"]
+#[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
+mod asserted;
 #[path = "../demo/service.rs"]
 #[expect(dead_code, reason = "shared with tests/demo, which uses all of it")]
 mod demo;
@@ -229,5 +233,6 @@ fn of_every_way_to_change_a_signed_message_none_yields_what_was_not_signed() {
         .filter(|(name, outcome)| outcome.fault == "accepted" && transport.contains(name.split('/').next().unwrap()));
     let by_transport = intents.iter().filter(|intent| intent.request == RequestIntegrity::Transport).count();
     assert_eq!(by_transport, unsigned.count() + 2 * transport.len());
-    assert!(intents.iter().all(|intent| intent.method == Method::X509 && intent.token_type == TokenType::Saml20));
+    let by = |intent: &Intent| matches!(intent.method, Method::X509 | Method::Saml);
+    assert!(intents.iter().all(|intent| by(intent) && intent.token_type == TokenType::Saml20));
 }

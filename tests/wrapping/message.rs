@@ -10,6 +10,7 @@ use base64ct::{Base64, Encoding};
 use chancery::trust::instant;
 use chancery::wire::Millis;
 
+use crate::asserted::{BEARER, Words};
 use crate::signed::{Client, Part, TRUST, WSA, WSU, dereferenced};
 
 pub(crate) const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
@@ -107,6 +108,8 @@ pub(crate) enum Naming {
     Token,
     Thumbprint,
     Data,
+    /// By an assertion in the place of the token, which writes it out.
+    Assertion,
 }
 
 /// A kind of good message.
@@ -133,11 +136,14 @@ pub(crate) struct Cast {
     pub(crate) ours_rsa: Client,
     pub(crate) bob: Client,
     pub(crate) stranger: Client,
+    /// Whose assertions say whose key is whose.
+    pub(crate) agency: Client,
 }
 
 impl Cast {
     pub(crate) fn new() -> Self {
-        Self { ours: Client::new(), ours_rsa: Client::rsa(false), bob: Client::new(), stranger: Client::new() }
+        let [ours, bob, stranger, agency] = std::array::from_fn(|_| Client::new());
+        Self { ours, ours_rsa: Client::rsa(false), bob, stranger, agency }
     }
 
     pub(crate) fn signer(&self, base: &Base) -> &Client {
@@ -249,6 +255,9 @@ impl Message {
         message.timestamp = message.stamped(&id(Covered::Timestamp), unique);
         if base.naming == Naming::Token {
             message.token = message.token_of(client, " u:Id=\"x\"");
+        }
+        if base.naming == Naming::Assertion {
+            message.token = assertion("x", client, &cast.agency);
         }
         message.body = message.asking(&id(Covered::Body), PARTY);
         message.signature.key_info = key_info(base.naming, client);
@@ -407,6 +416,16 @@ impl Message {
     }
 }
 
+/// An assertion of that id for whoever has this client's key, made by somebody.
+pub(crate) fn assertion(id: &str, holder: &Client, by: &Client) -> String {
+    let data = "</saml:SubjectConfirmationData>";
+    let key_info = format!("<ds:KeyInfo xmlns:ds=\"{DS}\">{}</ds:KeyInfo>{data}", holder.key_value());
+    let words =
+        Words::saml20("machine").but(BEARER, "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key").but(data, &key_info);
+    let given = words.id.clone();
+    Words { id: id.to_owned(), ..words.but(&given, id) }.xml(by)
+}
+
 /// `ds:KeyInfo` that names this client's key.
 pub(crate) fn key_info(naming: Naming, client: &Client) -> String {
     let inside = match naming {
@@ -423,7 +442,16 @@ pub(crate) fn key_info(naming: Naming, client: &Client) -> String {
                  </o:KeyIdentifier></o:SecurityTokenReference>"
             )
         }
+        Naming::Assertion => held_by("x"),
         Naming::Data => format!("<ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate></ds:X509Data>", der(client)),
     };
     format!("<ds:KeyInfo>{inside}</ds:KeyInfo>")
+}
+
+/// What names a key by the assertion of that id.
+pub(crate) fn held_by(id: &str) -> String {
+    let kind = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
+    format!(
+        "<o:SecurityTokenReference><o:KeyIdentifier ValueType=\"{kind}\">{id}</o:KeyIdentifier></o:SecurityTokenReference>"
+    )
 }

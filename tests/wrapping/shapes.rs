@@ -8,9 +8,9 @@ use aws_lc_rs::hmac;
 
 use crate::message::{
     BINARY, Base, Cast, Covered, DS, EXCLUSIVE, Form, INCLUSIVE, Message, Naming, OTHER_PARTY, PARTY, SAML20, Soap,
-    THUMBPRINT, WSSE, X509V3, der, key_info,
+    THUMBPRINT, WSSE, X509V3, assertion, der, held_by, key_info,
 };
-use crate::signed::{Part, TRUST, WSA, WSU, dereferenced};
+use crate::signed::{Client, Part, TRUST, WSA, WSU, dereferenced};
 
 const WSSE11: &str = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext-1.1.xsd";
 
@@ -44,6 +44,8 @@ pub(crate) const BASES: &[Base] = &[
     Base { name: "soap11-everything", soap: Soap::V11, covers: EVERYTHING, ..PLAIN },
     Base { name: "soap12-listed", form: Form::Listed, naming: Naming::Thumbprint, ..PLAIN },
     Base { name: "soap12-inclusive", form: Form::Inclusive, ..PLAIN },
+    // The key is written out in the assertion of a partner.
+    Base { name: "held", naming: Naming::Assertion, path: "/held", ..PLAIN },
     // An endpoint with every leniency there is, where wsa:To need not be signed.
     Base { name: "lenient", covers: &[Covered::Timestamp, Covered::Body], path: "/lenient", ..PLAIN },
 ];
@@ -169,6 +171,9 @@ impl Shapes {
         }
         if is_one_of(&["soap12", "soap12-listed", "soap12-inclusive"]) {
             shapes.namespaces();
+        }
+        if is_one_of(&["held"]) {
+            shapes.holders();
         }
         if is_one_of(&["lenient"]) {
             shapes.enveloped();
@@ -1051,6 +1056,113 @@ impl Shapes {
         self.fine("token-last", "its place in the header means nothing", |message, _| {
             message.more = std::mem::take(&mut message.token);
         });
+    }
+
+    /// Assertions that say whose key it is: another's, one that nobody made, at another place, or beside the right one.
+    fn holders(&mut self) {
+        let base = self.base;
+        let written = |client: &Client| format!("<ds:KeyInfo>{}</ds:KeyInfo>", client.key_value());
+        self.fine("key-written-out", "the same key by another name", move |message, cast| {
+            message.signature.key_info = written(&cast.ours);
+        });
+        self.bad("key-written-out-of-a-stranger", move |message, cast| {
+            message.signature.key_info = written(&cast.stranger);
+        });
+        self.bad("key-written-out-of-a-stranger-who-signs", move |message, cast| {
+            message.signature.key_info = written(&cast.stranger);
+            message.cover(base.covers, &cast.stranger);
+        });
+        self.bad("key-written-out-twice", move |message, cast| {
+            let value = cast.ours.key_value();
+            message.signature.key_info = format!("<ds:KeyInfo>{value}{value}</ds:KeyInfo>");
+        });
+        self.bad("key-written-out-and-its-assertion", move |message, cast| {
+            message.signature.key_info = format!("<ds:KeyInfo>{}{}</ds:KeyInfo>", cast.ours.key_value(), held_by("x"));
+        });
+        self.bad("key-written-out-and-no-assertion", move |message, cast| {
+            message.token.clear();
+            message.signature.key_info = written(&cast.ours);
+        });
+        self.bad("key-written-out-in-the-place-of-the-assertion", move |message, cast| {
+            message.token =
+                cast.ours.key_value().replacen("<ds:KeyValue>", &format!("<ds:KeyValue xmlns:ds=\"{DS}\">"), 1);
+            message.signature.key_info = written(&cast.ours);
+        });
+        self.bad("everything-by-a-stranger", move |message, cast| message.cover(base.covers, &cast.stranger));
+        self.bad("assertion-of-a-stranger", move |message, cast| {
+            message.token = assertion("x", &cast.stranger, &cast.stranger);
+            message.cover(base.covers, &cast.stranger);
+        });
+        self.bad("assertion-for-a-stranger", move |message, cast| {
+            message.token = assertion("x", &cast.stranger, &cast.agency);
+        });
+        self.bad("assertion-with-the-key-of-a-stranger", move |message, cast| {
+            swap(&mut message.token, &cast.ours.key_value(), &cast.stranger.key_value());
+            message.cover(base.covers, &cast.stranger);
+        });
+        self.bad("assertion-with-a-key-more", move |message, cast| {
+            let more = format!("<ds:KeyInfo xmlns:ds=\"{DS}\">{}</ds:KeyInfo>", cast.stranger.key_value());
+            swap(
+                &mut message.token,
+                "</saml:SubjectConfirmationData>",
+                &format!("{more}</saml:SubjectConfirmationData>"),
+            );
+            message.cover(base.covers, &cast.stranger);
+        });
+        self.bad("assertion-with-the-key-of-a-stranger-in-its-signature", move |message, cast| {
+            let more = written(&cast.stranger);
+            swap(&mut message.token, "</ds:SignatureValue>", &format!("</ds:SignatureValue>{more}"));
+            message.cover(base.covers, &cast.stranger);
+        });
+        self.bad("assertion-named-by-another-id", |message, _| {
+            message.signature.key_info = format!("<ds:KeyInfo>{}</ds:KeyInfo>", held_by("y"));
+        });
+        self.fine("assertion-last", "its place in the header means nothing", |message, _| {
+            message.more = std::mem::take(&mut message.token);
+        });
+        for (place, put) in PLACES.iter().filter(|(place, _)| *place != "security") {
+            self.bad(&format!("assertion-to-{place}"), move |message, _| {
+                let token = std::mem::take(&mut message.token);
+                put(message, &token);
+            });
+        }
+        for (place, put) in PLACES {
+            for id in ["x", "y"] {
+                // Another's in its place, which he signs for; the one that was made hides somewhere.
+                self.bad(&format!("assertion-to-{place}/forged-{id}"), move |message, cast| {
+                    let forged = assertion(id, &cast.stranger, &cast.stranger);
+                    let original = std::mem::replace(&mut message.token, forged);
+                    message.signature.key_info = format!("<ds:KeyInfo>{}</ds:KeyInfo>", held_by(id));
+                    message.cover(base.covers, &cast.stranger);
+                    put(message, &original);
+                });
+            }
+        }
+        for (place, before) in [
+            ("advice", "<saml:AuthnStatement "),
+            ("object", "</ds:Signature>"),
+            ("subject", "<saml:SubjectConfirmation "),
+        ] {
+            self.bad(&format!("assertion-within-another/{place}"), move |message, cast| {
+                let original = message.token.clone();
+                let from = original.find("<ds:Signature ").expect("it is signed");
+                let to = original.find("</ds:Signature>").expect("to its end") + "</ds:Signature>".len();
+                // With the signature that is over the one within it.
+                let forged = assertion("y", &cast.stranger, &cast.stranger);
+                let signature = &forged[forged.find("<ds:Signature ").expect("it is signed")..];
+                let signature = &signature[..signature.find("</ds:Signature>").expect("to its end") + 15];
+                let mut forged = forged.replacen(signature, &original[from..to], 1);
+                let wrapped = match place {
+                    "advice" => format!("<saml:Advice>{original}</saml:Advice>{before}"),
+                    "object" => format!("<ds:Object>{original}</ds:Object>{before}"),
+                    _ => format!("{original}{before}"),
+                };
+                swap(&mut forged, before, &wrapped);
+                message.token = forged;
+                message.signature.key_info = format!("<ds:KeyInfo>{}</ds:KeyInfo>", held_by("y"));
+                message.cover(base.covers, &cast.stranger);
+            });
+        }
     }
 
     /// What is declared and inherited around what was signed (A-04, A-04b).

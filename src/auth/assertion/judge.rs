@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use super::Verified;
+use super::holder::Holder;
 use super::read::{Confirmation, ConfirmationMethod};
 use crate::auth::dates::Dates;
 use crate::auth::reason::Reason;
-use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::partner::Partner;
 use crate::wire::Millis;
@@ -36,12 +36,18 @@ impl Verified<'_> {
         confirmed.any(|confirmation| confirmation.keys.is_empty())
     }
 
-    /// The certificates by whose keys somebody may present it at this endpoint who signs with one.
-    pub(in crate::auth) fn holders(&self, endpoint: &Endpoint, source: IpAddr, now: Millis) -> Vec<Certificate> {
+    /// By whose keys somebody may present it at this endpoint who proves that he has one; a clause for the operator in
+    /// the place of one that is not taken.
+    pub(in crate::auth) fn holders(
+        &self,
+        endpoint: &Endpoint,
+        source: IpAddr,
+        now: Millis,
+    ) -> Vec<Result<Holder, String>> {
         self.confirmed(ConfirmationMethod::HolderOfKey, endpoint, source, now)
-            .flat_map(|confirmation| confirmation.keys.iter().cloned())
+            .flat_map(|confirmation| &confirmation.keys)
             .take(MOST_KEYS)
-            .filter_map(|der| Certificate::from_der(der).ok())
+            .map(Holder::of)
             .collect()
     }
 

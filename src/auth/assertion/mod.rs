@@ -3,6 +3,7 @@
 //! octets that were signed and nowhere else (A-00b). What `KeyInfo` brings along is not even sent here.
 
 mod account;
+mod holder;
 mod judge;
 mod read;
 mod saml11;
@@ -13,6 +14,7 @@ mod tests;
 use aws_lc_rs::digest::{self, digest};
 
 pub(super) use self::account::named_by;
+pub(super) use self::holder::Holder;
 use self::read::Assertion;
 use super::reason::Reason;
 use super::signature::{function, parsed, proves};

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::trust::instant;
+use crate::trust::{instant, parts};
 use crate::wire::Millis;
+use crate::wire::key::PublicKey;
 use crate::xml::chars::trim;
 use crate::xml::signature::base64;
 use crate::xml::{Element, names};
@@ -76,10 +77,21 @@ pub(super) struct Confirmation {
     pub(super) recipient: Option<String>,
     pub(super) address: Option<String>,
     pub(super) in_response_to: bool,
-    /// Certificates, DER, by the key of any of which a holder proves himself.
-    pub(super) keys: Vec<Vec<u8>>,
+    /// By the key of any of which a holder proves himself.
+    pub(super) keys: Vec<Named>,
     /// Is there something in it that is not read? It asks for more than is known here.
     pub(super) asks_more: bool,
+}
+
+/// How a `ds:KeyInfo` names its one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Named {
+    /// By a certificate, DER.
+    Certificate(Vec<u8>),
+    /// It writes the key out.
+    Value(PublicKey),
+    /// Both: whether they are one is to be seen.
+    Both(Vec<u8>, PublicKey),
 }
 
 /// Who may present it.
@@ -97,27 +109,37 @@ pub(super) enum ConfirmationMethod {
 
 impl Confirmation {
     /// Without a bound of its own, by these keys; none where they are not read.
-    pub(super) fn unbound(method: ConfirmationMethod, keys: Option<Vec<Vec<u8>>>) -> Self {
+    pub(super) fn unbound(method: ConfirmationMethod, keys: Option<Vec<Named>>) -> Self {
         let (not_before, not_on_or_after, recipient, address) = (None, None, None, None);
         let (asks_more, keys) = (keys.is_none(), keys.unwrap_or_default());
         Self { method, not_before, not_on_or_after, recipient, address, in_response_to: false, keys, asks_more }
     }
 }
 
-/// The certificate of each `ds:KeyInfo`; none where one of them names its key in another way, or is something else.
-pub(super) fn keys(elements: &[Element<'_>]) -> Option<Vec<Vec<u8>>> {
+/// The key of each `ds:KeyInfo`; none where one of them names its key in another way, or is something else.
+pub(super) fn keys(elements: &[Element<'_>]) -> Option<Vec<Named>> {
     if elements.len() > MOST_CONFIRMATIONS {
         return None;
     }
     elements.iter().map(|element| key(*element)).collect()
 }
 
-fn key(key_info: Element<'_>) -> Option<Vec<u8>> {
-    let inside = children(key_info).ok()?;
-    let [data] = inside[..] else { return None };
-    if !key_info.is(names::DS, "KeyInfo") || !data.is(names::DS, "X509Data") {
+/// It means one key, whatever it says of it (XMLDSig 4.5): so much of that as is not read could be another.
+fn key(key_info: Element<'_>) -> Option<Named> {
+    if !key_info.is(names::DS, "KeyInfo") {
         return None;
     }
+    let inside = children(key_info).ok()?;
+    let find = |local: &str| inside.iter().copied().find(|child| child.is(names::DS, local));
+    Some(match (find("X509Data"), find("KeyValue"), inside.len()) {
+        (Some(data), None, 1) => Named::Certificate(certificate(data)?),
+        (None, Some(value), 1) => Named::Value(parts::public_key(value)?),
+        (Some(data), Some(value), 2) => Named::Both(certificate(data)?, parts::public_key(value)?),
+        _ => return None,
+    })
+}
+
+fn certificate(data: Element<'_>) -> Option<Vec<u8>> {
     // What else it says of the certificate adds nothing.
     let mut certificates = data.children().filter(|child| child.is(names::DS, "X509Certificate"));
     match (certificates.next(), certificates.next()) {

@@ -1,8 +1,10 @@
 //! What a partner may have signed and is not read, each for its own reason: it may mean less than it seems to.
 
-use super::read::{MANY, MOST_CONFIRMATIONS};
+use super::read::{ConfirmationMethod, MANY, MOST_CONFIRMATIONS, Named};
 use super::*;
+use crate::config::auth::partner::HolderProofs;
 use crate::config::auth::vouching::Bounds;
+use crate::wire::key::PublicKey;
 use crate::wire::{Octets, Secret, Text};
 use crate::xml::{Limits, Tree};
 
@@ -199,6 +201,54 @@ fn so_many_confirmations_are_read_and_no_more() {
     refused(NEW, whole, &whole.repeat(MOST_CONFIRMATIONS + 1), MANY);
 }
 
+/// The keys of the one confirmation, where this stands in it and nothing in it asks for more.
+fn keys_of(inside: &str) -> [Option<Vec<Named>>; 2] {
+    let data = "</SubjectConfirmationData>";
+    let new = NEW.replace("cm:bearer", "cm:holder-of-key").replace(data, &format!("{inside}{data}"));
+    let method = "</ConfirmationMethod>";
+    let old = OLD.replace("cm:bearer", "cm:holder-of-key").replace(method, &format!("{method}{inside}"));
+    [new, old].map(|text| {
+        let confirmation = read_as(&text, "_a").unwrap().subject.confirmations.remove(0);
+        assert_eq!(confirmation.method, ConfirmationMethod::HolderOfKey);
+        (!confirmation.asks_more).then_some(confirmation.keys)
+    })
+}
+
+#[test]
+fn a_key_is_named_by_a_certificate_written_out_or_both_and_in_no_other_way() {
+    let named =
+        |inside: &str| format!("<d:KeyInfo xmlns:d=\"http://www.w3.org/2000/09/xmldsig#\">{inside}</d:KeyInfo>");
+    let data = "<d:X509Data><d:X509Certificate>AAEC</d:X509Certificate></d:X509Data>";
+    let value = "<d:KeyValue><d:RSAKeyValue><d:Modulus>AAEC</d:Modulus><d:Exponent>AQAB</d:Exponent></d:RSAKeyValue>\
+                 </d:KeyValue>";
+    let der = vec![0, 1, 2];
+    let key = PublicKey::Rsa { modulus: Octets::new(der.clone()).unwrap(), exponent: Octets::new([1, 0, 1]).unwrap() };
+    let (certificate, written) = (Named::Certificate(der.clone()), Named::Value(key.clone()));
+    for (inside, expected) in [
+        (named(data), vec![certificate.clone()]),
+        (named(value), vec![written.clone()]),
+        (named(&format!("{data}{value}")), vec![Named::Both(der.clone(), key.clone())]),
+        (named(&format!("{value}\n{data}")), vec![Named::Both(der, key)]),
+        (named(value) + &named(data), vec![written, certificate]),
+    ] {
+        assert_eq!(keys_of(&inside), [Some(expected.clone()), Some(expected)], "{inside}");
+    }
+    for inside in [
+        named(""),
+        named(&value.repeat(2)),
+        named(&data.repeat(2)),
+        named(&format!("{value}{data}{value}")),
+        named(&format!("{value}<d:KeyName>k</d:KeyName>")),
+        named(&format!("{value}x")),
+        named(&value.replace("RSAKeyValue", "DSAKeyValue")),
+        named(&value.replace("<d:Exponent>AQAB</d:Exponent>", "")),
+        named(data) + &named(&value.replace("AQAB", "AQA")),
+        value.replace("<d:KeyValue>", "<d:KeyValue xmlns:d=\"http://www.w3.org/2000/09/xmldsig#\">"),
+    ] {
+        assert_eq!(keys_of(&inside), [None, None], "{inside}");
+    }
+}
+
 const MORE: &str = "more in an authentication than where it was";
 const TWO: &str = "statements about two subjects";
 
@@ -226,6 +276,7 @@ fn a_use_is_remembered_as_long_as_the_assertion_is_taken_and_an_hour_in_any_case
         subjects: Vec::new(),
         attributes: Vec::new(),
         intermediaries: Vec::new(),
+        proofs: HolderProofs { signature: true, tls_certificate: false },
     };
     let remembered = |minutes, end: &str| {
         let assertion = read_as(&NEW.replace("2026-01-01T01:00:00Z", end), "_a").unwrap();

@@ -220,6 +220,7 @@ fn known<'a>(
         instant: Some(verified.authenticated().min(now)),
         until: Some(verified.session_end()),
         certificate: certificate.map(Cow::Owned),
+        held: None,
         vouched_by: Some(&verified.issuer.name),
         intermediary: None,
         answer: None,

@@ -33,6 +33,7 @@ use crate::wire::evidence::{
 };
 use crate::wire::ids::Peer;
 use crate::wire::order::{Method, RequestIntegrity};
+use crate::wire::record::{Held, HeldKey};
 use crate::wire::{Correlation, Millis, Octets, Secret, Text};
 
 /// How often it may turn out that somebody is to be asked: several authorities may have a path to one certificate.
@@ -84,6 +85,8 @@ pub(super) struct Known<'a> {
     pub(super) until: Option<Millis>,
     /// The certificate that signed the message, or the handshake.
     pub(super) certificate: Option<Cow<'a, Certificate>>,
+    /// How he proved the key that his assertion confirms.
+    pub(super) held: Option<Held>,
     /// Who issued it, unless it is registered, or the assertion or JWT.
     pub(super) vouched_by: Option<&'a Text<64>>,
     /// The account of whoever asks in his place and vouches for him, where somebody does.
@@ -135,18 +138,26 @@ impl<'a> Known<'a> {
     /// By what he said: the request around it is the worker's word.
     pub(super) fn by_word(account: Who<'a>, method: Method) -> Self {
         let request = RequestIntegrity::Transport;
-        let (instant, until, certificate, vouched_by, intermediary, answer) = (None, None, None, None, None, None);
-        Self { account, method, request, instant, until, certificate, vouched_by, intermediary, answer }
+        let (instant, until, certificate, held) = (None, None, None, None);
+        let (vouched_by, intermediary, answer) = (None, None, None);
+        Self { account, method, request, instant, until, certificate, held, vouched_by, intermediary, answer }
     }
 
     /// The same, and for whom the answer is sealed, where answers are: that is known before there is anything to be.
     pub(super) fn with_recipient(self, rules: &Endpoint) -> Result<(Self, Option<Recipient>), Ended> {
-        if !rules.sealed_replies || self.method != Method::X509 {
+        let bare = self.held.is_some_and(|held| matches!(held.key, HeldKey::Thumbprint(_)));
+        if !rules.sealed_replies || self.method != Method::X509 && !bare {
             return Ok((self, None));
         }
         match self.certificate.as_deref().and_then(Recipient::of) {
             Some(recipient) => Ok((self, Some(recipient))),
-            None => Err(Ended::Stranger(Reason::Unsealable).of(&self.account, self.method, self.vouched_by)),
+            None => {
+                let ended = Ended::Stranger(Reason::Unsealable).of(&self.account, self.method, self.vouched_by);
+                Err(match self.held {
+                    Some(held) => ended.held(held),
+                    None => ended,
+                })
+            }
         }
     }
 }
@@ -174,7 +185,10 @@ impl Office {
             Evidence::TlsCertificate(handshake) => {
                 ("tls-certificate", self.connected(config, rules, &handshake, asked).await)
             }
-            Evidence::Assertion(signed) => ("saml", self.asserted(config, rules, &signed, asked).await),
+            Evidence::Assertion(signed) => ("saml", self.asserted(config, rules, (&signed, None), asked).await),
+            Evidence::Connected(signed, handshake) => {
+                ("saml", self.asserted(config, rules, (&signed, Some(&handshake)), asked).await)
+            }
             Evidence::Attested(signed, message) => {
                 ("saml", self.attested(config, rules, &signed, &message, asked).await)
             }

@@ -13,6 +13,9 @@ use x509_parser::public_key::PublicKey;
 use crate::wire::Millis;
 use crate::wire::evidence::SignatureAlgorithm;
 
+/// The smallest exponent of an RSA key that a client has.
+pub(super) const LEAST_EXPONENT: u32 = 65_537;
+
 /// A public key that verifies signatures. The key decides what kind of signature it may be, never the message
 ///
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,8 +158,8 @@ fn verifying_key(certificate: &X509Certificate<'_>) -> Result<VerifyingKey, Stri
             if !(2048..=8192).contains(&bits) {
                 return Err(format!("an RSA key of {bits} bits; 2048 to 8192 are allowed"));
             }
-            if rsa.try_exponent().is_ok_and(|exponent| exponent < 65_537) {
-                return Err("an RSA key whose exponent is below 65537".to_owned());
+            if rsa.try_exponent().is_ok_and(|exponent| exponent < u64::from(LEAST_EXPONENT)) {
+                return Err(format!("an RSA key whose exponent is below {LEAST_EXPONENT}"));
             }
             Ok(VerifyingKey::Rsa(octets))
         }

@@ -3,17 +3,15 @@
 //! nobody here verifies with. What a key signs by is its own matter, and never that of what it has signed.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
-};
 use base64ct::{Base64UrlUnpadded, Encoding};
 
 use super::certificate::VerifyingKey;
+use super::public_key;
 use crate::jose::compact::base64url;
 use crate::jose::header::algorithm;
 use crate::jose::json::{self, Object, Value};
 use crate::wire::evidence::SignatureAlgorithm as By;
+use crate::wire::key::Curve;
 
 /// Keys of one issuer, at most: a stranger may have each of them tried.
 const MOST: usize = 8;
@@ -22,9 +20,8 @@ const MOST_PUBLISHED: usize = 16;
 /// Members of a private key, or of one that is shared.
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// How octets become a key, and what verifies by one: only a key that it takes is one.
-type Make = fn(Vec<u8>) -> VerifyingKey;
-type Check = &'static dyn VerificationAlgorithm;
+/// The smallest exponent of an RSA key (RFC 8017 3.1): what an issuer signs with is its own matter.
+const LEAST_EXPONENT: u32 = 3;
 
 /// A key of an issuer.
 #[derive(Debug, Clone)]
@@ -141,33 +138,30 @@ pub fn public(members: &Object) -> Result<VerifyingKey, String> {
         base64url(text).ok_or_else(|| format!("{name} is not base64url"))
     };
     let curve = || text(members, "crv")?.ok_or_else(|| "no crv".to_owned());
-    let (key, check): (_, Check) = match kind {
-        "RSA" => (VerifyingKey::Rsa(rsa(&octets("n")?, &octets("e")?)?), &RSA_PKCS1_2048_8192_SHA256),
+    match kind {
+        "RSA" => public_key::rsa(&octets("n")?, &octets("e")?, LEAST_EXPONENT),
         "EC" => {
-            let (key, length, check): (Make, _, Check) = match curve()? {
-                "P-256" => (VerifyingKey::P256, 32, &ECDSA_P256_SHA256_FIXED),
-                "P-384" => (VerifyingKey::P384, 48, &ECDSA_P384_SHA384_FIXED),
-                "P-521" => (VerifyingKey::P521, 66, &ECDSA_P521_SHA512_FIXED),
+            let curve = match curve()? {
+                "P-256" => Curve::P256,
+                "P-384" => Curve::P384,
+                "P-521" => Curve::P521,
                 other => return Err(format!("crv {other:?} is none of P-256, P-384 and P-521")),
             };
             let (x, y) = (octets("x")?, octets("y")?);
-            if x.len() != length || y.len() != length {
+            if x.len() != curve.coordinate() || y.len() != curve.coordinate() {
                 return Err("a coordinate that is not as long as its curve has it".to_owned());
             }
-            (key([&[4], &x[..], &y[..]].concat()), check)
+            public_key::point(curve, [&[4], &x[..], &y[..]].concat())
         }
         "OKP" => match curve()? {
             "Ed25519" => match octets("x")? {
-                x if x.len() == 32 => (VerifyingKey::Ed25519(x), &ED25519),
-                _ => return Err("an x that has not 32 octets".to_owned()),
+                x if x.len() == 32 => public_key::usable(VerifyingKey::Ed25519(x)),
+                _ => Err("an x that has not 32 octets".to_owned()),
             },
-            other => return Err(format!("crv {other:?} is not Ed25519")),
+            other => Err(format!("crv {other:?} is not Ed25519")),
         },
-        other => return Err(format!("kty {other:?} is none of RSA, EC and OKP")),
-    };
-    // A point that is not on its curve among others.
-    ParsedPublicKey::new(check, key.parts().1).map_err(|_| "no usable key".to_owned())?;
-    Ok(key)
+        other => Err(format!("kty {other:?} is none of RSA, EC and OKP")),
+    }
 }
 
 fn text<'o>(members: &'o Object, name: &str) -> Result<Option<&'o str>, String> {
@@ -176,40 +170,6 @@ fn text<'o>(members: &'o Object, name: &str) -> Result<Option<&'o str>, String> 
         Some(Value::Text(text)) => Ok(Some(text)),
         Some(_) => Err(format!("{name} is not text")),
     }
-}
-
-/// `RSAPublicKey`, DER.
-fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Vec<u8>, String> {
-    let Some((first, last)) = modulus.first().zip(modulus.last()) else { return Err("no modulus".to_owned()) };
-    let bits = modulus.len() * 8 - first.leading_zeros() as usize;
-    if *first == 0 || exponent.first() == Some(&0) {
-        return Err("a number with zeros before it".to_owned());
-    }
-    if !(2048..=8192).contains(&bits) || last & 1 == 0 {
-        return Err(format!("an RSA key of {bits} bits; 2048 to 8192 are allowed, and it is odd"));
-    }
-    let value = exponent.iter().try_fold(0_u32, |value, octet| Some(value.checked_mul(256)? | u32::from(*octet)));
-    if !value.is_some_and(|value| value >= 3 && value & 1 == 1) {
-        return Err("an RSA key whose exponent is not odd, below 3 or above 32 bits".to_owned());
-    }
-    Ok(der(0x30, &[integer(modulus), integer(exponent)].concat()))
-}
-
-/// An INTEGER that is positive.
-fn integer(octets: &[u8]) -> Vec<u8> {
-    let sign: &[u8] = if octets.first().is_some_and(|first| first & 0x80 != 0) { &[0] } else { &[] };
-    der(2, &[sign, octets].concat())
-}
-
-/// A value of DER, of at most 65 535 octets.
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(content.len()).expect("two numbers of 8192 bits at most").to_be_bytes();
-    let head = match length {
-        [0, one] if one < 0x80 => vec![tag, one],
-        [0, one] => vec![tag, 0x81, one],
-        [one, two] => vec![tag, 0x82, one, two],
-    };
-    [&head[..], content].concat()
 }
 
 /// What a key is called by its content (RFC 7638), SHA-256; none where its octets are not as they should be.

@@ -43,6 +43,17 @@ pub struct Partner {
     pub attributes: Vec<AttributeRule>,
     /// Who may present one that he vouches for.
     pub intermediaries: Vec<Intermediary>,
+    /// How its holder may prove the key that one confirms.
+    pub proofs: HolderProofs,
+}
+
+/// What proves that somebody is the holder of an assertion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HolderProofs {
+    /// His signature of the message.
+    pub signature: bool,
+    /// The certificate of his connection. The request is the worker's word then.
+    pub tls_certificate: bool,
 }
 
 /// How an assertion gives the name of an account.
@@ -82,6 +93,14 @@ pub(super) struct PartnerFile {
     attributes: Vec<AttributeFile>,
     #[serde(default, rename = "intermediary")]
     intermediaries: Vec<IntermediaryFile>,
+    holder_proofs: Option<Spanned<Vec<ProofName>>>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum ProofName {
+    Signature,
+    TlsCertificate,
 }
 
 impl PartnerFile {
@@ -93,6 +112,14 @@ impl PartnerFile {
     /// Its name, and who may vouch with its assertions.
     pub(super) fn intermediaries(&self) -> (&str, &[IntermediaryFile]) {
         (self.name.get_ref(), &self.intermediaries)
+    }
+
+    /// Where it says that a connection proves the holder of an assertion.
+    pub(super) fn by_connection(&self) -> Option<Range<usize>> {
+        self.holder_proofs
+            .as_ref()
+            .filter(|names| names.get_ref().contains(&ProofName::TlsCertificate))
+            .map(Spanned::span)
     }
 
     /// What it says of its subjects.
@@ -227,7 +254,18 @@ impl<T> Reading<'_, T> {
             subjects: written.subject.iter().map(|rule| self.subject(rule)).collect::<Result<_, _>>()?,
             attributes: written.attributes.iter().map(|rule| self.attribute(rule)).collect::<Result<_, _>>()?,
             intermediaries: self.intermediaries(&written.intermediaries)?,
+            proofs: self.proofs(written.holder_proofs.as_ref())?,
         })
+    }
+
+    fn proofs(&self, names: Option<&Spanned<Vec<ProofName>>>) -> Result<HolderProofs, ConfigError> {
+        let Some(names) = names else { return Ok(HolderProofs { signature: true, tls_certificate: false }) };
+        let named = |name| names.get_ref().contains(&name);
+        if names.get_ref().is_empty() {
+            let why = "holder_proofs: nobody could present an assertion that is for the holder of a key";
+            return Err(self.refused(names.span(), why));
+        }
+        Ok(HolderProofs { signature: named(ProofName::Signature), tls_certificate: named(ProofName::TlsCertificate) })
     }
 
     fn certificates(&self, paths: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Certificate>, ConfigError> {

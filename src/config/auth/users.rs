@@ -126,7 +126,7 @@ impl Users {
             // Whoever asks takes the one that signed out of it.
             KeyReference::Path(_) => false,
             // It is for the assertion to say, and nobody's who is registered.
-            KeyReference::Assertion => false,
+            KeyReference::Assertion | KeyReference::Value(_) => false,
             KeyReference::Thumbprint(thumbprint) => certificate.thumbprint == *thumbprint,
             KeyReference::KeyIdentifier(identifier) => certificate.key_identifier.as_deref() == Some(&**identifier),
         };

@@ -12,7 +12,7 @@ use crate::audit::format::{Private, Public};
 use crate::audit::reader::{Entry, PrivatePart};
 use crate::audit::verify::Report;
 use crate::wire::Millis;
-use crate::wire::record::OutcomeResult;
+use crate::wire::record::{HeldKey, OutcomeResult};
 
 /// RFC 3339, UTC, milliseconds.
 pub(super) fn instant(instant: Millis) -> String {
@@ -112,7 +112,7 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
                 OutcomeResult::WrongSignature => _ = put("result", json!("wrong-signature")),
             }
         }
-        Public::Decision(decision) => {
+        Public::Decision(decision) | Public::Held(decision, _) => {
             put("kind", json!("decision"));
             put("allowed", json!(decision.allowed));
             put("reason", json!(&*decision.reason));
@@ -134,6 +134,13 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
             put("source", json!(excessive.source.to_string()));
             put("count", json!(excessive.count));
         }
+    }
+    if let Public::Held(_, held) = public {
+        put("proof", json!(held.proof.name()));
+        match &held.key {
+            HeldKey::Certificate(sha256) => put("holder", json!(hex(sha256))),
+            HeldKey::Thumbprint(sha256) => put("holder_key", json!(hex(sha256))),
+        };
     }
     match &entry.private {
         PrivatePart::None => {}

@@ -10,12 +10,13 @@ use crate::config::auth::{Auth, Room};
 use crate::config::issuer::{Ceiling, Certificate, Issuer, Key, KeyState, Purpose};
 use crate::config::kerberos;
 use crate::config::load::{self, ConfigError};
-use crate::config::worker::{ClientCertificates, Credential, Endpoint, Replies, Worker};
+use crate::config::worker::{ClientCertificates, Credential, Endpoint, Listener, Replies, Worker};
 
 /// Adds what does not agree.
 pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     endpoints(root, whole, wrong);
     certificates(root, whole, wrong);
+    holders(root, whole, wrong);
     tickets(root, whole, wrong);
     handshake(root, whole, wrong);
     keys(root, whole, wrong);
@@ -132,8 +133,13 @@ pub(super) fn doubts(root: &Path, worker: &Worker, auth: Option<&Auth>) -> Vec<C
     // One for the holder of a key is proven by a handshake of a server that auth knows.
     let known = auth.filter(|auth| !auth.servers.is_empty());
     let jwts = |path: &str| known.and_then(|auth| auth.endpoints.get(path)).is_some_and(|endpoint| endpoint.jwt);
-    let looks = |endpoint: &Endpoint| {
-        endpoint.credential == Credential::TlsCertificate || endpoint.credential.takes_jwt() && jwts(&endpoint.path)
+    let asserts = |path: &str| {
+        known.is_some_and(|auth| by_connections(auth) && auth.endpoints.get(path).is_some_and(|one| one.saml))
+    };
+    let looks = |Endpoint { credential, path, .. }: &Endpoint| {
+        *credential == Credential::TlsCertificate
+            || credential.takes_jwt() && jwts(path)
+            || credential.takes_assertion() && asserts(path)
     };
     if worker.endpoints.iter().any(looks) {
         return Vec::new();
@@ -142,10 +148,16 @@ pub(super) fn doubts(root: &Path, worker: &Worker, auth: Option<&Auth>) -> Vec<C
     let asking = asking.filter(|(_, listener)| listener.client_certificates == ClientCertificates::Asked);
     let doubt = |(index, _): (usize, _)| {
         let why = "no [[endpoint]] has credential = \"tls-certificate\", and none takes JWTs with server_certificates in \
-             auth.d/auth.toml: clients are asked in vain";
+             auth.d/auth.toml, or assertions with \"tls-certificate\" among the holder_proofs of their partner: clients are \
+             asked in vain";
         at(&root.join("worker.d/worker.toml"), &["listener", &index.to_string(), "client_certificates"], why)
     };
     asking.map(doubt).collect()
+}
+
+/// Do connections prove the holders of some partner's assertions?
+fn by_connections(auth: &Auth) -> bool {
+    auth.partners.iter().any(|partner| partner.proofs.tls_certificate)
 }
 
 /// Endpoints where the TLS handshake proves a client: each can be reached, and auth knows the server clients see.
@@ -167,12 +179,34 @@ fn certificates(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
             wrong.push(at(&file, &["endpoint", &index.to_string(), "credentials"], why));
         }
     }
-    let takes = whole.auth.endpoints.iter().any(|(path, endpoint)| endpoint.tls_certificate && served(path));
+    let takes = whole.auth.endpoints.iter().any(|(path, endpoint)| endpoint.tls_certificate && served(path))
+        || by_connections(&whole.auth);
     let own = whole.chain.certificates.first().map(|certificate| certificate.as_ref());
     if takes && !whole.auth.servers.iter().any(|server| Some(server.der.as_slice()) == own) {
         let why = "server_certificates does not have tls.certificate of worker.d/worker.toml: auth would believe no \
                    handshake of it";
         wrong.push(at(&file, &["server_certificates"], why));
+    }
+}
+
+/// Partners whose assertions say who has connected: somebody is asked for a certificate, where one is presented.
+fn holders(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
+    let takes = |endpoint: &Endpoint| {
+        let auths = whole.auth.endpoints.get(&endpoint.path);
+        endpoint.credential.takes_assertion() && auths.is_some_and(|auths| auths.saml)
+    };
+    let asks = |listener: &Listener| listener.client_certificates == ClientCertificates::Asked;
+    if whole.worker.listeners.iter().any(asks) && whole.worker.endpoints.iter().any(takes) {
+        return;
+    }
+    for (index, partner) in whole.auth.partners.iter().enumerate().filter(|(_, partner)| partner.proofs.tls_certificate)
+    {
+        let why = format!(
+            "partner {}: holder_proofs has \"tls-certificate\", and worker.d/worker.toml has no listener that asks for \
+             certificates, or no [[endpoint]] that takes assertions",
+            partner.name.as_str()
+        );
+        wrong.push(at(&root.join("auth.d/auth.toml"), &["saml_partner", &index.to_string(), "holder_proofs"], why));
     }
 }
 

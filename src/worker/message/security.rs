@@ -25,7 +25,8 @@ fn unsupported(reason: &'static str) -> Problem {
 }
 
 /// Gives the credential, the timestamp, and the id of the signature when that is one of a certificate's key. `client` is who
-/// has proved a certificate on this connection, which a JWT may ask for; `server` the certificate that he was shown.
+/// has proved a certificate on this connection, which an assertion or a JWT may ask for; `server` the certificate that he was
+/// shown.
 pub(super) fn read(
     tree: &Tree,
     envelope: &Envelope<'_>,
@@ -107,7 +108,11 @@ pub(super) fn read(
             Evidence::Attested(asserted::read(assertion, &ids)?, signed::read(signature, &place)?)
         }
         (None, None, Some(assertion), None) if alone && endpoint.credential.takes_assertion() => {
-            Evidence::Assertion(asserted::read(assertion, &ids)?)
+            let assertion = asserted::read(assertion, &ids)?;
+            match client {
+                Some(client) => Evidence::Connected(assertion, client.clone()),
+                None => Evidence::Assertion(assertion),
+            }
         }
         (None, Some(signature), None, Some(token)) if endpoint.credential.takes_jwt() => {
             Evidence::Jwt(jwt::read(token)?, Presenter::Signed(signed::read(signature, &place)?))

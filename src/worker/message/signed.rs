@@ -176,6 +176,10 @@ fn key<'t>(key_info: Option<Element<'t>>, place: &Place<'_, 't>) -> Result<KeyRe
     if named.is(names::DS, "X509Data") {
         return from_data(named);
     }
+    // A key alone is nobody's, unless an assertion confirms it.
+    if named.is(names::DS, "KeyValue") && place.assertion.is_some() {
+        return parts::public_key(named).map(KeyReference::Value).ok_or(invalid("signature: bad key value"));
+    }
     if !named.is(names::WSSE, "SecurityTokenReference") {
         return Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: key not named by a token"));
     }

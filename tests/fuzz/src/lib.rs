@@ -27,7 +27,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     Target { name: "envelope", run: messages::envelope },
     Target { name: "inquiry", run: messages::inquiry },
     Target { name: "security", run: messages::security },
@@ -35,6 +35,7 @@ pub const TARGETS: [Target; 17] = [
     Target { name: "request", run: messages::request },
     Target { name: "document", run: xml::document },
     Target { name: "signature", run: xml::signature },
+    Target { name: "key-value", run: xml::key_value },
     Target { name: "certificate", run: xml::certificate },
     Target { name: "sealed", run: sealed::sealed },
     Target { name: "path", run: octets::path },

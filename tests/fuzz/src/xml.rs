@@ -1,6 +1,7 @@
-//! Octets as XML, as a signature, as a certificate.
+//! Octets as XML, as a signature, as a key, as a certificate.
 
 use chancery::config::auth::certificate::Certificate;
+use chancery::config::auth::{jwks, public_key};
 use chancery::trust::{parts, timestamp};
 use chancery::xml::signature::{Signature, SignedInfo};
 use chancery::xml::{Element, Ids, Limits, Method, Tree};
@@ -52,6 +53,19 @@ pub fn signature(octets: &[u8]) {
                 assert!(!part.is_empty(), "nothing is never what is signed");
                 part_of_a_message(&part, &reference.id);
             }
+        }
+    }
+}
+
+/// A document with keys that are written out: each that is one has a name, and arrives at auth as it was sent.
+pub fn key_value(octets: &[u8]) {
+    let Ok(tree) = Tree::parse(octets, &Limits::default()) else { return };
+    for element in tree.elements() {
+        let Some(written) = parts::public_key(element) else { continue };
+        let sent = borsh::to_vec(&written).expect("what was read can be sent");
+        assert_eq!(borsh::from_slice(&sent).ok().as_ref(), Some(&written), "and arrives");
+        if let Ok(key) = public_key::of(&written) {
+            assert!(jwks::thumbprint(&key).is_some(), "a key has a thumbprint");
         }
     }
 }

@@ -6,14 +6,18 @@ import java.nio.file.Path;
 import java.security.KeyFactory;
 import java.security.KeyStore;
 import java.security.PrivateKey;
+import java.security.PublicKey;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.security.spec.PKCS8EncodedKeySpec;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.net.ssl.HttpsURLConnection;
@@ -26,14 +30,19 @@ import org.apache.cxf.Bus;
 import org.apache.cxf.BusFactory;
 import org.apache.cxf.binding.soap.SoapFault;
 import org.apache.cxf.configuration.jsse.TLSClientParameters;
+import org.apache.cxf.message.Message;
 import org.apache.cxf.transport.http.HTTPConduitConfigurer;
 import org.apache.cxf.ws.addressing.VersionTransformer;
 import org.apache.cxf.ws.security.tokenstore.SecurityToken;
 import org.apache.cxf.ws.security.trust.STSClient;
+import org.apache.cxf.ws.security.trust.STSTokenCacher;
 import org.apache.wss4j.common.crypto.Crypto;
 import org.apache.wss4j.common.crypto.Merlin;
 import org.apache.wss4j.common.ext.WSPasswordCallback;
+import org.apache.xml.security.keys.KeyInfo;
 import org.apache.xml.security.signature.XMLSignature;
+import org.apache.xml.security.transforms.Transforms;
+import org.w3c.dom.Document;
 import org.w3c.dom.Element;
 
 /**
@@ -42,6 +51,8 @@ import org.w3c.dom.Element;
  * binding, all of it over TLS. What it gets is judged by Santuario. Told the ready file, the account with a digest and its secret, the client's key and its
  * certificate, those of a stranger, the certificate that is sealed for, and the one that answers are signed by. Or told the
  * ready file, how to log in to a realm of Kerberos, the service, and where tickets are taken: then by those, alone and with a MAC by their key.
+ * Or told the ready file, that it is about holders, and keys with certificates of a partner, a holder, a stranger and a holder with a key on
+ * a curve: then by assertions that Santuario makes, which write the key out, and a signature by it.
  */
 public class CxfClient {
     static final String TRUST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
@@ -80,6 +91,31 @@ public class CxfClient {
           </wsp:Policy></sp:KerberosToken>
           %4$s
         </wsp:Policy></sp:%2$s>""";
+    static final String ISSUED = """
+        <sp:EndorsingSupportingTokens><wsp:Policy>
+          <sp:IssuedToken sp:IncludeToken="%1$s/IncludeToken/AlwaysToRecipient">
+            <sp:RequestSecurityTokenTemplate/><wsp:Policy/>
+          </sp:IssuedToken>
+          %2$s
+        </wsp:Policy></sp:EndorsingSupportingTokens>""";
+    static final String NEW = """
+        <saml2:Assertion xmlns:saml2="urn:oasis:names:tc:SAML:2.0:assertion" ID="%1$s" IssueInstant="%2$s" Version="2.0">
+        <saml2:Issuer>https://idp.agency.example/saml</saml2:Issuer><saml2:Subject><saml2:NameID>sam@agency.example</saml2:NameID>
+        <saml2:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"><saml2:SubjectConfirmationData
+        xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="saml2:KeyInfoConfirmationDataType"/></saml2:SubjectConfirmation>
+        </saml2:Subject><saml2:Conditions NotOnOrAfter="%3$s"><saml2:AudienceRestriction><saml2:Audience>%4$s</saml2:Audience>
+        </saml2:AudienceRestriction></saml2:Conditions><saml2:AuthnStatement AuthnInstant="%2$s"><saml2:AuthnContext>
+        <saml2:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:X509</saml2:AuthnContextClassRef></saml2:AuthnContext>
+        </saml2:AuthnStatement></saml2:Assertion>""";
+    static final String OLD = """
+        <saml1:Assertion xmlns:saml1="urn:oasis:names:tc:SAML:1.0:assertion" AssertionID="%1$s" IssueInstant="%2$s"
+        Issuer="https://idp.agency.example/saml" MajorVersion="1" MinorVersion="1"><saml1:Conditions NotOnOrAfter="%3$s">
+        <saml1:AudienceRestrictionCondition><saml1:Audience>%4$s</saml1:Audience></saml1:AudienceRestrictionCondition>
+        </saml1:Conditions><saml1:AuthenticationStatement AuthenticationInstant="%2$s"
+        AuthenticationMethod="urn:oasis:names:tc:SAML:1.0:am:password"><saml1:Subject>
+        <saml1:NameIdentifier>sam@agency.example</saml1:NameIdentifier><saml1:SubjectConfirmation>
+        <saml1:ConfirmationMethod>urn:oasis:names:tc:SAML:1.0:cm:holder-of-key</saml1:ConfirmationMethod>
+        </saml1:SubjectConfirmation></saml1:Subject></saml1:AuthenticationStatement></saml1:Assertion>""";
     static final String SYMMETRIC = """
         <wsp:Policy xmlns:wsp="http://www.w3.org/ns/ws-policy" xmlns:sp="%1$s"
             xmlns:wsam="http://www.w3.org/2007/05/addressing/metadata"><wsp:ExactlyOne><wsp:All>
@@ -147,6 +183,31 @@ public class CxfClient {
     static final String PARTS = """
         <sp:SignedParts><sp:Body/><sp:Header Name="To" Namespace="http://www.w3.org/2005/08/addressing"/></sp:SignedParts>""";
 
+    /** The one token that it has: its own cache would have OpenSAML look into it. */
+    record Holds(SecurityToken token) implements STSTokenCacher {
+        @Override
+        public SecurityToken retrieveToken(Message message, boolean retrieveTokenFromEndpoint) {
+            return token;
+        }
+
+        @Override
+        public SecurityToken retrieveToken(Message message, Element delegationToken, String cacheKey) {
+            return null;
+        }
+
+        @Override
+        public void storeToken(Message message, SecurityToken securityToken, boolean storeTokenInEndpoint) {
+        }
+
+        @Override
+        public void storeToken(Message message, Element delegationToken, String secTokenId, String cacheKey) {
+        }
+
+        @Override
+        public void removeToken(Message message, SecurityToken securityToken) {
+        }
+    }
+
     static final String LISTED = "https://localhost:[0-9]+";
 
     static String ready;
@@ -182,8 +243,12 @@ public class CxfClient {
     }
 
     static PrivateKey key(String file) throws Exception {
+        return key(file, "RSA");
+    }
+
+    static PrivateKey key(String file, String kind) throws Exception {
         String text = Files.readString(Path.of(file)).replaceAll("-----[^-]*-----|\\s", "");
-        return KeyFactory.getInstance("RSA").generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(text)));
+        return KeyFactory.getInstance(kind).generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(text)));
     }
 
     static KeyStore store() throws Exception {
@@ -323,6 +388,76 @@ public class CxfClient {
         properties.put(suite + "minimum.symmetric.key.length", 128);
         properties.put(suite + "maximum.symmetric.key.length", 256);
         return of(path, SYMMETRIC.formatted(SP, more[0], more[1], more[2]), properties);
+    }
+
+    /** An assertion for whoever has this key, as Santuario writes it out, signed by a partner. */
+    static Element made(String words, PublicKey holder, PrivateKey partner) throws Exception {
+        Instant now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
+        String id = "_" + UUID.randomUUID();
+        Element assertion = element(words.formatted(id, now, now.plusSeconds(300), address() + "/"));
+        Document document = assertion.getOwnerDocument();
+        boolean saml20 = SAML20.equals(assertion.getNamespaceURI());
+        assertion.setIdAttribute(saml20 ? "ID" : "AssertionID", true);
+        KeyInfo confirmed = new KeyInfo(document);
+        confirmed.add(holder);
+        String place = saml20 ? "SubjectConfirmationData" : "SubjectConfirmation";
+        assertion.getElementsByTagNameNS(assertion.getNamespaceURI(), place).item(0).appendChild(confirmed.getElement());
+        XMLSignature signature = new XMLSignature(document, "", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+            Transforms.TRANSFORM_C14N_EXCL_OMIT_COMMENTS);
+        assertion.insertBefore(signature.getElement(), saml20
+            ? assertion.getElementsByTagNameNS(SAML20, "Subject").item(0) : null);
+        Transforms transforms = new Transforms(document);
+        transforms.addTransform(Transforms.TRANSFORM_ENVELOPED_SIGNATURE);
+        transforms.addTransform(Transforms.TRANSFORM_C14N_EXCL_OMIT_COMMENTS);
+        signature.addDocument("#" + id, transforms, "http://www.w3.org/2001/04/xmlenc#sha256");
+        signature.sign(partner);
+        return assertion;
+    }
+
+    /** By that assertion, and a signature by that key. */
+    static STSClient holder(Element assertion, PrivateKey key, X509Certificate certificate, String algorithm)
+        throws Exception {
+        boolean saml20 = SAML20.equals(assertion.getNamespaceURI());
+        KeyStore keys = store();
+        keys.setKeyEntry("holder", key, "secret".toCharArray(), new Certificate[] {certificate});
+        Merlin crypto = new Merlin();
+        crypto.setKeyStore(keys);
+        SecurityToken token = new SecurityToken(assertion.getAttribute(saml20 ? "ID" : "AssertionID"), assertion, null, null);
+        token.setTokenType("http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#" + (saml20 ? "SAMLV2.0" : "SAMLV1.1"));
+        // WSS4J finds the key by a certificate, of which nothing is sent.
+        token.setX509Certificate(certificate, crypto);
+        Map<String, Object> properties = new HashMap<>();
+        properties.put("ws-security.token", token);
+        properties.put("security.sts.token.cacher.impl", new Holds(token));
+        properties.put("ws-security.callback-handler", (CallbackHandler) callbacks ->
+            ((WSPasswordCallback) callbacks[0]).setPassword("secret"));
+        properties.put("ws-security.asymmetric.signature.algorithm", algorithm);
+        return of("/saml", POLICY.formatted(SP, ISSUED.formatted(SP, PARTS)), properties);
+    }
+
+    static void holders(String[] arguments) throws Exception {
+        org.apache.xml.security.Init.init();
+        PrivateKey partner = key(arguments[2]);
+        PrivateKey holder = key(arguments[4]);
+        X509Certificate certificate = certificate(arguments[5]);
+        PrivateKey stranger = key(arguments[6]);
+        PrivateKey onCurve = key(arguments[8], "EC");
+        X509Certificate ofCurve = certificate(arguments[9]);
+        String rsa = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
+        String ecdsa = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256";
+        String mail = "sam@example.com";
+        for (String words : List.of(NEW, OLD)) {
+            String version = words.equals(NEW) ? "SAML 2.0" : "SAML 1.1";
+            Element good = made(words, certificate.getPublicKey(), partner);
+            check(good.getElementsByTagNameNS(DS, "RSAKeyValue").getLength() == 1, "no key is written out");
+            gets("an RSA key that an assertion writes out, " + version, holder(good, holder, certificate, rsa), mail);
+            gets("a key on a curve that an assertion writes out, " + version,
+                holder(made(words, ofCurve.getPublicKey(), partner), onCurve, ofCurve, ecdsa), mail);
+            refused("a stranger's signature, " + version, holder(good, stranger, certificate(arguments[7]), rsa),
+                "FailedAuthentication");
+            refused("an assertion that a stranger made, " + version,
+                holder(made(words, certificate.getPublicKey(), stranger), holder, certificate, rsa), "FailedAuthentication");
+        }
     }
 
     /** By a ticket of whoever is logged in so, as a supporting token of that kind. */
@@ -469,6 +604,10 @@ public class CxfClient {
         // Whoever asks for a description uses a conduit of its own.
         TLSClientParameters trusting = tls();
         bus.setExtension((name, address, conduit) -> conduit.setTlsClientParameters(trusting), HTTPConduitConfigurer.class);
+        if (arguments[1].equals("holders")) {
+            holders(arguments);
+            return;
+        }
         if (arguments.length == 5) {
             tickets(arguments);
             return;

@@ -1,6 +1,6 @@
 //! Partners: whom their assertions mean, by which keys, and what of a table is refused.
 
-use super::super::partner::{NameOrigin, Partner};
+use super::super::partner::{HolderProofs, NameOrigin, Partner};
 use super::super::vouching::Bounds;
 use super::{Tree, directory};
 use crate::wire::evidence::SignatureAlgorithm;
@@ -78,9 +78,35 @@ fn a_partner_says_whom_its_assertions_mean_and_an_account_which_partner_may_mean
         ("audiences", "algorithms = [\"rsa-sha1\"]\naudiences", "auth.toml:5:15", "unknown variant"),
         ("audiences", "replay = \"never\"\naudiences", "auth.toml:5:10", "unknown variant"),
         ("audiences", "keys = []\naudiences", "auth.toml:5:1", "unknown field"),
+        ("audiences", "holder_proofs = []\naudiences", "auth.toml:5:17", "nobody could present"),
+        ("audiences", "holder_proofs = [\"password\"]\naudiences", "auth.toml:5:18", "unknown variant"),
+        (
+            "audiences",
+            "holder_proofs = [\"signature\", \"tls-certificate\"]\naudiences",
+            "auth.toml:5:17",
+            "server_certificates must say",
+        ),
     ] {
         assert!(PARTNER.contains(from), "{from}");
         with(&PARTNER.replace(from, to), USERS).refused(&[place, word]);
+    }
+}
+
+#[test]
+fn how_a_holder_proves_his_key_is_a_partners_to_say_and_by_signature_where_nothing_is() {
+    let proofs = |names: &str| {
+        let partner = PARTNER.replace("audiences", &format!("{names}audiences"));
+        let tree = with(&format!("server_certificates = [\"2.pem\"]\n{partner}"), USERS);
+        let HolderProofs { signature, tls_certificate } = tree.good().partners.pop().unwrap().proofs;
+        (signature, tls_certificate)
+    };
+    assert_eq!(proofs(""), (true, false));
+    for (names, expected) in [
+        ("\"signature\"", (true, false)),
+        ("\"tls-certificate\"", (false, true)),
+        ("\"tls-certificate\", \"signature\"", (true, true)),
+    ] {
+        assert_eq!(proofs(&format!("holder_proofs = [{names}]\n")), expected);
     }
 }
 

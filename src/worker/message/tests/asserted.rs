@@ -2,7 +2,9 @@
 //! an assertion and not over it.
 
 use super::*;
+use crate::wire::Octets;
 use crate::wire::evidence::{KeyReference, SignatureAlgorithm, SignedAssertion, SignedMessage};
+use crate::wire::key::{Curve, PublicKey};
 
 const DIGEST: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
@@ -253,6 +255,41 @@ fn a_signature_beside_an_assertion_names_the_key_that_it_confirms_r_w060() {
     assert!(matches!(message.key, KeyReference::Certificate(_)));
 }
 
+const RSA_VALUE: &str = "<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>wAEC</ds:Modulus><ds:Exponent>AQAB</ds:Exponent>\
+                         </ds:RSAKeyValue></ds:KeyValue>";
+
+#[test]
+fn a_key_that_a_message_writes_out_beside_an_assertion_is_handed_on_and_alone_it_names_nobody() {
+    let new = new("_a", &signature("_a"));
+    let point = "<ds:KeyValue><k:ECKeyValue xmlns:k='http://www.w3.org/2009/xmldsig11#'>\
+                 <k:NamedCurve URI='urn:oid:1.3.132.0.34'/><k:PublicKey>BAEC</k:PublicKey></k:ECKeyValue></ds:KeyValue>";
+    let octets = |octets: &[u8]| Octets::new(octets).unwrap();
+    let rsa = PublicKey::Rsa { modulus: octets(&[0xC0, 1, 2]), exponent: Octets::new([1, 0, 1]).unwrap() };
+    let on_curve = PublicKey::Point { curve: Curve::P384, octets: Octets::new([4, 1, 2]).unwrap() };
+    for (written, key) in [(RSA_VALUE, rsa), (point, on_curve)] {
+        let (_, signed) = attested(format!("{new}{}", message_signature(written))).unwrap();
+        assert_eq!(signed.key, KeyReference::Value(key));
+        for credential in [Credential::Any, Credential::Signature] {
+            let alone = message_signature(written);
+            let refused = message(alone).read(&endpoint_for(credential)).unwrap_err();
+            let why = (Fault::UnsupportedSecurityToken, "signature: key not named by a token");
+            assert_eq!((refused.fault(), refused.reason()), why);
+        }
+    }
+    for (from, to, why) in [
+        ("AQAB", "AQA", "signature: bad key value"),
+        ("RSAKeyValue", "DSAKeyValue", "signature: bad key value"),
+        ("</ds:KeyValue>", "</ds:KeyValue><ds:KeyValue/>", "signature: bad key information"),
+        ("</ds:KeyValue>", "</ds:KeyValue><ds:KeyName>k</ds:KeyName>", "signature: bad key information"),
+    ] {
+        let refused = attested(format!("{new}{}", message_signature(&RSA_VALUE.replace(from, to)))).unwrap_err();
+        assert_eq!(refused, (Fault::InvalidSecurity, why), "{to}");
+    }
+    // In a reference there is no place for one.
+    let refused = attested(format!("{new}{}", message_signature(&str(RSA_VALUE)))).unwrap_err();
+    assert_eq!(refused.0, Fault::UnsupportedSecurityToken);
+}
+
 #[test]
 fn of_a_reference_to_an_assertion_the_assertion_is_handed_on_with_its_signature() {
     let (new, old) = (new("_a", &signature("_a")), old("_a", &signature("_a")));
@@ -292,4 +329,31 @@ fn a_key_of_an_assertion_that_is_not_there_is_none() {
     let both = format!("{}{}", new("_a", &signature("_a")), message_signature(&key_info));
     let elsewhere = message(both).read(&endpoint_for(Credential::Signature)).unwrap_err();
     assert_eq!(elsewhere.fault(), Fault::UnsupportedSecurityToken);
+}
+
+#[test]
+fn beside_an_assertion_goes_the_certificate_of_its_connection() {
+    let client = ClientHandshake {
+        version: crate::wire::evidence::TlsVersion::V13,
+        messages: Octets::new([1, 2, 3]).unwrap(),
+        scheme: 0x0403,
+        signature: Octets::new([4, 5, 6]).unwrap(),
+    };
+    let over = |credential: String| {
+        let body = message(credential).xml();
+        let incoming = Incoming { content_type: Some(SOAP12), soap_action: None, body: body.as_bytes() };
+        let around = Around { client: Some(&client), ..Around::default() };
+        read_of(around, &endpoint_for(Credential::Saml), &incoming).unwrap().evidence
+    };
+    let assertion = new("_a", &signature("_a"));
+    match over(assertion.clone()) {
+        Evidence::Connected(signed, handshake) => {
+            assert_eq!((signed.issuer.as_str(), handshake), ("urn:agency", client.clone()));
+        }
+        other => panic!("both: {other:?}"),
+    }
+    // Whoever has signed has said more than that he is there.
+    let key = str("<o:Reference URI='#_a'/>");
+    let signed = over(format!("{assertion}{}", message_signature(&key)));
+    assert!(matches!(signed, Evidence::Attested(_, message) if message.key == KeyReference::Assertion));
 }

@@ -548,6 +548,69 @@ fn a_login_that_never_returns_is_tried_twice_by_whoever_is_started_again() {
 }
 
 #[test]
+fn an_answer_that_does_not_say_whether_the_pin_is_right_is_had_twice() {
+    let hsm = SoftHsm::new();
+    hsm.configure("", &hsm.key("a1", "assertion", "p-256"));
+    for proof in marks(&hsm, "pin-proved-") {
+        std::fs::remove_file(proof).unwrap();
+    }
+    let issuer = hsm.issuer();
+    let ends = || {
+        let mut signer = Running::start(&hsm, 1);
+        let _channel = issuer.accept();
+        signer.ends(Duration::from_secs(5)).code()
+    };
+    // Not there, not initialised, busy: the PIN was not looked at, and that may go on as long as it likes.
+    for code in [0xe0, 0x190, 0xb1] {
+        hsm.fail("C_Login", code, 3);
+        assert_eq!([ends(), ends(), ends()], [Some(75); 3], "{code:#x}");
+    }
+    let before = hsm.calls("C_Login");
+    for code in [0x30, 0x8000_0001] {
+        hsm.fail("C_Login", code, 1);
+        assert_eq!(ends(), Some(75), "{code:#x}");
+    }
+    hsm.instruct("");
+    assert_eq!([ends(), ends()], [Some(78); 2]);
+    assert!(!hsm.try_chancery(&["key", "list"]).status.success());
+    assert_eq!(hsm.calls("C_Login") - before, 2);
+    hsm.chancery(&["token", "unlock"]);
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+    // A PIN that was right in this boot is right, whatever an HSM says while it comes back.
+    for _ in 0..4 {
+        hsm.fail("C_Login", 0x30, 1);
+        assert_eq!(ends(), Some(75));
+    }
+    // Nor is that counted for the next boot.
+    for proof in marks(&hsm, "pin-proved-") {
+        std::fs::remove_file(proof).unwrap();
+    }
+    hsm.instruct("");
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+}
+
+#[test]
+fn what_a_profile_calls_a_wrong_pin_is_had_once() {
+    let hsm = SoftHsm::new();
+    let key = hsm.key("a1", "assertion", "p-256");
+    let profile = include_str!("../hsm-profiles/softhsm2.toml");
+    std::fs::write(hsm.path("odd.toml"), format!("{profile}\n[errors]\npin = [0x80000001]\n")).unwrap();
+    hsm.configure("", &key);
+    let file = hsm.path("config/signer.d/signer.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("softhsm2\"\n", "odd\"\n")).unwrap();
+    let issuer = hsm.issuer();
+    hsm.fail("C_Login", 0x8000_0001, 1);
+    let before = hsm.calls("C_Login");
+    for _ in 0..2 {
+        let mut signer = Running(hsm.signer(1).env("CHANCERY_PROFILES", hsm.path("")).spawn().unwrap());
+        let _channel = issuer.accept();
+        assert_eq!(signer.ends(Duration::from_secs(5)).code(), Some(78));
+    }
+    assert_eq!((hsm.calls("C_Login") - before, marks(&hsm, "pin-refused-").len()), (1, 1));
+}
+
+#[test]
 fn the_officers_pin_is_tried_once_and_again_when_a_person_says_so() {
     let hsm = SoftHsm::new();
     let wrong = hsm.path("wrong");

@@ -83,7 +83,7 @@ impl Door {
         // Before the PIN is touched: what cannot be written now could not be written once it was refused.
         marks.make_room()?;
         self.check_token(module, found, known)?;
-        marks.begin(known)?;
+        let before = marks.begin(known)?;
         let attempt = deadline_login(module, session, &self.pin);
         match attempt {
             Ok(()) => {}
@@ -97,7 +97,12 @@ impl Door {
                 )));
             }
             Err(fault) => {
-                marks.answered();
+                if known {
+                    marks.answered();
+                } else if fault.leaves_pin_alone() {
+                    marks.not_tried(before);
+                }
+                // Else it stays counted: it may be this module's word for a wrong PIN.
                 return Err(fault);
             }
         }
@@ -310,26 +315,44 @@ impl Marks {
 
     /// A try begins, and is on disk when this returns: a module that dies or hangs within `C_Login` takes the process
     /// with it, and whoever starts it again must not go on for ever with what may be a wrong PIN. One that is `known`
-    /// to be right in this boot may be tried as long as its HSM takes to come back.
-    fn begin(&self, known: bool) -> Result<(), Fault> {
+    /// to be right in this boot may be tried as long as its HSM takes to come back. Gives how many there were before.
+    fn begin(&self, known: bool) -> Result<usize, Fault> {
+        self.begin_synced(known, |directory| File::open(directory)?.sync_all())
+    }
+
+    fn begin_synced(&self, known: bool, sync: impl Fn(&Path) -> io::Result<()>) -> Result<usize, Fault> {
         let tries = self.unanswered();
         if tries >= UNANSWERED && known {
-            return Ok(());
+            return Ok(tries);
         }
         if tries >= UNANSWERED {
             return Err(Fault::Refused(format!(
-                "the PIN was tried {tries} times, and each time the process ended before the token answered; it is not \
-                 tried again before `chancery token unlock`"
+                "the PIN was tried {tries} times, and each time the process ended before the token answered, or its \
+                 answer did not say whether the PIN is right; it is not tried again before `chancery token unlock`"
             )));
         }
-        let path = self.room(tries);
-        self.renamed(&path, &self.room(tries + 1)).map_err(|error| self.fault(&path, &error))
+        let (path, begun) = (self.room(tries), self.room(tries + 1));
+        std::fs::rename(&path, &begun).map_err(|error| self.fault(&path, &error))?;
+        if let Err(error) = sync(&self.directory) {
+            // A disk that fails twice must not look like two tries.
+            self.rename(&begun, &path);
+            return Err(self.fault(&path, &error));
+        }
+        Ok(tries)
     }
 
     /// The token answered, and not that the PIN is wrong.
     fn answered(&self) {
-        let path = self.room(self.unanswered());
-        if let Err(error) = std::fs::rename(&path, self.room(0)) {
+        self.not_tried(0);
+    }
+
+    /// The token did not get as far as the PIN: there were as many tries as `before`.
+    fn not_tried(&self, before: usize) {
+        self.rename(&self.room(self.unanswered()), &self.room(before));
+    }
+
+    fn rename(&self, path: &Path, to: &Path) {
+        if let Err(error) = std::fs::rename(path, to) {
             tracing::warn!(event = "pin-try-not-closed", path = %path.display(), %error);
         }
     }
@@ -459,6 +482,35 @@ mod tests {
         let stamps = [None, Some("0123-45\n"), Some("012345")].map(|told| stamp(told.map(str::to_owned)));
         assert!(stamps[0].is_some() && stamps[0] != stamps[1] && stamps[1] == stamps[2]);
         assert!(stamp(Some(" \n".to_owned())).is_none());
+    }
+
+    #[test]
+    fn a_try_that_could_not_be_put_on_disk_was_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let marks = Marks::new(directory.path(), "0123");
+        for _ in 0..3 {
+            marks.make_room().unwrap();
+            let failing = marks.begin_synced(false, |_| Err(io::Error::from_raw_os_error(libc::EIO)));
+            assert!(matches!(failing, Err(Fault::NotYet(_))), "{failing:?}");
+        }
+        assert_eq!(marks.begin(false).unwrap(), 0);
+        assert_eq!(marks.begin(false).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_try_that_did_not_get_as_far_as_the_pin_leaves_the_count_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let marks = Marks::new(directory.path(), "0123");
+        marks.make_room().unwrap();
+        assert_eq!(marks.begin(false).unwrap(), 0);
+        for _ in 0..3 {
+            let before = marks.begin(false).unwrap();
+            assert_eq!(before, 1);
+            marks.not_tried(before);
+        }
+        assert!(!marks.room(UNANSWERED).exists());
+        marks.begin(false).unwrap();
+        assert!(marks.room(UNANSWERED).exists() && marks.begin(false).is_err());
     }
 
     #[test]

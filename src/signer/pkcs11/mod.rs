@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
 use cryptoki::error::Error;
 use cryptoki::session::Session;
 use cryptoki::slot::{Slot, TokenInfo};
@@ -63,6 +63,11 @@ impl Fault {
     }
 
     /// `CK_RV`, 0 when no call failed.
+    /// Is it of a login that did not get as far as the PIN?
+    pub(crate) fn leaves_pin_alone(&self) -> bool {
+        matches!(self, Self::Call { code, .. } if code.leaves_pin_alone())
+    }
+
     pub(crate) fn rv(&self) -> u64 {
         match self {
             Self::Call { code, .. } => code.rv,
@@ -114,7 +119,7 @@ impl Module {
     fn fault(&self, error: Error) -> Fault {
         match error {
             Error::Pkcs11(rv, function) => Fault::Call {
-                code: codes::classify(rv, &self.profile.errors),
+                code: codes::classify(rv, matches!(function, Function::Login), &self.profile.errors),
                 // The wrapper's Display is a sentence of the standard; its Debug is the function's name.
                 function: format!("C_{function:?}"),
             },

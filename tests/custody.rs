@@ -611,6 +611,25 @@ fn what_a_profile_calls_a_wrong_pin_is_had_once() {
 }
 
 #[test]
+fn the_second_signer_starts_after_an_unlock_while_the_first_serves_on() {
+    let hsm = SoftHsm::new();
+    hsm.configure("", &hsm.key("a1", "assertion", "p-256"));
+    let issuer = hsm.issuer();
+    let _first = Running::start(&hsm, 1);
+    ready(&mut issuer.accept());
+    let wrong = hsm.path("wrong");
+    std::fs::write(&wrong, "wrong-13579\n").unwrap();
+    assert!(!hsm.try_chancery(&["key", "list", "--pin-file", wrong.to_str().unwrap()]).status.success());
+    assert_eq!((marks(&hsm, "pin-refused-").len(), marks(&hsm, "pin-proved-").len()), (1, 0));
+    // Whoever unlocks knows nothing of the runtime directory of `chancery run`.
+    let mut unlock = hsm.command(Path::new(env!("CARGO_BIN_EXE_chancery")));
+    unlock.args(["token", "unlock", "--config"]).arg(hsm.path("config")).env_remove("CHANCERY_RUN");
+    assert!(unlock.status().unwrap().success());
+    let _second = Running::start(&hsm, 2);
+    ready(&mut issuer.accept());
+}
+
+#[test]
 fn the_officers_pin_is_tried_once_and_again_when_a_person_says_so() {
     let hsm = SoftHsm::new();
     let wrong = hsm.path("wrong");

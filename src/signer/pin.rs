@@ -55,9 +55,8 @@ pub(crate) struct Door {
     limits: Auth,
     state_directory: PathBuf,
     ordinal: u32,
-    /// What a `pin-proved` mark must say to count: this boot, this runtime directory. Without knowing the boot nothing
-    /// does.
-    stamp: Option<String>,
+    /// Without knowing the boot no proof counts.
+    stamp: Option<Stamp>,
     passed: AtomicBool,
     /// The token whose proof could not be written: the others wait for it.
     owed: Mutex<Option<Marks>>,
@@ -67,7 +66,7 @@ impl Door {
     /// `ordinal` 1 may try a PIN nobody has tried; 0 (a ceremony) waits for nobody either.
     pub(crate) fn new(pin: AuthPin, limits: Auth, state_directory: PathBuf, ordinal: u32) -> Self {
         keep_in_memory(&pin);
-        let stamp = stamp(std::env::var("CHANCERY_BOOT").ok());
+        let stamp = Stamp::now();
         Self { pin, limits, state_directory, ordinal, stamp, passed: AtomicBool::new(false), owed: Mutex::new(None) }
     }
 
@@ -75,7 +74,7 @@ impl Door {
     /// before, since the machine was started: such a token may be coming back, and not tell the whole yet.
     pub(crate) fn login(&self, module: &Module, found: &Found, session: &Session) -> Result<bool, Fault> {
         let marks = Marks::new(&self.state_directory, &found.serial);
-        let known = self.passed.load(Ordering::Relaxed) || marks.proved(self.stamp.as_deref());
+        let known = self.passed.load(Ordering::Relaxed) || marks.proved(self.stamp.as_ref());
         self.wait_for_proof(&marks)?;
         // Held until the outcome is on disk: two processes cannot both try a wrong PIN.
         let _lock = marks.lock()?;
@@ -119,7 +118,7 @@ impl Door {
     fn prove(&self, marks: Marks) {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let first = owed.is_none();
-        *owed = match marks.prove(self.stamp.as_deref()) {
+        *owed = match marks.prove(self.stamp.as_ref()) {
             Ok(()) => None,
             Err(fault) => {
                 if first {
@@ -153,7 +152,7 @@ impl Door {
         let began = Instant::now();
         loop {
             marks.check()?;
-            if marks.proved(self.stamp.as_deref()) {
+            if marks.proved(self.stamp.as_ref()) {
                 return Ok(());
             }
             if began.elapsed() > PATIENCE {
@@ -189,11 +188,27 @@ impl Door {
     }
 }
 
-/// The boot as the unit tells it, or as the kernel does where it can be asked.
-fn stamp(told: Option<String>) -> Option<String> {
-    let told = told.or_else(|| std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok());
-    let boot = told.map(|boot| boot.trim().replace('-', "")).filter(|boot| !boot.is_empty())?;
-    Some(format!("{boot} {}\n", crate::sys::places::runtime_directory().display()))
+/// What a `pin-proved` mark must say to count: this boot, and this runtime directory, or that a person had the PIN tried
+/// since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    here: String,
+    unlocked: String,
+}
+
+impl Stamp {
+    /// Of this boot, as the unit tells it, or as the kernel does where it can be asked. Before lock-down.
+    pub(crate) fn now() -> Option<Self> {
+        let told = std::env::var("CHANCERY_BOOT").ok();
+        let told = told.or_else(|| std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok())?;
+        Self::of(&told, &crate::sys::places::runtime_directory())
+    }
+
+    fn of(boot: &str, place: &Path) -> Option<Self> {
+        let boot = boot.trim().replace('-', "");
+        let stamp = || Self { here: format!("{boot} {}\n", place.display()), unlocked: format!("{boot} unlocked\n") };
+        (!boot.is_empty()).then(stamp)
+    }
 }
 
 fn deadline_login(module: &Module, session: &Session, pin: &AuthPin) -> Result<(), Fault> {
@@ -374,16 +389,29 @@ impl Marks {
         }
     }
 
-    fn prove(&self, stamp: Option<&str>) -> Result<(), Fault> {
-        let Some(stamp) = stamp else {
+    fn prove(&self, stamp: Option<&Stamp>) -> Result<(), Fault> {
+        self.prove_as(stamp, |stamp| &stamp.here)
+    }
+
+    /// A person had the PIN tried, and it was right.
+    pub(crate) fn prove_unlocked(&self, stamp: Option<&Stamp>) -> Result<(), Fault> {
+        self.prove_as(stamp, |stamp| &stamp.unlocked)
+    }
+
+    fn prove_as(&self, stamp: Option<&Stamp>, words: impl Fn(&Stamp) -> &str) -> Result<(), Fault> {
+        let Some(words) = stamp.map(words) else {
             let why = "no proof of the PIN can be left: this boot has no id (CHANCERY_BOOT, /proc/sys)";
             return Err(Fault::NotYet(why.to_owned()));
         };
-        if self.proved(Some(stamp)) { Ok(()) } else { self.write(&self.proof(), stamp) }
+        if self.proof_says(|text| text == words) { Ok(()) } else { self.write(&self.proof(), words) }
     }
 
-    fn proved(&self, stamp: Option<&str>) -> bool {
-        stamp.is_some_and(|stamp| std::fs::read_to_string(self.proof()).is_ok_and(|text| text == stamp))
+    fn proved(&self, stamp: Option<&Stamp>) -> bool {
+        stamp.is_some_and(|stamp| self.proof_says(|text| text == stamp.here || text == stamp.unlocked))
+    }
+
+    fn proof_says(&self, good: impl Fn(&str) -> bool) -> bool {
+        std::fs::read_to_string(self.proof()).is_ok_and(|text| good(&text))
     }
 
     /// A person has seen to it. What was proved before is so no more: there may be another PIN now.
@@ -475,13 +503,22 @@ mod tests {
     fn a_proof_counts_in_the_boot_and_place_it_was_made_in() {
         let directory = tempfile::tempdir().unwrap();
         let marks = Marks::new(directory.path(), "0123");
-        marks.prove(Some("boot-1 /run/a\n")).unwrap();
-        assert!(marks.proved(Some("boot-1 /run/a\n")));
-        assert!(!marks.proved(Some("boot-2 /run/a\n")) && !marks.proved(None));
+        let stamp = |boot, place| Stamp::of(boot, Path::new(place));
+        let (here, there) = (stamp("boot-1", "/run/a"), stamp("boot-1", "/run/b"));
+        let later = stamp("boot-2", "/run/a");
+        marks.prove(here.as_ref()).unwrap();
+        assert!(marks.proved(here.as_ref()) && !marks.proved(there.as_ref()));
+        assert!(!marks.proved(later.as_ref()) && !marks.proved(None));
         assert!(marks.prove(None).is_err());
-        let stamps = [None, Some("0123-45\n"), Some("012345")].map(|told| stamp(told.map(str::to_owned)));
-        assert!(stamps[0].is_some() && stamps[0] != stamps[1] && stamps[1] == stamps[2]);
-        assert!(stamp(Some(" \n".to_owned())).is_none());
+        // Whoever unlocks knows the boot, and not where the signers are.
+        marks.clear().unwrap();
+        assert!(!marks.proved(here.as_ref()));
+        marks.prove_unlocked(there.as_ref()).unwrap();
+        assert!(marks.proved(here.as_ref()) && marks.proved(there.as_ref()) && !marks.proved(later.as_ref()));
+        marks.prove(here.as_ref()).unwrap();
+        assert!(marks.proved(here.as_ref()) && !marks.proved(there.as_ref()));
+        assert_eq!(stamp("0123-45\n", "/run/a"), stamp("012345", "/run/a"));
+        assert!(stamp(" \n", "/run/a").is_none() && Stamp::now().is_some());
     }
 
     #[test]

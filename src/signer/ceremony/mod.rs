@@ -13,6 +13,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::pin::Stamp;
 use super::pkcs11::{Fault, Module};
 use super::walls;
 use crate::config::profile::Profile;
@@ -123,6 +124,8 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
     if let Some(config) = &config {
         as_a_signer(&config.state_directory).map_err(|error| refuse(&error))?;
     }
+    // Not to be read any more once this is locked down.
+    let stamp = Stamp::now();
     let module = Module::load(Path::new(ceremony.module.as_str()), &profile)?;
     let way = match &config {
         Some(config) => {
@@ -144,7 +147,8 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
     let result = match ceremony.act {
         Act::Initialise { label, so_pin, pin } => token::initialise(&module, voice, &label, &so_pin, &pin),
         Act::Unlock { token, state_directory, pin, so_pin } => {
-            token::unlock(&module, voice, &token, Path::new(state_directory.as_str()), &pin, so_pin.as_ref())
+            let directory = Path::new(state_directory.as_str());
+            token::unlock(&module, voice, &token, directory, &pin, so_pin.as_ref(), stamp.as_ref())
         }
         Act::Keys { token, state_directory, pin, steps } => {
             generate::keys(&module, voice, &token, state_directory.as_deref().map(Path::new), &pin, &steps)

@@ -7,7 +7,7 @@ use cryptoki::session::{Session, UserType};
 
 use super::{Voice, text};
 use crate::config::signer::Token;
-use crate::signer::pin::{self, Door, Marks};
+use crate::signer::pin::{self, Door, Marks, Stamp};
 use crate::signer::pkcs11::codes::Class;
 use crate::signer::pkcs11::{Fault, Found, Module};
 use crate::wire::Secret;
@@ -66,7 +66,8 @@ pub(super) fn initialise(
     Ok(())
 }
 
-/// Tries the PIN once, because a person said so, and clears the mark when it is right.
+/// Tries the PIN once, because a person said so, and clears the mark when it is right. Signers that wait for the first
+/// one go on by that: it may be logged in and have nothing to show any more.
 pub(super) fn unlock(
     module: &Module,
     voice: &mut Voice,
@@ -74,6 +75,7 @@ pub(super) fn unlock(
     state_directory: &Path,
     pin: &Secret<255>,
     so_pin: Option<&Secret<255>>,
+    stamp: Option<&Stamp>,
 ) -> Result<(), Fault> {
     let pin = secret(pin)?;
     let found = find(module, token)?;
@@ -91,6 +93,9 @@ pub(super) fn unlock(
     if info.user_pin_locked() || info.user_pin_final_try() {
         let why = "the token says one more wrong PIN locks it, or one has: only the security officer can help";
         return Err(Fault::Refused(format!("{why} (--so-pin-file)")));
+    }
+    if let Err(fault) = marks.prove_unlocked(stamp) {
+        tracing::warn!(event = "pin-proof-not-written", fault = %fault, why = "the first signer has to show it");
     }
     voice.doing("trying the PIN, once");
     if let Err(fault) = module.call(|_| session.login(UserType::User, Some(&pin))) {

@@ -647,6 +647,64 @@ fn the_officers_pin_is_tried_once_and_again_when_a_person_says_so() {
 }
 
 #[test]
+fn the_officers_login_that_is_not_answered_is_made_twice_and_holds_nobody_up() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 400", "");
+    let officer = hsm.path("credentials/so-pin");
+    let unlock = || {
+        let mut command = hsm.command(Path::new(env!("CARGO_BIN_EXE_chancery")));
+        command.args(["token", "unlock", "--so-pin-file"]).arg(&officer).arg("--config").arg(hsm.path("config"));
+        let mut held = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+        let status = held.ends(Duration::from_secs(8));
+        let said = std::io::read_to_string(held.0.stderr.take().unwrap()).unwrap();
+        (status.success(), said)
+    };
+    let before = hsm.calls("C_Login");
+    hsm.instruct("hang C_Login\n");
+    for _ in 0..2 {
+        let (fine, said) = unlock();
+        assert!(!fine && said.contains("did not return in time"), "{said}");
+    }
+    hsm.instruct("");
+    let (fine, said) = unlock();
+    assert!(!fine && said.contains("pin-tried-2-officer-"), "{said}");
+    assert_eq!(hsm.calls("C_Login") - before, 2);
+    std::fs::remove_file(marks(&hsm, "pin-tried-2-officer-").remove(0)).unwrap();
+    // A token that was not there has counted nothing; one that says something else may have.
+    hsm.fail("C_Login", 0xe0, 3);
+    for _ in 0..3 {
+        assert!(!unlock().0);
+    }
+    assert!(unlock().0);
+    hsm.fail("C_Login", 0x30, 1);
+    assert!(!unlock().0);
+    let before = hsm.calls("C_Login");
+    assert!(!unlock().0);
+    assert_eq!(hsm.calls("C_Login"), before);
+    assert_eq!(marks(&hsm, "pin-refused-officer-").len(), 1);
+}
+
+#[test]
+fn a_close_that_hangs_ends_a_ceremony_too() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 400", "");
+    hsm.instruct("hang C_CloseSession\n");
+    for words in [["token", "unlock"], ["key", "list"]] {
+        let mut command = hsm.command(Path::new(env!("CARGO_BIN_EXE_chancery")));
+        let mut held = Running(command.args(words).arg("--config").arg(hsm.path("config")).spawn().unwrap());
+        assert!(!held.ends(Duration::from_secs(8)).success(), "{words:?}");
+    }
+}
+
+#[test]
+fn a_key_may_take_a_token_longer_than_any_other_call() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 1000", "");
+    hsm.instruct("slow C_GenerateKeyPair 2500\n");
+    hsm.key("a1", "assertion", "p-256");
+}
+
+#[test]
 fn a_certificate_that_its_own_key_does_not_verify_is_none() {
     let hsm = SoftHsm::new();
     for (id, algorithm) in [("a1", "p-256"), ("a2", "rsa-2048")] {

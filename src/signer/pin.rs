@@ -331,7 +331,7 @@ impl Marks {
     /// A try begins, and is on disk when this returns: a module that dies or hangs within `C_Login` takes the process
     /// with it, and whoever starts it again must not go on for ever with what may be a wrong PIN. One that is `known`
     /// to be right in this boot may be tried as long as its HSM takes to come back. Gives how many there were before.
-    fn begin(&self, known: bool) -> Result<usize, Fault> {
+    pub(crate) fn begin(&self, known: bool) -> Result<usize, Fault> {
         self.begin_synced(known, |directory| File::open(directory)?.sync_all())
     }
 
@@ -357,13 +357,18 @@ impl Marks {
     }
 
     /// The token answered, and not that the PIN is wrong.
-    fn answered(&self) {
+    pub(crate) fn answered(&self) {
         self.not_tried(0);
     }
 
     /// The token did not get as far as the PIN: there were as many tries as `before`.
-    fn not_tried(&self, before: usize) {
+    pub(crate) fn not_tried(&self, before: usize) {
         self.rename(&self.room(self.unanswered()), &self.room(before));
+    }
+
+    /// Is there when so many tries had no answer that there is no other.
+    pub(crate) fn given_up(&self) -> PathBuf {
+        self.room(UNANSWERED)
     }
 
     fn rename(&self, path: &Path, to: &Path) {

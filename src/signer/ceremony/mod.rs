@@ -12,12 +12,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::pin::Stamp;
 use super::pkcs11::{Fault, Module};
 use super::walls;
 use crate::config::profile::Profile;
 use crate::config::signer::Signer;
+use crate::sys::deadline;
 use crate::wire::Text;
 use crate::wire::ceremony::{Act, Ceremony, Reply, read, write};
 
@@ -126,6 +128,7 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
     }
     // Not to be read any more once this is locked down.
     let stamp = Stamp::now();
+    let call_deadline_ms = config.as_ref().map_or(&profile, |config| &config.profile).recovery.call_deadline_ms;
     let module = Module::load(Path::new(ceremony.module.as_str()), &profile)?;
     let way = match &config {
         Some(config) => {
@@ -141,6 +144,8 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
     };
     module.initialise().map_err(explain)?;
     // A first look, for what cannot be seen here will not be seen by a signer.
+    // A call that hangs would keep the lock that all signers of the token wait for.
+    deadline::enforce(Duration::from_millis(call_deadline_ms)).map_err(|error| refuse(&error))?;
     if module.tokens().map_err(explain)?.is_empty() {
         return Err(explain(Fault::Absent("no slot holds any token".to_owned())));
     }

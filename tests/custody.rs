@@ -705,6 +705,29 @@ fn a_key_may_take_a_token_longer_than_any_other_call() {
 }
 
 #[test]
+fn root_makes_the_place_of_the_marks_as_the_owner_of_what_it_is_in() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let Some(nobody) = nix::unistd::User::from_name("nobody").unwrap().filter(|_| nix::unistd::geteuid().is_root())
+    else {
+        println!("SKIPPED custody-owner: not root, or nobody is nobody");
+        return;
+    };
+    let hsm = SoftHsm::new();
+    let service = hsm.path("service");
+    std::fs::create_dir(&service).unwrap();
+    chown(&service, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
+    chown(hsm.path(""), Some(nobody.uid.as_raw()), None).unwrap();
+    let file = hsm.path("config/signer.d/signer.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("../../state", "../../service/lib/signer")).unwrap();
+    // What comes of it is not the question: nobody may not read this token, nor, perhaps, the module.
+    let _output = hsm.try_chancery(&["key", "list"]);
+    for made in ["service/lib", "service/lib/signer"] {
+        assert_eq!(std::fs::metadata(hsm.path(made)).unwrap().uid(), nobody.uid.as_raw(), "{made}");
+    }
+}
+
+#[test]
 fn a_certificate_that_its_own_key_does_not_verify_is_none() {
     let hsm = SoftHsm::new();
     for (id, algorithm) in [("a1", "p-256"), ("a2", "rsa-2048")] {

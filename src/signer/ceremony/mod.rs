@@ -91,15 +91,20 @@ fn request() -> io::Result<Ceremony> {
 }
 
 /// Goes on as the user whose signers these are, when root holds the ceremony: marks that root left could not be opened
-/// by them, and a vendor's code has no business with root.
+/// by them, and a vendor's code has no business with root. Who may make a directory that is not there yet owns what it
+/// will be in.
 fn as_a_signer(state_directory: &Path) -> Result<(), String> {
     use nix::unistd::{Uid, User, geteuid, initgroups, setgid, setuid};
     use std::os::unix::fs::MetadataExt;
     let why = |what: &str, error: &dyn std::fmt::Display| format!("{}: {what}: {error}", state_directory.display());
-    let owner = match std::fs::metadata(state_directory) {
-        Ok(metadata) => Uid::from_raw(metadata.uid()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(why("its owner", &error)),
+    let found = |place: &Path| match std::fs::metadata(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        found => Some(found),
+    };
+    let owner = match state_directory.ancestors().find_map(found) {
+        Some(Ok(metadata)) => Uid::from_raw(metadata.uid()),
+        Some(Err(error)) => return Err(why("its owner", &error)),
+        None => return Ok(()),
     };
     if !geteuid().is_root() || owner.is_root() {
         return Ok(());
@@ -118,13 +123,13 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
     let profile = Profile::find(&ceremony.profile).map_err(|error| refuse(&error))?;
     let configured = ceremony.configuration.as_deref().map(|root| Signer::load(Path::new(root)));
     let config = configured.transpose().map_err(|error| refuse(&error))?;
+    if let Some(config) = &config {
+        as_a_signer(&config.state_directory).map_err(|error| refuse(&error))?;
+    }
     if let (Some(config), Act::Unlock { .. } | Act::Keys { .. }) = (&config, &ceremony.act) {
         // For the marks; a path that is not there cannot be granted.
         std::fs::create_dir_all(&config.state_directory)
             .map_err(|error| refuse(&format!("{}: {error}", config.state_directory.display())))?;
-    }
-    if let Some(config) = &config {
-        as_a_signer(&config.state_directory).map_err(|error| refuse(&error))?;
     }
     // Not to be read any more once this is locked down.
     let stamp = Stamp::now();
@@ -138,14 +143,14 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
         }
         None => None,
     };
+    // A call that hangs would keep the lock that all signers of the token wait for.
+    deadline::enforce(Duration::from_millis(call_deadline_ms)).map_err(|error| refuse(&error))?;
     let explain = |fault| match &way {
         Some(way) => way.explain(fault),
         None => fault,
     };
     module.initialise().map_err(explain)?;
     // A first look, for what cannot be seen here will not be seen by a signer.
-    // A call that hangs would keep the lock that all signers of the token wait for.
-    deadline::enforce(Duration::from_millis(call_deadline_ms)).map_err(|error| refuse(&error))?;
     if module.tokens().map_err(explain)?.is_empty() {
         return Err(explain(Fault::Absent("no slot holds any token".to_owned())));
     }

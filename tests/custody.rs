@@ -630,6 +630,27 @@ fn the_second_signer_starts_after_an_unlock_while_the_first_serves_on() {
 }
 
 #[test]
+fn a_signer_without_room_for_its_threads_says_so_and_is_never_ready() {
+    let hsm = SoftHsm::new();
+    hsm.configure("sessions = 200", "");
+    let issuer = hsm.issuer();
+    let log = hsm.path("log");
+    // A stack is two mebibytes of addresses.
+    let limited = "ulimit -v 300000 && exec \"$@\"";
+    let signer = hsm.signer(1);
+    let mut command = Command::new("sh");
+    command.args(["-c", limited, "sh"]).arg(signer.get_program()).args(signer.get_args());
+    command.envs(signer.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut running = Running(command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap());
+    let mut channel = issuer.accept();
+    assert_eq!(running.ends(Duration::from_secs(10)).code(), Some(75));
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains("thread session-") && said.contains("sessions = 200"), "{said}");
+    assert!(!said.contains("issuer-gone"), "{said}");
+    assert!(!matches!(channel.receive(), Ok(Some(_))), "it was said to be ready");
+}
+
+#[test]
 fn the_officers_pin_is_tried_once_and_again_when_a_person_says_so() {
     let hsm = SoftHsm::new();
     let wrong = hsm.path("wrong");

@@ -130,6 +130,14 @@ fn a_signer_has_no_way_to_an_hsm_but_by_the_drop_in_of_its_kind() {
     assert!(settings(&device, "DeviceAllow")[0].starts_with("/dev/"));
 }
 
+/// A thread a session, and those of the process and the module.
+#[test]
+fn a_signers_unit_has_room_for_the_most_sessions_there_may_be() {
+    let unit = std::fs::read_to_string(units("chancery-signer@.service").remove(0)).unwrap();
+    let tasks: u32 = settings(&unit, "TasksMax")[0].parse().unwrap();
+    assert!(tasks >= 256 + 64, "{tasks}");
+}
+
 #[test]
 fn systemd_understands_every_drop_in_for_signers() {
     if analyze("drop-ins").is_none() {

@@ -69,6 +69,7 @@ state = "active"
 token_label = "test"
 profile = "softhsm2"
 state_directory = "state"
+accept_volatile_state_directory = true
 [[key]]
 id = "0a01"
 purpose = "assertion"
@@ -337,6 +338,7 @@ const BROKEN: &[Break] = &[
         "softhsm2\"\nunix_connect = [\"run/x\"]\ns",
         "4:16: unix_connect: run/x: the path of a socket",
     ),
+    ("signer.d/signer.toml", "_directory = true", "_directory = 1", "5:35: invalid type: integer `1`"),
     (
         "signer.d/signer.toml",
         "softhsm2\"\ns",
@@ -344,7 +346,7 @@ const BROKEN: &[Break] = &[
         "4:11: devices: /etc: a device lies below /dev",
     ),
     ("signer.d/signer.toml", "token_label", "token", "2:1: unknown field `token`"),
-    ("signer.d/signer.toml", "0a02", "0a01", "10:6: a key has one purpose"),
+    ("signer.d/signer.toml", "0a02", "0a01", "11:6: a key has one purpose"),
     ("audit.d/audit.toml", "64", "0", "2:14: rotate_mib is 1 to 4096"),
 ];
 
@@ -845,6 +847,28 @@ fn a_listener_that_asks_in_vain_passes_with_a_warning() {
 }
 
 #[test]
+fn marks_that_may_not_outlive_a_container_pass_with_a_warning_unless_that_is_accepted() {
+    let tree = Tree::new();
+    tree.replace("signer.d/signer.toml", "\"state\"", "\"/dev/shm/chancery-none/signer\"");
+    let output = tree.check();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    tree.replace("signer.d/signer.toml", "accept_volatile_state_directory = true\n", "");
+    let output = tree.check();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let expected = format!("warning: {}:4:19: state_directory is on", tree.path("signer.d/signer.toml").display());
+    assert!(said.starts_with(&expected), "{said}");
+    // Where there is no systemd, whoever starts it again may make the directory anew: nothing is started at all.
+    let mut run = Command::new(env!("CARGO_BIN_EXE_chancery"));
+    let output =
+        run.args(["run", "--port", "0", "--metrics-port", "0", "--config"]).arg(tree.0.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("not-started") && said.contains("accept_volatile_state_directory = true"), "{said}");
+    assert!(!said.contains("walls"), "{said}");
+}
+
+#[test]
 fn every_broken_configuration_is_refused_with_file_line_and_column() {
     let mut wrong = Vec::new();
     for (file, from, to, place) in BROKEN {
@@ -873,7 +897,7 @@ fn every_broken_file_is_shown_at_once() {
         ("issuer.d/issuer.toml", "0a02", "0a01", "11:6:"),
         (OFFICE_CEILING, "60", "0", "5:24:"),
         ("issuer.d/relying-parties/shop.toml", "bearer", "holder", "4:18:"),
-        ("signer.d/signer.toml", "0a02", "0a01", "10:6:"),
+        ("signer.d/signer.toml", "0a02", "0a01", "11:6:"),
         ("audit.d/audit.toml", "64", "0", "2:14:"),
     ];
     for (file, from, to, _) in broken {

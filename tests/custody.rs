@@ -548,6 +548,109 @@ fn a_login_that_never_returns_is_tried_twice_by_whoever_is_started_again() {
 }
 
 #[test]
+fn an_answer_that_does_not_say_whether_the_pin_is_right_is_had_twice() {
+    let hsm = SoftHsm::new();
+    hsm.configure("", &hsm.key("a1", "assertion", "p-256"));
+    for proof in marks(&hsm, "pin-proved-") {
+        std::fs::remove_file(proof).unwrap();
+    }
+    let issuer = hsm.issuer();
+    let ends = || {
+        let mut signer = Running::start(&hsm, 1);
+        let _channel = issuer.accept();
+        signer.ends(Duration::from_secs(5)).code()
+    };
+    // Not there, not initialised, busy: the PIN was not looked at, and that may go on as long as it likes.
+    for code in [0xe0, 0x190, 0xb1] {
+        hsm.fail("C_Login", code, 3);
+        assert_eq!([ends(), ends(), ends()], [Some(75); 3], "{code:#x}");
+    }
+    let before = hsm.calls("C_Login");
+    for code in [0x30, 0x8000_0001] {
+        hsm.fail("C_Login", code, 1);
+        assert_eq!(ends(), Some(75), "{code:#x}");
+    }
+    hsm.instruct("");
+    assert_eq!([ends(), ends()], [Some(78); 2]);
+    assert!(!hsm.try_chancery(&["key", "list"]).status.success());
+    assert_eq!(hsm.calls("C_Login") - before, 2);
+    hsm.chancery(&["token", "unlock"]);
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+    // A PIN that was right in this boot is right, whatever an HSM says while it comes back.
+    for _ in 0..4 {
+        hsm.fail("C_Login", 0x30, 1);
+        assert_eq!(ends(), Some(75));
+    }
+    // Nor is that counted for the next boot.
+    for proof in marks(&hsm, "pin-proved-") {
+        std::fs::remove_file(proof).unwrap();
+    }
+    hsm.instruct("");
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+}
+
+#[test]
+fn what_a_profile_calls_a_wrong_pin_is_had_once() {
+    let hsm = SoftHsm::new();
+    let key = hsm.key("a1", "assertion", "p-256");
+    let profile = include_str!("../hsm-profiles/softhsm2.toml");
+    std::fs::write(hsm.path("odd.toml"), format!("{profile}\n[errors]\npin = [0x80000001]\n")).unwrap();
+    hsm.configure("", &key);
+    let file = hsm.path("config/signer.d/signer.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("softhsm2\"\n", "odd\"\n")).unwrap();
+    let issuer = hsm.issuer();
+    hsm.fail("C_Login", 0x8000_0001, 1);
+    let before = hsm.calls("C_Login");
+    for _ in 0..2 {
+        let mut signer = Running(hsm.signer(1).env("CHANCERY_PROFILES", hsm.path("")).spawn().unwrap());
+        let _channel = issuer.accept();
+        assert_eq!(signer.ends(Duration::from_secs(5)).code(), Some(78));
+    }
+    assert_eq!((hsm.calls("C_Login") - before, marks(&hsm, "pin-refused-").len()), (1, 1));
+}
+
+#[test]
+fn the_second_signer_starts_after_an_unlock_while_the_first_serves_on() {
+    let hsm = SoftHsm::new();
+    hsm.configure("", &hsm.key("a1", "assertion", "p-256"));
+    let issuer = hsm.issuer();
+    let _first = Running::start(&hsm, 1);
+    ready(&mut issuer.accept());
+    let wrong = hsm.path("wrong");
+    std::fs::write(&wrong, "wrong-13579\n").unwrap();
+    assert!(!hsm.try_chancery(&["key", "list", "--pin-file", wrong.to_str().unwrap()]).status.success());
+    assert_eq!((marks(&hsm, "pin-refused-").len(), marks(&hsm, "pin-proved-").len()), (1, 0));
+    // Whoever unlocks knows nothing of the runtime directory of `chancery run`.
+    let mut unlock = hsm.command(Path::new(env!("CARGO_BIN_EXE_chancery")));
+    unlock.args(["token", "unlock", "--config"]).arg(hsm.path("config")).env_remove("CHANCERY_RUN");
+    assert!(unlock.status().unwrap().success());
+    let _second = Running::start(&hsm, 2);
+    ready(&mut issuer.accept());
+}
+
+#[test]
+fn a_signer_without_room_for_its_threads_says_so_and_is_never_ready() {
+    let hsm = SoftHsm::new();
+    hsm.configure("sessions = 200", "");
+    let issuer = hsm.issuer();
+    let log = hsm.path("log");
+    // A stack is two mebibytes of addresses.
+    let limited = "ulimit -v 300000 && exec \"$@\"";
+    let signer = hsm.signer(1);
+    let mut command = Command::new("sh");
+    command.args(["-c", limited, "sh"]).arg(signer.get_program()).args(signer.get_args());
+    command.envs(signer.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut running = Running(command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap());
+    let mut channel = issuer.accept();
+    assert_eq!(running.ends(Duration::from_secs(10)).code(), Some(75));
+    let said = std::fs::read_to_string(log).unwrap();
+    assert!(said.contains("thread session-") && said.contains("sessions = 200"), "{said}");
+    assert!(!said.contains("issuer-gone"), "{said}");
+    assert!(!matches!(channel.receive(), Ok(Some(_))), "it was said to be ready");
+}
+
+#[test]
 fn the_officers_pin_is_tried_once_and_again_when_a_person_says_so() {
     let hsm = SoftHsm::new();
     let wrong = hsm.path("wrong");
@@ -562,6 +665,87 @@ fn the_officers_pin_is_tried_once_and_again_when_a_person_says_so() {
     let mark = marks(&hsm, "pin-refused-officer-").remove(0);
     std::fs::remove_file(mark).unwrap();
     assert!(unlock(&right).status.success());
+}
+
+#[test]
+fn the_officers_login_that_is_not_answered_is_made_twice_and_holds_nobody_up() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 400", "");
+    let officer = hsm.path("credentials/so-pin");
+    let unlock = || {
+        let mut command = hsm.command(Path::new(env!("CARGO_BIN_EXE_chancery")));
+        command.args(["token", "unlock", "--so-pin-file"]).arg(&officer).arg("--config").arg(hsm.path("config"));
+        let mut held = Running(command.stderr(Stdio::piped()).spawn().unwrap());
+        let status = held.ends(Duration::from_secs(8));
+        let said = std::io::read_to_string(held.0.stderr.take().unwrap()).unwrap();
+        (status.success(), said)
+    };
+    let before = hsm.calls("C_Login");
+    hsm.instruct("hang C_Login\n");
+    for _ in 0..2 {
+        let (fine, said) = unlock();
+        assert!(!fine && said.contains("did not return in time"), "{said}");
+    }
+    hsm.instruct("");
+    let (fine, said) = unlock();
+    assert!(!fine && said.contains("pin-tried-2-officer-"), "{said}");
+    assert_eq!(hsm.calls("C_Login") - before, 2);
+    std::fs::remove_file(marks(&hsm, "pin-tried-2-officer-").remove(0)).unwrap();
+    // A token that was not there has counted nothing; one that says something else may have.
+    hsm.fail("C_Login", 0xe0, 3);
+    for _ in 0..3 {
+        assert!(!unlock().0);
+    }
+    assert!(unlock().0);
+    hsm.fail("C_Login", 0x30, 1);
+    assert!(!unlock().0);
+    let before = hsm.calls("C_Login");
+    assert!(!unlock().0);
+    assert_eq!(hsm.calls("C_Login"), before);
+    assert_eq!(marks(&hsm, "pin-refused-officer-").len(), 1);
+}
+
+#[test]
+fn a_close_that_hangs_ends_a_ceremony_too() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 400", "");
+    hsm.instruct("hang C_CloseSession\n");
+    for words in [["token", "unlock"], ["key", "list"]] {
+        let mut command = hsm.command(Path::new(env!("CARGO_BIN_EXE_chancery")));
+        let mut held = Running(command.args(words).arg("--config").arg(hsm.path("config")).spawn().unwrap());
+        assert!(!held.ends(Duration::from_secs(8)).success(), "{words:?}");
+    }
+}
+
+#[test]
+fn a_key_may_take_a_token_longer_than_any_other_call() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 1000", "");
+    hsm.instruct("slow C_GenerateKeyPair 2500\n");
+    hsm.key("a1", "assertion", "p-256");
+}
+
+#[test]
+fn root_makes_the_place_of_the_marks_as_the_owner_of_what_it_is_in() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let Some(nobody) = nix::unistd::User::from_name("nobody").unwrap().filter(|_| nix::unistd::geteuid().is_root())
+    else {
+        println!("SKIPPED custody-owner: not root, or nobody is nobody");
+        return;
+    };
+    let hsm = SoftHsm::new();
+    let service = hsm.path("service");
+    std::fs::create_dir(&service).unwrap();
+    chown(&service, Some(nobody.uid.as_raw()), Some(nobody.gid.as_raw())).unwrap();
+    chown(hsm.path(""), Some(nobody.uid.as_raw()), None).unwrap();
+    let file = hsm.path("config/signer.d/signer.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("../../state", "../../service/lib/signer")).unwrap();
+    // What comes of it is not the question: nobody may not read this token, nor, perhaps, the module.
+    let _output = hsm.try_chancery(&["key", "list"]);
+    for made in ["service/lib", "service/lib/signer"] {
+        assert_eq!(std::fs::metadata(hsm.path(made)).unwrap().uid(), nobody.uid.as_raw(), "{made}");
+    }
 }
 
 #[test]

@@ -117,17 +117,57 @@ fn a_signer_has_no_way_to_an_hsm_but_by_the_drop_in_of_its_kind() {
         names
     };
     let network = drop_in("network-hsm.conf");
-    assert_eq!(names(&network), ["IPAddressAllow", "PrivateNetwork", "RestrictAddressFamilies"]);
+    assert_eq!(names(&network), ["ExecPaths", "IPAddressAllow", "PrivateNetwork", "RestrictAddressFamilies"]);
     assert_eq!(settings(&network, "RestrictAddressFamilies"), ["AF_UNIX AF_INET AF_INET6"]);
     // Of the addresses for documentation, one alone: nobody's HSM, so that it cannot be left as it is.
     assert_eq!(settings(&network, "IPAddressAllow"), ["192.0.2.10/32"]);
     let daemon = drop_in("daemon-hsm.conf");
-    assert_eq!(names(&daemon), ["InaccessiblePaths"]);
+    assert_eq!(names(&daemon), ["ExecPaths", "InaccessiblePaths"]);
     assert!(settings(&daemon, "InaccessiblePaths")[0].split(' ').any(|path| path == "-/run/dbus"));
     let device = drop_in("device-hsm.conf");
     assert_eq!(names(&device), ["DeviceAllow", "PrivateDevices", "PrivateUsers", "SupplementaryGroups"]);
     // A class of devices is more than a token.
     assert!(settings(&device, "DeviceAllow")[0].starts_with("/dev/"));
+}
+
+/// Where code may be mapped from: `NoExecPaths=/` of the unit keeps every other module out, with an error of the loader.
+#[test]
+fn every_module_that_a_profile_names_can_be_mapped_with_a_drop_in() {
+    let unit = std::fs::read_to_string(units("chancery-signer@.service").remove(0)).unwrap();
+    assert_eq!(settings(&unit, "NoExecPaths"), ["/"]);
+    let drop_ins = ["network-hsm.conf", "daemon-hsm.conf", "device-hsm.conf"].map(drop_in);
+    // Each says how it is done, if only as a comment.
+    assert!(
+        drop_ins.iter().all(|text| text.lines().any(|line| line.trim_start_matches('#').starts_with("ExecPaths=")))
+    );
+    let texts: Vec<&str> = std::iter::once(unit.as_str()).chain(drop_ins.iter().map(String::as_str)).collect();
+    let places: Vec<&str> = texts
+        .iter()
+        .flat_map(|text| settings(text, "ExecPaths"))
+        .flat_map(|paths| paths.split(' '))
+        .map(|path| path.trim_start_matches('-'))
+        .collect();
+    // A way in for the whole of /opt would be one for whatever is put there.
+    assert!(!places.contains(&"/opt") && !places.contains(&"/"), "{places:?}");
+    let mut beyond = 0;
+    for profile in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("hsm-profiles")).unwrap() {
+        let profile: toml::Table = std::fs::read_to_string(profile.unwrap().path()).unwrap().parse().unwrap();
+        let modules = profile.get("module").and_then(|module| module.get("path")).and_then(toml::Value::as_array);
+        for module in modules.into_iter().flatten().filter_map(toml::Value::as_str).filter(|path| path.starts_with('/'))
+        {
+            assert!(places.iter().any(|place| Path::new(module).starts_with(place)), "{module}: {places:?}");
+            beyond += usize::from(!module.starts_with("/usr/"));
+        }
+    }
+    assert!(beyond > 0);
+}
+
+/// A thread a session, and those of the process and the module.
+#[test]
+fn a_signers_unit_has_room_for_the_most_sessions_there_may_be() {
+    let unit = std::fs::read_to_string(units("chancery-signer@.service").remove(0)).unwrap();
+    let tasks: u32 = settings(&unit, "TasksMax")[0].parse().unwrap();
+    assert!(tasks >= 256 + 64, "{tasks}");
 }
 
 #[test]

@@ -176,6 +176,8 @@ pub struct Errors {
     pub reinitialise: Vec<u64>,
     /// The token is busy: somebody else may be asked.
     pub busy: Vec<u64>,
+    /// Answers of `C_Login` that say that the PIN is at fault: it is not tried again.
+    pub pin: Vec<u64>,
 }
 
 /// `[recovery]`.

@@ -10,6 +10,8 @@ use super::load::{self, ConfigError, Loaded};
 use super::profile::{Evidence, Profile, Reach, bad_grant};
 use crate::wire::KeyId;
 
+mod volatile;
+
 /// The file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,8 @@ struct File {
     state_directory: PathBuf,
     #[serde(default)]
     accept_unverified_profile: bool,
+    #[serde(default)]
+    accept_volatile_state_directory: bool,
     #[serde(default)]
     read: Vec<PathBuf>,
     #[serde(default)]
@@ -141,6 +145,8 @@ pub struct Signer {
     pub profile: Profile,
     /// Where `pin-refused` marks are.
     pub state_directory: PathBuf,
+    /// They may be lost with it: somebody has thought of that.
+    pub accept_volatile_state_directory: bool,
     /// What the module may read besides the profile's.
     pub read: Vec<PathBuf>,
     /// What the module may write besides the profile's.
@@ -213,6 +219,7 @@ impl Signer {
             queue: usize::from(*file.queue.get_ref()),
             profile_name: file.profile.get_ref().clone(),
             state_directory: base.join(&file.state_directory),
+            accept_volatile_state_directory: file.accept_volatile_state_directory,
             read: file.read.iter().map(|path| base.join(path)).collect(),
             write: file.write.iter().map(|path| base.join(path)).collect(),
             tcp_connect: [&profile.sandbox.tcp_connect, granted(&file.tcp_connect)].concat(),

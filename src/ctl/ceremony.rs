@@ -149,6 +149,11 @@ impl Place {
                  granted; CHANCERY_SANDBOX=debug names it"
                     .to_owned(),
             ),
+            Err(_) if status.signal() == Some(libc::SIGABRT) => {
+                Err("a call into the module did not return in time, and the ceremony ended itself, as a signer would: \
+                 call_deadline_ms in signer.toml, or of the profile"
+                    .to_owned())
+            }
             Ok(()) if !status.success() => Err(format!("the ceremony ended with {status}")),
             outcome => outcome,
         }

@@ -300,7 +300,7 @@ pub(super) const CALLS: &[Call] = &[
     row("kill", libc::SYS_kill, DAEMONS, Nothing, All(&[Arg::Own(0)]), "the places where the crash tests kill a process"),
 
     // Files, for those that were granted some.
-    row("openat", libc::SYS_openat, FILES, Read, All(&[Arg::Bits(2, OPEN_TO_READ, 0)]), "auth and issuer read their configuration again; the signer's module reads its own"),
+    row("openat", libc::SYS_openat, FILES, Read, All(&[Arg::Bits(2, OPEN_TO_READ, 0)]), "auth reads its configuration again; the signer's module reads its own"),
     row("openat", libc::SYS_openat, WRITING, Write, Always, "audit rotates the record; SoftHSM keeps objects in files"),
     row("openat", libc::SYS_openat, KERBEROS, Write, All(&[Arg::Bits(2, OPEN_TO_READ, OPEN_TO_CHANGE)]), "the library opens its replay cache for each ticket"),
     row("fstat", libc::SYS_fstat, FILES, Read, Always, "sizes of files"),

@@ -32,7 +32,7 @@ pub enum Role {
     /// `chancery-auth`: reads its configuration again, connects again to issuer and audit, writes the store it
     /// holds open.
     Auth,
-    /// `chancery-issuer`: as auth.
+    /// `chancery-issuer`: connects again to audit; its configuration was read at the start, so it has no file.
     Issuer,
     /// `chancery-signer`: the module's files and shared objects, and what its profile grants to reach the HSM; no new
     /// socket otherwise.

@@ -54,8 +54,13 @@ pub fn main() -> ExitCode {
             // Counted by the line above: this process ends, and its counters with it.
             ExitCode::from(RETRY)
         }
-        Ok(closed) => {
+        Ok(closed @ Closed::Gone) => {
             tracing::info!(event = "issuer-gone", why = %closed);
+            ExitCode::from(RETRY)
+        }
+        // Our own kernel's word, not issuer's end.
+        Ok(Closed::Io(error)) => {
+            tracing::error!(event = "stopped", code = RETRY, why = %format_args!("the channel to issuer: {error}"));
             ExitCode::from(RETRY)
         }
         Err(Stop { code, why }) => {
@@ -133,11 +138,11 @@ fn run(name: &str, ordinal: u32) -> Result<Closed, Stop> {
     for key in ready.keys.iter() {
         tracing::info!(event = "key", id = hex(&key.id));
     }
+    let pool = pool::Pool::new(config.queue, limit);
+    let start = serve::threads(&custody, &pool, &outbox, config.sessions).map_err(later)?;
     tracing::info!(event = "ready", token = %ready.token_label, serial = %ready.token_serial, sessions = ready.sessions);
     notifier.ready();
-
-    let pool = pool::Pool::new(config.queue, limit);
-    Ok(serve::serve(&custody, &pool, &outbox, ready, channel, &meters, &notifier))
+    Ok(serve::serve(&start, &pool, &outbox, ready, channel, &meters, &notifier))
 }
 
 fn report(custody: &recovery::Custody, sessions: u16) -> Result<SignerReady, Stop> {

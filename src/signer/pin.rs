@@ -55,9 +55,8 @@ pub(crate) struct Door {
     limits: Auth,
     state_directory: PathBuf,
     ordinal: u32,
-    /// What a `pin-proved` mark must say to count: this boot, this runtime directory. Without knowing the boot nothing
-    /// does.
-    stamp: Option<String>,
+    /// Without knowing the boot no proof counts.
+    stamp: Option<Stamp>,
     passed: AtomicBool,
     /// The token whose proof could not be written: the others wait for it.
     owed: Mutex<Option<Marks>>,
@@ -67,7 +66,7 @@ impl Door {
     /// `ordinal` 1 may try a PIN nobody has tried; 0 (a ceremony) waits for nobody either.
     pub(crate) fn new(pin: AuthPin, limits: Auth, state_directory: PathBuf, ordinal: u32) -> Self {
         keep_in_memory(&pin);
-        let stamp = stamp(std::env::var("CHANCERY_BOOT").ok());
+        let stamp = Stamp::now();
         Self { pin, limits, state_directory, ordinal, stamp, passed: AtomicBool::new(false), owed: Mutex::new(None) }
     }
 
@@ -75,7 +74,7 @@ impl Door {
     /// before, since the machine was started: such a token may be coming back, and not tell the whole yet.
     pub(crate) fn login(&self, module: &Module, found: &Found, session: &Session) -> Result<bool, Fault> {
         let marks = Marks::new(&self.state_directory, &found.serial);
-        let known = self.passed.load(Ordering::Relaxed) || marks.proved(self.stamp.as_deref());
+        let known = self.passed.load(Ordering::Relaxed) || marks.proved(self.stamp.as_ref());
         self.wait_for_proof(&marks)?;
         // Held until the outcome is on disk: two processes cannot both try a wrong PIN.
         let _lock = marks.lock()?;
@@ -83,7 +82,7 @@ impl Door {
         // Before the PIN is touched: what cannot be written now could not be written once it was refused.
         marks.make_room()?;
         self.check_token(module, found, known)?;
-        marks.begin(known)?;
+        let before = marks.begin(known)?;
         let attempt = deadline_login(module, session, &self.pin);
         match attempt {
             Ok(()) => {}
@@ -97,7 +96,12 @@ impl Door {
                 )));
             }
             Err(fault) => {
-                marks.answered();
+                if known {
+                    marks.answered();
+                } else if fault.leaves_pin_alone() {
+                    marks.not_tried(before);
+                }
+                // Else it stays counted: it may be this module's word for a wrong PIN.
                 return Err(fault);
             }
         }
@@ -114,7 +118,7 @@ impl Door {
     fn prove(&self, marks: Marks) {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let first = owed.is_none();
-        *owed = match marks.prove(self.stamp.as_deref()) {
+        *owed = match marks.prove(self.stamp.as_ref()) {
             Ok(()) => None,
             Err(fault) => {
                 if first {
@@ -148,7 +152,7 @@ impl Door {
         let began = Instant::now();
         loop {
             marks.check()?;
-            if marks.proved(self.stamp.as_deref()) {
+            if marks.proved(self.stamp.as_ref()) {
                 return Ok(());
             }
             if began.elapsed() > PATIENCE {
@@ -184,11 +188,27 @@ impl Door {
     }
 }
 
-/// The boot as the unit tells it, or as the kernel does where it can be asked.
-fn stamp(told: Option<String>) -> Option<String> {
-    let told = told.or_else(|| std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok());
-    let boot = told.map(|boot| boot.trim().replace('-', "")).filter(|boot| !boot.is_empty())?;
-    Some(format!("{boot} {}\n", crate::sys::places::runtime_directory().display()))
+/// What a `pin-proved` mark must say to count: this boot, and this runtime directory, or that a person had the PIN tried
+/// since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    here: String,
+    unlocked: String,
+}
+
+impl Stamp {
+    /// Of this boot, as the unit tells it, or as the kernel does where it can be asked. Before lock-down.
+    pub(crate) fn now() -> Option<Self> {
+        let told = std::env::var("CHANCERY_BOOT").ok();
+        let told = told.or_else(|| std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok())?;
+        Self::of(&told, &crate::sys::places::runtime_directory())
+    }
+
+    fn of(boot: &str, place: &Path) -> Option<Self> {
+        let boot = boot.trim().replace('-', "");
+        let stamp = || Self { here: format!("{boot} {}\n", place.display()), unlocked: format!("{boot} unlocked\n") };
+        (!boot.is_empty()).then(stamp)
+    }
 }
 
 fn deadline_login(module: &Module, session: &Session, pin: &AuthPin) -> Result<(), Fault> {
@@ -310,26 +330,49 @@ impl Marks {
 
     /// A try begins, and is on disk when this returns: a module that dies or hangs within `C_Login` takes the process
     /// with it, and whoever starts it again must not go on for ever with what may be a wrong PIN. One that is `known`
-    /// to be right in this boot may be tried as long as its HSM takes to come back.
-    fn begin(&self, known: bool) -> Result<(), Fault> {
+    /// to be right in this boot may be tried as long as its HSM takes to come back. Gives how many there were before.
+    pub(crate) fn begin(&self, known: bool) -> Result<usize, Fault> {
+        self.begin_synced(known, |directory| File::open(directory)?.sync_all())
+    }
+
+    fn begin_synced(&self, known: bool, sync: impl Fn(&Path) -> io::Result<()>) -> Result<usize, Fault> {
         let tries = self.unanswered();
         if tries >= UNANSWERED && known {
-            return Ok(());
+            return Ok(tries);
         }
         if tries >= UNANSWERED {
             return Err(Fault::Refused(format!(
-                "the PIN was tried {tries} times, and each time the process ended before the token answered; it is not \
-                 tried again before `chancery token unlock`"
+                "the PIN was tried {tries} times, and each time the process ended before the token answered, or its \
+                 answer did not say whether the PIN is right; it is not tried again before `chancery token unlock`"
             )));
         }
-        let path = self.room(tries);
-        self.renamed(&path, &self.room(tries + 1)).map_err(|error| self.fault(&path, &error))
+        let (path, begun) = (self.room(tries), self.room(tries + 1));
+        std::fs::rename(&path, &begun).map_err(|error| self.fault(&path, &error))?;
+        if let Err(error) = sync(&self.directory) {
+            // A disk that fails twice must not look like two tries.
+            self.rename(&begun, &path);
+            return Err(self.fault(&path, &error));
+        }
+        Ok(tries)
     }
 
     /// The token answered, and not that the PIN is wrong.
-    fn answered(&self) {
-        let path = self.room(self.unanswered());
-        if let Err(error) = std::fs::rename(&path, self.room(0)) {
+    pub(crate) fn answered(&self) {
+        self.not_tried(0);
+    }
+
+    /// The token did not get as far as the PIN: there were as many tries as `before`.
+    pub(crate) fn not_tried(&self, before: usize) {
+        self.rename(&self.room(self.unanswered()), &self.room(before));
+    }
+
+    /// Is there when so many tries had no answer that there is no other.
+    pub(crate) fn given_up(&self) -> PathBuf {
+        self.room(UNANSWERED)
+    }
+
+    fn rename(&self, path: &Path, to: &Path) {
+        if let Err(error) = std::fs::rename(path, to) {
             tracing::warn!(event = "pin-try-not-closed", path = %path.display(), %error);
         }
     }
@@ -351,16 +394,29 @@ impl Marks {
         }
     }
 
-    fn prove(&self, stamp: Option<&str>) -> Result<(), Fault> {
-        let Some(stamp) = stamp else {
+    fn prove(&self, stamp: Option<&Stamp>) -> Result<(), Fault> {
+        self.prove_as(stamp, |stamp| &stamp.here)
+    }
+
+    /// A person had the PIN tried, and it was right.
+    pub(crate) fn prove_unlocked(&self, stamp: Option<&Stamp>) -> Result<(), Fault> {
+        self.prove_as(stamp, |stamp| &stamp.unlocked)
+    }
+
+    fn prove_as(&self, stamp: Option<&Stamp>, words: impl Fn(&Stamp) -> &str) -> Result<(), Fault> {
+        let Some(words) = stamp.map(words) else {
             let why = "no proof of the PIN can be left: this boot has no id (CHANCERY_BOOT, /proc/sys)";
             return Err(Fault::NotYet(why.to_owned()));
         };
-        if self.proved(Some(stamp)) { Ok(()) } else { self.write(&self.proof(), stamp) }
+        if self.proof_says(|text| text == words) { Ok(()) } else { self.write(&self.proof(), words) }
     }
 
-    fn proved(&self, stamp: Option<&str>) -> bool {
-        stamp.is_some_and(|stamp| std::fs::read_to_string(self.proof()).is_ok_and(|text| text == stamp))
+    fn proved(&self, stamp: Option<&Stamp>) -> bool {
+        stamp.is_some_and(|stamp| self.proof_says(|text| text == stamp.here || text == stamp.unlocked))
+    }
+
+    fn proof_says(&self, good: impl Fn(&str) -> bool) -> bool {
+        std::fs::read_to_string(self.proof()).is_ok_and(|text| good(&text))
     }
 
     /// A person has seen to it. What was proved before is so no more: there may be another PIN now.
@@ -452,13 +508,51 @@ mod tests {
     fn a_proof_counts_in_the_boot_and_place_it_was_made_in() {
         let directory = tempfile::tempdir().unwrap();
         let marks = Marks::new(directory.path(), "0123");
-        marks.prove(Some("boot-1 /run/a\n")).unwrap();
-        assert!(marks.proved(Some("boot-1 /run/a\n")));
-        assert!(!marks.proved(Some("boot-2 /run/a\n")) && !marks.proved(None));
+        let stamp = |boot, place| Stamp::of(boot, Path::new(place));
+        let (here, there) = (stamp("boot-1", "/run/a"), stamp("boot-1", "/run/b"));
+        let later = stamp("boot-2", "/run/a");
+        marks.prove(here.as_ref()).unwrap();
+        assert!(marks.proved(here.as_ref()) && !marks.proved(there.as_ref()));
+        assert!(!marks.proved(later.as_ref()) && !marks.proved(None));
         assert!(marks.prove(None).is_err());
-        let stamps = [None, Some("0123-45\n"), Some("012345")].map(|told| stamp(told.map(str::to_owned)));
-        assert!(stamps[0].is_some() && stamps[0] != stamps[1] && stamps[1] == stamps[2]);
-        assert!(stamp(Some(" \n".to_owned())).is_none());
+        // Whoever unlocks knows the boot, and not where the signers are.
+        marks.clear().unwrap();
+        assert!(!marks.proved(here.as_ref()));
+        marks.prove_unlocked(there.as_ref()).unwrap();
+        assert!(marks.proved(here.as_ref()) && marks.proved(there.as_ref()) && !marks.proved(later.as_ref()));
+        marks.prove(here.as_ref()).unwrap();
+        assert!(marks.proved(here.as_ref()) && !marks.proved(there.as_ref()));
+        assert_eq!(stamp("0123-45\n", "/run/a"), stamp("012345", "/run/a"));
+        assert!(stamp(" \n", "/run/a").is_none() && Stamp::now().is_some());
+    }
+
+    #[test]
+    fn a_try_that_could_not_be_put_on_disk_was_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let marks = Marks::new(directory.path(), "0123");
+        for _ in 0..3 {
+            marks.make_room().unwrap();
+            let failing = marks.begin_synced(false, |_| Err(io::Error::from_raw_os_error(libc::EIO)));
+            assert!(matches!(failing, Err(Fault::NotYet(_))), "{failing:?}");
+        }
+        assert_eq!(marks.begin(false).unwrap(), 0);
+        assert_eq!(marks.begin(false).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_try_that_did_not_get_as_far_as_the_pin_leaves_the_count_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let marks = Marks::new(directory.path(), "0123");
+        marks.make_room().unwrap();
+        assert_eq!(marks.begin(false).unwrap(), 0);
+        for _ in 0..3 {
+            let before = marks.begin(false).unwrap();
+            assert_eq!(before, 1);
+            marks.not_tried(before);
+        }
+        assert!(!marks.room(UNANSWERED).exists());
+        marks.begin(false).unwrap();
+        assert!(marks.room(UNANSWERED).exists() && marks.begin(false).is_err());
     }
 
     #[test]

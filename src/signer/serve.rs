@@ -3,7 +3,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -69,9 +71,43 @@ pub(crate) fn connect() -> io::Result<Channel> {
     }
 }
 
+/// Lets the healer begin, once issuer has been told that there is a token; dropped, the healer never does.
+pub(crate) struct Start(Sender<()>);
+
+/// Starts a thread a session and the healer, so that whoever is told of so many sessions can count on them.
+///
+/// # Errors
+/// Which thread there is no room for.
+pub(crate) fn threads(
+    custody: &Arc<Custody>,
+    pool: &Arc<Pool>,
+    outbox: &Arc<Outbox>,
+    sessions: u16,
+) -> Result<Start, String> {
+    let spawn = |name: String, work: Box<dyn FnOnce() + Send>| match Builder::new().name(name.clone()).spawn(work) {
+        Ok(_thread) => Ok(()),
+        Err(error) => Err(format!(
+            "thread {name}: {error}; sessions = {sessions} needs as many threads and a few more, which TasksMax= of the \
+             unit, a limit of the container or the memory may not allow"
+        )),
+    };
+    for index in 0..usize::from(sessions) {
+        let (custody, pool, outbox) = (Arc::clone(custody), Arc::clone(pool), Arc::clone(outbox));
+        spawn(format!("session-{index}"), Box::new(move || pool.work(index, &custody, &outbox)))?;
+    }
+    let (healer, (start, begun)) = (Arc::clone(custody), channel());
+    let heal = move || {
+        if begun.recv().is_ok() {
+            healer.heal();
+        }
+    };
+    spawn("healer".to_owned(), Box::new(heal))?;
+    Ok(Start(start))
+}
+
 /// Serves until issuer is gone; says why.
 pub(crate) fn serve(
-    custody: &Arc<Custody>,
+    start: &Start,
     pool: &Arc<Pool>,
     outbox: &Arc<Outbox>,
     ready: SignerReady,
@@ -79,23 +115,13 @@ pub(crate) fn serve(
     meters: &Meters,
     notifier: &Notifier,
 ) -> Closed {
-    let sessions = usize::from(ready.sessions);
     let mut issuer = Issuer::new(channel, Link::IssuerToSigner);
     if let Err(closed) = issuer.send(&SignerToIssuer::Ready(ready)) {
         return closed;
     }
     let _ = outbox.issuer.set(Mutex::new(issuer));
-    for index in 0..sessions {
-        let (custody, pool, outbox) = (Arc::clone(custody), Arc::clone(pool), Arc::clone(outbox));
-        let work = move || pool.work(index, &custody, &outbox);
-        if let Err(error) = std::thread::Builder::new().name(format!("session-{index}")).spawn(work) {
-            return Closed::Io(error);
-        }
-    }
-    let healer = Arc::clone(custody);
-    if let Err(error) = std::thread::Builder::new().name("healer".to_owned()).spawn(move || healer.heal()) {
-        return Closed::Io(error);
-    }
+    // What it has to say of the token comes after `Ready`.
+    let _ = start.0.send(());
     // Polled without the lock, on a descriptor of its own, so that answers are sent meanwhile.
     let fd = match outbox.issuer().map(|issuer| issuer.as_fd().try_clone_to_owned()) {
         Some(Ok(fd)) => fd,

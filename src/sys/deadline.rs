@@ -10,8 +10,25 @@ use std::time::{Duration, Instant};
 struct Watch {
     born: Instant,
     pid: u32,
-    /// One a thread: milliseconds after `born` when its call began, plus one; 0 outside a call.
-    calls: Mutex<Vec<Arc<AtomicU64>>>,
+    /// One a thread.
+    calls: Mutex<Vec<Arc<Call>>>,
+}
+
+/// What a thread has under way.
+#[derive(Default)]
+struct Call {
+    /// Milliseconds after `born` when its call began, plus one; 0 outside a call.
+    began: AtomicU64,
+    /// Milliseconds that this one may take, where that is more than others may.
+    leave: AtomicU64,
+}
+
+impl Call {
+    fn is_overdue(&self, now_ms: u64, limit_ms: u64) -> bool {
+        let began = self.began.load(Ordering::Acquire);
+        let limit_ms = limit_ms.max(self.leave.load(Ordering::Relaxed));
+        began != 0 && now_ms.saturating_sub(began - 1) > limit_ms
+    }
 }
 
 fn watch() -> &'static Watch {
@@ -21,53 +38,75 @@ fn watch() -> &'static Watch {
 
 impl Watch {
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+        milliseconds(self.born.elapsed())
     }
 }
 
 thread_local! {
-    static CALL: OnceCell<Arc<AtomicU64>> = const { OnceCell::new() };
+    static CALL: OnceCell<Arc<Call>> = const { OnceCell::new() };
 }
 
 /// Makes a call into the foreign code, under the deadline.
 pub(crate) fn watched<T>(call: impl FnOnce() -> T) -> T {
+    with_leave(Duration::ZERO, call)
+}
+
+/// The same for a call that may take longer than the deadline: `leave`, where that is more.
+pub(crate) fn with_leave<T>(leave: Duration, call: impl FnOnce() -> T) -> T {
     let watch = watch();
     if std::process::id() != watch.pid {
         tracing::error!(event = "forked", why = "a process that forked may not use what its parent has loaded");
         std::process::abort();
     }
     CALL.with(|cell| {
-        let began = cell.get_or_init(|| {
-            let began = Arc::new(AtomicU64::new(0));
-            watch.calls.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&began));
-            began
+        let this = cell.get_or_init(|| {
+            let this = Arc::<Call>::default();
+            watch.calls.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&this));
+            this
         });
-        began.store(watch.now_ms() + 1, Ordering::Relaxed);
+        this.leave.store(milliseconds(leave), Ordering::Relaxed);
+        this.began.store(watch.now_ms() + 1, Ordering::Release);
         let result = call();
-        began.store(0, Ordering::Relaxed);
+        this.began.store(0, Ordering::Relaxed);
         result
     })
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Starts the thread that ends the process when a call takes longer than `limit`. Call after lock-down.
 pub(crate) fn enforce(limit: Duration) -> std::io::Result<()> {
     let watch = watch();
-    let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    let limit_ms = milliseconds(limit);
     let pause = (limit / 8).clamp(Duration::from_millis(5), Duration::from_millis(250));
     std::thread::Builder::new().name("deadline".to_owned()).spawn(move || {
         loop {
             std::thread::sleep(pause);
             let now = watch.now_ms();
             let calls = watch.calls.lock().unwrap_or_else(PoisonError::into_inner);
-            let overdue = calls
-                .iter()
-                .map(|began| began.load(Ordering::Relaxed))
-                .any(|began| began != 0 && now.saturating_sub(began - 1) > limit_ms);
-            if overdue {
+            if calls.iter().any(|call| call.is_overdue(now, limit_ms)) {
                 tracing::error!(event = "call-deadline", limit_ms, why = "a call into foreign code does not return");
                 std::process::abort();
             }
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_with_leave_is_overdue_when_that_is_over() {
+        let call = Call::default();
+        assert!(!call.is_overdue(u64::MAX, 5), "none is under way");
+        call.began.store(101, Ordering::Relaxed);
+        assert!(!call.is_overdue(105, 5) && call.is_overdue(106, 5));
+        call.leave.store(50, Ordering::Relaxed);
+        assert!(!call.is_overdue(150, 5) && call.is_overdue(151, 5));
+        assert!(!call.is_overdue(160, 60), "nor sooner than others");
+    }
 }

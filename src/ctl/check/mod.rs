@@ -59,6 +59,7 @@ pub(crate) fn check(root: &Path) -> (Vec<ConfigError>, Vec<ConfigError>) {
     let issuer = wrong.keep(issuer::check(root));
     doubts.extend(auth.as_ref().zip(issuer.as_ref()).and_then(|(auth, issuer)| together::crowding(root, auth, issuer)));
     let signer = wrong.keep(signer::Signer::load(root));
+    doubts.extend(signer.as_ref().and_then(signer::Signer::volatile_state));
     wrong.keep(audit::Audit::load(root));
     // Where there is no such file there is no Kerberos.
     if kerberos::place(root).exists() {

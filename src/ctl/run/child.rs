@@ -1,7 +1,7 @@
 //! One supervised process: whether it runs, whether it has said ready, and when it may be started again.
 
 use std::path::PathBuf;
-use std::process::{Child as Running, ExitStatus};
+use std::process::{Child as Running, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::fleet::Member;
@@ -16,6 +16,11 @@ const SETTLED: Duration = Duration::from_secs(10);
 /// Exit code that says starting again cannot help: a broken configuration, or a PIN that was refused
 /// (`EX_CONFIG`; the units say the same with `RestartPreventExitStatus`).
 pub(super) const HOPELESS: i32 = 78;
+
+/// The same, of the supervisor itself.
+pub(super) fn hopeless() -> ExitCode {
+    ExitCode::from(u8::try_from(HOPELESS).unwrap_or(1))
+}
 
 /// What a child is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,8 @@ use fleet::{Strength, Surroundings};
 use listeners::{Listeners, tcp};
 use supervise::{Runtime, Supervisor};
 
+use crate::config::load::ConfigError;
+use crate::config::signer::Signer;
 use crate::wire::ceremony::Algorithm;
 
 /// Arguments of `chancery run`.
@@ -108,6 +110,13 @@ pub fn run(args: Args) -> ExitCode {
 
 fn start(args: Args) -> io::Result<ExitCode> {
     let programs = fleet::programs()?;
+    // A demo's token is thrown away with its marks.
+    if !args.demo
+        && let Some(why) = volatile_state(&args.config)
+    {
+        tracing::error!(event = "not-started", why = %why);
+        return Ok(child::hopeless());
+    }
     forget(args.ready_file.as_deref())?;
     let metrics = tcp(Ipv4Addr::LOCALHOST.into(), args.metrics_port.unwrap_or(if args.demo { 0 } else { 9464 }))?;
     let service = if args.demo { demo::prepare(&args)? } else { configured(&args)? };
@@ -175,6 +184,12 @@ fn forget(ready_file: Option<&Path>) -> io::Result<()> {
         Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Why whoever starts this again, in a container made anew, would try a refused PIN again. What else is wrong with that file
+/// a signer says.
+fn volatile_state(config: &Path) -> Option<ConfigError> {
+    Signer::load(config).ok()?.volatile_state()
 }
 
 /// A service configured by its operator.

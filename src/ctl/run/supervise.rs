@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
-use super::child::{Child, HOPELESS, State};
+use super::child::{Child, HOPELESS, State, hopeless};
 use super::fleet::{Member, Strength, Surroundings, members};
 use super::listeners::Listeners;
 use crate::sys::spawn::spawn;
@@ -67,11 +67,11 @@ impl Supervisor {
         loop {
             let next = self.start_due();
             if announce.is_some() {
-                if let Some(hopeless) = self.children.iter().find(|child| child.state == State::Hopeless) {
-                    let name = hopeless.name.clone();
+                if let Some(child) = self.children.iter().find(|child| child.state == State::Hopeless) {
+                    let name = child.name.clone();
                     tracing::error!(event = "not-started", process = name, "gave up; see its last lines above");
                     self.shut_down().await;
-                    return ExitCode::from(u8::try_from(HOPELESS).unwrap_or(1));
+                    return hopeless();
                 }
                 if self.children.iter().all(|child| child.state == State::Ready)
                     && let Some(announce) = announce.take()

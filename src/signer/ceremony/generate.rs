@@ -27,7 +27,7 @@ pub(super) fn keys(
 ) -> Result<(), Fault> {
     let found = token::find(module, which)?;
     voice.say(&Reply::Token { label: text(&found.label), serial: text(&found.serial) });
-    let session = token::open(module, &found)?;
+    let session = module.open_read_write(found.slot)?;
     token::login(module, &found, &session, pin, state_directory)?;
     for step in steps {
         match step {
@@ -121,7 +121,7 @@ fn generate(module: &Module, voice: &mut Voice, session: &Session, key: &NewKey)
         }
     };
     let private = private_template(key, purpose, &keygen.refused_attributes);
-    let (_, handle) = module.call(|_| session.generate_key_pair(&mechanism, &public, &private))?;
+    let (_, handle) = module.slow_call(|_| session.generate_key_pair(&mechanism, &public, &private))?;
     // By the rule a signer will judge it by; a key that fails it would only be found out later.
     keys::find(module, session, &Expected { id: key.id.clone(), purpose, public_key: None })?;
     voice.say(&Reply::Key(line(module, session, handle)?));

@@ -12,11 +12,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use super::pin::Stamp;
 use super::pkcs11::{Fault, Module};
 use super::walls;
 use crate::config::profile::Profile;
 use crate::config::signer::Signer;
+use crate::sys::deadline;
 use crate::wire::Text;
 use crate::wire::ceremony::{Act, Ceremony, Reply, read, write};
 
@@ -88,15 +91,20 @@ fn request() -> io::Result<Ceremony> {
 }
 
 /// Goes on as the user whose signers these are, when root holds the ceremony: marks that root left could not be opened
-/// by them, and a vendor's code has no business with root.
+/// by them, and a vendor's code has no business with root. Who may make a directory that is not there yet owns what it
+/// will be in.
 fn as_a_signer(state_directory: &Path) -> Result<(), String> {
     use nix::unistd::{Uid, User, geteuid, initgroups, setgid, setuid};
     use std::os::unix::fs::MetadataExt;
     let why = |what: &str, error: &dyn std::fmt::Display| format!("{}: {what}: {error}", state_directory.display());
-    let owner = match std::fs::metadata(state_directory) {
-        Ok(metadata) => Uid::from_raw(metadata.uid()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(why("its owner", &error)),
+    let found = |place: &Path| match std::fs::metadata(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        found => Some(found),
+    };
+    let owner = match state_directory.ancestors().find_map(found) {
+        Some(Ok(metadata)) => Uid::from_raw(metadata.uid()),
+        Some(Err(error)) => return Err(why("its owner", &error)),
+        None => return Ok(()),
     };
     if !geteuid().is_root() || owner.is_root() {
         return Ok(());
@@ -115,14 +123,17 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
     let profile = Profile::find(&ceremony.profile).map_err(|error| refuse(&error))?;
     let configured = ceremony.configuration.as_deref().map(|root| Signer::load(Path::new(root)));
     let config = configured.transpose().map_err(|error| refuse(&error))?;
+    if let Some(config) = &config {
+        as_a_signer(&config.state_directory).map_err(|error| refuse(&error))?;
+    }
     if let (Some(config), Act::Unlock { .. } | Act::Keys { .. }) = (&config, &ceremony.act) {
         // For the marks; a path that is not there cannot be granted.
         std::fs::create_dir_all(&config.state_directory)
             .map_err(|error| refuse(&format!("{}: {error}", config.state_directory.display())))?;
     }
-    if let Some(config) = &config {
-        as_a_signer(&config.state_directory).map_err(|error| refuse(&error))?;
-    }
+    // Not to be read any more once this is locked down.
+    let stamp = Stamp::now();
+    let call_deadline_ms = config.as_ref().map_or(&profile, |config| &config.profile).recovery.call_deadline_ms;
     let module = Module::load(Path::new(ceremony.module.as_str()), &profile)?;
     let way = match &config {
         Some(config) => {
@@ -132,6 +143,8 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
         }
         None => None,
     };
+    // A call that hangs would keep the lock that all signers of the token wait for.
+    deadline::enforce(Duration::from_millis(call_deadline_ms)).map_err(|error| refuse(&error))?;
     let explain = |fault| match &way {
         Some(way) => way.explain(fault),
         None => fault,
@@ -144,7 +157,8 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
     let result = match ceremony.act {
         Act::Initialise { label, so_pin, pin } => token::initialise(&module, voice, &label, &so_pin, &pin),
         Act::Unlock { token, state_directory, pin, so_pin } => {
-            token::unlock(&module, voice, &token, Path::new(state_directory.as_str()), &pin, so_pin.as_ref())
+            let directory = Path::new(state_directory.as_str());
+            token::unlock(&module, voice, &token, directory, &pin, so_pin.as_ref(), stamp.as_ref())
         }
         Act::Keys { token, state_directory, pin, steps } => {
             generate::keys(&module, voice, &token, state_directory.as_deref().map(Path::new), &pin, &steps)

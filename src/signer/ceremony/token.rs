@@ -7,8 +7,7 @@ use cryptoki::session::{Session, UserType};
 
 use super::{Voice, text};
 use crate::config::signer::Token;
-use crate::signer::pin::{self, Door, Marks};
-use crate::signer::pkcs11::codes::Class;
+use crate::signer::pin::{self, Door, Marks, Stamp};
 use crate::signer::pkcs11::{Fault, Found, Module};
 use crate::wire::Secret;
 use crate::wire::ceremony::{Reply, Which};
@@ -25,11 +24,6 @@ pub(super) fn find(module: &Module, token: &Which) -> Result<Found, Fault> {
         Which::Serial(serial) => Token::Serial(serial.as_str().to_owned()),
     };
     module.find(&token, None)
-}
-
-/// A read-write session, whatever the profile prefers for signing.
-pub(super) fn open(module: &Module, found: &Found) -> Result<Session, Fault> {
-    module.call(|context| context.open_rw_session(found.slot))
 }
 
 /// `C_InitToken` on the first slot whose token is not initialised, then the user's PIN.
@@ -51,9 +45,9 @@ pub(super) fn initialise(
     let free = tokens.iter().find(|(_, info)| !info.token_initialized()).map(|(found, _)| found.slot);
     let slot = free.ok_or_else(|| Fault::Absent("no slot holds a token that is not initialised".to_owned()))?;
     voice.doing("initialising the token");
-    module.call(|context| context.init_token(slot, &so_pin, label))?;
+    module.slow_call(|context| context.init_token(slot, &so_pin, label))?;
     voice.doing("setting the PIN");
-    let session = module.call(|context: &Pkcs11| context.open_rw_session(slot))?;
+    let session = module.open_read_write(slot)?;
     module.call(|_| session.login(UserType::So, Some(&so_pin)))?;
     module.call(|_| session.init_pin(&pin))?;
     module.call(|_| session.logout())?;
@@ -66,7 +60,8 @@ pub(super) fn initialise(
     Ok(())
 }
 
-/// Tries the PIN once, because a person said so, and clears the mark when it is right.
+/// Tries the PIN once, because a person said so, and clears the mark when it is right. Signers that wait for the first
+/// one go on by that: it may be logged in and have nothing to show any more.
 pub(super) fn unlock(
     module: &Module,
     voice: &mut Voice,
@@ -74,13 +69,14 @@ pub(super) fn unlock(
     state_directory: &Path,
     pin: &Secret<255>,
     so_pin: Option<&Secret<255>>,
+    stamp: Option<&Stamp>,
 ) -> Result<(), Fault> {
     let pin = secret(pin)?;
     let found = find(module, token)?;
     let marks = Marks::new(state_directory, &found.serial);
     let _lock = marks.lock()?;
     marks.make_room()?;
-    let session = open(module, &found)?;
+    let session = module.open_read_write(found.slot)?;
     if let Some(so_pin) = so_pin {
         voice.doing("setting the PIN anew");
         officer(module, &found, &session, &secret(so_pin)?, &Marks::of_officer(state_directory, &found.serial))?;
@@ -98,12 +94,15 @@ pub(super) fn unlock(
         return Err(fault);
     }
     marks.clear().map_err(|error| Fault::Refused(format!("the mark cannot be removed: {error}")))?;
+    if let Err(fault) = marks.prove_unlocked(stamp) {
+        tracing::warn!(event = "pin-proof-not-written", fault = %fault, why = "the first signer has to show it");
+    }
     voice.say(&Reply::Token { label: text(&found.label), serial: text(&found.serial) });
     Ok(())
 }
 
-/// Logs the security officer in. A token that locks that PIN can only be erased, so it is tried once, and again when a
-/// person has removed the mark.
+/// Logs the security officer in. A token that locks that PIN can only be erased, so it is tried once, twice if nothing
+/// was answered, and again when a person has removed the mark.
 fn officer(
     module: &Module,
     found: &Found,
@@ -111,24 +110,31 @@ fn officer(
     so_pin: &cryptoki::types::AuthPin,
     marks: &Marks,
 ) -> Result<(), Fault> {
-    let (refused, info) = (marks.refused(), module.call(|context: &Pkcs11| context.get_token_info(found.slot))?);
-    if refused.exists() {
-        let why = "the security officer's PIN was refused; remove this file to have another one tried, once";
-        return Err(Fault::Refused(format!("{}: {why}", refused.display())));
+    for (stands, why) in [(marks.refused(), "was refused"), (marks.given_up(), "was tried twice without an answer")] {
+        if stands.exists() {
+            let why = format!("the security officer's PIN {why}; remove this file to have one tried again");
+            return Err(Fault::Refused(format!("{}: {why}", stands.display())));
+        }
     }
+    let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
     if info.so_pin_locked() || info.so_pin_final_try() {
         let why = "the token says that the security officer's PIN is locked, or would be by one more that is wrong";
         return Err(Fault::Refused(why.to_owned()));
     }
     marks.make_room()?;
+    let before = marks.begin(false)?;
     let attempt = module.call(|_| session.login(UserType::So, Some(so_pin)));
-    attempt.inspect_err(|fault| {
-        if fault.class() == Class::Pin
-            && let Err(unmarked) = marks.refuse(&fault.to_string())
-        {
-            tracing::error!(event = "not-marked", fault = %unmarked);
+    match &attempt {
+        Ok(()) => marks.answered(),
+        Err(fault) if fault.leaves_pin_alone() => marks.not_tried(before),
+        // Whatever else it says, it may have counted.
+        Err(fault) => {
+            if let Err(unmarked) = marks.refuse(&fault.to_string()) {
+                tracing::error!(event = "not-marked", fault = %unmarked);
+            }
         }
-    })
+    }
+    attempt
 }
 
 /// Logs in through the door every signer uses, but waiting for no other.

@@ -101,8 +101,17 @@ pub(crate) struct Code {
     pub(crate) class: Class,
 }
 
-/// Looks a code up.
-pub(crate) fn classify(error: RvError, profile: &Errors) -> Code {
+impl Code {
+    /// Does it say, of a login, that the PIN was not looked at? The token was not there, or the session, or it was busy.
+    /// Whatever else it is may be some vendor's word for a wrong one.
+    pub(crate) fn leaves_pin_alone(self) -> bool {
+        const BEFORE: [u64; 9] = [0x02, 0x03, 0x32, 0x50, 0xb0, 0xb3, 0xe0, 0xe1, 0x190];
+        self.class == Busy || self.class != Pin && BEFORE.contains(&self.rv)
+    }
+}
+
+/// Looks a code up; `login` when it is what `C_Login` answered.
+pub(crate) fn classify(error: RvError, login: bool, profile: &Errors) -> Code {
     let (rv, name, class) = match error {
         RvError::VendorDefined(rv) => (rv, "CKR_VENDOR_DEFINED", Reinitialise),
         RvError::UnknownErrorCode(rv) => (rv, "CKR_?", Reinitialise),
@@ -112,8 +121,8 @@ pub(crate) fn classify(error: RvError, profile: &Errors) -> Code {
         },
     };
     // A profile cannot soften the rule of one try.
-    if class == Pin {
-        return Code { rv, name, class };
+    if class == Pin || login && profile.pin.contains(&rv) {
+        return Code { rv, name, class: Pin };
     }
     let moved = [
         (&profile.request, Request),
@@ -140,14 +149,39 @@ mod tests {
     #[test]
     fn a_profile_moves_a_code_but_never_one_of_the_pin() {
         let profile = Errors { session: vec![0x05, 0xa0], ..Errors::default() };
-        assert_eq!(classify(RvError::GeneralError, &profile).class, Session);
-        assert_eq!(classify(RvError::PinIncorrect, &profile).class, Pin);
-        assert_eq!(classify(RvError::GeneralError, &Errors::default()).class, Login);
+        assert_eq!(classify(RvError::GeneralError, true, &profile).class, Session);
+        assert_eq!(classify(RvError::PinIncorrect, true, &profile).class, Pin);
+        assert_eq!(classify(RvError::GeneralError, true, &Errors::default()).class, Login);
+    }
+
+    #[test]
+    fn what_a_profile_says_of_a_login_is_said_of_no_other_call() {
+        let profile = Errors { pin: vec![0x05, 0x8000_0001], busy: vec![0x05], ..Errors::default() };
+        for code in [RvError::GeneralError, RvError::VendorDefined(0x8000_0001)] {
+            assert_eq!(classify(code, true, &profile).class, Pin);
+        }
+        assert_eq!(classify(RvError::GeneralError, false, &profile).class, Busy);
+        assert_eq!(classify(RvError::VendorDefined(0x8000_0001), false, &profile).class, Reinitialise);
+    }
+
+    #[test]
+    fn only_a_code_that_cannot_mean_a_wrong_pin_leaves_it_alone() {
+        let says = |code, profile: &Errors| classify(code, true, profile).leaves_pin_alone();
+        for row in ROWS {
+            let alone = matches!(row.2, "CKR_HOST_MEMORY" | "CKR_SLOT_ID_INVALID" | "CKR_CRYPTOKI_NOT_INITIALIZED")
+                || row.2.starts_with("CKR_TOKEN_NOT_")
+                || matches!(row.2, "CKR_DEVICE_REMOVED" | "CKR_DEVICE_MEMORY" | "CKR_FUNCTION_CANCELED")
+                || matches!(row.2, "CKR_SESSION_CLOSED" | "CKR_SESSION_COUNT" | "CKR_SESSION_HANDLE_INVALID");
+            assert_eq!(says(row.0, &Errors::default()), alone, "{}", row.2);
+        }
+        assert!(!says(RvError::VendorDefined(0x8000_0001), &Errors::default()));
+        assert!(!says(RvError::TokenNotPresent, &Errors { pin: vec![0xe0], ..Errors::default() }));
+        assert!(says(RvError::GeneralError, &Errors { busy: vec![0x05], ..Errors::default() }));
     }
 
     #[test]
     fn a_vendors_own_code_means_starting_over() {
-        let code = classify(RvError::VendorDefined(0x8000_0001), &Errors::default());
+        let code = classify(RvError::VendorDefined(0x8000_0001), false, &Errors::default());
         assert_eq!((code.rv, code.class), (0x8000_0001, Reinitialise));
     }
 }

@@ -10,8 +10,9 @@ pub(crate) mod spki;
 use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
+use std::time::Duration;
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Function, Pkcs11};
 use cryptoki::error::Error;
 use cryptoki::session::Session;
 use cryptoki::slot::{Slot, TokenInfo};
@@ -62,6 +63,11 @@ impl Fault {
         }
     }
 
+    /// Is it of a login that did not get as far as the PIN?
+    pub(crate) fn leaves_pin_alone(&self) -> bool {
+        matches!(self, Self::Call { code, .. } if code.leaves_pin_alone())
+    }
+
     /// `CK_RV`, 0 when no call failed.
     pub(crate) fn rv(&self) -> u64 {
         match self {
@@ -70,6 +76,9 @@ impl Fault {
         }
     }
 }
+
+/// How long a token may take to make a key, or itself.
+const MAKING: Duration = Duration::from_secs(600);
 
 /// A loaded module. C_Initialize and C_Finalize are process-wide: there is one of these in a process.
 pub(crate) struct Module {
@@ -111,10 +120,15 @@ impl Module {
         deadline::watched(|| call(&self.context)).map_err(|error| self.fault(error))
     }
 
+    /// The same for a call that may take as long as a token needs to make a key, which on a card is minutes.
+    pub(crate) fn slow_call<T>(&self, call: impl FnOnce(&Pkcs11) -> Result<T, Error>) -> Result<T, Fault> {
+        deadline::with_leave(MAKING, || call(&self.context)).map_err(|error| self.fault(error))
+    }
+
     fn fault(&self, error: Error) -> Fault {
         match error {
             Error::Pkcs11(rv, function) => Fault::Call {
-                code: codes::classify(rv, &self.profile.errors),
+                code: codes::classify(rv, matches!(function, Function::Login), &self.profile.errors),
                 // The wrapper's Display is a sentence of the standard; its Debug is the function's name.
                 function: format!("C_{function:?}"),
             },
@@ -181,9 +195,15 @@ impl Module {
 
     /// Opens a session; read-write where the profile says that no other kind is to be had.
     pub(crate) fn open(&self, slot: Slot) -> Result<Opened, Fault> {
-        let read_write = self.profile.sessions.read_write;
-        self.call(|context| if read_write { context.open_rw_session(slot) } else { context.open_ro_session(slot) })
-            .map(|session| Opened(Some(session)))
+        if self.profile.sessions.read_write {
+            return self.open_read_write(slot);
+        }
+        self.call(|context| context.open_ro_session(slot)).map(|session| Opened(Some(session)))
+    }
+
+    /// Opens a read-write session, whatever the profile prefers for signing.
+    pub(crate) fn open_read_write(&self, slot: Slot) -> Result<Opened, Fault> {
+        self.call(|context| context.open_rw_session(slot)).map(|session| Opened(Some(session)))
     }
 }
 

@@ -5,6 +5,7 @@
 //! sign_delay_us 10000        # C_Sign sleeps that long, outside any lock, before the real call
 //! fail C_Sign 0x5 3          # C_Sign answers 0x5 until it has done so 3 times since the counters began
 //! hang C_Sign                # C_Sign never returns
+//! slow C_Login 1500          # C_Login sleeps that many milliseconds before the real call
 //! flip_signature             # one bit of every signature is wrong
 //! removed                    # the token is out of its slot
 //! no_objects                 # C_FindObjects finds nothing
@@ -25,6 +26,8 @@ pub(crate) struct Control {
     /// Function, code, limit.
     pub(crate) fail: Vec<(String, u64, u64)>,
     pub(crate) hang: Vec<String>,
+    /// Function, milliseconds.
+    pub(crate) slow: Vec<(String, u64)>,
     pub(crate) flip_signature: bool,
     pub(crate) removed: bool,
     pub(crate) no_objects: bool,
@@ -71,6 +74,7 @@ fn parse(text: &str) -> Control {
                 control.fail.push(((*function).to_owned(), number(code), number(limit)));
             }
             ["hang", function] => control.hang.push((*function).to_owned()),
+            ["slow", function, delay] => control.slow.push(((*function).to_owned(), number(delay))),
             ["flip_signature"] => control.flip_signature = true,
             ["removed"] => control.removed = true,
             ["no_objects"] => control.no_objects = true,

@@ -130,6 +130,9 @@ fn misbehave(function: Function) -> Option<CK_RV> {
             std::thread::sleep(Duration::from_secs(3600));
         }
     }
+    for (_, delay) in control.slow.iter().filter(|(slow, _)| slow == name) {
+        std::thread::sleep(Duration::from_millis(*delay));
+    }
     for (failing, rv, limit) in &control.fail {
         if failing == name && counts::take_error(index, *limit) {
             return Some(*rv);

@@ -116,6 +116,8 @@ token_label = "{}"
 profile = "softhsm2"
 sessions = 2
 state_directory = "../../state"
+# This token is to be thrown away. Leave this out for one that is to stay, and put the state where it stays, too.
+accept_volatile_state_directory = true
 read = ["../../softhsm2.conf"]
 write = ["../../tokens"]
 "#,

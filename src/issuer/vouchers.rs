@@ -84,6 +84,11 @@ impl Vouchers {
         self.held.len()
     }
 
+    /// Is there one of that name, or was there?
+    pub(super) fn knows(&self, id: VoucherId) -> bool {
+        self.held.contains_key(&id)
+    }
+
     /// Takes one in.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ mod support;
 
 #[path = "issuer/answers.rs"]
 mod answers;
+#[path = "issuer/crowds.rs"]
+mod crowds;
 #[path = "issuer/house.rs"]
 mod house;
 #[path = "issuer/remembered.rs"]
@@ -608,7 +610,7 @@ fn a_handshake_with_another_key_scheme_hash_or_curve_is_a_violation() {
 }
 
 #[test]
-fn a_worker_that_floods_is_refused_beyond_its_bounds_and_its_neighbours_are_served() {
+fn a_worker_has_so_many_handshakes_signed_in_a_second() {
     let house = House::new();
     let mut scene = scene(&house);
     for serial in 0..60 {
@@ -626,21 +628,32 @@ fn a_worker_that_floods_is_refused_beyond_its_bounds_and_its_neighbours_are_serv
         }
     }
     assert!((20..40).contains(&signed), "{signed}");
+    scene.nothing_happened(&house);
+}
 
-    scene.worker = house.worker();
+#[test]
+fn a_worker_that_floods_is_refused_beyond_its_bounds_and_its_neighbours_are_served() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let (mut neighbour, peer) = crowds::another_worker(&house);
     for _ in 0..300 {
         scene.redeem(order("office", TokenType::Saml20));
     }
     for _ in 0..44 {
         assert!(UNAVAILABLE(failure(&mut scene.worker)));
     }
-    assert!(scene.worker.hears_nothing());
+    let honest = lodge(&mut scene.auth, order("office", TokenType::Saml20), peer);
+    let correlation = honest.correlation;
+    neighbour.say(&WorkerToIssuer::Redeem(honest));
     for _ in 0..256 {
         assert!(matches!(entry(&mut scene.audit).1, IssuerEntry::Intent(..)));
     }
+    let IssuerEntry::Intent(intent, _) = entry(&mut scene.audit).1 else { panic!("an intent") };
+    assert_eq!(intent.correlation, correlation);
     for _ in 0..256 {
         assert!(UNAVAILABLE(failure(&mut scene.worker)));
     }
+    assert!(UNAVAILABLE(failure(&mut neighbour)));
     scene.nothing_happened(&house);
 }
 

@@ -52,6 +52,7 @@ pub use self::store::{Room, StorePlace, StoreRules};
 use self::users::{Users, Vouching};
 use super::beneath::Directory;
 use super::load::{ConfigError, ConfigErrors, Loaded};
+use crate::wire::order::LONGEST_VOUCHER_MS;
 
 /// Everything auth decides by.
 #[derive(Debug)]
@@ -398,7 +399,12 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
                 2000,
                 50..=60_000,
             )?),
-            voucher_ttl: milliseconds(number("limits.voucher_ttl_ms", &limits.voucher_ttl_ms, 5000, 100..=60_000)?),
+            voucher_ttl: milliseconds(number(
+                "limits.voucher_ttl_ms",
+                &limits.voucher_ttl_ms,
+                5000,
+                100..=LONGEST_VOUCHER_MS,
+            )?),
         },
         store: store.as_ref().map(|store| store::checked(directory, file, store)).transpose()?,
         authorities: authority::checked(directory, file, &file.value.authorities)?,

@@ -18,6 +18,7 @@ pub(super) struct Measures {
     pub(super) outcomes_lost: IntCounter,
     pub(super) keys_refused: IntCounter,
     pub(super) vouchers: IntGauge,
+    pub(super) declined: IntCounter,
     pub(super) in_flight: IntGauge,
     pub(super) signers: IntGauge,
     pub(super) clock_stopped: IntGauge,
@@ -58,13 +59,13 @@ impl Measures {
                 "chancery_handshakes_total",
                 "TLS handshake signatures asked for, by result.",
                 "result",
-                &["signed", "rate", "unavailable", "key", "failed"],
+                &["signed", "rate", "full", "unavailable", "key", "failed"],
             ),
             unwraps: metrics.counters(
                 "chancery_unwraps_total",
                 "Session keys of messages that auth asked to have opened, by result.",
                 "result",
-                &["opened", "unopened", "rate", "unavailable"],
+                &["opened", "unopened", "rate", "full", "unavailable"],
             ),
             replies: metrics.counters(
                 "chancery_reply_signatures_total",
@@ -85,6 +86,10 @@ impl Measures {
             keys_refused: metrics
                 .counter("chancery_signer_keys_refused_total", "Keys of signers that differ from their certificates."),
             vouchers: metrics.gauge("chancery_vouchers", "Vouchers lodged and not run out, spent ones included."),
+            declined: metrics.counter(
+                "chancery_vouchers_declined_total",
+                "Vouchers that were not taken: there is no room, or what waits is more than can be signed in time.",
+            ),
             in_flight: metrics.gauge("chancery_issuing", "Redemptions between voucher and answer."),
             signers: metrics.gauge("chancery_signers_usable", "Signers whose token can sign."),
             clock_stopped: metrics.gauge("chancery_clock_stopped", "1 while the clock is behind the record."),

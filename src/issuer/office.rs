@@ -24,7 +24,7 @@ use super::keys::Keys;
 use super::measures::{LINKS, Lines, Measures};
 use super::quota::Usage;
 use super::remembered::Remembered;
-use super::signers::{self, Answer, Job, Signers, Task};
+use super::signers::{self, Answer, Job, Kind, Place, Signers, Task};
 use super::vouchers::Vouchers;
 use crate::config::issuer::{Issuer, Purpose};
 use crate::sys::channel::{Channel, Closed, Duplex};
@@ -34,10 +34,10 @@ use crate::wire::links::{AuthToIssuer, IssuerToAuth, IssuerToWorker, WorkerToIss
 use crate::wire::order::Failure;
 use crate::wire::permit::Link;
 use crate::wire::record::OutcomeResult;
-use crate::wire::{Correlation, Millis, Peer};
+use crate::wire::{Correlation, KeyId, Millis, Peer};
 
-/// Requests of one worker between question and answer, over all its channels and those it has closed; more are
-/// refused, not forbidden.
+/// Requests of one worker and one kind between question and answer, over all its channels and those it has closed; more
+/// are refused, not forbidden. Of each kind apart, or strangers' handshakes would leave none for its tokens.
 const MOST_IN_FLIGHT: usize = 256;
 /// Channels of workers, and of auth; more are closed at once.
 const MOST_WORKERS: usize = 256;
@@ -62,6 +62,8 @@ struct Asked {
     since: Instant,
     /// May the answer with it be signed?
     signed_reply: bool,
+    /// Until its digest is on its way.
+    place: Option<Place>,
 }
 
 /// What a signer's work is for.
@@ -87,10 +89,7 @@ pub(super) struct Office {
     workers: BTreeMap<u64, WorkerDuplex>,
     auths: BTreeMap<u64, AuthDuplex>,
     asked: HashMap<u64, Asked>,
-    shakes: usize,
-    openings: usize,
-    answering: usize,
-    in_flight: HashMap<Peer, usize>,
+    in_flight: HashMap<(Kind, Peer), usize>,
     rates: Usage<Peer>,
     unwrap_rates: Usage<Peer>,
     next: u64,
@@ -124,9 +123,6 @@ impl Office {
             workers: BTreeMap::new(),
             auths: BTreeMap::new(),
             asked: HashMap::new(),
-            shakes: 0,
-            openings: 0,
-            answering: 0,
             in_flight: HashMap::new(),
             rates: Usage::new(MOST_WORKERS),
             unwrap_rates: Usage::new(MOST_WORKERS),
@@ -151,30 +147,26 @@ impl Office {
 
     /// Is there a deadline to look at soon?
     pub(super) fn is_pressed(&self) -> bool {
-        !self.is_unasked() || !self.journal.is_open()
+        !self.in_flight.is_empty() || !self.journal.is_open()
     }
 
     /// Is nobody waiting for anything, answers on their way included?
     pub(super) fn is_idle(&self) -> bool {
-        self.is_unasked() && self.journal.is_idle() && !self.workers.values().any(Duplex::wants_write)
+        self.in_flight.is_empty() && self.journal.is_idle() && !self.workers.values().any(Duplex::wants_write)
     }
 
-    /// Is nothing asked of the record or of a signer?
-    fn is_unasked(&self) -> bool {
-        self.asked.is_empty() && self.shakes == 0 && self.openings == 0 && self.answering == 0
+    /// A place for one more request of this worker, unless it has too many or it could not be done in time.
+    fn place(&mut self, kind: Kind, peer: Peer, key: &KeyId) -> Option<Place> {
+        let has_room = self.in_flight.get(&(kind, peer)).is_none_or(|count| *count < MOST_IN_FLIGHT);
+        if has_room { self.signers.place(kind, peer, key).ok() } else { None }
     }
 
-    /// May one more request of this worker be taken in?
-    fn has_room(&self, peer: Peer) -> bool {
-        self.in_flight.get(&peer).is_none_or(|count| *count < MOST_IN_FLIGHT)
+    fn begin(&mut self, kind: Kind, peer: Peer) {
+        *self.in_flight.entry((kind, peer)).or_default() += 1;
     }
 
-    fn begin(&mut self, peer: Peer) {
-        *self.in_flight.entry(peer).or_default() += 1;
-    }
-
-    fn end(&mut self, peer: Peer) {
-        if let Entry::Occupied(mut count) = self.in_flight.entry(peer) {
+    fn end(&mut self, kind: Kind, peer: Peer) {
+        if let Entry::Occupied(mut count) = self.in_flight.entry((kind, peer)) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -280,15 +272,17 @@ impl Office {
                 let prepared = recorded.prepared();
                 // Its instants were taken before audit had said where the record stands, or before the clock
                 // was turned back.
-                if self.read_clock().is_err() {
+                let stopped = self.read_clock().is_err();
+                let asked = self.asked.get_mut(&prepared.ticket()).filter(|_| !stopped);
+                let Some(place) = asked.and_then(|asked| asked.place.take()) else {
                     let instant = self.clock.stamp(Millis::now());
                     self.journal.note(prepared.outcome(OutcomeResult::NotSigned, instant), now);
                     self.fail(prepared.ticket(), "clock", LATER, now);
                     return;
-                }
+                };
                 let (key, mechanism, digest) = (prepared.key().clone(), prepared.mechanism(), prepared.digest());
                 let task = Task::Sign { mechanism, digest };
-                self.signers.perform(Job { key, task, work: Work::Token(recorded) }, now);
+                self.signers.perform(place, Job { key, task, work: Work::Token(recorded) }, now);
             }
             Event::NotRecorded(prepared) => self.fail(prepared.ticket(), "record", SOON, now),
             Event::Released(released) => self.hand_over(*released, now),
@@ -322,7 +316,6 @@ impl Office {
                         self.token_signed(recorded, result.and_then(Answer::signature), now);
                     }
                     Work::Handshake(shake) => {
-                        self.shakes = self.shakes.saturating_sub(1);
                         self.handshake_signed(*shake, result.and_then(Answer::signature), now);
                     }
                     Work::Unwrap(opening) => self.opened(&opening, result, now),

@@ -1,11 +1,18 @@
 //! The signers and the digests on their way to them. A digest goes to the least loaded signer that has shown
 //! the right public key for it, once more to another when the first one's token fails, and not beyond its
 //! deadline. What comes back is octets; whether they are a signature is decided elsewhere. A session key that is
-//! to be opened goes the same way.
+//! to be opened goes the same way. Whose turn it is when they wait is in `turns`; what could not be done in time gets
+//! no place there.
+
+mod pace;
+mod turns;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
+use self::pace::Pace;
+use self::turns::Turns;
+pub(super) use self::turns::{Kind, Place};
 use super::keys::Keys;
 use crate::sys::channel::{Channel, Closed, Duplex};
 use crate::sys::failpoint::failpoint;
@@ -20,13 +27,14 @@ const MOST_SIGNERS: usize = 64;
 /// Digests a session has at a time: one being signed and one behind it, so that it is never idle while the
 /// next is on its way.
 const DEPTH: usize = 2;
+/// What takes a session longer than this is not worth one behind it: the next waits here, where it has its turn, and
+/// the session is idle for a hundredth of that.
+const SLOW: Duration = Duration::from_millis(50);
 /// Sessions a signer is believed to have: as many as its configuration may say. One that answers nothing keeps
 /// as many digests as it says it has room for, until each has waited for its deadline.
 const MOST_SESSIONS: u16 = 256;
 /// Messages read from one signer before others have their turn.
 const TURN: usize = 64;
-/// Digests that may wait for a signer.
-const MOST_WAITING: usize = 4096;
 /// The pause before a digest goes back to a signer that had no session free.
 const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
@@ -77,9 +85,11 @@ pub(super) enum NotSigned {
     Refused,
     /// Nobody did it in time.
     Late,
-    /// Too many wait already.
-    Full,
 }
+
+/// As much waits as can be done in time, or as may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Crowded;
 
 /// What happened.
 #[derive(Debug)]
@@ -97,6 +107,8 @@ pub(super) enum Event<W> {
 #[derive(Debug)]
 struct Waiting<W> {
     job: Job<W>,
+    kind: Kind,
+    of: Peer,
     since: Instant,
     deadline: Instant,
     not_before: Instant,
@@ -112,6 +124,24 @@ struct Signer {
     usable: bool,
     /// Ids this signer still owes an answer for, given up ones included.
     owed: HashSet<u64>,
+    pace: Pace,
+}
+
+impl Signer {
+    fn fits(&self, key: &KeyId) -> bool {
+        self.usable && self.keys.contains(key)
+    }
+
+    /// Digests it may have at a time. Its sessions may be more than its token does at once.
+    fn most(&self) -> usize {
+        let slow = self.pace.each().is_some_and(|each| each * u32::try_from(self.sessions).unwrap_or(u32::MAX) > SLOW);
+        self.sessions * if slow { 1 } else { DEPTH }
+    }
+
+    /// How many more it may have.
+    fn room(&self) -> usize {
+        self.most().saturating_sub(self.owed.len())
+    }
 }
 
 /// The signers.
@@ -119,9 +149,9 @@ struct Signer {
 pub(super) struct Signers<W> {
     patience: Duration,
     signers: BTreeMap<u64, Signer>,
-    waiting: VecDeque<Waiting<W>>,
-    /// By id, with the signer that has it.
-    out: HashMap<u64, (u64, Waiting<W>)>,
+    waiting: Turns<Waiting<W>>,
+    /// By id, with the signer that has it and since when.
+    out: HashMap<u64, (u64, Instant, Waiting<W>)>,
     next: u64,
     /// When a key was last usable; issuer's start for one that never was.
     usable_at: HashMap<KeyId, Instant>,
@@ -135,7 +165,7 @@ impl<W> Signers<W> {
         Self {
             patience,
             signers: BTreeMap::new(),
-            waiting: VecDeque::new(),
+            waiting: Turns::new(),
             out: HashMap::new(),
             next: 1,
             usable_at: HashMap::new(),
@@ -151,7 +181,14 @@ impl<W> Signers<W> {
             return false;
         }
         let duplex = Duplex::new(channel, Link::SignerToIssuer);
-        let signer = Signer { duplex, sessions: 0, keys: HashSet::new(), usable: false, owed: HashSet::new() };
+        let signer = Signer {
+            duplex,
+            sessions: 0,
+            keys: HashSet::new(),
+            usable: false,
+            owed: HashSet::new(),
+            pace: Pace::default(),
+        };
         self.signers.insert(id, signer);
         true
     }
@@ -183,23 +220,59 @@ impl<W> Signers<W> {
 
     /// Is there a signer for this key now?
     pub(super) fn has_signer(&self, key: &KeyId) -> bool {
-        self.signers.values().any(|signer| signer.usable && signer.keys.contains(key))
+        self.signers.values().any(|signer| signer.fits(key))
+    }
+
+    /// Could one more job of this worker be done in time, as far as is known? Where a session is free, always; else if
+    /// what has its turn before it is less than the signers that have the key do meanwhile, at the pace they had. Who
+    /// has something waiting already may count on half of the patience: others may come yet, and a signer may fail.
+    pub(super) fn has_time(&self, kind: Kind, of: Peer, key: &KeyId) -> bool {
+        let time = if self.waiting.has_any(kind, of) { self.patience / 2 } else { self.patience };
+        let (mut signers, mut room, mut owed) = (0, 0, 0);
+        let (mut known, mut done) = (0, 0_u128);
+        for signer in self.signers.values().filter(|signer| signer.fits(key)) {
+            signers += 1;
+            room += signer.room();
+            owed += signer.owed.len();
+            if let Some(each) = signer.pace.each() {
+                known += 1;
+                done += time.as_nanos() / each.as_nanos().max(1);
+            }
+        }
+        if self.waiting.is_full(kind) {
+            false
+        } else if known == 0 || self.waiting.count() < room {
+            true
+        } else {
+            // A new one is taken to be as fast as the others.
+            ((owed + self.waiting.before(kind, of)) as u128) < done * signers / known
+        }
+    }
+
+    /// A place for a job of this worker, if it could be done in time.
+    ///
+    /// # Errors
+    /// [`Crowded`]: it would only wait.
+    pub(super) fn place(&mut self, kind: Kind, of: Peer, key: &KeyId) -> Result<Place, Crowded> {
+        if self.has_time(kind, of, key) { Ok(self.waiting.place(kind, of)) } else { Err(Crowded) }
+    }
+
+    /// Takes a place back that no job came with.
+    pub(super) fn give_back(&mut self, place: Place) {
+        self.waiting.give_back(place);
     }
 
     /// Takes a job in; it ends as [`Event::Finished`].
-    pub(super) fn perform(&mut self, job: Job<W>, now: Instant) {
-        if self.waiting.len() >= MOST_WAITING {
-            let result = Err(NotSigned::Full);
-            self.events.push_back(Event::Finished { work: job.work, result, by: None, took: Duration::ZERO });
-            return;
-        }
-        let deadline = now + self.patience;
-        self.waiting.push_back(Waiting { job, since: now, deadline, not_before: now, retried: false, avoid: None });
+    pub(super) fn perform(&mut self, place: Place, job: Job<W>, now: Instant) {
+        let (kind, of, deadline) = (place.kind, place.of, now + self.patience);
+        let job = Waiting { job, kind, of, since: now, deadline, not_before: now, retried: false, avoid: None };
+        self.waiting.join(place, job);
         self.dispatch(now);
     }
 
     /// Reads and writes what there is on one signer's channel.
     pub(super) fn ready(&mut self, id: u64, keys: &Keys, now: Instant) {
+        let full = self.signers.get(&id).is_some_and(|signer| signer.room() == 0);
         for _ in 0..TURN {
             let Some(signer) = self.signers.get_mut(&id) else { return };
             let received = signer.duplex.flush().and_then(|()| signer.duplex.receive());
@@ -213,22 +286,21 @@ impl<W> Signers<W> {
                 break;
             }
         }
+        if let Some(signer) = self.signers.get_mut(&id) {
+            signer.pace.settle(full, now);
+        }
         self.dispatch(now);
     }
 
     /// Gives up what is past its deadline and sends what has waited for its pause.
     pub(super) fn tick(&mut self, now: Instant) {
-        for waiting in std::mem::take(&mut self.waiting) {
-            if waiting.deadline <= now {
-                self.finish(waiting, Err(NotSigned::Late), now);
-            } else {
-                self.waiting.push_back(waiting);
-            }
+        for waiting in self.waiting.remove(|waiting| waiting.deadline <= now) {
+            self.finish(waiting, Err(NotSigned::Late), now);
         }
         let late: Vec<u64> =
-            self.out.iter().filter(|(_, (_, waiting))| waiting.deadline <= now).map(|(id, _)| *id).collect();
+            self.out.iter().filter(|(_, (_, _, waiting))| waiting.deadline <= now).map(|(id, _)| *id).collect();
         for id in late {
-            if let Some((_, waiting)) = self.out.remove(&id) {
+            if let Some((_, _, waiting)) = self.out.remove(&id) {
                 self.finish(waiting, Err(NotSigned::Late), now);
             }
         }
@@ -256,7 +328,7 @@ impl<W> Signers<W> {
             SignerToIssuer::Signed { id, signature } => self.done(from, id, Answer::Signature(signature), now),
             SignerToIssuer::Unwrapped { id, session } => self.done(from, id, Answer::SessionKey(session), now),
             SignerToIssuer::SignFailed { id, class, .. } | SignerToIssuer::UnwrapFailed { id, class } => {
-                if let Some(waiting) = self.answered(from, id)? {
+                if let Some(waiting) = self.answered(from, id, class != FailureClass::Busy, now)? {
                     self.failed(from, waiting, class, now);
                 }
                 Ok(())
@@ -274,7 +346,7 @@ impl<W> Signers<W> {
     }
 
     fn done(&mut self, from: u64, id: u64, answer: Answer, now: Instant) -> Result<(), Violation> {
-        let Some(waiting) = self.answered(from, id)? else { return Ok(()) };
+        let Some(waiting) = self.answered(from, id, true, now)? else { return Ok(()) };
         if !answer.is_of(&waiting.job.task) {
             self.finish(waiting, Err(NotSigned::Failed), now);
             return Err(Violation::Rule("an answer to another question"));
@@ -306,13 +378,16 @@ impl<W> Signers<W> {
         self.events.push_back(Event::Ready { serial, sessions: ready.sessions, refused });
     }
 
-    /// Takes note that a signer has answered; gives the job unless it was given up.
-    fn answered(&mut self, from: u64, id: u64) -> Result<Option<Waiting<W>>, Violation> {
-        let owed = self.signers.get_mut(&from).is_some_and(|signer| signer.owed.remove(&id));
-        if !owed {
-            return Err(Violation::Rule("answer to a digest this signer was not given"));
+    /// Takes note that a signer has answered, and whether it has worked for that; gives the job unless it was given up.
+    fn answered(&mut self, from: u64, id: u64, worked: bool, now: Instant) -> Result<Option<Waiting<W>>, Violation> {
+        let signer = self.signers.get_mut(&from).filter(|signer| signer.owed.contains(&id));
+        let signer = signer.ok_or(Violation::Rule("answer to a digest this signer was not given"))?;
+        signer.owed.remove(&id);
+        let out = self.out.remove(&id);
+        if worked {
+            signer.pace.answered(out.as_ref().map(|(_, since, _)| now.duration_since(*since)));
         }
-        Ok(self.out.remove(&id).map(|(_, waiting)| waiting))
+        Ok(out.map(|(_, _, waiting)| waiting))
     }
 
     fn failed(&mut self, from: u64, mut waiting: Waiting<W>, class: FailureClass, now: Instant) {
@@ -321,60 +396,42 @@ impl<W> Signers<W> {
             FailureClass::Busy => {
                 waiting.not_before = now + BUSY_PAUSE;
                 waiting.avoid = Some(from);
-                self.waiting.push_front(waiting);
+                self.waiting.join_first((waiting.kind, waiting.of), waiting);
             }
             FailureClass::Token if waiting.retried => self.finish(waiting, Err(NotSigned::Failed), now),
             FailureClass::Token => {
                 waiting.retried = true;
                 waiting.avoid = Some(from);
-                self.waiting.push_front(waiting);
+                self.waiting.join_first((waiting.kind, waiting.of), waiting);
             }
         }
     }
 
     fn lose(&mut self, id: u64, closed: Closed, now: Instant) {
         let Some(signer) = self.signers.remove(&id) else { return };
-        let orphans: Vec<u64> = self.out.iter().filter(|(_, (at, _))| *at == id).map(|(id, _)| *id).collect();
+        let orphans: Vec<u64> = self.out.iter().filter(|(_, (at, ..))| *at == id).map(|(id, _)| *id).collect();
         for orphan in orphans {
-            if let Some((_, waiting)) = self.out.remove(&orphan) {
+            if let Some((_, _, waiting)) = self.out.remove(&orphan) {
                 self.failed(id, waiting, FailureClass::Token, now);
             }
         }
         self.events.push_back(Event::Gone(signer.duplex.peer(), closed));
     }
 
+    /// Gives the signers what they have room for.
     fn dispatch(&mut self, now: Instant) {
-        let mut kept = VecDeque::new();
-        while let Some(waiting) = self.waiting.pop_front() {
-            let signer = if waiting.not_before <= now { self.choose(&waiting) } else { None };
-            match signer {
-                Some(signer) => self.send(signer, waiting, now),
-                None => kept.push_back(waiting),
-            }
-            if !self.signers.values().any(|signer| signer.usable && signer.owed.len() < signer.sessions * DEPTH) {
-                break;
+        while self.signers.values().any(|signer| signer.usable && signer.room() > 0) {
+            let fits = |waiting: &Waiting<W>| waiting.not_before <= now && choose(&self.signers, waiting).is_some();
+            let Some(waiting) = self.waiting.next(fits) else { return };
+            if let Some(signer) = choose(&self.signers, &waiting) {
+                self.send(signer, waiting, now);
             }
         }
-        kept.append(&mut self.waiting);
-        self.waiting = kept;
-    }
-
-    /// The least loaded signer with room, and not the one that has just failed when there is another.
-    fn choose(&self, waiting: &Waiting<W>) -> Option<u64> {
-        let fit = |signer: &Signer| signer.usable && signer.keys.contains(&waiting.job.key);
-        let another = self.signers.iter().any(|(id, signer)| Some(*id) != waiting.avoid && fit(signer));
-        self.signers
-            .iter()
-            .filter(|(id, signer)| {
-                fit(signer) && signer.owed.len() < signer.sessions * DEPTH && !(another && Some(**id) == waiting.avoid)
-            })
-            .min_by_key(|(_, signer)| signer.owed.len() * 1024 / signer.sessions)
-            .map(|(id, _)| *id)
     }
 
     fn send(&mut self, to: u64, waiting: Waiting<W>, now: Instant) {
         let Some(signer) = self.signers.get_mut(&to) else {
-            self.waiting.push_front(waiting);
+            self.waiting.join_first((waiting.kind, waiting.of), waiting);
             return;
         };
         let id = self.next;
@@ -392,13 +449,23 @@ impl<W> Signers<W> {
         };
         let sent = signer.duplex.send(&message);
         signer.owed.insert(id);
-        self.out.insert(id, (to, waiting));
+        self.out.insert(id, (to, now, waiting));
         match sent {
             Ok(()) if matches!(message, IssuerToSigner::Unwrap { .. }) => failpoint("key-sent"),
             Ok(()) => failpoint("digest-sent"),
             Err(closed) => self.lose(to, closed, now),
         }
     }
+}
+
+/// The least loaded signer with room, and not the one that has just failed when there is another.
+fn choose<W>(signers: &BTreeMap<u64, Signer>, waiting: &Waiting<W>) -> Option<u64> {
+    let fit = || signers.iter().filter(|(_, signer)| signer.fits(&waiting.job.key));
+    let another = fit().any(|(id, _)| Some(*id) != waiting.avoid);
+    fit()
+        .filter(|(id, signer)| signer.room() > 0 && !(another && Some(**id) == waiting.avoid))
+        .min_by_key(|(_, signer)| signer.owed.len() * 1024 / signer.sessions)
+        .map(|(id, _)| *id)
 }
 
 #[cfg(test)]

@@ -1,19 +1,24 @@
 //! Vouchers between lodging and redemption. Each is good once, for seconds, over a channel of the worker it
 //! was made for and under the request it was made for; whoever gets one of these wrong breaks the protocol
 //! and the voucher is burnt. They outlive auth's channel (its work is done) and die with the worker's. A
-//! worker that comes too late, for one that was burnt by somebody else, has done nothing wrong.
+//! worker that comes too late, for one that was burnt by somebody else, has done nothing wrong. The name of a spent one
+//! is kept for as long as any auth may lodge it again, which its configuration says and not ours.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::wire::frame::Violation;
-use crate::wire::order::{Order, Redemption, Voucher};
+use crate::wire::order::{LONGEST_VOUCHER_MS, Order, Redemption, Voucher};
 use crate::wire::{Peer, VoucherId};
 
-/// Names held at a time, spent ones included: room for thirteen thousand a second.
+/// Names held at a time, spent ones included until they would have run out: room for thirteen thousand a second.
 const MOST: usize = 65_536;
+/// Names of spent vouchers after that, 64 octets each: room for as many a second.
+const MOST_SPENT: usize = 16 * MOST;
 /// Octets of the orders of unspent vouchers, all together: auth may name workers that there are not.
 const MOST_OCTETS: usize = 128 << 20;
+/// For how long: auth counts from when it hears that a voucher is lodged, and looks once a second.
+const KEPT: Duration = Duration::from_millis(LONGEST_VOUCHER_MS as u64 + 5000);
 /// What a value takes besides its octets.
 const EACH: usize = 64;
 /// Unspent vouchers at a time for one worker.
@@ -54,7 +59,7 @@ pub(super) enum NotRedeemed {
 #[derive(Debug)]
 struct Held {
     worker: Peer,
-    /// None once it is spent: the name is kept until it would have run out, so that it stays spent.
+    /// None once it is spent: who redeems it again until it would have run out is known.
     order: Option<Box<Order>>,
     signed_reply: bool,
     /// What of [`MOST_OCTETS`] the order takes.
@@ -72,16 +77,32 @@ pub(super) struct Vouchers {
     octets: usize,
     /// In the order they run out.
     ends: VecDeque<(Instant, VoucherId)>,
+    /// Spent ones that have run out, and in the order in which they are forgotten.
+    spent: HashSet<VoucherId>,
+    forgotten: VecDeque<(Instant, VoucherId)>,
 }
 
 impl Vouchers {
     pub(super) fn new(life: Duration) -> Self {
-        Self { life, held: HashMap::new(), of_worker: HashMap::new(), octets: 0, ends: VecDeque::new() }
+        Self {
+            life,
+            held: HashMap::new(),
+            of_worker: HashMap::new(),
+            octets: 0,
+            ends: VecDeque::new(),
+            spent: HashSet::new(),
+            forgotten: VecDeque::new(),
+        }
     }
 
     /// Names held, spent ones included.
     pub(super) fn count(&self) -> usize {
         self.held.len()
+    }
+
+    /// Is there one of that name, or was there?
+    pub(super) fn knows(&self, id: VoucherId) -> bool {
+        self.held.contains_key(&id) || self.spent.contains(&id)
     }
 
     /// Takes one in.
@@ -103,9 +124,13 @@ impl Vouchers {
                 None => Ok(Lodged::Spent),
             };
         }
+        if self.spent.contains(&voucher.id) {
+            return Ok(Lodged::Spent);
+        }
         let of_worker = self.of_worker.get(&voucher.worker).copied().unwrap_or(0);
         let octets = borsh::object_length(&voucher.order).unwrap_or(MOST_OCTETS) + EACH * values(&voucher.order);
-        if self.held.len() >= MOST || of_worker >= MOST_OF_ONE || self.octets.saturating_add(octets) > MOST_OCTETS {
+        let crowded = self.held.len() >= MOST || self.spent.len() >= MOST_SPENT;
+        if crowded || of_worker >= MOST_OF_ONE || self.octets.saturating_add(octets) > MOST_OCTETS {
             return Ok(Lodged::Full);
         }
         self.octets += octets;
@@ -174,11 +199,20 @@ impl Vouchers {
             && end <= now
         {
             self.ends.pop_front();
-            if let Some(held) = self.held.remove(&id)
-                && held.order.is_some()
-            {
-                self.one_less(held.worker, held.octets);
+            match self.held.remove(&id) {
+                Some(held) if held.order.is_some() => self.one_less(held.worker, held.octets),
+                Some(_) => {
+                    self.spent.insert(id);
+                    self.forgotten.push_back((now + KEPT, id));
+                }
+                None => {}
             }
+        }
+        while let Some((end, id)) = self.forgotten.front()
+            && *end <= now
+        {
+            self.spent.remove(id);
+            self.forgotten.pop_front();
         }
     }
 
@@ -287,6 +321,45 @@ mod tests {
         assert!(vouchers.redeem(&redemption, WORKER, now).is_ok());
         assert_eq!(vouchers.lodge(again(), now), Ok(Lodged::Spent));
         assert!(vouchers.redeem(&redemption, WORKER, now).is_err());
+    }
+
+    #[test]
+    fn a_spent_voucher_stays_spent_for_as_long_as_auth_may_lodge_it_whatever_ours_run() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(1));
+        let order = order("office");
+        let lodge = |vouchers: &mut Vouchers, id, now| {
+            vouchers.lodge(Voucher { id, worker: WORKER, order: order.clone(), signed_reply: false }, now)
+        };
+        let [redeemed, withdrawn, unspent] = [0; 3].map(|_| VoucherId::random());
+        for id in [redeemed, withdrawn, unspent] {
+            assert_eq!(lodge(&mut vouchers, id, now), Ok(Lodged::Taken));
+        }
+        let redemption = Redemption { voucher: redeemed, correlation: order.correlation };
+        assert!(vouchers.redeem(&redemption, WORKER, now).is_ok());
+        vouchers.withdraw(withdrawn);
+        for seconds in [1, 5, 60, 65] {
+            let later = now + Duration::from_secs(seconds);
+            for id in [redeemed, withdrawn] {
+                assert!(vouchers.knows(id));
+                assert_eq!(lodge(&mut vouchers, id, later), Ok(Lodged::Spent), "{seconds}");
+            }
+            assert_eq!(vouchers.redeem(&redemption, WORKER, later), Err(NotRedeemed::NoSuchVoucher));
+        }
+        // One that ran out was not used.
+        assert_eq!(lodge(&mut vouchers, unspent, now + Duration::from_secs(65)), Ok(Lodged::Taken));
+        vouchers.expire(now + Duration::from_secs(200));
+        assert_eq!((vouchers.count(), vouchers.spent.len(), vouchers.forgotten.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn names_of_spent_vouchers_take_so_much_room() {
+        let now = Instant::now();
+        let mut vouchers = Vouchers::new(Duration::from_secs(1));
+        vouchers.spent.extend((0..MOST_SPENT).map(|_| VoucherId::random()));
+        let id = VoucherId::random();
+        let voucher = Voucher { id, worker: WORKER, order: order("office"), signed_reply: false };
+        assert_eq!(vouchers.lodge(voucher, now), Ok(Lodged::Full));
     }
 
     #[test]

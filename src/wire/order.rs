@@ -6,6 +6,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::bounded::{List, Octets, Text};
 use super::ids::{Correlation, Millis, Peer, VoucherId};
 
+/// The longest that auth may be configured to take a voucher for good, and to lodge it again at an issuer that is new.
+pub const LONGEST_VOUCHER_MS: u32 = 60_000;
+
 /// What auth lodges at issuer: good once, for seconds, over the channel of one worker.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct Voucher {

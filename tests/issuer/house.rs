@@ -278,7 +278,7 @@ impl House {
         asked.map(|asked| self.answer(signer, asked)).is_some()
     }
 
-    fn answer(&self, signer: &mut Signer, asked: IssuerToSigner) {
+    pub(crate) fn answer(&self, signer: &mut Signer, asked: IssuerToSigner) {
         let IssuerToSigner::Sign { id, key, mechanism, digest } = asked else { panic!("a digest") };
         let key = self.keys.values().find(|other| other.id == key).unwrap();
         let signature = Octets::new(key.pair.sign(mechanism, &digest)).unwrap();

@@ -12,12 +12,12 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::*;
 
 const TRANSPORT: KeyTransport = KeyTransport::OaepSha1;
-fn thumbprint(house: &House, key: &str) -> Recipient {
+pub(crate) fn thumbprint(house: &House, key: &str) -> Recipient {
     let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, &house.keys[key].certificate);
     Recipient::Thumbprint(sha1.as_ref().try_into().unwrap())
 }
 
-fn unwrap(serial: u64, worker: Peer, recipient: Recipient) -> AuthToIssuer {
+pub(crate) fn unwrap(serial: u64, worker: Peer, recipient: Recipient) -> AuthToIssuer {
     let sealed = Octets::new([9; 256]).unwrap();
     AuthToIssuer::Unwrap(Unwrap { serial, worker, recipient, transport: TRANSPORT, sealed })
 }

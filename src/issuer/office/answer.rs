@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::super::signers::{Job, NotSigned, Task};
+use super::super::signers::{Job, Kind, NotSigned, Task};
 use super::{LATER, Office, SOON, Work};
 use crate::sys::channel::{Closed, Duplex};
 use crate::token::answer::{self, Unsigned};
@@ -36,16 +36,17 @@ impl Office {
         let (key, algorithm) = match key {
             // It may have been granted by the issuer before this one, and another request will be by this one.
             _ if !granted => return self.not_signed((channel, correlation), "token", SOON, now),
-            _ if !self.has_room(peer) => return self.not_signed((channel, correlation), "full", SOON, now),
             Some((key, algorithm)) if self.signers.is_available(&key, now) => (key, algorithm),
             _ => return self.not_signed((channel, correlation), "unavailable", LATER, now),
+        };
+        let Some(place) = self.place(Kind::Answer, peer, &key) else {
+            return self.not_signed((channel, correlation), "full", SOON, now);
         };
         let unsigned = Unsigned::of(&parts, algorithm);
         let task = Task::Sign { mechanism: algorithm.mechanism(), digest: unsigned.digest() };
         let answering = Answering { channel, peer, correlation, key: key.clone(), unsigned };
-        self.begin(peer);
-        self.answering += 1;
-        self.signers.perform(Job { key, task, work: Work::Answer(Box::new(answering)) }, now);
+        self.begin(Kind::Answer, peer);
+        self.signers.perform(place, Job { key, task, work: Work::Answer(Box::new(answering)) }, now);
         Ok(())
     }
 
@@ -66,8 +67,7 @@ impl Office {
 
     pub(super) fn reply_signed(&mut self, answering: Answering, result: Result<Octets<512>, NotSigned>, now: Instant) {
         let Answering { channel, peer, correlation, key, unsigned } = answering;
-        self.answering = self.answering.saturating_sub(1);
-        self.end(peer);
+        self.end(Kind::Answer, peer);
         let written = result.ok().and_then(|value| {
             let key = self.keys.find(&key)?;
             if !key.verifies(unsigned.algorithm().mechanism(), unsigned.signed_octets(), &value) {

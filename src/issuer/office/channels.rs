@@ -54,9 +54,15 @@ impl Office {
 
     fn lodge(&mut self, id: u64, voucher: Voucher, now: Instant) -> Result<(), Closed> {
         let name = voucher.id;
-        let answer = match self.vouchers.lodge(voucher, now)? {
+        // One that could not be signed in time is not worth its redemption.
+        let has_time = self.vouchers.knows(name) || self.has_time(&voucher.order, voucher.worker);
+        let lodged = if has_time { self.vouchers.lodge(voucher, now)? } else { Lodged::Full };
+        let answer = match lodged {
             Lodged::Taken => IssuerToAuth::Lodged(name),
-            Lodged::Full => IssuerToAuth::Declined { voucher: name, failure: SOON },
+            Lodged::Full => {
+                self.measures.declined.inc();
+                IssuerToAuth::Declined { voucher: name, failure: SOON }
+            }
             Lodged::Spent => IssuerToAuth::Declined { voucher: name, failure: Failure::NoSuchVoucher },
         };
         self.measures.vouchers.set(i64::try_from(self.vouchers.count()).unwrap_or(i64::MAX));

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::super::ceilings::Above;
 use super::super::journal::{Recorded, Released};
-use super::super::signers::NotSigned;
+use super::super::signers::{Kind, NotSigned, Place};
 use super::super::steps::{Prepared, Signed};
 use super::super::vouchers::{NotRedeemed, Redeemed};
 use super::{Asked, LATER, Office, SOON};
@@ -14,6 +14,9 @@ use crate::wire::links::IssuerToWorker;
 use crate::wire::order::{Failure, Order, Redemption};
 use crate::wire::record::OutcomeResult;
 use crate::wire::{Correlation, Millis, Octets, Peer};
+
+/// Why an order goes no further: something of ours, or of its own.
+type NotPrepared = Result<(&'static str, Failure), Above>;
 
 impl Office {
     pub(super) fn redeem(&mut self, channel: u64, redemption: &Redemption, now: Instant) -> Result<(), Closed> {
@@ -27,7 +30,7 @@ impl Office {
             Ok(_) if !said => Err(("auth", SOON)),
             Ok(redeemed) => {
                 failpoint("redeemed");
-                if self.has_room(peer) { self.issue((channel, peer), redeemed, now) } else { Err(("full", SOON)) }
+                self.issue((channel, peer), redeemed, now)
             }
             Err(NotRedeemed::NoSuchVoucher) => Err(("voucher", Failure::NoSuchVoucher)),
             Err(NotRedeemed::Violation(violation)) => return Err(violation.into()),
@@ -67,7 +70,7 @@ impl Office {
             return Err(("signer", LATER));
         }
         let ticket = self.ticket();
-        let prepared = self.prepare(ticket, order, wall, now).map_err(|refused| match refused {
+        let (prepared, place) = self.prepare((ticket, peer), order, wall, now).map_err(|refused| match refused {
             Err(above) => {
                 self.measures.above.with_label_values(&[above.word()]).inc();
                 if let Some(left_out) = self.lines.permit(now) {
@@ -75,31 +78,48 @@ impl Office {
                 }
                 ("ceiling", Failure::AboveCeiling)
             }
-            Ok(reason) => (reason, LATER),
+            Ok(refused) => refused,
         })?;
-        self.asked.insert(ticket, Asked { channel, peer, correlation, since: now, signed_reply });
-        self.begin(peer);
+        let place = Some(place);
+        self.asked.insert(ticket, Asked { channel, peer, correlation, since: now, signed_reply, place });
+        self.begin(Kind::Token, peer);
         self.journal.intend(prepared, now);
         Ok(())
     }
 
-    /// `Err(Ok(reason))` is something of ours, `Err(Err(above))` something of the order's.
     fn prepare(
         &mut self,
-        ticket: u64,
+        (ticket, peer): (u64, Peer),
         order: Order,
         wall: Millis,
         now: Instant,
-    ) -> Result<Prepared, Result<&'static str, Above>> {
+    ) -> Result<(Prepared, Place), NotPrepared> {
         let ceiling = self.ceilings.find(&order.relying_party).ok_or(Err(Above::RelyingParty))?;
-        let (key, algorithm) = self.config.assertion_key(ceiling).ok_or(Ok("signer"))?;
-        let key = self.keys.find(&key.id).ok_or(Ok("signer"))?;
-        let audience = ceiling.audience.clone();
-        if !self.signers.is_available(&key.id, now) {
-            return Err(Ok("signer"));
+        let (key, algorithm) = self.config.assertion_key(ceiling).ok_or(Ok(("signer", LATER)))?;
+        let (id, audience) = (key.id.clone(), ceiling.audience.clone());
+        if !self.signers.is_available(&id, now) {
+            return Err(Ok(("signer", LATER)));
         }
-        let approved = self.ceilings.approve(order, wall, now).map_err(Err)?;
-        Prepared::prepare(approved, ticket, &self.config.name, &audience, key, algorithm).map_err(Err)
+        // Before the intent, and before it counts against a quota.
+        let place = self.place(Kind::Token, peer, &id).ok_or(Ok(("full", SOON)))?;
+        let approved = self.ceilings.approve(order, wall, now).map_err(Err);
+        let prepared = approved.and_then(|approved| {
+            let key = self.keys.find(&id).ok_or(Ok(("signer", LATER)))?;
+            Prepared::prepare(approved, ticket, &self.config.name, &audience, key, algorithm).map_err(Err)
+        });
+        match prepared {
+            Ok(prepared) => Ok((prepared, place)),
+            Err(refused) => {
+                self.signers.give_back(place);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Could the token of this order be signed in time, were it redeemed now?
+    pub(super) fn has_time(&self, order: &Order, worker: Peer) -> bool {
+        let key = self.ceilings.find(&order.relying_party).and_then(|ceiling| self.config.assertion_key(ceiling));
+        key.is_none_or(|(key, _)| self.signers.has_time(Kind::Token, worker, &key.id))
     }
 
     pub(super) fn refuse(
@@ -125,8 +145,11 @@ impl Office {
     }
 
     pub(super) fn close_ticket(&mut self, ticket: u64) -> Option<Asked> {
-        let asked = self.asked.remove(&ticket)?;
-        self.end(asked.peer);
+        let mut asked = self.asked.remove(&ticket)?;
+        if let Some(place) = asked.place.take() {
+            self.signers.give_back(place);
+        }
+        self.end(Kind::Token, asked.peer);
         Some(asked)
     }
 

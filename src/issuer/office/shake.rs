@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 
 use super::super::handshake;
 use super::super::quota::Quota;
-use super::super::signers::{Job, NotSigned, Task};
+use super::super::signers::{Job, Kind, NotSigned, Place, Task};
 use super::{Office, Work};
 use crate::sys::channel::{Closed, Duplex};
 use crate::wire::links::{Handshake, IssuerToAuth, IssuerToWorker, Mechanism, SignedHandshake, Transcript};
@@ -47,45 +47,43 @@ impl Office {
     ) -> Result<(), Closed> {
         let Some(peer) = self.workers.get(&channel).map(Duplex::peer) else { return Ok(()) };
         let to_sign = handshake::build(&handshake, remembered, &self.keys)?;
-        let key = to_sign.key.id.clone();
+        let (key, mechanism, octets) = (to_sign.key.id.clone(), to_sign.mechanism, to_sign.octets);
         let quota = Quota::new(self.config.handshakes_per_second, SECOND);
-        let used = self.rates.one_more(&peer, quota, now).filter(|_| self.has_room(peer));
-        let refused = match used {
-            None => Some("rate"),
-            Some(_) if !self.signers.is_available(&key, now) => Some("unavailable"),
-            Some(_) if remembered && self.remembered.knows_alike(&key, now) => Some("key"),
-            Some(used) => {
-                self.rates.note(peer, used);
-                None
+        let admitted = match self.rates.one_more(&peer, quota, now) {
+            None => Err("rate"),
+            Some(_) if !self.signers.is_available(&key, now) => Err("unavailable"),
+            Some(_) if remembered && self.remembered.knows_alike(&key, now) => Err("key"),
+            Some(used) => self.place(Kind::Handshake, peer, &key).map(|place| (place, used)).ok_or("full"),
+        };
+        let (place, used) = match admitted {
+            Ok(admitted) => admitted,
+            Err(result) => {
+                self.measures.handshakes.with_label_values(&[result]).inc();
+                if let Some(left_out) = self.refusals.permit(now) {
+                    tracing::warn!(event = "handshake-refused", reason = result, peer = peer.0, left_out);
+                }
+                self.answer(channel, &IssuerToWorker::HandshakeFailed { serial: handshake.serial }, now);
+                return Ok(());
             }
         };
-        if let Some(result) = refused {
-            self.measures.handshakes.with_label_values(&[result]).inc();
-            if let Some(left_out) = self.refusals.permit(now) {
-                tracing::warn!(event = "handshake-refused", reason = result, peer = peer.0, left_out);
-            }
-            self.answer(channel, &IssuerToWorker::HandshakeFailed { serial: handshake.serial }, now);
-            return Ok(());
-        }
         let Handshake { serial, certificate, transcript, .. } = handshake;
         let keep = remembered.then_some(Keep { certificate, transcript, first: None });
-        let (mechanism, octets) = (to_sign.mechanism, to_sign.octets);
-        self.begin(peer);
-        self.have_signed(Shake { channel, peer, serial, key, mechanism, octets, keep }, now);
+        self.rates.note(peer, used);
+        self.begin(Kind::Handshake, peer);
+        self.have_signed(place, Shake { channel, peer, serial, key, mechanism, octets, keep }, now);
         Ok(())
     }
 
-    fn have_signed(&mut self, shake: Shake, now: Instant) {
+    fn have_signed(&mut self, place: Place, shake: Shake, now: Instant) {
         let hash = match shake.mechanism.digest_length() {
             48 => &SHA384,
             64 => &SHA512,
             _ => &SHA256,
         };
         let digest = digest(hash, &shake.octets).as_ref().to_vec();
-        self.shakes += 1;
         let (key, mechanism) = (shake.key.clone(), shake.mechanism);
         let task = Task::Sign { mechanism, digest };
-        self.signers.perform(Job { key, task, work: Work::Handshake(Box::new(shake)) }, now);
+        self.signers.perform(place, Job { key, task, work: Work::Handshake(Box::new(shake)) }, now);
     }
 
     pub(super) fn handshake_signed(&mut self, mut shake: Shake, result: Result<Octets<512>, NotSigned>, now: Instant) {
@@ -105,8 +103,12 @@ impl Office {
             match &keep.first {
                 None => {
                     keep.first = Some(signature.clone());
-                    self.have_signed(shake, now);
-                    return;
+                    if let Ok(place) = self.signers.place(Kind::Handshake, shake.peer, &shake.key) {
+                        self.have_signed(place, shake, now);
+                        return;
+                    }
+                    // Not compared, and so not completed.
+                    verified = None;
                 }
                 Some(first) if first == signature => {
                     // Whoever connects causes one.
@@ -120,7 +122,7 @@ impl Office {
                 Some(_) => self.remembered.note_random(shake.key.clone()),
             }
         }
-        self.end(shake.peer);
+        self.end(Kind::Handshake, shake.peer);
         let encoded = verified.and_then(|signature| handshake::encode(shake.mechanism, &signature));
         if let (Some(Keep { certificate, transcript, .. }), Some(signature)) = (shake.keep, &encoded)
             // The number of a process that is gone may be another's by now.

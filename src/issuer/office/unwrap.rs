@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::quota::Quota;
-use super::super::signers::{Answer, Job, NotSigned, Task};
+use super::super::signers::{Answer, Job, Kind, NotSigned, Task};
 use super::{Office, Work};
 use crate::sys::channel::Closed;
 use crate::wire::Peer;
@@ -14,6 +14,7 @@ use crate::wire::links::IssuerToAuth;
 use crate::wire::unwrap::{NotUnwrapped, Unwrap};
 
 const SECOND: Duration = Duration::from_secs(1);
+const UNOPENED: (NotUnwrapped, &str) = (NotUnwrapped::Unopened, "unopened");
 
 /// A session key on its way.
 #[derive(Debug)]
@@ -29,37 +30,39 @@ impl Office {
         let Unwrap { serial, worker, recipient, transport, sealed } = unwrap;
         let opening = Opening { channel, worker, serial };
         if !self.workers.values().any(|duplex| duplex.peer() == worker) {
-            return self.not_opened(&opening, NotUnwrapped::NotYet, now);
+            return self.not_opened(&opening, (NotUnwrapped::NotYet, "unavailable"), now);
         }
         let key = self.keys.recipient(&recipient).map(|key| key.id.clone());
         let quota = Quota::new(self.config.unwraps_per_second, SECOND);
-        let used = self.unwrap_rates.one_more(&worker, quota, now).filter(|_| self.has_room(worker));
+        let used = self.unwrap_rates.one_more(&worker, quota, now);
         let (key, used) = match (key, used) {
             // A worker pays for what it has tried, whether or not there is such a key.
             (None, Some(used)) => {
                 self.unwrap_rates.note(worker, used);
-                return self.not_opened(&opening, NotUnwrapped::Unopened, now);
+                return self.not_opened(&opening, UNOPENED, now);
             }
-            (_, None) => return self.not_opened(&opening, NotUnwrapped::Rate, now),
+            (_, None) => return self.not_opened(&opening, (NotUnwrapped::Rate, "rate"), now),
             (Some(key), Some(used)) => (key, used),
         };
         if !self.signers.is_available(&key, now) {
-            return self.not_opened(&opening, NotUnwrapped::NotYet, now);
+            return self.not_opened(&opening, (NotUnwrapped::NotYet, "unavailable"), now);
         }
+        let Some(place) = self.place(Kind::Unwrap, worker, &key) else {
+            return self.not_opened(&opening, (NotUnwrapped::Unavailable, "full"), now);
+        };
         self.unwrap_rates.note(worker, used);
-        self.begin(worker);
-        self.openings += 1;
+        self.begin(Kind::Unwrap, worker);
         let task = Task::Unwrap { transport, sealed };
-        self.signers.perform(Job { key, task, work: Work::Unwrap(opening) }, now);
+        self.signers.perform(place, Job { key, task, work: Work::Unwrap(opening) }, now);
         Ok(())
     }
 
-    fn not_opened(&mut self, opening: &Opening, why: NotUnwrapped, now: Instant) -> Result<(), Closed> {
-        let result = match why {
-            NotUnwrapped::Unopened => "unopened",
-            NotUnwrapped::Rate => "rate",
-            NotUnwrapped::Unavailable | NotUnwrapped::NotYet => "unavailable",
-        };
+    fn not_opened(
+        &mut self,
+        opening: &Opening,
+        (why, result): (NotUnwrapped, &'static str),
+        now: Instant,
+    ) -> Result<(), Closed> {
         self.measures.unwraps.with_label_values(&[result]).inc();
         if let Some(left_out) = self.refusals.permit(now) {
             tracing::info!(event = "not-unwrapped", reason = result, peer = opening.worker.0, left_out);
@@ -70,17 +73,16 @@ impl Office {
 
     /// The answer goes to the channel that asked or to nobody: a session key is not for another auth.
     pub(super) fn opened(&mut self, opening: &Opening, result: Result<Answer, NotSigned>, now: Instant) {
-        self.openings = self.openings.saturating_sub(1);
-        self.end(opening.worker);
+        self.end(Kind::Unwrap, opening.worker);
         let sent = match result {
             Ok(Answer::SessionKey(key)) => {
                 self.measures.unwraps.with_label_values(&["opened"]).inc();
                 let answer = IssuerToAuth::Unwrapped { serial: opening.serial, key };
                 self.auths.get_mut(&opening.channel).map_or(Ok(()), |duplex| duplex.send(&answer))
             }
-            Err(NotSigned::Refused) => self.not_opened(opening, NotUnwrapped::Unopened, now),
-            Ok(Answer::Signature(_)) | Err(NotSigned::Failed | NotSigned::Late | NotSigned::Full) => {
-                self.not_opened(opening, NotUnwrapped::Unavailable, now)
+            Err(NotSigned::Refused) => self.not_opened(opening, UNOPENED, now),
+            Ok(Answer::Signature(_)) | Err(NotSigned::Failed | NotSigned::Late) => {
+                self.not_opened(opening, (NotUnwrapped::Unavailable, "unavailable"), now)
             }
         };
         if sent.is_err() {

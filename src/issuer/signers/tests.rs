@@ -5,7 +5,9 @@ use crate::issuer::examples::{configuration, keys};
 use crate::wire::links::KeyReport;
 use crate::wire::{List, Text};
 
-type Peer = Duplex<IssuerToSigner, SignerToIssuer>;
+type Token = Duplex<IssuerToSigner, SignerToIssuer>;
+
+const WORKER: Peer = Peer(41);
 
 struct Scene {
     signers: Signers<u32>,
@@ -19,7 +21,7 @@ impl Scene {
         Self { signers: Signers::new(Duration::from_secs(1), now), keys: keys(), now }
     }
 
-    fn signer(&mut self, id: u64, sessions: u16) -> Peer {
+    fn signer(&mut self, id: u64, sessions: u16) -> Token {
         let (ours, theirs) = Channel::pair().unwrap();
         assert!(self.signers.adopt(id, ours));
         let mut peer = Duplex::new(theirs, Link::IssuerToSigner);
@@ -40,13 +42,31 @@ impl Scene {
     }
 
     fn sign(&mut self, work: u32) {
+        self.try_to_sign(Kind::Token, work).unwrap();
+    }
+
+    fn try_to_sign(&mut self, kind: Kind, work: u32) -> Result<(), Crowded> {
         let key = configuration().keys[0].id.clone();
+        let place = self.signers.place(kind, WORKER, &key)?;
         let task = Task::Sign { mechanism: Mechanism::EcdsaP256Sha256, digest: vec![0; 32] };
-        self.signers.perform(Job { key, task, work }, self.now);
+        self.signers.perform(place, Job { key, task, work }, self.now);
+        Ok(())
+    }
+
+    /// Time goes by, and the signer answers all that it was given.
+    fn answer(&mut self, (id, peer): (u64, &mut Token), after: Duration) -> usize {
+        let asked = ids(peer);
+        self.now += after;
+        for id in &asked {
+            peer.send(&SignerToIssuer::Signed { id: *id, signature: Octets::default() }).unwrap();
+        }
+        self.ready(id);
+        while self.signers.event().is_some() {}
+        asked.len()
     }
 }
 
-fn ids(peer: &mut Peer) -> Vec<u64> {
+fn ids(peer: &mut Token) -> Vec<u64> {
     std::iter::from_fn(|| match peer.receive() {
         Ok(Some(IssuerToSigner::Sign { id, .. })) => Some(id),
         _ => None,
@@ -177,4 +197,65 @@ fn what_a_dismissed_signer_still_had_goes_to_another() {
     assert_eq!(ids(&mut two).len(), 1);
     assert!(matches!(one.receive(), Err(Closed::Gone)));
     assert!(matches!(scene.signers.event(), Some(Event::Gone(_, Closed::Violation(_)))));
+}
+
+#[test]
+fn what_could_not_be_done_in_time_gets_no_place_and_what_is_promised_counts() {
+    let mut scene = Scene::new();
+    let mut one = scene.signer(1, 1);
+    (0..40).for_each(|work| scene.sign(work));
+    // Twenty a second, and so ten within half of the patience of a second, those that it has among them.
+    while scene.signers.waiting.count() > 4 {
+        scene.answer((1, &mut one), Duration::from_millis(50 * DEPTH as u64));
+    }
+    let key = configuration().keys[0].id.clone();
+    let owed = scene.signers.signers[&1].owed.len();
+    let waiting = scene.signers.waiting.count();
+    let mut places = Vec::new();
+    while let Ok(place) = scene.signers.place(Kind::Token, WORKER, &key) {
+        places.push(place);
+    }
+    assert_eq!(owed + waiting + places.len(), 10);
+    assert_eq!(scene.try_to_sign(Kind::Token, 99), Err(Crowded));
+    // Another worker has its turn sooner, and so has an answer.
+    assert!(scene.signers.has_time(Kind::Token, Peer(42), &key));
+    assert!(scene.signers.has_time(Kind::Answer, WORKER, &key));
+    assert!(scene.signers.has_time(Kind::Handshake, WORKER, &key));
+    // A signer more does as much again.
+    let mut two = scene.signer(2, 1);
+    scene.signers.tick(scene.now);
+    while let Ok(place) = scene.signers.place(Kind::Token, WORKER, &key) {
+        places.push(place);
+    }
+    let owed: usize = scene.signers.signers.values().map(|signer| signer.owed.len()).sum();
+    assert_eq!(owed + scene.signers.waiting.count(), 20);
+    places.into_iter().for_each(|place| scene.signers.give_back(place));
+    while scene.answer((1, &mut one), Duration::ZERO) + scene.answer((2, &mut two), Duration::ZERO) > 0 {}
+    assert_eq!(scene.signers.waiting.count(), 0);
+}
+
+#[test]
+fn while_a_session_is_free_everybody_has_a_place_however_slow_it_was() {
+    let mut scene = Scene::new();
+    let mut one = scene.signer(1, 1);
+    (0..6).for_each(|work| scene.sign(work));
+    for _ in 0..2 {
+        scene.answer((1, &mut one), Duration::from_millis(900));
+    }
+    while scene.answer((1, &mut one), Duration::from_secs(5)) > 0 {}
+    assert!(scene.signers.signers[&1].pace.each() > Some(scene.signers.patience / 2));
+    assert_eq!(scene.try_to_sign(Kind::Token, 7), Ok(()));
+    assert_eq!(scene.try_to_sign(Kind::Token, 8), Err(Crowded));
+}
+
+#[test]
+fn a_slow_signer_has_one_digest_a_session_so_that_the_others_have_their_turn() {
+    let mut scene = Scene::new();
+    let mut one = scene.signer(1, 4);
+    (0..50).for_each(|work| scene.try_to_sign(Kind::Handshake, work).unwrap());
+    assert_eq!(scene.signers.signers[&1].owed.len(), 4 * DEPTH);
+    for _ in 0..3 {
+        scene.answer((1, &mut one), Duration::from_millis(200));
+    }
+    assert_eq!(scene.signers.signers[&1].owed.len(), 4);
 }

@@ -22,6 +22,8 @@ mod fetched;
 mod ocsp;
 #[path = "issued_requests/policies.rs"]
 mod policies;
+#[path = "issued_requests/remembered.rs"]
+mod remembered;
 
 use base64ct::{Base64, Encoding};
 use chancery::wire::evidence::{

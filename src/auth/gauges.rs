@@ -1,5 +1,6 @@
 //! What auth measures.
 
+use super::known_signatures::OUTCOMES;
 use super::password::Counters;
 use super::reason::{ALLOWED, Reason};
 use super::store::Measures;
@@ -36,6 +37,8 @@ pub(super) struct Gauges {
     pub(super) missing: IntGauge,
     /// `chancery_ocsp_answers_total{outcome}`.
     pub(super) ocsp: IntCounterVec,
+    /// `chancery_certificate_signatures_total{outcome}`.
+    pub(super) signatures: IntCounterVec,
     /// `chancery_responders_failing`.
     pub(super) failing: IntGauge,
     /// `chancery_leniencies_total{leniency}`.
@@ -136,6 +139,12 @@ impl Gauges {
                 "Questions to responders whether a certificate was taken back, by what came of them.",
                 "outcome",
                 &["good", "revoked", "unknown", "refused", "failed"],
+            ),
+            signatures: metrics.counters(
+                "chancery_certificate_signatures_total",
+                "Signatures over certificates that hold, by whether that was known already.",
+                "outcome",
+                &OUTCOMES,
             ),
             failing: metrics
                 .gauge("chancery_responders_failing", "Responders that did not answer when they were last asked."),

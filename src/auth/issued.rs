@@ -7,15 +7,13 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use rustls_pki_types::{CertificateDer, TrustAnchor};
-use webpki::{
-    ALL_VERIFICATION_ALGS, EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter,
-    VerifiedPath,
-};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor};
+use webpki::{EndEntityCert, Error, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, VerifiedPath};
 use x509_parser::der_parser::asn1_rs::{Any, Tag};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::known_signatures::KnownSignatures;
 use super::ocsp::{Desk, Desks, Question};
 use super::policies;
 use super::reason::Reason;
@@ -101,23 +99,24 @@ pub(super) fn presented(config: &Auth, reference: &KeyReference) -> Option<Certi
 /// No path, taken back, not known whether it is, or a name that is no account's or not for this authority.
 pub(super) fn account<'a>(
     config: &'a Auth,
-    (known, last): (&Desks, Option<&'static str>),
+    (known, signatures, last): (&Desks, &KnownSignatures, Option<&'static str>),
     certificate: &Certificate,
     brought: &[CertificateDer<'_>],
     now: Millis,
 ) -> Result<(&'a Account, &'a Authority), Refused<'a>> {
     let why = "no authority that holds now issued it".to_owned();
     let mut closest = Refused { reason: Reason::UntrustedIssuer, authority: None, why, ask: Vec::new() };
-    let court = Court { all: &config.authorities, desks: &known.all(), known, now, last };
+    let court = Court { all: &config.authorities, desks: &known.all(), known, signatures, now, last };
     // webpki does not ask whether a key may sign certificates; those of the configuration have been asked.
     let brought: Vec<_> = brought.iter().filter(|der| may_issue(der, now)).collect();
+    let Ok((_, read)) = X509Certificate::from_der(&certificate.der) else { return Err(closest) };
     let mut vouching = None;
     for authority in &config.authorities {
         // The lists of all have been looked at; responders are asked only by the authority they are of.
         if vouching.is_some() && authority.responders.is_empty() {
             continue;
         }
-        match path(&court, authority, &brought, &certificate.der) {
+        match path(&court, authority, &brought, (&certificate.der, &read)) {
             Ok(()) => vouching = vouching.or(Some(authority)),
             // Not issued below its anchors: another's, perhaps.
             Err(Fault::Path(Error::UnknownIssuer)) => {}
@@ -138,7 +137,7 @@ pub(super) fn account<'a>(
         }
     }
     let Some(authority) = vouching else { return Err(closest) };
-    let named = named_by(config, authority, certificate).map(|account| (account, authority));
+    let named = named_by(config, authority, (certificate, &read)).map(|account| (account, authority));
     named.map_err(|why| Refused { reason: Reason::NoAccount, authority: Some(authority), why, ask: Vec::new() })
 }
 
@@ -171,7 +170,12 @@ fn told(fault: &Fault) -> String {
 
 /// Is there a path from an anchor of this authority to the certificate, and was nothing in it taken back? webpki
 /// bounds what looking for it costs; it knows neither the dates nor the path length of an anchor.
-fn path(court: &Court<'_>, authority: &Authority, brought: &[&CertificateDer<'_>], der: &[u8]) -> Result<(), Fault> {
+fn path(
+    court: &Court<'_>,
+    authority: &Authority,
+    brought: &[&CertificateDer<'_>],
+    (der, read): (&[u8], &X509Certificate<'_>),
+) -> Result<(), Fault> {
     let (der, now) = (CertificateDer::from(der), court.now);
     let certificate = EndEntityCert::try_from(&der)?;
     let anchors: Vec<TrustAnchor<'_>> = (authority.anchors.iter())
@@ -196,8 +200,11 @@ fn path(court: &Court<'_>, authority: &Authority, brought: &[&CertificateDer<'_>
         }
         Err(told)
     };
+    let algorithms = court.signatures.algorithms();
+    let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
+        algorithms.iter().map(|algorithm| algorithm as &dyn SignatureVerificationAlgorithm).collect();
     let built = certificate.verify_for_usage(
-        ALL_VERIFICATION_ALGS,
+        &algorithms,
         &anchors,
         &between,
         revocation::unix(now),
@@ -209,7 +216,6 @@ fn path(court: &Court<'_>, authority: &Authority, brought: &[&CertificateDer<'_>
         return Err(judged.into_inner().unwrap_or(Fault::Path(error)));
     }
     // webpki takes silence for any use.
-    let (_, read) = X509Certificate::from_der(&der).map_err(|_| Error::BadDer)?;
     let silent = read.extended_key_usage().map_err(|_| Error::BadDer)?.is_none();
     if silent && !authority.usages.is_empty() { Err(USAGE.into()) } else { Ok(()) }
 }
@@ -236,9 +242,12 @@ impl ExtendedKeyUsageValidator for Usages<'_> {
 }
 
 /// The account a certificate with a path means.
-fn named_by<'a>(config: &'a Auth, authority: &Authority, certificate: &Certificate) -> Result<&'a Account, String> {
-    let (_, read) = X509Certificate::from_der(&certificate.der).map_err(|error| error.to_string())?;
-    let name = name(authority, &read)?;
+fn named_by<'a>(
+    config: &'a Auth,
+    authority: &Authority,
+    (certificate, read): (&Certificate, &X509Certificate<'_>),
+) -> Result<&'a Account, String> {
+    let name = name(authority, read)?;
     let account = config.users.find(&name).ok_or_else(|| format!("there is no account {name:?}"))?;
     if account.authority.as_deref() != Some(authority.name.as_str()) {
         return Err(format!("account {name:?} is not for this authority"));

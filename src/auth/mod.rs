@@ -22,6 +22,7 @@ mod homes;
 mod http;
 mod issued;
 mod jwt;
+mod known_signatures;
 mod lifetime;
 mod means;
 mod ocsp;

@@ -26,6 +26,7 @@ use super::directory::Directories;
 use super::excess::Excess;
 use super::exchanges::Exchange;
 use super::gauges::Gauges;
+use super::known_signatures::KnownSignatures;
 use super::ocsp::Desks;
 use super::order::{self, Decided, Proven, ProvenKey};
 use super::password::Passwords;
@@ -55,6 +56,8 @@ pub(super) struct Office {
     rules: RwLock<(Arc<Auth>, Arc<Directories>)>,
     /// Where it is asked whether certificates were taken back.
     pub(super) desks: Desks,
+    /// Which signatures over certificates hold.
+    known: KnownSignatures,
     passwords: Passwords,
     store: Option<Store>,
     /// Refusals of people not known.
@@ -178,11 +181,13 @@ impl Office {
         gauges: Gauges,
     ) -> Self {
         let desks = Desks::new(&config, gauges.ocsp.clone());
+        let known = KnownSignatures::new(gauges.signatures.clone());
         let rules = RwLock::new((Arc::new(config), Arc::new(directories)));
         let (excess, unwraps, gate) = (Excess::default(), Unwraps::default(), || LogGate::new(LINES));
         Self {
             rules,
             desks,
+            known,
             passwords,
             store,
             strangers: Strangers::default(),
@@ -230,6 +235,7 @@ impl Office {
         let (config, directories) = std::mem::replace(&mut *rules, (config, Arc::new(directories)));
         drop(rules);
         self.passwords.forget();
+        self.known.forget();
         // Policies of many parties and many users take a while to be let go of, and requests do not wait for it. The last of
         // those that began under it would have to: so somebody else waits for them. Where there is no thread, they do.
         let let_go = move || {

@@ -4,6 +4,7 @@
 //! authorities hides nothing. Then the authority of the path must know of each that it was not taken back: by a list, by
 //! a responder, or by both, as its configuration says.
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{Cert, Error, VerifiedPath, spki_for_anchor};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::known_signatures::KnownSignatures;
 use super::ocsp::{Delegate, Desk, Desks, Held, Question};
 use crate::config::auth::authority::{Anchor, Authority, Enough};
 use crate::config::auth::list::{List, Place};
@@ -25,6 +27,8 @@ pub(super) struct Court<'a> {
     /// What responders have answered, and what those have who are asked no more.
     pub(super) desks: &'a [Arc<Desk>],
     pub(super) known: &'a Desks,
+    /// Which signatures hold.
+    pub(super) signatures: &'a KnownSignatures,
     pub(super) now: Millis,
     /// Where the path is judged for the last time, why nobody is asked any more: what nobody has answered is not known.
     pub(super) last: Option<&'static str>,
@@ -192,8 +196,10 @@ fn list_for<'a>(
     place: Place,
     now: Millis,
 ) -> Result<&'a List, Error> {
-    let (_, read) = X509Certificate::from_der(der).map_err(|_| Error::BadDer)?;
-    let its = |list: &&Arc<List>| list.issuer() == issuer && list.speaks_for(&read, place);
+    // Few lists are for a part of the certificates, and only then it is read for which.
+    let read = LazyCell::new(|| X509Certificate::from_der(der).ok().map(|(_, read)| read));
+    let speaks = |list: &List| list.is_whole() || read.as_ref().is_some_and(|read| list.speaks_for(read, place));
+    let its = |list: &&Arc<List>| list.issuer() == issuer && speaks(list);
     let list = lists.iter().filter(|list| !list.is_early(now)).find(its);
     list.map(|list| &**list).ok_or(Error::UnknownRevocationStatus)
 }

@@ -1,8 +1,9 @@
 /* A client of GSS-API, for tests: the first token for a service, in hexadecimal digits on a line; then it reads the answer
  * to it from a line, and says whether that completes what it began. MIT Kerberos is what most clients on Linux use. With
- * "key" the key that it shares with the service is on a second line; with "ap-req" there is no GSS-API, and that, too.
+ * "key" the key that it shares with the service is on a second line; with "ap-req" there is no GSS-API, and that, too. With
+ * "times" it begins as often, a line each time, and reads nothing.
  *
- *   initiator SERVICE@HOST|PRINCIPAL [bind TEXT|hex:DIGITS] [raw] [one-way] [delegate] [key]
+ *   initiator SERVICE@HOST|PRINCIPAL [bind TEXT|hex:DIGITS] [raw] [one-way] [delegate] [key] [times NUMBER]
  *   initiator PRINCIPAL ap-req [sub-session] [checksum]
  */
 #include <gssapi/gssapi.h>
@@ -70,7 +71,7 @@ int main(int argc, char **argv)
     gss_buffer_desc service = {strlen(argv[1]), argv[1]}, token = {0, NULL};
     static char line[300000];
     static unsigned char answer[150000];
-    int keyed = 0;
+    int keyed = 0, times = 0;
 
     if (argc > 2 && !strcmp(argv[2], "ap-req")) return alone(argc, argv);
 
@@ -92,12 +93,22 @@ int main(int argc, char **argv)
             flags = 0;
         } else if (!strcmp(argv[i], "key")) {
             keyed = 1;
+        } else if (!strcmp(argv[i], "times")) {
+            times = atoi(argv[++i]);
         } else if (!strcmp(argv[i], "delegate")) {
             flags |= GSS_C_DELEG_FLAG;
         }
     }
     major = gss_import_name(&minor, &service, strchr(argv[1], '/') ? (gss_OID)GSS_KRB5_NT_PRINCIPAL_NAME : GSS_C_NT_HOSTBASED_SERVICE, &name);
     if (GSS_ERROR(major)) fail("name", major, minor);
+    for (int i = 0; i < times; i++) {
+        major = gss_init_sec_context(&minor, GSS_C_NO_CREDENTIAL, &context, name, mechanism, flags, 0, bindings, GSS_C_NO_BUFFER, NULL, &token, NULL, NULL);
+        if (GSS_ERROR(major)) fail("begin", major, minor);
+        hexadecimal(token.value, token.length);
+        gss_release_buffer(&minor, &token);
+        gss_delete_sec_context(&minor, &context, GSS_C_NO_BUFFER);
+    }
+    if (times) return 0;
     major = gss_init_sec_context(&minor, GSS_C_NO_CREDENTIAL, &context, name, mechanism, flags, 0, bindings, GSS_C_NO_BUFFER, NULL, &token, NULL, NULL);
     if (GSS_ERROR(major)) fail("begin", major, minor);
     hexadecimal(token.value, token.length);

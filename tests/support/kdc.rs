@@ -163,6 +163,15 @@ impl Kdc {
         (client.token.clone(), octets(line.trim_end()))
     }
 
+    /// So many tokens of that user for our service, bound to this, which no two of are alike.
+    pub(crate) fn tokens(&self, user: &str, bound: &str, count: usize) -> Vec<Vec<u8>> {
+        let mut command = Command::new(initiator());
+        let mut command = self.surrounded(command.args([SERVICE, "bind", bound, "times", &count.to_string()]));
+        let output = command.env("KRB5CCNAME", self.login(user)).stdin(Stdio::null()).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").lines().map(octets).collect()
+    }
+
     /// A token of that user for our service, bound to this.
     pub(crate) fn token(&self, user: &str, bound: &str) -> Vec<u8> {
         self.begin(user, SERVICE, &["bind", bound]).token.clone()
@@ -224,8 +233,8 @@ fn initiator() -> &'static Path {
     static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, program) = BUILT.get_or_init(|| {
         let directory = tempfile::tempdir().expect("a directory");
-        let program = directory.path().join("initiator");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/initiator.c");
+        let (program, source) = (directory.path().join("initiator"), directory.path().join("initiator.c"));
+        std::fs::write(&source, include_str!("initiator.c")).expect("written");
         let built = Command::new("cc").arg("-o").arg(&program).arg(source).args(["-lgssapi_krb5", "-lkrb5"]).status();
         assert!(built.expect("there is a compiler").success());
         (directory, program)

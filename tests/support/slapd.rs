@@ -215,7 +215,7 @@ fn people() -> String {
     person("people", &["m\u{FC}ller"], good);
     person("people", &["we*ird(o)"], good);
     for number in 0..50 {
-        person("people", &[&format!("user{number}")], good);
+        person("people", &[&format!("user{number}")], &format!("{good}mail: user{number}@corp.test\n"));
     }
     let mut group = |name: &str, members: &[&str]| {
         text.push_str(&format!("dn: cn={name},ou=groups,dc=corp,dc=test\nobjectClass: groupOfNames\ncn: {name}\n"));

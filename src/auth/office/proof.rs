@@ -345,7 +345,8 @@ impl Office {
         let deadline = Instant::now() + WAIT;
         let (mut rounds, mut last, mut place) = (0, None, None::<ocsp::Place>);
         loop {
-            let refused = match issued::account(config, (&self.desks, last), certificate, brought, Millis::now()) {
+            let known = (&self.desks, &self.known, last);
+            let refused = match issued::account(config, known, certificate, brought, Millis::now()) {
                 Ok(account) => return Ok(account),
                 Err(refused) if last.is_some() || refused.ask.is_empty() => {
                     return Err(self.not_issued(asked.correlation, &refused));

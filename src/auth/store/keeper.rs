@@ -52,6 +52,11 @@ pub(super) trait Keeper {
     /// How many values there are.
     fn count(&self) -> u64;
 
+    /// How long after a batch was begun the next one is, at least, so that what comes meanwhile shares it.
+    fn spacing(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// How long to wait for a question before it has time.
     fn pause(&self) -> Duration {
         Duration::from_secs(1)

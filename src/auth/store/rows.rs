@@ -18,6 +18,9 @@ const KEPT_MS: i64 = 60_000;
 const SWEPT: usize = 16;
 /// Rows removed in a transaction when nobody asks.
 const SWEPT_IDLE: usize = 1024;
+/// For how long nothing is looked for once all that was over is gone, milliseconds: what is over in one second goes
+/// together, and each transaction would otherwise write twice as many pages.
+const PAUSE_MS: i64 = 1_000;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -51,6 +54,8 @@ impl fmt::Display for Trouble {
 #[derive(Debug)]
 pub(super) struct Rows<'c> {
     connection: &'c Connection,
+    begin: Statement<'c>,
+    commit: Statement<'c>,
     find: Statement<'c>,
     insert: Statement<'c>,
     renew: Statement<'c>,
@@ -60,6 +65,8 @@ pub(super) struct Rows<'c> {
     most: u64,
     /// Every row removed was over at this instant.
     forgotten: Millis,
+    /// When all that was over by this instant was removed, it is this instant.
+    swept: Option<Millis>,
     /// May rows be removed now?
     pub(super) forgets: bool,
 }
@@ -71,8 +78,11 @@ impl<'c> Rows<'c> {
         let count: i64 = connection.query_row("SELECT count(*) FROM first_seen", [], |row| row.get(0))?;
         Ok(Self {
             connection,
+            begin: connection.prepare("BEGIN IMMEDIATE")?,
+            commit: connection.prepare("COMMIT")?,
             find: connection.prepare("SELECT expires FROM first_seen WHERE key = ?1")?,
-            insert: connection.prepare("INSERT INTO first_seen (key, expires) VALUES (?1, ?2)")?,
+            insert: connection
+                .prepare("INSERT INTO first_seen (key, expires) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING")?,
             renew: connection.prepare("UPDATE first_seen SET expires = ?2 WHERE key = ?1")?,
             sweep: connection.prepare(
                 "DELETE FROM first_seen WHERE key IN
@@ -83,6 +93,7 @@ impl<'c> Rows<'c> {
             count: count.unsigned_abs(),
             most,
             forgotten: Millis(forgotten),
+            swept: None,
             forgets: true,
         })
     }
@@ -95,7 +106,7 @@ impl<'c> Rows<'c> {
     pub(super) fn decide_at(&mut self, asked: &[Asked], now: Millis) -> Result<Vec<Verdict>> {
         self.not_behind(now)?;
         self.transaction(|rows| {
-            rows.remove(now.plus(-KEPT_MS), SWEPT + 2 * asked.len())?;
+            rows.sweep(now.plus(-KEPT_MS), SWEPT + 2 * asked.len())?;
             asked.iter().map(|asked| rows.one(asked, now)).collect()
         })
     }
@@ -106,7 +117,7 @@ impl<'c> Rows<'c> {
     /// As [`Self::decide_at`].
     pub(super) fn tidy(&mut self, now: Millis) -> Result<()> {
         self.not_behind(now)?;
-        self.transaction(|rows| rows.remove(now.plus(-KEPT_MS), SWEPT_IDLE))
+        self.transaction(|rows| rows.sweep(now.plus(-KEPT_MS), SWEPT_IDLE))
     }
 
     /// Can anything be written?
@@ -124,16 +135,16 @@ impl<'c> Rows<'c> {
     }
 
     fn transaction<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        let before = (self.count, self.forgotten);
+        let before = (self.count, self.forgotten, self.swept);
         let attempt = || {
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            self.begin.execute([])?;
             let done = work(self)?;
-            self.connection.execute_batch("COMMIT")?;
+            self.commit.execute([])?;
             Ok(done)
         };
         let outcome = attempt();
         if outcome.is_err() {
-            (self.count, self.forgotten) = before;
+            (self.count, self.forgotten, self.swept) = before;
             if !self.connection.is_autocommit() {
                 // Where it fails, so does the next BEGIN, and this is tried again.
                 let _still_open = self.connection.execute_batch("ROLLBACK");
@@ -145,15 +156,18 @@ impl<'c> Rows<'c> {
     fn one(&mut self, asked: &Asked, now: Millis) -> Result<Verdict> {
         let Asked { key, expires, room } = asked;
         let most = room.of(self.most);
+        // Nearly every value is new, and there is room: then it is looked for and written in one.
+        if self.count < most && self.insert.execute((key, expires.0))? == 1 {
+            self.count += 1;
+            return Ok(Verdict::New);
+        }
         match self.find.query_row([key], |row| row.get::<_, i64>(0)).optional()? {
             Some(until) if until > now.0 => return Ok(Verdict::Seen),
             Some(_) => {
                 self.renew.execute((key, expires.0))?;
             }
             None => {
-                if self.count >= most {
-                    self.remove(now, SWEPT)?;
-                }
+                self.remove(now, SWEPT)?;
                 if self.count >= most {
                     return Ok(Verdict::Full);
                 }
@@ -162,6 +176,20 @@ impl<'c> Rows<'c> {
             }
         }
         Ok(Verdict::New)
+    }
+
+    /// Removes at most so many rows that expired at `until` or before, unless that was done a moment ago. A clock that
+    /// was set back makes no moment of a day.
+    fn sweep(&mut self, until: Millis, most: usize) -> Result<()> {
+        let lately = |swept: Millis| swept <= until && until < swept.plus(PAUSE_MS);
+        if self.swept.is_some_and(lately) || !self.forgets {
+            return Ok(());
+        }
+        let before = self.count;
+        self.remove(until, most)?;
+        let all = before - self.count < most as u64;
+        self.swept = all.then_some(until);
+        Ok(())
     }
 
     /// Removes at most so many rows that expired at `until` or before.
@@ -314,6 +342,28 @@ mod tests {
             assert_eq!(rows.count, 3000 - SWEPT_IDLE as u64);
             rows.decide_at(&[self::asked([255; 32], late.0 + 1)], late).unwrap();
             assert_eq!(rows.count, 3000 - (SWEPT_IDLE + SWEPT + 2) as u64 + 1);
+        });
+    }
+
+    #[test]
+    fn what_is_over_goes_together_and_a_clock_that_is_set_back_has_nothing_wait() {
+        with(10_000, |mut rows| {
+            let over = |number: u8| i64::from(number) * 100;
+            (1..=20).for_each(|number| _ = ask(&mut rows, number, over(number), 0));
+            let mut left = |now: i64| {
+                rows.decide_at(&[], Millis(now + KEPT_MS)).unwrap();
+                rows.count
+            };
+            assert_eq!(left(100), 19);
+            assert_eq!((left(200), left(1_000), left(100 + PAUSE_MS - 1)), (19, 19, 19));
+            assert_eq!(left(100 + PAUSE_MS), 9);
+        });
+        with(10_000, |mut rows| {
+            let far = 86_400_000;
+            ask(&mut rows, 1, 100, 0);
+            rows.swept = Some(Millis(far));
+            rows.tidy(Millis(100 + KEPT_MS)).unwrap();
+            assert_eq!(rows.count, 0);
         });
     }
 

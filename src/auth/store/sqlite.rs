@@ -14,6 +14,8 @@ use super::rows::{Rows, Trouble};
 use super::writer::{Terms, Writer};
 use crate::wire::Millis;
 
+/// A commit costs the same for one value and for several. Whoever comes later than this after the one before does not wait.
+const SPACING: Duration = Duration::from_millis(2);
 /// How long a question waits for its answer.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// Milliseconds by which the wall clock may leave the time that passes without having jumped.
@@ -83,6 +85,10 @@ impl Keeper for Timed<'_> {
 
     fn count(&self) -> u64 {
         self.rows.count
+    }
+
+    fn spacing(&self) -> Duration {
+        SPACING
     }
 }
 

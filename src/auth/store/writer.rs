@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
@@ -136,7 +136,9 @@ impl Desk {
             batch.extend(self.asked.try_iter().take(BATCH - 1));
             // Whoever has given up is told nothing, and remembers nothing.
             batch.retain(|question| !question.answer.is_closed());
+            let begun = Instant::now();
             self.decide(keeper, &mut batch);
+            std::thread::sleep(keeper.spacing().saturating_sub(begun.elapsed()));
         }
     }
 
@@ -179,5 +181,68 @@ impl Desk {
             }
         }
         self.state.tried.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::config::auth::Room;
+    use crate::metrics::Metrics;
+    use crate::wire::Millis;
+
+    /// Says of everything that it is new, and counts how often it is asked.
+    struct Counting(Arc<AtomicUsize>, Duration);
+
+    impl Keeper for Counting {
+        type Trouble = Down;
+
+        fn decide(&mut self, asked: &[Asked]) -> Result<Vec<Verdict>, Down> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(vec![Verdict::New; asked.len()])
+        }
+
+        fn idle(&mut self, _up: bool) -> Result<(), Down> {
+            Ok(())
+        }
+
+        fn count(&self) -> u64 {
+            0
+        }
+
+        fn spacing(&self) -> Duration {
+            self.1
+        }
+    }
+
+    /// In how many batches ten questions are decided that come 20 ms one behind the other, after a first one.
+    fn batches(spacing: Duration) -> usize {
+        let (batches, measures) = (Arc::new(AtomicUsize::new(0)), Measures::new(&Metrics::new("test")));
+        let terms = Terms { up: true, deadline: Duration::from_secs(60), asked_when_down: true, lines: 1 };
+        let mut keeper = Counting(batches.clone(), spacing);
+        let writer = Arc::new(Writer::start(terms, measures, move |desk| desk.serve(&mut keeper)).unwrap());
+        let asked = |number: u8| Asked { key: [number; 32], expires: Millis(1), room: Room::All };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            assert_eq!(writer.ask(asked(0)).await, Ok(Verdict::New));
+            let mut others = Vec::new();
+            for number in 1..=10 {
+                let writer = writer.clone();
+                others.push(tokio::spawn(async move { writer.ask(asked(number)).await }));
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            for answered in others {
+                assert_eq!(answered.await.unwrap(), Ok(Verdict::New));
+            }
+        });
+        batches.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn what_comes_right_behind_a_batch_shares_the_next_one() {
+        assert_eq!(batches(Duration::from_secs(5)), 2);
+        assert!(batches(Duration::ZERO) > 2);
     }
 }

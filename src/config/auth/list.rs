@@ -128,7 +128,8 @@ impl List {
     }
 
     /// Does it speak for every certificate of its issuer?
-    pub(super) fn is_whole(&self) -> bool {
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
         self.part.is_none()
     }
 

@@ -66,7 +66,7 @@ impl Envelope {
              </t:RequestSecurityToken></s:Body>"
         );
         let proof = match (kind, &key) {
-            (Credential::Password, _) => format!(
+            (Credential::Password | Credential::Directory, _) => format!(
                 "<o:UsernameToken u:Id=\"_1\"><o:Username>{user}</o:Username><o:Password Type=\"{TEXT}\">{password}\
                  </o:Password></o:UsernameToken>"
             ),
@@ -75,7 +75,7 @@ impl Envelope {
                 let jwt = Base64::encode_string(jwt(key, now.unix_timestamp())?.as_bytes());
                 format!("<o:BinarySecurityToken ValueType=\"{JWT}\">{jwt}</o:BinarySecurityToken>")
             }
-            (Credential::Signature, _) => HERE.to_owned(),
+            (Credential::Signature | Credential::Issued, _) => HERE.to_owned(),
             _ => String::new(),
         };
         let before = format!(
@@ -88,7 +88,7 @@ impl Envelope {
              </s:Envelope>"
         );
         let signer = match (kind, key) {
-            (Credential::Signature, Some(key)) => {
+            (Credential::Signature | Credential::Issued, Some(key)) => {
                 Some(Signer::new(key, &[("t", &timestamp), ("to", &to), ("b", &body)]))
             }
             _ => None,

@@ -2,7 +2,7 @@
 //! user and credential every time, as a machine client has. Its processor time is counted apart.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
@@ -15,10 +15,10 @@ use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
-use crate::Outcome;
 use crate::credential::{Credential, Key};
 use crate::envelope::Envelope;
 use crate::errand::{Done, wait_for_the_word};
+use crate::{Outcome, outside};
 
 /// Requests on each connection before the measurement.
 const WARM_UP: usize = 20;
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Where the keys are, for what is not a password
     #[arg(long)]
     keys: Option<PathBuf>,
+    /// What requests negotiate by, a line each: when all are used the clients are done
+    #[arg(long)]
+    tickets: Option<PathBuf>,
     #[arg(long)]
     connections: usize,
     #[arg(long)]
@@ -73,11 +76,7 @@ async fn ask(args: &Args) -> Outcome<Seen> {
     let tls = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(roots);
-    let name = match args.credential {
-        Credential::Saml | Credential::Jwt => "partner",
-        _ => "client",
-    };
-    let key = args.keys.as_ref().map(|keys| Key::read(keys, name)).transpose()?;
+    let key = args.keys.as_ref().map(|keys| Key::read(keys, args.credential.key())).transpose()?;
     let tls = match &key {
         Some(key) if args.credential == Credential::TlsCertificate => {
             tls.with_client_auth_cert(vec![key.certificate.clone()], key.private.clone_key())?
@@ -86,20 +85,29 @@ async fn ask(args: &Args) -> Outcome<Seen> {
     };
     let tls = tokio_rustls::TlsConnector::from(Arc::new(tls));
     let password = std::fs::read_to_string(&args.password_file)?;
-    let request = Envelope::new(args.credential, key, (&args.user, password.trim_end()), &args.applies_to)?;
-    let request = Arc::new(request);
+    let request = |key, user: &str| {
+        Envelope::new(args.credential, key, (user, password.trim_end()), &args.applies_to).map(Arc::new)
+    };
+    let shared = request(key, &args.user)?;
+    let tickets = args.tickets.as_ref().map(std::fs::read_to_string).transpose()?;
+    let tickets = tickets.map(|text| Arc::new(Mutex::new(text.lines().map(str::to_owned).collect())));
     let mut clients = Vec::new();
     for number in 0..args.connections {
         let mut client = Client {
             sender: connect(args.port, &tls).await?,
-            request: request.clone(),
+            request: match args.credential {
+                // Questions about one user that come together are one question to a directory.
+                Credential::Directory => request(None, &outside::user(number))?,
+                _ => shared.clone(),
+            },
+            tickets: tickets.clone(),
             path: args.credential.path(),
             host: format!("localhost:{}", args.port),
             number,
             sent: 0,
         };
         // The first pays for the password's hash, the others find it known.
-        if client.once().await? != 200 {
+        if client.once().await? != Some(200) {
             return Err("the first request on a connection did not succeed".into());
         }
         clients.push(client);
@@ -137,6 +145,7 @@ async fn ask(args: &Args) -> Outcome<Seen> {
 struct Client {
     sender: SendRequest<Full<Bytes>>,
     request: Arc<Envelope>,
+    tickets: Option<Arc<Mutex<Vec<String>>>>,
     path: &'static str,
     host: String,
     number: usize,
@@ -144,18 +153,22 @@ struct Client {
 }
 
 impl Client {
-    /// One request; its status. All of the answer is read.
-    async fn once(&mut self) -> Outcome<u16> {
+    /// One request; its status, or none when there is no ticket left for it. All of the answer is read.
+    async fn once(&mut self) -> Outcome<Option<u16>> {
         self.sent += 1;
-        let request = Request::post(self.path)
+        let mut request = Request::post(self.path)
             .header("Host", &self.host)
-            .header("Content-Type", "application/soap+xml; charset=utf-8")
-            .body(Full::new(self.request.body(self.number, self.sent)?))?;
+            .header("Content-Type", "application/soap+xml; charset=utf-8");
+        if let Some(tickets) = &self.tickets {
+            let Some(ticket) = tickets.lock().unwrap_or_else(PoisonError::into_inner).pop() else { return Ok(None) };
+            request = request.header("Authorization", ticket);
+        }
+        let request = request.body(Full::new(self.request.body(self.number, self.sent)?))?;
         self.sender.ready().await?;
         let answer = self.sender.send_request(request).await?;
         let status = answer.status().as_u16();
         answer.into_body().collect().await?;
-        Ok(status)
+        Ok(Some(status))
     }
 
     /// Request after request. Gives how long each token took, and how many were refused.
@@ -164,8 +177,9 @@ impl Client {
         while Instant::now() < until {
             let sent = Instant::now();
             match self.once().await? {
-                200 => took.push(sent.elapsed()),
-                _ => failed += 1,
+                Some(200) => took.push(sent.elapsed()),
+                Some(_) => failed += 1,
+                None => break,
             }
         }
         Ok((took, failed))

@@ -9,12 +9,23 @@ mod credential;
 mod envelope;
 mod errand;
 mod load;
+mod outside;
 mod plan;
 mod process;
 mod raw;
 mod report;
 mod round;
 mod service;
+#[path = "../../support"]
+mod support {
+    pub(crate) mod authority;
+    #[expect(dead_code, reason = "shared with tests/kerberos, which uses more of it")]
+    pub(crate) mod kdc;
+    #[expect(dead_code, reason = "shared with tests of daemons, which start them")]
+    pub(crate) mod processes;
+    #[expect(dead_code, reason = "shared with tests/directory.rs, which uses all of it")]
+    pub(crate) mod slapd;
+}
 mod xml;
 
 /// Whatever went wrong, for the person who started it.
@@ -76,12 +87,14 @@ fn main() -> ExitCode {
 
 fn run(args: &RunArgs) -> Outcome<()> {
     let beside = std::env::current_exe()?.parent().map(PathBuf::from).unwrap_or_default();
+    let plans = plan::all().into_iter().filter(|plan| plan.name.contains(&args.only)).collect();
+    let (outside, plans) = outside::Outside::start(plans);
     let stage = service::Stage {
         directory: args.directory.clone(),
         programs: args.programs.clone().unwrap_or(beside),
         softhsm: args.module.clone(),
+        outside,
     };
-    let plans: Vec<plan::Plan> = plan::all().into_iter().filter(|plan| plan.name.contains(&args.only)).collect();
     for plan in &plans {
         stage.make(plan)?;
     }

@@ -60,8 +60,11 @@ pub(crate) fn all() -> Vec<Plan> {
         // The same token of the same service, by what proves its client.
         proved("by password", Credential::Password),
         proved("by signature", Credential::Signature),
+        proved("by issued signature", Credential::Issued),
         proved("by saml", Credential::Saml),
         proved("by jwt", Credential::Jwt),
         proved("by tls-certificate", Credential::TlsCertificate),
+        proved("by kerberos", Credential::Kerberos),
+        proved("by directory", Credential::Directory),
     ]
 }

@@ -105,7 +105,7 @@ pub(crate) fn print(all: &[Measured]) {
         );
     }
     println!("\nPROCESSOR TIME A TOKEN, us. Signer: what the signers used, less raw C_Sign of the same run.");
-    let roles = ["worker", "auth", "issuer", "audit"];
+    let roles = ["worker", "auth", "kerberos", "issuer", "audit"];
     print!("{:<19}", "");
     roles
         .iter()
@@ -126,7 +126,7 @@ pub(crate) fn print(all: &[Measured]) {
         for one in all.iter().filter(|one| one.plan.credential.is_some_and(|other| other != Credential::Password)) {
             let more = one.outside_us - password.outside_us;
             let said = match one.plan.credential {
-                Some(Credential::Signature) => {
+                Some(Credential::Signature | Credential::Issued) => {
                     judged(more, "us", format!("{BY_SIGNATURE_US:.0} us"), more <= BY_SIGNATURE_US)
                 }
                 _ => format!("{more:.1} us"),

@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::credential::{self, PARTY};
+use crate::credential::{self, Credential, PARTY};
 use crate::errand::{Done, Errand};
 use crate::load::Seen;
+use crate::outside::user;
 use crate::plan::Plan;
 use crate::process::{cpu, pss_kib};
 use crate::service::{KEY, Service, Stage};
@@ -60,13 +61,26 @@ pub(crate) fn measure(stage: &Stage, plan: &Plan, seconds: f64) -> Outcome<Figur
     let (best_mix, raw_rate, raw_cpu_us) = best.ok_or("no mix")?;
 
     let service = Service::start(stage, plan)?;
+    let demo = stage.demo(plan);
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["load", "--port", service.port(plan.credential)?, "--ca", service.fact("ca")?]);
-    command.args(["--user", service.fact("user")?, "--password-file", service.fact("password_file")?]);
+    match plan.credential {
+        Some(Credential::Directory) => {
+            command.args(["--user", &user(0)]).arg("--password-file").arg(credential::keys(&demo).join("password"));
+        }
+        _ => {
+            command.args(["--user", service.fact("user")?, "--password-file", service.fact("password_file")?]);
+        }
+    }
     match plan.credential {
         Some(credential) => {
             command.args(["--applies-to", PARTY, "--credential", credential.name()]);
-            command.arg("--keys").arg(credential::keys(&stage.demo(plan)));
+            command.arg("--keys").arg(credential::keys(&demo));
+            if credential == Credential::Kerberos {
+                // More than are asked for in that time.
+                let count = (seconds * 2000.0) as usize + 64 * plan.connections as usize;
+                command.arg("--tickets").arg(stage.outside.tickets(&demo, count)?);
+            }
         }
         None => {
             command.args(["--applies-to", service.fact("applies_to")?]);

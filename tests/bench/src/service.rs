@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::Outcome;
 use crate::credential::{self, Credential};
+use crate::outside::Outside;
 use crate::plan::Plan;
 
 /// How long a first start may take, keys and all, on a busy machine.
@@ -24,12 +25,13 @@ pub(crate) struct Stage {
     pub(crate) directory: PathBuf,
     pub(crate) programs: PathBuf,
     pub(crate) softhsm: PathBuf,
+    pub(crate) outside: Outside,
 }
 
 impl Stage {
     /// The demo with a plan's key.
     pub(crate) fn demo(&self, plan: &Plan) -> PathBuf {
-        self.directory.join(if plan.credential.is_some() { "credentials" } else { plan.algorithm })
+        self.directory.join(plan.credential.map_or(plan.algorithm, Credential::demo))
     }
 
     /// The module a plan uses.
@@ -78,9 +80,12 @@ impl Stage {
             let quotas = "quota_per_minute = 60000000\nquota_per_account_per_minute = 60000000\n";
             edit(&file, |line| if line.starts_with("quota") { String::new() } else { format!("{line}\n") }, quotas)?;
         }
-        let pace = "[throttle]\naccount_burst = 1000000\naccount_per_minute = 1000000\n";
-        if plan.credential.is_some() {
-            return credential::configure(&demo, pace);
+        let pace: String = ["user", "address", "account"]
+            .map(|whose| format!("{whose}_burst = 1000000\n{whose}_per_minute = 1000000\n"))
+            .concat();
+        let pace = &format!("[throttle]\n{pace}");
+        if let Some(credential) = plan.credential {
+            return credential::configure(&demo, credential, pace, &self.outside);
         }
         fs::write(demo.join("etc/auth.d/auth.toml"), pace)?;
         Ok(())

@@ -12,6 +12,9 @@ mod support {
     pub(crate) mod signed;
 }
 
+#[path = "signed_requests/addressing.rs"]
+mod addressing;
+
 use std::time::Duration;
 
 use chancery::trust::binary::X509V3;

@@ -4,6 +4,7 @@
 //! voucher.
 
 mod acceptor;
+mod addressing;
 mod assertion;
 pub mod cipher;
 mod claims;

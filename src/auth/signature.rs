@@ -8,6 +8,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::UnparsedPublicKey;
 use zeroize::Zeroizing;
 
+use super::addressing::Coverage;
 use super::derive::derived;
 use super::reason::Reason;
 use crate::config::auth::certificate::{Certificate, VerifyingKey};
@@ -16,8 +17,8 @@ use crate::trust::parts::{self, Part};
 use crate::trust::{binary, timestamp, username};
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{
-    Evidence, KeyReference, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm,
-    SignedMessage, Timestamp, Wish,
+    AddressingHeader, Evidence, KeyReference, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm,
+    SignatureAlgorithm, SignedMessage, Timestamp, Wish,
 };
 use crate::wire::reply::SIGNED_IDS;
 use crate::wire::{Millis, Secret};
@@ -42,6 +43,10 @@ pub(super) struct Proof<'m> {
     pub(super) to_absent: bool,
     /// Was it let pass with a transform that leaves nothing out?
     pub(super) enveloped_transform: bool,
+    /// Was it with WS-Addressing headers that are not signed, though the body is?
+    pub(super) unsigned_addressing: bool,
+    /// Is one signed that the worker does not speak of?
+    pub(super) left_out: bool,
 }
 
 /// A message whose signature and digests hold. Nothing of it is read yet but what it covers.
@@ -50,6 +55,7 @@ pub(super) struct Verified<'m> {
     info: SignedInfo,
     parts: &'m [Secret<MOST_SIGNED_OCTETS>],
     named: Option<&'m KeyReference>,
+    addressing: &'m [AddressingHeader],
     once: [u8; 32],
 }
 
@@ -62,6 +68,7 @@ pub(super) struct Signed<'m> {
     parts: &'m [Secret<MOST_SIGNED_OCTETS>],
     /// How its key is said to be named; none that a session key is.
     named: Option<&'m KeyReference>,
+    addressing: &'m [AddressingHeader],
     once: [u8; 32],
 }
 
@@ -95,9 +102,9 @@ pub(super) fn verify<'m>(
         return Err(Reason::CertificateDates);
     }
     proves(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
-    let SignedMessage { signed_info, parts, .. } = message;
+    let SignedMessage { signed_info, parts, addressing, .. } = message;
     let once = once(certificate.key.parts(), signed_info);
-    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, named: Some(&message.key), once })
+    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, named: Some(&message.key), addressing, once })
 }
 
 /// Is this the MAC of this message by that key? It proves no more than that whoever made it knew the key.
@@ -105,7 +112,7 @@ pub(super) fn verify<'m>(
 /// # Errors
 /// [`Reason::WrongMac`], and [`Reason::MacAlgorithm`] where its key is too short.
 pub(super) fn authentic<'m>(session: &[u8], message: &'m KeyedMessage) -> Result<Signed<'m>, Reason> {
-    let KeyedMessage { key, algorithm, signed_info, value, parts } = message;
+    let KeyedMessage { key, algorithm, signed_info, value, parts, addressing } = message;
     let key = match key {
         PartKey::Session => Zeroizing::new(session.to_vec()),
         PartKey::Derived(by) if by.length() >= LEAST_OF_A_MAC => derived(session, by),
@@ -116,7 +123,7 @@ pub(super) fn authentic<'m>(session: &[u8], message: &'m KeyedMessage) -> Result
     hmac::verify(&key, signed_info, value).map_err(|_| Reason::WrongMac)?;
     // A MAC can be made again by whoever knows its key and by nobody else, and another key is another message.
     let once = once((MAC, value), signed_info);
-    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, named: None, once })
+    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, named: None, addressing, once })
 }
 
 /// Octets of a key for a MAC, at least: as many as the shortest session key has.
@@ -155,7 +162,7 @@ impl<'m> Signed<'m> {
     /// # Errors
     /// The reason it is not, and which part.
     pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Unproven> {
-        let Self { signed_info, by, parts, named, once } = self;
+        let Self { signed_info, by, parts, named, addressing, once } = self;
         let tree = parsed(signed_info)?;
         let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
         if !by.is(info.method) {
@@ -180,7 +187,7 @@ impl<'m> Signed<'m> {
                 return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
             }
         }
-        Ok(Verified { info, parts, named, once })
+        Ok(Verified { info, parts, named, addressing, once })
     }
 }
 
@@ -266,9 +273,22 @@ impl<'m> Verified<'m> {
             Some(to) => return Err(Unproven::by(Reason::Misaddressed, &format!("wsa:To is {to:?}"))),
             None => return Err(Unproven::by(Reason::Misaddressed, "no wsa:To is signed")),
         }
+        let coverage = Coverage::of(self.addressing, &seen.addressing);
+        let unsigned_addressing = coverage.judge(endpoint, seen.wish.is_some())?;
         let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
         let Seen { wish, username, assertion, jwt, to, .. } = seen;
-        Ok(Proof { timestamp, wish, username, assertion, jwt, to_absent: to.is_none(), enveloped_transform })
+        let (to_absent, left_out) = (to.is_none(), coverage == Coverage::LeftOut);
+        Ok(Proof {
+            timestamp,
+            wish,
+            username,
+            assertion,
+            jwt,
+            to_absent,
+            enveloped_transform,
+            unsigned_addressing,
+            left_out,
+        })
     }
 }
 
@@ -278,6 +298,8 @@ struct Seen<'m> {
     timestamp: Option<Timestamp>,
     wish: Option<Wish>,
     to: Option<String>,
+    /// No id is referred to twice, so each is a header of its own.
+    addressing: Vec<AddressingHeader>,
     username: Option<Evidence>,
     covers_username: bool,
     assertion: Option<&'m [u8]>,
@@ -314,9 +336,13 @@ impl Seen<'_> {
                 let read = parts::wish(root).map_err(|_| Reason::UnreadableRequest)?;
                 self.wish.replace(read).is_some()
             }
-            Part::To => {
-                let address = root.text().map(trim).ok_or(Reason::Misaddressed)?;
-                self.to.replace(address.to_owned()).is_some()
+            Part::Addressing(header) => {
+                if header == AddressingHeader::To {
+                    self.to = Some(root.text().map(trim).ok_or(Reason::Misaddressed)?.to_owned());
+                }
+                let again = header != AddressingHeader::RelatesTo && self.addressing.contains(&header);
+                self.addressing.push(header);
+                again
             }
             Part::Username => {
                 // One that cannot be read proves nobody, and where a certificate does, nobody asks for one.

@@ -155,6 +155,56 @@ pub struct SignedMessage {
     pub value: Octets<1024>,
     /// What the references mean, in their order, each as its digest wants it. They may hold secrets.
     pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+    /// The WS-Addressing headers that the message has for us, signed or not.
+    pub addressing: List<AddressingHeader, MOST_ADDRESSING_HEADERS>,
+}
+
+/// WS-Addressing headers of a message that is signed or under a MAC, at most.
+pub const MOST_ADDRESSING_HEADERS: usize = 16;
+
+/// A header of WS-Addressing, of either version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum AddressingHeader {
+    /// Whom the message is for.
+    To,
+    /// Whom it is from.
+    From,
+    /// Where faults are to go.
+    FaultTo,
+    /// Where the answer is to go.
+    ReplyTo,
+    /// What the message is called.
+    MessageId,
+    /// What another one is called that it belongs to. There may be several.
+    RelatesTo,
+    /// What is to be done.
+    Action,
+}
+
+impl AddressingHeader {
+    /// Every one.
+    pub const ALL: [Self; 7] =
+        [Self::To, Self::From, Self::FaultTo, Self::ReplyTo, Self::MessageId, Self::RelatesTo, Self::Action];
+
+    /// Its local name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::To => "To",
+            Self::From => "From",
+            Self::FaultTo => "FaultTo",
+            Self::ReplyTo => "ReplyTo",
+            Self::MessageId => "MessageID",
+            Self::RelatesTo => "RelatesTo",
+            Self::Action => "Action",
+        }
+    }
+
+    /// The one of this local name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|header| header.name() == name)
+    }
 }
 
 /// A message under a MAC, as far as the MAC covers it. Its key is that of the ticket beside it, which only its client and we
@@ -172,6 +222,8 @@ pub struct KeyedMessage {
     pub value: Octets<64>,
     /// What the references mean, in their order, each as its digest wants it. One holds the password.
     pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+    /// The WS-Addressing headers that the message has for us, under the MAC or not.
+    pub addressing: List<AddressingHeader, MOST_ADDRESSING_HEADERS>,
 }
 
 /// How a MAC is made: HMAC, never truncated.

@@ -12,7 +12,7 @@ use std::ops::RangeFrom;
 use super::message::Description;
 use crate::config::worker::{Credential, Endpoint, Metadata, MetadataKind, Profile, Replies, Trust, Worker};
 use crate::trust::identifiers;
-use crate::wire::evidence::KeyType;
+use crate::wire::evidence::{AddressingHeader, KeyType};
 use crate::xml::{Writer, names};
 
 const TARGET: &str = "http://schemas.microsoft.com/ws/2008/06/identity/securitytokenservice";
@@ -280,15 +280,15 @@ fn symmetric(writer: &mut Writer, sp: &'static str) {
         writer.open(property).close();
     }
     writer.close().close();
-    signed_parts(writer, sp, &["To", "From", "FaultTo", "ReplyTo", "MessageID", "RelatesTo", "Action"]);
+    signed_parts(writer, sp);
     writer.open("sp:EncryptedParts").namespace("sp", sp).open("sp:Body").close().close();
 }
 
-/// The body and these headers.
-fn signed_parts(writer: &mut Writer, sp: &'static str, headers: &[&str]) {
+/// The body, and with it every header that speaks of the message (R-W042).
+fn signed_parts(writer: &mut Writer, sp: &'static str) {
     writer.open("sp:SignedParts").namespace("sp", sp).open("sp:Body").close();
-    for header in headers {
-        writer.open("sp:Header").attribute("Name", header).attribute("Namespace", names::WSA).close();
+    for header in AddressingHeader::ALL {
+        writer.open("sp:Header").attribute("Name", header.name()).attribute("Namespace", names::WSA).close();
     }
     writer.close();
 }
@@ -312,7 +312,7 @@ fn supporting(writer: &mut Writer, port: &Port, sp: &'static str) {
             included(writer, "sp:X509Token", sp, always);
             choice_of(writer, "sp:WssX509V3Token10").close();
             // The timestamp is signed unsaid; with the body nobody changes what is asked for.
-            signed_parts(writer, sp, &["To"]);
+            signed_parts(writer, sp);
         }
         Proof::TicketToken => {
             included(writer, "sp:KerberosToken", sp, "Once");

@@ -35,7 +35,8 @@ fn configure(config: &Path, certificate: &str) {
              [users.robot]\ndigest_secret = \"{SECRET}\"\nattributes.mail = [\"robot@example.com\"]\n"
         ),
     );
-    for (path, leniencies) in [("/clients", ""), ("/tolerant", "\"to-absent\", \"enveloped-transform\"")] {
+    let tolerant = "\"to-absent\", \"enveloped-transform\", \"unsigned-addressing\"";
+    for (path, leniencies) in [("/clients", ""), ("/tolerant", tolerant)] {
         append(
             config,
             "auth.d/auth.toml",

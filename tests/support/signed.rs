@@ -7,7 +7,9 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
 use base64ct::{Base64, Encoding};
-use chancery::wire::evidence::{KeyReference, SignatureAlgorithm, SignedMessage};
+use chancery::wire::evidence::{
+    AddressingHeader, KeyReference, MOST_ADDRESSING_HEADERS, SignatureAlgorithm, SignedMessage,
+};
 use chancery::wire::{List, Millis, Octets, Secret};
 
 pub(crate) const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
@@ -162,8 +164,16 @@ impl Client {
             signed_info: Octets::new(signed_info.as_bytes()).expect("fits"),
             value: Octets::new(self.sign(signed_info.as_bytes())).expect("fits"),
             parts: List::new(octets).expect("fits"),
+            addressing: addressing(parts),
         }
     }
+}
+
+/// The headers of WS-Addressing among these parts: what an honest worker says of a message that has no others.
+pub(crate) fn addressing(parts: &[Part]) -> List<AddressingHeader, MOST_ADDRESSING_HEADERS> {
+    let name = |part: &Part| Some(part.octets.strip_prefix("<a:")?.split_once(' ')?.0.to_owned());
+    let headers = parts.iter().filter_map(|part| AddressingHeader::named(&name(part)?));
+    List::new(headers.collect::<Vec<_>>()).expect("fits")
 }
 
 // One test needs each, and each test is a crate of its own.
@@ -229,6 +239,18 @@ impl Part {
 
     pub(crate) fn to(address: &str) -> Self {
         Self { id: "to", octets: format!("<a:To xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\" u:Id=\"to\">{address}</a:To>") }
+    }
+
+    /// A header of WS-Addressing, by its name.
+    pub(crate) fn header(header: AddressingHeader, content: &str) -> Self {
+        let name = header.name();
+        let octets = format!("<a:{name} xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\" u:Id=\"{name}\">{content}</a:{name}>");
+        Self { id: name, octets }
+    }
+
+    /// `wsa:Action` of a request for a token.
+    pub(crate) fn action() -> Self {
+        Self::header(AddressingHeader::Action, &format!("{TRUST}/RST/Issue"))
     }
 
     /// A header that makes a message another one than all before.

@@ -2,15 +2,17 @@
 //! names. Whether it holds is auth's to say. What is checked here is that every reference means an element at
 //! a place where a message has one, so that nobody's signed element is taken for another's (threats.md 2).
 
-use super::asserted;
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
+use super::{addressing, asserted};
 use crate::trust::binary::{PKI_PATH, X509V3};
 use crate::trust::identifiers::key_identifier_type;
 use crate::trust::parts;
 use crate::trust::username::BASE64;
-use crate::wire::evidence::{KeyReference, MOST_SIGNED_OCTETS, SignedMessage};
+use crate::wire::evidence::{
+    AddressingHeader, KeyReference, MOST_ADDRESSING_HEADERS, MOST_SIGNED_OCTETS, SignedMessage,
+};
 use crate::wire::order::TokenType;
 use crate::wire::{List, Octets, Secret};
 use crate::xml::chars::trim;
@@ -113,19 +115,22 @@ pub(super) struct Covered<'t> {
     pub(super) signed_info: Octets<LARGEST_SIGNED_INFO>,
     /// What the references mean, in their order.
     pub(super) parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+    /// Which headers there are of WS-Addressing.
+    pub(super) addressing: List<AddressingHeader, MOST_ADDRESSING_HEADERS>,
 }
 
 const TOO_LARGE: &str = "signature: too much is signed";
 
 /// Reads the signature of a certificate's key, or of the one that an assertion confirms.
 pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<SignedMessage, Problem> {
-    let Covered { signature, signed_info, parts } = covered(element, place)?;
+    let Covered { signature, signed_info, parts, addressing } = covered(element, place)?;
     Ok(SignedMessage {
         key: key(signature.key_info, place)?,
         algorithm: parts::algorithm(signature.info.method).ok_or(algorithm("signature: algorithm not offered"))?,
         signed_info,
         value: Octets::new(signature.value).map_err(|_| invalid(TOO_LARGE))?,
         parts,
+        addressing,
     })
 }
 
@@ -161,7 +166,8 @@ pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result
         return Err(Problem::new(Fault::UnsupportedSecurityToken, "security: unsupported token"));
     }
     let signed_info = Octets::new(signed_info.as_bytes()).map_err(|_| too_large)?;
-    Ok(Covered { signature, signed_info, parts: List::new(parts).map_err(|_| too_large)? })
+    let addressing = addressing::present(&place.envelope.headers)?;
+    Ok(Covered { signature, signed_info, parts: List::new(parts).map_err(|_| too_large)?, addressing })
 }
 
 /// Is one element within the other?

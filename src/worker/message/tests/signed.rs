@@ -1,7 +1,7 @@
 //! Signed messages: what of them is handed on, and every place where a reference may not lead.
 
 use super::*;
-use crate::wire::evidence::{KeyReference, KeyType, SignatureAlgorithm, SignedMessage};
+use crate::wire::evidence::{AddressingHeader, KeyReference, KeyType, SignatureAlgorithm, SignedMessage};
 
 const X509: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0";
 const BINARY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
@@ -94,6 +94,18 @@ fn the_octets_of_each_part_are_handed_on_in_the_order_of_the_references() {
     assert!(parts.iter().zip(begins).all(|(part, begin)| part.starts_with(begin)), "{parts:?}");
     let info = std::str::from_utf8(&message.signed_info).unwrap();
     assert!(info.starts_with(&format!("<ds:SignedInfo xmlns:ds=\"{}\">", names::DS)), "{info}");
+}
+
+#[test]
+fn which_addressing_headers_there_are_for_us_is_handed_on_signed_or_not_r_w042() {
+    use AddressingHeader::{Action, From, MessageId, RelatesTo, ReplyTo, To};
+    assert_eq!(*usual().accepted().addressing, [Action, MessageId, ReplyTo, To]);
+    let mut more = usual();
+    more.message.addressing += "<a:From u:Id='f'><a:Address>urn:x</a:Address></a:From><a:RelatesTo>urn:x</a:RelatesTo>\
+                                <a:FaultTo s:role='urn:another'/><a:Unknown/><a:RelatesTo>urn:y</a:RelatesTo>";
+    assert_eq!(*more.accepted().addressing, [Action, MessageId, ReplyTo, To, From, RelatesTo, RelatesTo]);
+    more.message.addressing += &"<a:RelatesTo>urn:x</a:RelatesTo>".repeat(10);
+    assert_eq!(more.refused(), (Fault::InvalidAddressingHeader, "addressing: too many headers"));
 }
 
 /// A reference that is dereferenced.

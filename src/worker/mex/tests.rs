@@ -1,8 +1,9 @@
 //! The document as its readers look at it: by prefix, by place and by the words they know.
 
+use super::policy::{CXF_POLICY, HTTP_POLICY};
 use super::*;
-use crate::config::worker::{ClientCertificates, Limits as Ceilings, Listener, Tls, TlsVersion};
-use crate::xml::{Element, Limits, Tree};
+use crate::config::worker::{ClientCertificates, Credential, Limits as Ceilings, Listener, Tls, TlsVersion};
+use crate::xml::{Element, Limits, Tree, names};
 
 fn config(endpoints: &[(&str, Profile, Trust)]) -> Worker {
     let endpoint = |(path, profile, trust): &(&str, Profile, Trust)| Endpoint {

@@ -48,10 +48,11 @@ fn ports(config: &Worker, profile: Profile) -> Vec<Port> {
     let asking = config.asking().and_then(|listener| listener.public_url.as_deref()).unwrap_or(&config.public_url);
     let mut ports: Vec<Port> = Vec::new();
     for (trust, version) in [(Trust::V2005, V2005), (Trust::V13, V13)] {
-        // Who is answered under a signature needs to know our certificate, and no description has it.
+        // A policy has one word for both directions: where only the answer is sealed there is none that is true.
+        let one_way = |endpoint: &Endpoint| endpoint.replies == Replies::Sealed && !endpoint.encryption;
         let speaks = |endpoint: &&Endpoint| {
             let trust = endpoint.trust == trust || endpoint.trust == Trust::Any;
-            endpoint.profile == profile && trust && endpoint.replies == Replies::Plain
+            endpoint.profile == profile && trust && !one_way(endpoint)
         };
         let mut offered: Vec<(Proof, &Endpoint)> =
             config.endpoints.iter().filter(speaks).map(|endpoint| (Proof::of(endpoint), endpoint)).collect();
@@ -64,6 +65,7 @@ fn ports(config: &Worker, profile: Profile) -> Vec<Port> {
             Proof::Signature => 4,
             Proof::Issued(_) => 5,
             Proof::Symmetric { .. } => 6,
+            Proof::Asymmetric { .. } => 7,
         });
         for (proof, endpoint) in offered {
             let (name, mut numbers) = proof.named(&version);

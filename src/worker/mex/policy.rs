@@ -23,10 +23,15 @@ pub(super) fn policy(writer: &mut Writer, port: &Port) {
 
     match port.proof {
         Proof::Symmetric { .. } => symmetric(writer, sp),
+        Proof::Asymmetric { seals, .. } => asymmetric(writer, sp, seals),
         _ => transport(writer, port, sp),
     }
     if port.proof.by_message() {
-        supporting(writer, port, sp);
+        // Where both sign, its signature is all that proves the client.
+        if !matches!(port.proof, Proof::Asymmetric { .. }) {
+            supporting(writer, port, sp);
+        }
+        standards(writer, port, sp);
     }
     writer.open("wsaw:UsingAddressing").close();
     writer.close().close().close();
@@ -58,14 +63,51 @@ fn symmetric(writer: &mut Writer, sp: &'static str) {
     included(writer, "sp:X509Token", sp, "Never");
     writer.open("wsp:Policy").open("sp:RequireThumbprintReference").close().open("sp:WssX509V3Token10").close();
     writer.close().close().close().close();
-    writer.open("sp:AlgorithmSuite").open("wsp:Policy");
-    writer.open("cxf:CustomAlgorithmSuite").namespace("cxf", CXF_POLICY).close().close().close();
+    custom_suite(writer);
     choice(writer, "sp:Layout", "sp:Lax");
     for property in ["sp:IncludeTimestamp", "sp:EncryptSignature", "sp:OnlySignEntireHeadersAndBody"] {
         writer.open(property).close();
     }
     writer.close().close();
     signed_parts(writer, sp);
+    encrypted_body(writer, sp);
+}
+
+/// Its own key signs the request, and ours the answer; where both are sealed, they are for the other's certificate. TLS is around it besides. Which
+/// certificate ours is its user knows: a worker has none.
+fn asymmetric(writer: &mut Writer, sp: &'static str, seals: bool) {
+    writer.open("sp:AsymmetricBinding").namespace("sp", sp).open("wsp:Policy");
+    writer.open("sp:InitiatorToken").open("wsp:Policy");
+    included(writer, "sp:X509Token", sp, "AlwaysToRecipient");
+    choice_of(writer, "sp:WssX509V3Token10").close().close().close();
+    writer.open("sp:RecipientToken").open("wsp:Policy");
+    // It stands in each answer, for which the older version has no word.
+    included(writer, "sp:X509Token", sp, if sp == names::SP11 { "Never" } else { "AlwaysToInitiator" });
+    writer.open("wsp:Policy").open("sp:RequireThumbprintReference").close().open("sp:WssX509V3Token10").close();
+    writer.close().close().close().close();
+    if seals {
+        custom_suite(writer);
+    } else {
+        choice(writer, "sp:AlgorithmSuite", "sp:Basic256Sha256");
+    }
+    choice(writer, "sp:Layout", "sp:Lax");
+    for property in ["sp:IncludeTimestamp", "sp:OnlySignEntireHeadersAndBody"] {
+        writer.open(property).close();
+    }
+    writer.close().close();
+    signed_parts(writer, sp);
+    if seals {
+        encrypted_body(writer, sp);
+    }
+}
+
+/// What nobody's suite with a name is: sealing by AES-GCM.
+fn custom_suite(writer: &mut Writer) {
+    writer.open("sp:AlgorithmSuite").open("wsp:Policy");
+    writer.open("cxf:CustomAlgorithmSuite").namespace("cxf", CXF_POLICY).close().close().close();
+}
+
+fn encrypted_body(writer: &mut Writer, sp: &'static str) {
     writer.open("sp:EncryptedParts").namespace("sp", sp).open("sp:Body").close().close();
 }
 
@@ -83,7 +125,7 @@ fn included(writer: &mut Writer, token: &'static str, sp: &'static str, when: &s
     writer.open(token).attribute("sp:IncludeToken", &format!("{sp}/IncludeToken/{when}"));
 }
 
-/// The token that proves the client, and what is understood of the standards around it.
+/// The token that proves the client.
 fn supporting(writer: &mut Writer, port: &Port, sp: &'static str) {
     let always = "AlwaysToRecipient";
     let how = match port.proof {
@@ -121,15 +163,21 @@ fn supporting(writer: &mut Writer, port: &Port, sp: &'static str) {
         }
     }
     writer.close().close();
+}
 
+/// What is understood of the standards around it.
+fn standards(writer: &mut Writer, port: &Port, sp: &'static str) {
     writer.open("sp:Wss11").namespace("sp", sp).open("wsp:Policy").open("sp:MustSupportRefKeyIdentifier").close();
-    if let Proof::Symmetric { confirms } = port.proof {
-        for reference in ["sp:MustSupportRefThumbprint", "sp:MustSupportRefEncryptedKey"] {
-            writer.open(reference).close();
-        }
-        if confirms {
-            writer.open("sp:RequireSignatureConfirmation").close();
-        }
+    let (references, confirms): (&[&'static str], bool) = match port.proof {
+        Proof::Symmetric { confirms } => (&["sp:MustSupportRefThumbprint", "sp:MustSupportRefEncryptedKey"], confirms),
+        Proof::Asymmetric { confirms, .. } => (&["sp:MustSupportRefThumbprint"], confirms),
+        _ => (&[], false),
+    };
+    for reference in references {
+        writer.open(reference).close();
+    }
+    if confirms {
+        writer.open("sp:RequireSignatureConfirmation").close();
     }
     writer.close().close();
     writer.open(port.version.trust_assertion).namespace("sp", sp);

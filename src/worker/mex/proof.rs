@@ -4,7 +4,7 @@ use std::iter::StepBy;
 use std::ops::RangeFrom;
 
 use super::version::{V13, V2005, Version};
-use crate::config::worker::{Credential, Endpoint};
+use crate::config::worker::{Credential, Endpoint, Replies};
 
 /// What proves a client at a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,13 @@ pub(super) enum Proof {
         /// Does the answer repeat the MAC?
         confirms: bool,
     },
+    /// A signature of the message, where the answer has one of ours.
+    Asymmetric {
+        /// Does the answer repeat the client's?
+        confirms: bool,
+        /// Are both sealed for the other?
+        seals: bool,
+    },
 }
 
 impl Proof {
@@ -37,7 +44,11 @@ impl Proof {
             Credential::TlsCertificate => Self::Certificate,
             Credential::Kerberos => Self::Ticket,
             Credential::KerberosToken => Self::TicketToken,
-            Credential::Signature => Self::Signature,
+            Credential::Signature if endpoint.replies == Replies::Plain => Self::Signature,
+            Credential::Signature => Self::Asymmetric {
+                confirms: endpoint.signature_confirmation,
+                seals: endpoint.replies == Replies::Sealed,
+            },
             Credential::Saml => Self::Issued(None),
             Credential::Jwt => Self::Issued(Some("urn:ietf:params:oauth:token-type:jwt")),
             Credential::UsernameSymmetric => Self::Symmetric { confirms: endpoint.signature_confirmation },
@@ -57,6 +68,7 @@ impl Proof {
             Self::Signature => ("CertificateWSTrust", 0, 1),
             Self::Issued(_) => ("IssuedTokenWSTrust", 0, 1),
             Self::Symmetric { .. } => ("SymmetricWSTrust", 0, 1),
+            Self::Asymmetric { .. } => ("AsymmetricWSTrust", 0, 1),
         };
         (name, (first..).step_by(step))
     }

@@ -535,6 +535,16 @@ public class CxfClient {
         told = symmetric("/symmetric", password, arguments[7], hmac, 256, "", "", "");
         gets("a symmetric binding, by the description", by(wsdl, "SymmetricWSTrustBinding_IWSTrust13Async", told),
             "alice@example.com");
+        String both = "AsymmetricWSTrustBinding_IWSTrust13Async";
+        told = asymmetric("/answer-signed", arguments[3], arguments[4], arguments[8], sha256, "");
+        gets("an asymmetric binding, by the description", by(wsdl, both, told), "machine@example.com");
+        gets("an asymmetric binding that is confirmed, by the description", by(wsdl, both + "1", told), "machine@example.com");
+        gets("an asymmetric binding, by the description asked for in SOAP 1.2",
+            exchanged("SOAP 1.2", "/answer-signed", told), "machine@example.com");
+        told = asymmetric("/answer-signed", arguments[3], arguments[4], arguments[7], sha256, "");
+        fails("a signed answer where it trusts another key, by the description", by(wsdl, both, told));
+        told = sealing(arguments[3], arguments[4], arguments[7], arguments[8], 256, "", "");
+        gets("an asymmetric binding that seals, by the description", by(wsdl, both + "2", told), "machine@example.com");
         told = signer(arguments[5], arguments[6], SIGNED_PARTS, sha256);
         refused("a stranger's certificate, by the description", by(wsdl, certificate, told), "FailedAuthentication");
         for (String soap : List.of("SOAP 1.1", "SOAP 1.2")) {

@@ -14,6 +14,8 @@ mod support {
 
 #[path = "signed_requests/addressing.rs"]
 mod addressing;
+#[path = "signed_requests/named.rs"]
+mod named;
 
 use std::time::Duration;
 

@@ -25,6 +25,7 @@ mod issued;
 mod jwt;
 mod lifetime;
 mod means;
+pub mod named;
 mod ocsp;
 mod office;
 mod order;

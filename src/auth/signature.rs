@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::addressing::Coverage;
 use super::derive::derived;
+use super::named;
 use super::reason::Reason;
 use crate::config::auth::certificate::{Certificate, VerifyingKey};
 use crate::config::auth::endpoint::Endpoint;
@@ -18,12 +19,12 @@ use crate::trust::{binary, timestamp, username};
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{
     AddressingHeader, Evidence, KeyReference, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm,
-    SignatureAlgorithm, SignedMessage, Timestamp, Wish,
+    NamedToken, SignatureAlgorithm, SignedMessage, Timestamp, Wish,
 };
 use crate::wire::reply::SIGNED_IDS;
 use crate::wire::{Millis, Secret};
 use crate::xml::chars::trim;
-use crate::xml::signature::{Hash, SignatureMethod, SignedInfo};
+use crate::xml::signature::{Hash, Reference, SignatureMethod, SignedInfo};
 use crate::xml::{Element, Ids, Limits, Tree};
 
 /// What a signature proves.
@@ -69,6 +70,8 @@ pub(super) struct Signed<'m> {
     /// How its key is said to be named; none that a session key is.
     named: Option<&'m KeyReference>,
     addressing: &'m [AddressingHeader],
+    /// Which reference means the certificate, and the token that stands for it.
+    written: Option<(usize, String)>,
     once: [u8; 32],
 }
 
@@ -102,9 +105,12 @@ pub(super) fn verify<'m>(
         return Err(Reason::CertificateDates);
     }
     proves(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
-    let SignedMessage { signed_info, parts, addressing, .. } = message;
-    let once = once(certificate.key.parts(), signed_info);
-    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, named: Some(&message.key), addressing, once })
+    let SignedMessage { key, signed_info, parts, addressing, named: only_named, .. } = message;
+    // Written of the certificate that was found by its name, never of one that a worker sends.
+    let token = |named: &NamedToken| (named.reference.into(), named::token(&named.prefix, &certificate.der));
+    let (written, once) = (only_named.as_ref().map(token), once(certificate.key.parts(), signed_info));
+    let by = By::Signature(message.algorithm);
+    Ok(Signed { signed_info, by, parts, named: Some(key), addressing, written, once })
 }
 
 /// Is this the MAC of this message by that key? It proves no more than that whoever made it knew the key.
@@ -123,7 +129,7 @@ pub(super) fn authentic<'m>(session: &[u8], message: &'m KeyedMessage) -> Result
     hmac::verify(&key, signed_info, value).map_err(|_| Reason::WrongMac)?;
     // A MAC can be made again by whoever knows its key and by nobody else, and another key is another message.
     let once = once((MAC, value), signed_info);
-    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, named: None, addressing, once })
+    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, named: None, addressing, written: None, once })
 }
 
 /// Octets of a key for a MAC, at least: as many as the shortest session key has.
@@ -162,33 +168,49 @@ impl<'m> Signed<'m> {
     /// # Errors
     /// The reason it is not, and which part.
     pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Unproven> {
-        let Self { signed_info, by, parts, named, addressing, once } = self;
+        let Self { signed_info, by, parts, named, addressing, written, once } = self;
         let tree = parsed(signed_info)?;
-        let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
+        let mut info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
         if !by.is(info.method) {
             return Err(Reason::SignatureAlgorithm.into());
+        }
+        // It is judged first and then forgotten: nothing is read in a token that we have written.
+        if let Some((at, token)) = written {
+            let count = Unproven::by(Reason::WrongDigest, "more references than parts, or fewer");
+            let reference = (at < info.references.len()).then(|| info.references.remove(at)).ok_or(count)?;
+            if !reference.transform.dereferenced {
+                return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
+            }
+            is_digested(&reference, token.as_bytes(), endpoint)?;
         }
         if info.references.len() != parts.len() {
             return Err(Unproven::by(Reason::WrongDigest, "more references than parts, or fewer"));
         }
         for (reference, octets) in info.references.iter().zip(parts) {
-            // Or whoever can have an answer signed here could pass it off as a request, if ever a certificate of ours named
-            // somebody.
-            if reference.id.starts_with(SIGNED_IDS) {
-                return Err(Unproven::by(Reason::UnreadableSignature, &format!("{:?} is for answers", reference.id)));
-            }
-            let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
-            if digest(function, octets.expose()).as_ref() != reference.digest {
-                return Err(Unproven::by(Reason::WrongDigest, &format!("reference {:?}", reference.id)));
-            }
-            // What is left out of a digest is not read, for it is the digested octets that are; node-soap leaves nothing
-            // out and says it would.
-            if reference.transform.enveloped && !endpoint.enveloped_transform {
-                return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
-            }
+            is_digested(reference, octets.expose(), endpoint)?;
         }
         Ok(Verified { info, parts, named, addressing, once })
     }
+}
+
+/// Are these the octets that a reference of a request digests?
+fn is_digested(reference: &Reference, octets: &[u8], endpoint: &Endpoint) -> Result<(), Unproven> {
+    let refused = |reason| Err(Unproven::by(reason, &format!("reference {:?}", reference.id)));
+    // Or whoever can have an answer signed here could pass it off as a request, if ever a certificate of ours named
+    // somebody.
+    if reference.id.starts_with(SIGNED_IDS) {
+        return Err(Unproven::by(Reason::UnreadableSignature, &format!("{:?} is for answers", reference.id)));
+    }
+    let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
+    if digest(function, octets).as_ref() != reference.digest {
+        return refused(Reason::WrongDigest);
+    }
+    // What is left out of a digest is not read, for it is the digested octets that are; node-soap leaves nothing
+    // out and says it would.
+    if reference.transform.enveloped && !endpoint.enveloped_transform {
+        return refused(Reason::Transform);
+    }
+    Ok(())
 }
 
 /// Why a message that somebody signed proves nothing, and what of it, for the log: his words, so not more than a line.

@@ -157,6 +157,17 @@ pub struct SignedMessage {
     pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
     /// The WS-Addressing headers that the message has for us, signed or not.
     pub addressing: List<AddressingHeader, MOST_ADDRESSING_HEADERS>,
+    /// Which reference means the certificate that signed, by the name that `key` has, when one does: it has no part.
+    pub named: Option<NamedToken>,
+}
+
+/// A certificate that is signed and only named: what is digested is a token that whoever knows it writes (R-W063).
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct NamedToken {
+    /// Its place among the references.
+    pub reference: u8,
+    /// The prefix that the name is written with, and so is the token.
+    pub prefix: Text<64>,
 }
 
 /// WS-Addressing headers of a message that is signed or under a MAC, at most.

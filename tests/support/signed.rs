@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
 };
 use base64ct::{Base64, Encoding};
 use chancery::wire::evidence::{
-    AddressingHeader, KeyReference, MOST_ADDRESSING_HEADERS, SignatureAlgorithm, SignedMessage,
+    AddressingHeader, KeyReference, MOST_ADDRESSING_HEADERS, NamedToken, SignatureAlgorithm, SignedMessage,
 };
 use chancery::wire::{List, Millis, Octets, Secret};
 
@@ -165,7 +165,23 @@ impl Client {
             value: Octets::new(self.sign(signed_info.as_bytes())).expect("fits"),
             parts: List::new(octets).expect("fits"),
             addressing: addressing(parts),
+            named: None,
         }
+    }
+
+    /// A message over these parts, and then over the certificate, which it names by its thumbprint or as this says.
+    pub(crate) fn naming(&self, key: KeyReference, prefix: &str, parts: &[Part]) -> SignedMessage {
+        let kind = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
+        let der = Base64::encode_string(&self.der);
+        let octets = format!(
+            "<{prefix}:BinarySecurityToken xmlns=\"\" xmlns:{prefix}=\"{WSSE}\" ValueType=\"{kind}\">{der}\
+             </{prefix}:BinarySecurityToken>"
+        );
+        let whole = [parts, &[Part { id: "str", octets }]].concat();
+        let info = dereferenced(&self.signed_info(&whole), "str");
+        let reference = u8::try_from(parts.len()).expect("few");
+        let named = NamedToken { reference, prefix: chancery::wire::Text::new(prefix).expect("short") };
+        SignedMessage { key, named: Some(named), ..self.over(&info, parts) }
     }
 }
 

@@ -226,6 +226,13 @@ public class CxfClient {
 
     /** The same client, told where it listens and where to ask for the description by WS-MetadataExchange. */
     static STSClient exchanged(String soap, String path, STSClient told) throws Exception {
+        return exchanged(soap, path, told, """
+            <m:Metadata xmlns:m="http://schemas.xmlsoap.org/ws/2004/09/mex"><m:MetadataSection><m:MetadataReference>
+            <a:Address>%s/wsdl</a:Address></m:MetadataReference></m:MetadataSection></m:Metadata>""".formatted(address()));
+    }
+
+    /** With no such place it asks where it listens. */
+    static STSClient exchanged(String soap, String path, STSClient told, String place) throws Exception {
         STSClient client = new STSClient(bus);
         if (soap.equals("SOAP 1.2")) {
             client.setSoap12();
@@ -237,10 +244,8 @@ public class CxfClient {
         Matcher listed = Pattern.compile(LISTED).matcher(published());
         check(listed.find(), "nothing is described");
         client.configureViaEPR(VersionTransformer.parseEndpointReference(element("""
-            <a:EndpointReference xmlns:a="http://www.w3.org/2005/08/addressing"><a:Address>%s%s</a:Address><a:Metadata>
-            <m:Metadata xmlns:m="http://schemas.xmlsoap.org/ws/2004/09/mex"><m:MetadataSection><m:MetadataReference>
-            <a:Address>%s/wsdl</a:Address></m:MetadataReference></m:MetadataSection></m:Metadata></a:Metadata>
-            </a:EndpointReference>""".formatted(listed.group(), path, address()))), false);
+            <a:EndpointReference xmlns:a="http://www.w3.org/2005/08/addressing"><a:Address>%s%s</a:Address>
+            <a:Metadata>%s</a:Metadata></a:EndpointReference>""".formatted(listed.group(), path, place))), place.isEmpty());
         client.getClient().getEndpoint().getEndpointInfo().setAddress(address() + path);
         return client;
     }
@@ -541,6 +546,10 @@ public class CxfClient {
         gets("an asymmetric binding that is confirmed, by the description", by(wsdl, both + "1", told), "machine@example.com");
         gets("an asymmetric binding, by the description asked for in SOAP 1.2",
             exchanged("SOAP 1.2", "/answer-signed", told), "machine@example.com");
+        for (String soap : List.of("SOAP 1.1", "SOAP 1.2")) {
+            gets("an asymmetric binding, by the description asked for there in " + soap,
+                exchanged(soap, "/answer-signed", told, ""), "machine@example.com");
+        }
         told = asymmetric("/answer-signed", arguments[3], arguments[4], arguments[7], sha256, "");
         fails("a signed answer where it trusts another key, by the description", by(wsdl, both, told));
         told = sealing(arguments[3], arguments[4], arguments[7], arguments[8], 256, "", "");

@@ -224,6 +224,11 @@ reasons! {
     /// A signature that does not cover `wsa:To`, or covers somebody else's (R-W043).
     Misaddressed = "misaddressed" => Refusal::InvalidSecurity,
         "signature-refused in the log, which has the wsa:To, and addresses and leniencies of the [[endpoint]]";
+    /// A header of WS-Addressing that is not covered where the body is, or one beside another of its name that is
+    /// (R-W042).
+    UnsignedAddressing = "unsigned-addressing" => Refusal::InvalidSecurity,
+        "signature-refused in the log, which names the header, the policy of the client, whose SignedParts have To, From, \
+         FaultTo, ReplyTo, MessageID, RelatesTo and Action, and leniencies of the [[endpoint]]";
     /// The message or the nonce was here before (R-W013, R-W022).
     Replayed = "replayed" => Refusal::InvalidSecurity,
         "whether the client sends a message twice; two of one second with one key and no nonce are one message";

@@ -91,6 +91,50 @@ fn a_description_is_the_same_by_get_and_by_soap_and_asks_nobody_r_p020() {
 }
 
 #[test]
+fn whoever_knows_the_address_of_an_endpoint_alone_asks_there_for_its_description_r_p020() {
+    const GET: &str = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Get";
+    const FILTERED: &str = "http://schemas.xmlsoap.org/ws/2004/09/mex/GetMetadata/Request";
+    let stage = Stage::new("");
+    let question = |action: &str, inside: &str| {
+        format!(
+            "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
+             xmlns:a=\"http://www.w3.org/2005/08/addressing\"><s:Header><a:Action s:mustUnderstand=\"1\">{action}</a:Action>\
+             <a:MessageID>urn:uuid:7</a:MessageID><a:To>https://localhost{ENDPOINT}</a:To></s:Header><s:Body>{inside}</s:Body>\
+             </s:Envelope>"
+        )
+    };
+    let soap = [("content-type", "application/soap+xml; charset=utf-8")];
+    let client = stage.client();
+    let fetched = client.send("GET", "/adfs/services/trust/mex", &[], b"").text();
+    let filter = "<m:GetMetadata xmlns:m=\"http://schemas.xmlsoap.org/ws/2004/09/mex\"/>";
+    for (action, inside) in [(GET, ""), (FILTERED, filter)] {
+        let reply = client.send("POST", ENDPOINT, &soap, question(action, inside).as_bytes());
+        assert!(
+            reply.status == 200 && reply.text().contains(&format!(">{fetched}</mex:MetadataSection>")),
+            "{}",
+            reply.text()
+        );
+    }
+    // Nothing else is such a question, nor one that is larger than any.
+    let request =
+        std::str::from_utf8(SOAP).unwrap().split_once("<s:Body>").unwrap().1.split_once("</s:Body>").unwrap().0;
+    for question in [
+        question(GET, "<x/>"),
+        question(GET, request),
+        question("urn:x", ""),
+        question(GET, &" ".repeat(16 * 1024)),
+        question("http://docs.oasis-open.org/ws-sx/ws-trust/200512/RST/Issue", ""),
+    ] {
+        let reply = client.send("POST", ENDPOINT, &soap, question.as_bytes());
+        assert!(reply.status >= 400 && !reply.text().contains("definitions"), "{question}: {}", reply.text());
+    }
+    assert_eq!(client.post(SOAP).status, 200);
+    assert_eq!(stage.auth.seen(), 1);
+    stage.counts("chancery_requests_total", "metadata", 3.0);
+    stage.counts("chancery_requests_total", "unreadable", 5.0);
+}
+
+#[test]
 fn a_question_for_a_description_takes_the_place_of_a_request() {
     let stage = Stage::new("requests = 1\n");
     stage.auth.mood(Mood::Slow(Duration::from_millis(1500)));

@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_lc_rs::hmac;
 use chancery::auth::derive::derived;
 use chancery::wire::derivation::{Derivation, PartKey};
-use chancery::wire::evidence::{Evidence, KeyedMessage, MacAlgorithm, Operation, Refusal, Submission, Timestamp, Wish};
+use chancery::wire::evidence::{
+    AddressingHeader, Evidence, KeyedMessage, MacAlgorithm, Operation, Refusal, Submission, Timestamp, Wish,
+};
 use chancery::wire::links::{AuthToWorker, WorkerToAuth};
 use chancery::wire::order::{Method, RequestIntegrity};
 use chancery::wire::reply::{Conversation, Covered, ReplyPart, Seal, SealedReply};
@@ -298,6 +300,36 @@ fn the_mac_covers_token_body_timestamp_and_address_or_the_message_is_refused() {
     assert_eq!(decisions.len(), 10);
     let good = good(&mut worker);
     worker.vouched(good);
+}
+
+#[test]
+fn each_addressing_header_is_under_the_mac_or_let_pass_by_name_r_w042() {
+    let strict = office("");
+    let lenient = office("leniencies = [\"unsigned-addressing\"]");
+    let now = Millis::now();
+    for header in AddressingHeader::ALL.into_iter().filter(|header| *header != AddressingHeader::To) {
+        for (office, is_let_pass) in [(&strict, false), (&lenient, true)] {
+            let mut worker = office.worker();
+            let [stamp, to, body, token, _] = parts(now);
+            // Another message each time.
+            let more = Part::header(AddressingHeader::RelatesTo, header.name());
+            let mut covered = vec![stamp, to, body, token];
+            if header != AddressingHeader::RelatesTo {
+                covered.push(more);
+            }
+            let message = keyed::message(&KEY, SHA256, &covered);
+            let said = [&message.addressing[..], &[header]].concat();
+            let message = KeyedMessage { addressing: List::new(said).unwrap(), ..message };
+            let correlation = open(&mut worker, opening(ENDPOINT));
+            let sent = submission(correlation, message, now);
+            if is_let_pass {
+                worker.vouched(sent);
+            } else {
+                assert_eq!(worker.refused(sent), Refusal::InvalidSecurity, "{header:?}");
+                assert_eq!(office.decisions().pop().unwrap().1, "unsigned-addressing", "{header:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,11 @@ mod support {
     pub(crate) mod signed;
 }
 
+#[path = "signed_requests/addressing.rs"]
+mod addressing;
+#[path = "signed_requests/named.rs"]
+mod named;
+
 use std::time::Duration;
 
 use chancery::trust::binary::X509V3;

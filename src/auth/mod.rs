@@ -4,6 +4,7 @@
 //! voucher.
 
 mod acceptor;
+mod addressing;
 mod assertion;
 pub mod cipher;
 mod claims;
@@ -25,6 +26,7 @@ mod jwt;
 mod known_signatures;
 mod lifetime;
 mod means;
+pub mod named;
 mod ocsp;
 mod office;
 mod order;

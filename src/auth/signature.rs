@@ -8,9 +8,10 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::UnparsedPublicKey;
 use zeroize::Zeroizing;
 
+use super::addressing::Coverage;
 use super::derive::derived;
-use super::issued;
 use super::reason::Reason;
+use super::{issued, named};
 use crate::config::auth::certificate::{Certificate, VerifyingKey};
 use crate::config::auth::endpoint::Endpoint;
 use crate::trust::identifiers::ticket_form;
@@ -18,13 +19,13 @@ use crate::trust::parts::{self, Part};
 use crate::trust::{binary, timestamp, username};
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{
-    Evidence, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm, SignedMessage,
-    Timestamp, Wish,
+    AddressingHeader, Evidence, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm, NamedToken,
+    SignatureAlgorithm, SignedMessage, Timestamp, Wish,
 };
 use crate::wire::reply::SIGNED_IDS;
 use crate::wire::{Millis, Secret};
 use crate::xml::chars::trim;
-use crate::xml::signature::{Hash, SignatureMethod, SignedInfo};
+use crate::xml::signature::{Hash, Reference, SignatureMethod, SignedInfo};
 use crate::xml::{Element, Ids, Limits, Tree};
 
 /// What a signature proves.
@@ -48,6 +49,10 @@ pub(super) struct Proof<'m> {
     pub(super) to_absent: bool,
     /// Was it let pass with a transform that leaves nothing out?
     pub(super) enveloped_transform: bool,
+    /// Was it with WS-Addressing headers that are not signed, though the body is?
+    pub(super) unsigned_addressing: bool,
+    /// Is one signed that the worker does not speak of?
+    pub(super) left_out: bool,
 }
 
 /// A message whose signature and digests hold. Nothing of it is read yet but what it covers.
@@ -56,6 +61,7 @@ pub(super) struct Verified<'m> {
     info: SignedInfo,
     parts: &'m [Secret<MOST_SIGNED_OCTETS>],
     used: Option<Used>,
+    addressing: &'m [AddressingHeader],
     once: [u8; 32],
 }
 
@@ -67,6 +73,9 @@ pub(super) struct Signed<'m> {
     by: By,
     parts: &'m [Secret<MOST_SIGNED_OCTETS>],
     used: Option<Used>,
+    addressing: &'m [AddressingHeader],
+    /// Which reference means the certificate, and the token that stands for it.
+    written: Option<(usize, String)>,
     once: [u8; 32],
 }
 
@@ -118,8 +127,11 @@ pub(super) fn verify<'m>(
     if !certificate.holds(now) {
         return Err(Reason::CertificateDates);
     }
+    // Written of the certificate that was found by its name, never of one that a worker sends.
+    let token = |named: &NamedToken| (named.reference.into(), named::token(&named.prefix, &certificate.der));
+    let written = message.named.as_ref().map(token);
     let used = Some(Used { der: certificate.der.clone(), key: certificate.key.clone() });
-    Ok(Signed { used, ..by(&certificate.key, message)? })
+    Ok(Signed { used, written, ..by(&certificate.key, message)? })
 }
 
 /// Has this key, whatever is around it?
@@ -128,9 +140,10 @@ pub(super) fn verify<'m>(
 /// The reason it has not.
 pub(super) fn by<'m>(key: &VerifyingKey, message: &'m SignedMessage) -> Result<Signed<'m>, Reason> {
     proves(key, message.algorithm, &message.signed_info, &message.value)?;
-    let SignedMessage { signed_info, parts, .. } = message;
+    let SignedMessage { signed_info, parts, addressing, .. } = message;
     let once = once(key.parts(), signed_info);
-    Ok(Signed { signed_info, by: By::Signature(message.algorithm), parts, used: None, once })
+    let by = By::Signature(message.algorithm);
+    Ok(Signed { signed_info, by, parts, used: None, addressing, written: None, once })
 }
 
 /// Is this the MAC of this message by that key? It proves no more than that whoever made it knew the key.
@@ -138,7 +151,7 @@ pub(super) fn by<'m>(key: &VerifyingKey, message: &'m SignedMessage) -> Result<S
 /// # Errors
 /// [`Reason::WrongMac`], and [`Reason::MacAlgorithm`] where its key is too short.
 pub(super) fn authentic<'m>(session: &[u8], message: &'m KeyedMessage) -> Result<Signed<'m>, Reason> {
-    let KeyedMessage { key, algorithm, signed_info, value, parts } = message;
+    let KeyedMessage { key, algorithm, signed_info, value, parts, addressing } = message;
     let key = match key {
         PartKey::Session => Zeroizing::new(session.to_vec()),
         PartKey::Derived(by) if by.length() >= LEAST_OF_A_MAC => derived(session, by),
@@ -149,7 +162,7 @@ pub(super) fn authentic<'m>(session: &[u8], message: &'m KeyedMessage) -> Result
     hmac::verify(&key, signed_info, value).map_err(|_| Reason::WrongMac)?;
     // A MAC can be made again by whoever knows its key and by nobody else, and another key is another message.
     let once = once((MAC, value), signed_info);
-    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, used: None, once })
+    Ok(Signed { signed_info, by: By::Mac(*algorithm), parts, used: None, addressing, written: None, once })
 }
 
 /// Octets of a key for a MAC, at least: as many as the shortest session key has.
@@ -188,33 +201,49 @@ impl<'m> Signed<'m> {
     /// # Errors
     /// The reason it is not, and which part.
     pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Unproven> {
-        let Self { signed_info, by, parts, used, once } = self;
+        let Self { signed_info, by, parts, used, addressing, written, once } = self;
         let tree = parsed(signed_info)?;
-        let info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
+        let mut info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
         if !by.is(info.method) {
             return Err(Reason::SignatureAlgorithm.into());
+        }
+        // It is judged first and then forgotten: nothing is read in a token that we have written.
+        if let Some((at, token)) = written {
+            let count = Unproven::by(Reason::WrongDigest, "more references than parts, or fewer");
+            let reference = (at < info.references.len()).then(|| info.references.remove(at)).ok_or(count)?;
+            if !reference.transform.dereferenced {
+                return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
+            }
+            is_digested(&reference, token.as_bytes(), endpoint)?;
         }
         if info.references.len() != parts.len() {
             return Err(Unproven::by(Reason::WrongDigest, "more references than parts, or fewer"));
         }
         for (reference, octets) in info.references.iter().zip(parts) {
-            // Or whoever can have an answer signed here could pass it off as a request, if ever a certificate of ours named
-            // somebody.
-            if reference.id.starts_with(SIGNED_IDS) {
-                return Err(Unproven::by(Reason::UnreadableSignature, &format!("{:?} is for answers", reference.id)));
-            }
-            let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
-            if digest(function, octets.expose()).as_ref() != reference.digest {
-                return Err(Unproven::by(Reason::WrongDigest, &format!("reference {:?}", reference.id)));
-            }
-            // What is left out of a digest is not read, for it is the digested octets that are; node-soap leaves nothing
-            // out and says it would.
-            if reference.transform.enveloped && !endpoint.enveloped_transform {
-                return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
-            }
+            is_digested(reference, octets.expose(), endpoint)?;
         }
-        Ok(Verified { info, parts, used, once })
+        Ok(Verified { info, parts, used, addressing, once })
     }
+}
+
+/// Are these the octets that a reference of a request digests?
+fn is_digested(reference: &Reference, octets: &[u8], endpoint: &Endpoint) -> Result<(), Unproven> {
+    let refused = |reason| Err(Unproven::by(reason, &format!("reference {:?}", reference.id)));
+    // Or whoever can have an answer signed here could pass it off as a request, if ever a certificate of ours named
+    // somebody.
+    if reference.id.starts_with(SIGNED_IDS) {
+        return Err(Unproven::by(Reason::UnreadableSignature, &format!("{:?} is for answers", reference.id)));
+    }
+    let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
+    if digest(function, octets).as_ref() != reference.digest {
+        return refused(Reason::WrongDigest);
+    }
+    // What is left out of a digest is not read, for it is the digested octets that are; node-soap leaves nothing
+    // out and says it would.
+    if reference.transform.enveloped && !endpoint.enveloped_transform {
+        return refused(Reason::Transform);
+    }
+    Ok(())
 }
 
 /// Why a message that somebody signed proves nothing, and what of it, for the log: his words, so not more than a line.
@@ -298,8 +327,11 @@ impl<'m> Verified<'m> {
             Some(to) => return Err(Unproven::by(Reason::Misaddressed, &format!("wsa:To is {to:?}"))),
             None => return Err(Unproven::by(Reason::Misaddressed, "no wsa:To is signed")),
         }
+        let coverage = Coverage::of(self.addressing, &seen.addressing);
+        let unsigned_addressing = coverage.judge(endpoint, seen.wish.is_some())?;
         let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
         let Seen { wish, username, assertion, jwt, to, covers_username, ticket: covers_ticket, .. } = seen;
+        let (to_absent, left_out) = (to.is_none(), coverage == Coverage::LeftOut);
         Ok(Proof {
             timestamp,
             wish,
@@ -308,8 +340,10 @@ impl<'m> Verified<'m> {
             jwt,
             covers_username,
             covers_ticket,
-            to_absent: to.is_none(),
+            to_absent,
             enveloped_transform,
+            unsigned_addressing,
+            left_out,
         })
     }
 }
@@ -320,6 +354,8 @@ struct Seen<'m> {
     timestamp: Option<Timestamp>,
     wish: Option<Wish>,
     to: Option<String>,
+    /// No id is referred to twice, so each is a header of its own.
+    addressing: Vec<AddressingHeader>,
     username: Option<Evidence>,
     covers_username: bool,
     assertion: Option<&'m [u8]>,
@@ -362,9 +398,13 @@ impl Seen<'_> {
                 let read = parts::wish(root).map_err(|_| Reason::UnreadableRequest)?;
                 self.wish.replace(read).is_some()
             }
-            Part::To => {
-                let address = root.text().map(trim).ok_or(Reason::Misaddressed)?;
-                self.to.replace(address.to_owned()).is_some()
+            Part::Addressing(header) => {
+                if header == AddressingHeader::To {
+                    self.to = Some(root.text().map(trim).ok_or(Reason::Misaddressed)?.to_owned());
+                }
+                let again = header != AddressingHeader::RelatesTo && self.addressing.contains(&header);
+                self.addressing.push(header);
+                again
             }
             Part::Username => {
                 // One that cannot be read proves nobody, and where a certificate does, nobody asks for one.

@@ -4,7 +4,7 @@
 use super::identifiers::Trust;
 use super::{Kind, Wrong, request};
 use crate::wire::Octets;
-use crate::wire::evidence::{MacAlgorithm, SignatureAlgorithm, Wish};
+use crate::wire::evidence::{AddressingHeader, MacAlgorithm, SignatureAlgorithm, Wish};
 use crate::wire::key::{Curve, PublicKey};
 use crate::wire::unwrap::{KeyTransport, PartCipher};
 use crate::xml::encryption::{Cipher, Oaep};
@@ -19,8 +19,8 @@ pub enum Part {
     Timestamp,
     /// The body of the envelope.
     Body,
-    /// `wsa:To`.
-    To,
+    /// A header of WS-Addressing.
+    Addressing(AddressingHeader),
     /// `wsse:UsernameToken`.
     Username,
     /// A SAML assertion.
@@ -38,7 +38,7 @@ impl Part {
         match (element.uri(), element.local()) {
             (names::WSU, "Timestamp") => Self::Timestamp,
             (names::SOAP11 | names::SOAP12, "Body") => Self::Body,
-            (names::WSA | names::WSA04, "To") => Self::To,
+            (names::WSA | names::WSA04, local) => AddressingHeader::named(local).map_or(Self::Other, Self::Addressing),
             (names::WSSE, "UsernameToken") => Self::Username,
             (names::SAML11 | names::SAML20, "Assertion") => Self::Assertion,
             (names::WSSE, "BinarySecurityToken") => Self::Token,

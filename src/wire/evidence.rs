@@ -158,6 +158,67 @@ pub struct SignedMessage {
     pub value: Octets<1024>,
     /// What the references mean, in their order, each as its digest wants it. They may hold secrets.
     pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+    /// The WS-Addressing headers that the message has for us, signed or not.
+    pub addressing: List<AddressingHeader, MOST_ADDRESSING_HEADERS>,
+    /// Which reference means the certificate that signed, by the name that `key` has, when one does: it has no part.
+    pub named: Option<NamedToken>,
+}
+
+/// A certificate that is signed and only named: what is digested is a token that whoever knows it writes (R-W063).
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct NamedToken {
+    /// Its place among the references.
+    pub reference: u8,
+    /// The prefix that the name is written with, and so is the token.
+    pub prefix: Text<64>,
+}
+
+/// WS-Addressing headers of a message that is signed or under a MAC, at most.
+pub const MOST_ADDRESSING_HEADERS: usize = 16;
+
+/// A header of WS-Addressing, of either version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum AddressingHeader {
+    /// Whom the message is for.
+    To,
+    /// Whom it is from.
+    From,
+    /// Where faults are to go.
+    FaultTo,
+    /// Where the answer is to go.
+    ReplyTo,
+    /// What the message is called.
+    MessageId,
+    /// What another one is called that it belongs to. There may be several.
+    RelatesTo,
+    /// What is to be done.
+    Action,
+}
+
+impl AddressingHeader {
+    /// Every one.
+    pub const ALL: [Self; 7] =
+        [Self::To, Self::From, Self::FaultTo, Self::ReplyTo, Self::MessageId, Self::RelatesTo, Self::Action];
+
+    /// Its local name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::To => "To",
+            Self::From => "From",
+            Self::FaultTo => "FaultTo",
+            Self::ReplyTo => "ReplyTo",
+            Self::MessageId => "MessageID",
+            Self::RelatesTo => "RelatesTo",
+            Self::Action => "Action",
+        }
+    }
+
+    /// The one of this local name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|header| header.name() == name)
+    }
 }
 
 /// A message under a MAC, as far as the MAC covers it. Its key is that of the ticket beside it, which only its client and we
@@ -175,6 +236,8 @@ pub struct KeyedMessage {
     pub value: Octets<64>,
     /// What the references mean, in their order, each as its digest wants it. One holds the password.
     pub parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+    /// The WS-Addressing headers that the message has for us, under the MAC or not.
+    pub addressing: List<AddressingHeader, MOST_ADDRESSING_HEADERS>,
 }
 
 /// How a MAC is made: HMAC, never truncated.

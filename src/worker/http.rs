@@ -21,7 +21,7 @@ use super::message::{self, Description, Reply};
 use super::negotiate::{self, Missing};
 use super::peers::{Auth, Issuer};
 use super::{body, mex, request};
-use crate::config::worker::{Credential, Endpoint, Worker};
+use crate::config::worker::{Credential, Endpoint, MetadataKind, Profile, Worker};
 use crate::sys::failpoint::failpoint;
 
 const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -110,6 +110,16 @@ impl Front {
         plain(StatusCode::OK, METADATA, document.clone())
     }
 
+    /// The document in which this endpoint is described, where one is published.
+    pub(super) fn description(&self, endpoint: &Endpoint) -> Option<&Description> {
+        let kind = if endpoint.profile == Profile::Adfs { MetadataKind::Mex } else { MetadataKind::Wsdl };
+        let metadata = self.config.metadata.iter().find(|metadata| metadata.kind == kind)?;
+        match self.routes.get(&metadata.path)? {
+            Route::Document(_, description) => Some(description),
+            Route::Tokens(_) => None,
+        }
+    }
+
     /// A question for a document takes the place of a request while its body comes, and has a smaller one.
     async fn described(
         &self,
@@ -178,7 +188,8 @@ impl Front {
             None => {
                 let Asking { source, correlation, client_request_id, .. } = asking;
                 let endpoint = endpoint.path.as_str();
-                tracing::debug!(%correlation, client_request_id, message_id, event = "released", %source, endpoint);
+                let event = ended.outcome;
+                tracing::debug!(%correlation, client_request_id, message_id, event, %source, endpoint);
             }
         }
         let mut answer = written(ended.reply);

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::asking::Asking;
 use super::http::Front;
 use super::line::Unanswered;
-use super::message::{self, Description, Fault, Leniency, Protected, Rejection, Reply, Shape, Unsigned};
+use super::message::{self, Description, Fault, Inquiry, Leniency, Protected, Rejection, Reply, Shape, Unsigned};
 use super::peers::{NotReleased, NotVouched};
 use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
@@ -65,9 +65,28 @@ pub(super) async fn obtain(
             let message_id = request.message_id().map(str::to_owned);
             (redeemed(front, endpoint, asking, request.sealed(were), deadline).await, message_id)
         }
-        Err(rejection) => return rejected(front, &asking, &rejection),
+        Err(rejection) if opened.is_some() => return rejected(front, &asking, &rejection),
+        Err(rejection) => return no_request(front, endpoint, &asking, &incoming, &rejection),
     };
     Ended { message_id, ..ended }
+}
+
+/// What is no request for a token. Apache CXF's client, which knows nothing of an endpoint but its address, asks there for
+/// its description (R-P020): that is told from everything else here, so that a request is read once, and answered as at the
+/// path of the description.
+fn no_request(
+    front: &Front,
+    endpoint: &Endpoint,
+    asking: &Asking<'_>,
+    incoming: &message::Incoming<'_>,
+    rejection: &Rejection,
+) -> Ended {
+    let described = front.description(endpoint).filter(|_| incoming.body.len() <= message::INQUIRY);
+    let asked = described.and_then(|description| Some((description, message::inquire(incoming).ok()?)));
+    match asked {
+        Some((description, inquiry)) => answered(front, description, asking, &inquiry),
+        None => rejected(front, asking, rejection),
+    }
 }
 
 /// Answers a question for a description: nobody is asked for it.
@@ -78,13 +97,15 @@ pub(super) fn described(
     incoming: &message::Incoming<'_>,
 ) -> Ended {
     match message::inquire(incoming) {
-        Ok(inquiry) => {
-            tolerated(front, inquiry.leniencies());
-            let reply = inquiry.answer(description, asking.correlation, Millis::now());
-            Ended { reply, outcome: "metadata", reason: None, message_id: None, negotiated: None }
-        }
+        Ok(inquiry) => answered(front, description, &asking, &inquiry),
         Err(rejection) => rejected(front, &asking, &rejection),
     }
+}
+
+fn answered(front: &Front, description: &Description, asking: &Asking<'_>, inquiry: &Inquiry) -> Ended {
+    tolerated(front, inquiry.leniencies());
+    let reply = inquiry.answer(description, asking.correlation, Millis::now());
+    Ended { reply, outcome: "metadata", reason: None, message_id: None, negotiated: None }
 }
 
 fn rejected(front: &Front, asking: &Asking<'_>, rejection: &Rejection) -> Ended {

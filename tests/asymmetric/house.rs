@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::demo::Demo;
 use crate::support::caller::Caller;
-use crate::support::signed::{Client, Part, TRUST};
+use crate::support::signed::{Client, Part};
 
 pub(crate) const SIGNED: &str = "/signed";
 pub(crate) const CONFIRMING: &str = "/confirming";
@@ -89,18 +89,19 @@ impl House {
     /// A request of this client's, and its signature as it is written there.
     pub(crate) fn request(&self, client: &Client) -> (String, String) {
         let now = Millis::now();
-        let [at, to, body, id] = [
+        let [at, to, body, id, action] = [
             Part::timestamp(now, Some(now.plus(300_000))),
             Part::to(ADDRESS),
             Part::body("https://rp.example.com/", ""),
             Part::message_id(),
+            Part::action(),
         ];
-        let info = client.signed_info(&[at.clone(), to.clone(), body.clone(), id.clone()]);
+        let info = client.signed_info(&[at.clone(), to.clone(), body.clone(), id.clone(), action.clone()]);
         let value = Base64::encode_string(&client.sign(info.as_bytes()));
         let KeyReference::Certificate(der) = client.reference() else { panic!("a certificate") };
         let text = format!(
-            "<s:Envelope xmlns:s='{}' xmlns:a='{}' xmlns:o='{}' xmlns:u='{}'><s:Header><a:Action>{TRUST}/RST/Issue</a:Action>\
-             {}{}<o:Security s:mustUnderstand='1'>{}<o:BinarySecurityToken u:Id='x' ValueType='{X509}'>{}\
+            "<s:Envelope xmlns:s='{}' xmlns:a='{}' xmlns:o='{}' xmlns:u='{}'><s:Header>{}{}{}\
+             <o:Security s:mustUnderstand='1'>{}<o:BinarySecurityToken u:Id='x' ValueType='{X509}'>{}\
              </o:BinarySecurityToken><ds:Signature xmlns:ds='{}'>{info}<ds:SignatureValue>{value}</ds:SignatureValue>\
              <ds:KeyInfo><o:SecurityTokenReference><o:Reference URI='#x'/></o:SecurityTokenReference></ds:KeyInfo>\
              </ds:Signature></o:Security></s:Header>{}</s:Envelope>",
@@ -108,6 +109,7 @@ impl House {
             names::WSA,
             names::WSSE,
             names::WSU,
+            action.octets,
             to.octets,
             id.octets,
             at.octets,

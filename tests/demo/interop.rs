@@ -154,7 +154,7 @@ pub(crate) fn append(config: &Path, file: &str, more: &str) {
 }
 
 /// How an operator lets a client in that signs: an account with a certificate, and two endpoints, one of them
-/// for clients that do not sign `wsa:To`.
+/// for clients that sign no headers of WS-Addressing, `wsa:To` among them.
 fn let_signers_in(config: &Path, certificate: &str) {
     std::fs::copy(certificate, config.join("auth.d/machine.pem")).unwrap();
     append(
@@ -162,7 +162,7 @@ fn let_signers_in(config: &Path, certificate: &str) {
         "auth.d/users.toml",
         "[users.machine]\ncertificates = [\"machine.pem\"]\n[users.machine.attributes]\nmail = [\"machine@example.com\"]\n",
     );
-    for (path, leniencies) in [("/signed", "\"to-absent\""), ("/certificate", "")] {
+    for (path, leniencies) in [("/signed", "\"to-absent\", \"unsigned-addressing\""), ("/certificate", "")] {
         append(
             config,
             "auth.d/auth.toml",

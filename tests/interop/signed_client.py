@@ -90,6 +90,9 @@ for what, arguments, subcode in [
     ok(f"zeep with {what} is refused")
 
 
+WHOLE = ("t", "to", "b", "act", "mid")
+
+
 def message(signs=("t", "to"), to=ADDRESS):
     """A message as an AD FS client with a certificate sends it over TLS: the timestamp and `wsa:To` are signed."""
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -97,7 +100,8 @@ def message(signs=("t", "to"), to=ADDRESS):
     der = "".join(pathlib.Path(certificate).read_text().split("-----")[2].split())
     envelope = lxml.etree.fromstring(
         f"""<s:Envelope xmlns:s="{SOAP}" xmlns:a="{WSA}" xmlns:u="{WSU}"><s:Header>
-<a:Action s:mustUnderstand="1">{T}/RST/Issue</a:Action><a:MessageID>urn:uuid:{uuid.uuid4()}</a:MessageID>
+<a:Action s:mustUnderstand="1" u:Id="act">{T}/RST/Issue</a:Action>
+<a:MessageID u:Id="mid">urn:uuid:{uuid.uuid4()}</a:MessageID>
 <a:To s:mustUnderstand="1" u:Id="to">{to}</a:To>
 <o:Security s:mustUnderstand="1" xmlns:o="{WSSE}">
 <u:Timestamp u:Id="t"><u:Created>{instant(now)}</u:Created>
@@ -135,18 +139,20 @@ def refused(octets, code):
     assert answer.status_code == 500 and f":{code}<" in answer.text, (answer.status_code, answer.text)
 
 
-for signs in [("t", "to"), ("t", "to", "b"), ("b", "x", "to", "t")]:
+for signs in [("t", "to"), WHOLE, ("b", "x", "to", "t", "mid", "act")]:
     sent = message(signs)
     of_machine(lxml.etree.fromstring(token_of(post(sent))))
     refused(sent, "InvalidSecurity")
     ok(f"a message that signs {' '.join(signs)} is good, once")
 
 for what, octets, code in [
-    ("another request than was signed", message(("t", "to", "b")).replace(b"/Bearer<", b"/Bearer <"), "FailedAuthentication"),
+    ("another request than was signed", message(WHOLE).replace(b"/Bearer<", b"/Bearer <"), "FailedAuthentication"),
     ("another timestamp", message().replace(b"<u:Created>", b"<u:Created> "), "FailedAuthentication"),
     ("a message to somebody else", message(to="https://sts.example.com/signed"), "InvalidSecurity"),
     ("a message to nobody", message(("t",)), "InvalidSecurity"),
     ("an unsigned timestamp", message(("to", "b")), "InvalidSecurity"),
+    ("a body beside an unsigned action", message(("t", "to", "b", "mid")), "InvalidSecurity"),
+    ("a body beside an unsigned id", message(("t", "to", "b", "act")), "InvalidSecurity"),
 ]:
     refused(octets, code)
     ok(f"{what} is refused")

@@ -3,10 +3,12 @@
 
 use chancery::auth::derive::derived;
 use chancery::wire::derivation::{Derivation, PartKey};
-use chancery::wire::evidence::{Evidence, KeyedMessage, MacAlgorithm, Refusal, Submission, TicketForm, Timestamp};
+use chancery::wire::evidence::{
+    AddressingHeader, Evidence, KeyedMessage, MacAlgorithm, Refusal, Submission, TicketForm, Timestamp,
+};
 use chancery::wire::links::WorkerToAuth;
 use chancery::wire::order::{Method, RequestIntegrity};
-use chancery::wire::{Millis, Octets, Text};
+use chancery::wire::{List, Millis, Octets, Text};
 
 use crate::house::{ABSENT, ADDRESS, House, LENIENT, all_refused};
 use crate::support::kdc::installed;
@@ -184,6 +186,18 @@ fn a_mac_that_does_not_cover_what_it_has_to_is_refused_and_the_record_knows_whos
             ),
             Refusal::InvalidSecurity,
             "misaddressed",
+        ),
+        (
+            "an action outside",
+            at(
+                now,
+                sent(&house, WAYS[0], &[&usual(now)[..], &[Part::body("urn:office", "")]].concat(), |_, message| {
+                    let addressing = List::new([AddressingHeader::To, AddressingHeader::Action]).unwrap();
+                    KeyedMessage { addressing, ..message }
+                }),
+            ),
+            Refusal::InvalidSecurity,
+            "unsigned-addressing",
         ),
     ] {
         assert_eq!(worker.refused(submission), refusal, "{what}");

@@ -5,7 +5,7 @@ use chancery::wire::derivation::PartKey;
 use chancery::wire::evidence::{KeyedMessage, MacAlgorithm};
 use chancery::wire::{List, Octets, Secret};
 
-use super::signed::{DS, EXCLUSIVE, Part, WSU};
+use super::signed::{DS, EXCLUSIVE, Part, WSU, addressing};
 
 const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 
@@ -54,5 +54,6 @@ pub(crate) fn over(key: &[u8], by: MacAlgorithm, signed_info: &str, parts: &[Par
         signed_info: Octets::new(signed_info.as_bytes()).expect("fits"),
         value: Octets::new(value.as_ref()).expect("fits"),
         parts: List::new(octets).expect("fits"),
+        addressing: addressing(parts),
     }
 }

@@ -8,7 +8,9 @@ use aws_lc_rs::signature::{
     Ed25519KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
 use base64ct::{Base64, Encoding};
-use chancery::wire::evidence::{KeyReference, SignatureAlgorithm, SignedMessage};
+use chancery::wire::evidence::{
+    AddressingHeader, KeyReference, MOST_ADDRESSING_HEADERS, NamedToken, SignatureAlgorithm, SignedMessage,
+};
 use chancery::wire::{List, Millis, Octets, Secret};
 
 pub(crate) const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
@@ -202,8 +204,32 @@ impl Client {
             signed_info: Octets::new(signed_info.as_bytes()).expect("fits"),
             value: Octets::new(self.sign(signed_info.as_bytes())).expect("fits"),
             parts: List::new(octets).expect("fits"),
+            addressing: addressing(parts),
+            named: None,
         }
     }
+
+    /// A message over these parts, and then over the certificate, which it names by its thumbprint or as this says.
+    pub(crate) fn naming(&self, key: KeyReference, prefix: &str, parts: &[Part]) -> SignedMessage {
+        let kind = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
+        let der = Base64::encode_string(&self.der);
+        let octets = format!(
+            "<{prefix}:BinarySecurityToken xmlns=\"\" xmlns:{prefix}=\"{WSSE}\" ValueType=\"{kind}\">{der}\
+             </{prefix}:BinarySecurityToken>"
+        );
+        let whole = [parts, &[Part { id: "str", octets }]].concat();
+        let info = dereferenced(&self.signed_info(&whole), "str");
+        let reference = u8::try_from(parts.len()).expect("few");
+        let named = NamedToken { reference, prefix: chancery::wire::Text::new(prefix).expect("short") };
+        SignedMessage { key, named: Some(named), ..self.over(&info, parts) }
+    }
+}
+
+/// The headers of WS-Addressing among these parts: what an honest worker says of a message that has no others.
+pub(crate) fn addressing(parts: &[Part]) -> List<AddressingHeader, MOST_ADDRESSING_HEADERS> {
+    let name = |part: &Part| Some(part.octets.strip_prefix("<a:")?.split_once(' ')?.0.to_owned());
+    let headers = parts.iter().filter_map(|part| AddressingHeader::named(&name(part)?));
+    List::new(headers.collect::<Vec<_>>()).expect("fits")
 }
 
 /// `ds:KeyValue` with an RSA key of these numbers.
@@ -290,6 +316,18 @@ impl Part {
 
     pub(crate) fn to(address: &str) -> Self {
         Self { id: "to", octets: format!("<a:To xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\" u:Id=\"to\">{address}</a:To>") }
+    }
+
+    /// A header of WS-Addressing, by its name.
+    pub(crate) fn header(header: AddressingHeader, content: &str) -> Self {
+        let name = header.name();
+        let octets = format!("<a:{name} xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\" u:Id=\"{name}\">{content}</a:{name}>");
+        Self { id: name, octets }
+    }
+
+    /// `wsa:Action` of a request for a token.
+    pub(crate) fn action() -> Self {
+        Self::header(AddressingHeader::Action, &format!("{TRUST}/RST/Issue"))
     }
 
     /// A header that makes a message another one than all before.

@@ -17,7 +17,6 @@ use crate::support::keyed;
 use crate::support::signed::Part;
 
 pub(crate) const ADDRESS: &str = "https://sts.example.com/symmetric";
-const T: &str = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
 const WSS: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss";
 const WSS11: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1";
 /// Nonces, each as its one octet.
@@ -79,7 +78,7 @@ impl Client {
             algorithm: MacAlgorithm::HmacSha256,
             form: Form::Direct,
             derives: None,
-            covered: vec!["t", "to", "b", "ut", "m"],
+            covered: vec!["t", "to", "b", "ut", "m", "Action"],
         };
         client.sealed_anew()
     }
@@ -103,7 +102,8 @@ impl Client {
         let now = Millis::now();
         let body = Part::body("https://rp.example.com/", "");
         let token = keyed::username("alice", &self.password);
-        vec![Part::timestamp(now, Some(now.plus(300_000))), Part::to(ADDRESS), body, token, Part::message_id()]
+        let at = Part::timestamp(now, Some(now.plus(300_000)));
+        vec![at, Part::to(ADDRESS), body, token, Part::message_id(), Part::action()]
     }
 
     fn key(&self, list: &[&str]) -> String {
@@ -174,12 +174,13 @@ impl Client {
 
     fn around(&self, parts: &[Part], key: &str, token: &str, signature: &str, body: &str) -> String {
         format!(
-            "<s:Envelope xmlns:s='{}' xmlns:a='{}' xmlns:o='{}' xmlns:u='{}'><s:Header><a:Action>{T}/RST/Issue</a:Action>\
-             {}{}<o:Security s:mustUnderstand='1'>{}{key}{token}{signature}</o:Security></s:Header>{body}</s:Envelope>",
+            "<s:Envelope xmlns:s='{}' xmlns:a='{}' xmlns:o='{}' xmlns:u='{}'><s:Header>{}{}{}\
+             <o:Security s:mustUnderstand='1'>{}{key}{token}{signature}</o:Security></s:Header>{body}</s:Envelope>",
             names::SOAP12,
             names::WSA,
             names::WSSE,
             names::WSU,
+            parts[5].octets,
             parts[1].octets,
             parts[4].octets,
             parts[0].octets

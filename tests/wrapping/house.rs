@@ -133,8 +133,10 @@ fn let_in(config: &Path, cast: &Cast) {
     );
     let every = chancery::worker::message::Leniency::ALL.map(|leniency| format!("\"{}\"", leniency.name())).join(", ");
     let mut worker = "[[endpoint]]\npath = \"/held\"\ncredential = \"saml\"\nleniencies = []\n".to_owned();
+    // Most shapes are of parts that mean something where the other headers need not be signed, too.
+    let lenient = "\"to-absent\", \"enveloped-transform\", \"unsigned-addressing\"";
     for (path, of_auth, leniencies) in
-        [("/signed", "", ""), ("/lenient", "\"to-absent\", \"enveloped-transform\"", every.as_str())]
+        [("/strict", "", ""), ("/signed", "\"unsigned-addressing\"", ""), ("/lenient", lenient, every.as_str())]
     {
         append(
             "auth.d/auth.toml",

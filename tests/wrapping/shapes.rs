@@ -26,6 +26,8 @@ const PLAIN: Base = Base {
     path: "/signed",
     rsa: false,
 };
+/// Where nothing is let pass, and so no header of WS-Addressing that is not signed.
+const STRICT: Base = Base { covers: EVERYTHING, path: "/strict", ..PLAIN };
 
 /// The kinds of good message.
 pub(crate) const BASES: &[Base] = &[
@@ -40,8 +42,8 @@ pub(crate) const BASES: &[Base] = &[
         rsa: true,
         ..PLAIN
     },
-    Base { name: "soap12-everything", covers: EVERYTHING, rsa: true, ..PLAIN },
-    Base { name: "soap11-everything", soap: Soap::V11, covers: EVERYTHING, ..PLAIN },
+    Base { name: "soap12-everything", rsa: true, ..STRICT },
+    Base { name: "soap11-everything", soap: Soap::V11, ..STRICT },
     Base { name: "soap12-listed", form: Form::Listed, naming: Naming::Thumbprint, ..PLAIN },
     Base { name: "soap12-inclusive", form: Form::Inclusive, ..PLAIN },
     // The key is written out in the assertion of a partner.
@@ -158,6 +160,9 @@ impl Shapes {
         }
         if is_one_of(&["soap12", "soap11", "lenient"]) {
             shapes.headers();
+        }
+        if is_one_of(&["soap12-everything", "soap11-everything"]) {
+            shapes.addressing();
         }
         if is_one_of(&["soap12"]) {
             shapes.referred();
@@ -300,6 +305,27 @@ impl Shapes {
                     _ => message.signature.attributes += &format!(" Id=\"{}\" xml:id=\"{}\"", part.id(), part.id()),
                 });
             }
+        }
+    }
+
+    /// A header of WS-Addressing that nobody signed: one that was added on the way, and one that the client left out.
+    fn addressing(&mut self) {
+        let base = self.base;
+        for (name, content) in [
+            ("From", format!("<a:Address>{WSA}/anonymous</a:Address>")),
+            ("FaultTo", format!("<a:Address>{WSA}/anonymous</a:Address>")),
+            ("ReplyTo", format!("<a:Address>{WSA}/anonymous</a:Address>")),
+            ("RelatesTo", "urn:uuid:1".to_owned()),
+        ] {
+            self.bad(&format!("{name}-added"), move |message, _| {
+                message.last += &format!("<a:{name} xmlns:a=\"{WSA}\">{content}</a:{name}>");
+            });
+        }
+        for part in [Covered::To, Covered::Action, Covered::MessageId] {
+            self.bad(&format!("{}-not-signed", part.name()), move |message, cast| {
+                let covered: Vec<_> = base.covers.iter().copied().filter(|other| *other != part).collect();
+                message.cover(&covered, cast.signer(base));
+            });
         }
     }
 

@@ -294,7 +294,14 @@ impl Office {
         if proof.wish.as_ref().is_some_and(|signed| signed != asked.wish) {
             return Err(Ended::Breach("a wish that is not the one signed"));
         }
-        for (tolerated, name) in [(proof.to_absent, "to-absent"), (proof.enveloped_transform, "enveloped-transform")] {
+        if proof.left_out {
+            return Err(Ended::Breach("an addressing header that was signed and left out"));
+        }
+        for (tolerated, name) in [
+            (proof.to_absent, "to-absent"),
+            (proof.enveloped_transform, "enveloped-transform"),
+            (proof.unsigned_addressing, "unsigned-addressing"),
+        ] {
             if tolerated {
                 self.gauges.leniencies.with_label_values(&[name]).inc();
             }

@@ -44,6 +44,8 @@ pub struct Endpoint {
     pub to_absent: bool,
     /// Is one whose references name the enveloped-signature transform, though none of them holds the signature?
     pub enveloped_transform: bool,
+    /// Is one whose body is signed let pass with WS-Addressing headers that are not?
+    pub unsigned_addressing: bool,
     /// May a MAC be made with SHA-1?
     pub hmac_sha1: bool,
     /// May a message be sealed for us?
@@ -109,6 +111,7 @@ enum CredentialName {
 enum LeniencyName {
     ToAbsent,
     EnvelopedTransform,
+    UnsignedAddressing,
     HmacSha1,
     UnboundTicket,
 }
@@ -215,6 +218,12 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
                    may be";
         return refuse(why);
     }
+    let covers = [signature, saml, sender_vouches, jwt, symmetric, token].contains(&true);
+    if written.leniencies.contains(&LeniencyName::UnsignedAddressing) && !covers {
+        return refuse(
+            "leniencies names \"unsigned-addressing\", and no credential here comes with a signature or a MAC",
+        );
+    }
     if written.leniencies.contains(&LeniencyName::HmacSha1) && !symmetric && !token {
         return refuse("leniencies names \"hmac-sha1\", and no credential here comes with a MAC");
     }
@@ -297,6 +306,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
         to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),
+        unsigned_addressing: written.leniencies.contains(&LeniencyName::UnsignedAddressing),
         hmac_sha1: written.leniencies.contains(&LeniencyName::HmacSha1),
         encryption: encryption.is_some(),
         signed_replies: signs.is_some(),

@@ -296,6 +296,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             addresses: vec!["https://sts.example.com/signed".to_owned()],
             to_absent: true,
             enveloped_transform: false,
+            unsigned_addressing: false,
             hmac_sha1: false,
             encryption: false,
             signed_replies: false,
@@ -304,6 +305,12 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
     );
     let both = signed.replace("\"to-absent\"", "\"to-absent\", \"enveloped-transform\"");
     assert!(Tree::new().with("auth.toml", &both).good().endpoints["/signed"].enveloped_transform);
+    let outside = signed.replace("to-absent", "unsigned-addressing");
+    let endpoint = &Tree::new().with("auth.toml", &outside).good().endpoints["/signed"];
+    assert!(endpoint.unsigned_addressing && !endpoint.to_absent);
+    let nothing_signed = outside.replace("[\"signature\"]", "[\"password\"]");
+    let why = "leniencies names \"unsigned-addressing\", and no credential here comes with a signature or a MAC";
+    Tree::new().with("auth.toml", &nothing_signed).refused(&["auth.toml:5:15", why]);
     let answered = signed.replace("token_type", "replies = \"signed\"\ntoken_type");
     assert!(Tree::new().with("auth.toml", &answered).good().endpoints["/signed"].signed_replies);
     let sealed = Tree::new().with("auth.toml", &answered.replace("\"signed\"\ntoken", "\"sealed\"\ntoken")).good();

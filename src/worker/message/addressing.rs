@@ -8,13 +8,14 @@ use super::fault::Fault;
 use super::rejection::Problem;
 use super::shape::{Addressing, Shape};
 use crate::config::worker::Endpoint;
+use crate::trust::parts::Part;
+use crate::wire::List;
+use crate::wire::evidence::{AddressingHeader, MOST_ADDRESSING_HEADERS};
 use crate::xml::Element;
 use crate::xml::chars::trim;
 
 /// The longest header value that is echoed.
 const LONGEST: usize = 1024;
-
-const KNOWN: [&str; 7] = ["Action", "MessageID", "RelatesTo", "To", "From", "ReplyTo", "FaultTo"];
 
 fn version(block: Element<'_>) -> Option<Addressing> {
     [Addressing::W3c, Addressing::Submission].into_iter().find(|version| version.namespace() == block.uri())
@@ -22,7 +23,7 @@ fn version(block: Element<'_>) -> Option<Addressing> {
 
 /// Is this an addressing header?
 pub(super) fn knows(block: Element<'_>) -> bool {
-    version(block).is_some() && KNOWN.contains(&block.local())
+    version(block).is_some() && AddressingHeader::named(block.local()).is_some()
 }
 
 /// MSAL for Go and Java and ADAL for Node send it so. AD FS takes it for no header at all, and so do we.
@@ -63,6 +64,17 @@ pub(super) fn read(headers: &[Element<'_>], endpoint: &Endpoint, shape: &mut Sha
         shape.tolerate(endpoint, Leniency::AddressingAbsent, missing)?;
     }
     Ok(action)
+}
+
+/// Which there are, for auth, which wants each under the signature (R-W042). Those that are for another are not read here,
+/// and `messageID` is none.
+pub(super) fn present(headers: &[Element<'_>]) -> Result<List<AddressingHeader, MOST_ADDRESSING_HEADERS>, Problem> {
+    let header = |block: &Element<'_>| match Part::of(*block) {
+        Part::Addressing(header) => Some(header),
+        _ => None,
+    };
+    let present: Vec<_> = headers.iter().filter_map(header).collect();
+    List::new(present).map_err(|_| Problem::new(Fault::InvalidAddressingHeader, "addressing: too many headers"))
 }
 
 fn value(block: Element<'_>) -> Result<String, Problem> {

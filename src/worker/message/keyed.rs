@@ -64,7 +64,10 @@ pub(super) fn read(
         return Err(unsupported("security: digest under a MAC"));
     };
     let place = Place { envelope, security: *security, tokens: &[], assertion: None, references: &[], ids: &ids };
-    let Covered { signature, signed_info, parts } = signed::covered(signature, &place)?;
+    let Covered { signature, signed_info, parts, addressing, named: certificate } = signed::covered(signature, &place)?;
+    if certificate.is_some() {
+        return Err(signed::algorithm("signature: transform not offered"));
+    }
     let algorithm = parts::mac(signature.info.method);
     let algorithm = algorithm.ok_or(signed::algorithm("signature: no MAC where one is due"))?;
     let bad = invalid("signature: bad key information");
@@ -76,6 +79,6 @@ pub(super) fn read(
     let (sha1, conversation) = (session.sha1.clone(), session.conversation);
     shape.keyed = Some(Box::new(Keyed { sha1, conversation, confirmed, were: Were::default() }));
     let value = Octets::new(signature.value).map_err(|_| invalid("signature: bad MAC"))?;
-    let message = KeyedMessage { key, algorithm, signed_info, value, parts };
+    let message = KeyedMessage { key, algorithm, signed_info, value, parts, addressing };
     Ok((Evidence::KeyedPassword { username, password, message }, at))
 }

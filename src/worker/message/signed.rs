@@ -2,17 +2,19 @@
 //! names. Whether it holds is auth's to say. What is checked here is that every reference means an element at
 //! a place where a message has one, so that nobody's signed element is taken for another's (threats.md 2).
 
-use super::asserted;
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
+use super::{addressing, asserted};
 use crate::trust::binary::{PKI_PATH, X509V3};
 use crate::trust::identifiers::key_identifier_type;
 use crate::trust::parts;
 use crate::trust::username::BASE64;
-use crate::wire::evidence::{KeyReference, MOST_SIGNED_OCTETS, SignedMessage};
+use crate::wire::evidence::{
+    AddressingHeader, KeyReference, MOST_ADDRESSING_HEADERS, MOST_SIGNED_OCTETS, NamedToken, SignedMessage,
+};
 use crate::wire::order::TokenType;
-use crate::wire::{List, Octets, Secret};
+use crate::wire::{List, Octets, Secret, Text};
 use crate::xml::chars::trim;
 use crate::xml::signature::{Hash, Signature, Unreadable, base64};
 use crate::xml::{Element, Ids, names};
@@ -92,9 +94,10 @@ impl<'t> Place<'_, 't> {
     }
 
     /// The token that is digested in the place of a reference to it (R-W063): one of this header. The reference stands
-    /// in the header, too, or is how the signature names its key. One that is to be made from a certificate which is
-    /// not here is not offered, and one within the reference need not be referred to (BSP R6612).
-    fn stood_for(&self, reference: Element<'t>, signature: &Signature<'t>) -> Result<Element<'t>, Problem> {
+    /// in the header, too, or is how the signature names its key. None where that names a certificate which is not here:
+    /// auth, which knows it, writes the token. Of another certificate that is not offered, and one within the reference
+    /// need not be referred to (BSP R6612).
+    fn stood_for(&self, reference: Element<'t>, signature: &Signature<'t>) -> Result<Option<Element<'t>>, Problem> {
         let of_key = signature.key_info.and_then(only_child) == Some(reference);
         if !of_key && !self.references.contains(&reference) {
             return Err(invalid("signature: reference to an element at no place for one"));
@@ -102,7 +105,10 @@ impl<'t> Place<'_, 't> {
         let bad = invalid("signature: bad reference to a token");
         let inside =
             only_child(reference).filter(|_| reference.is(names::WSSE, "SecurityTokenReference")).ok_or(bad)?;
-        self.named(inside)?.ok_or(algorithm("signature: transform not offered"))
+        match self.named(inside)? {
+            None if !(of_key && names_certificate(inside)) => Err(algorithm("signature: transform not offered")),
+            token => Ok(token),
+        }
     }
 }
 
@@ -113,19 +119,25 @@ pub(super) struct Covered<'t> {
     pub(super) signed_info: Octets<LARGEST_SIGNED_INFO>,
     /// What the references mean, in their order.
     pub(super) parts: List<Secret<MOST_SIGNED_OCTETS>, 10>,
+    /// Which headers there are of WS-Addressing.
+    pub(super) addressing: List<AddressingHeader, MOST_ADDRESSING_HEADERS>,
+    /// Which reference means a certificate that is not here.
+    pub(super) named: Option<NamedToken>,
 }
 
 const TOO_LARGE: &str = "signature: too much is signed";
 
 /// Reads the signature of a certificate's key, or of the one that an assertion confirms.
 pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<SignedMessage, Problem> {
-    let Covered { signature, signed_info, parts } = covered(element, place)?;
+    let Covered { signature, signed_info, parts, addressing, named } = covered(element, place)?;
     Ok(SignedMessage {
         key: key(signature.key_info, place)?,
         algorithm: parts::algorithm(signature.info.method).ok_or(algorithm("signature: algorithm not offered"))?,
         signed_info,
         value: Octets::new(signature.value).map_err(|_| invalid(TOO_LARGE))?,
         parts,
+        addressing,
+        named,
     })
 }
 
@@ -135,8 +147,8 @@ pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result
     let too_large = invalid(TOO_LARGE);
     let signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
     let mut left = MOST_SIGNED_OCTETS;
-    let (mut parts, mut unmeant) = (Vec::new(), place.references.to_vec());
-    for reference in &signature.info.references {
+    let (mut parts, mut unmeant, mut named) = (Vec::new(), place.references.to_vec(), None);
+    for (at, reference) in (0..).zip(&signature.info.references) {
         if reference.hash == Hash::Sha1 {
             return Err(algorithm("signature: SHA-1"));
         }
@@ -147,7 +159,15 @@ pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result
         }
         let target = if reference.transform.dereferenced {
             unmeant.retain(|other| *other != target);
-            place.stood_for(target, &signature)?
+            match place.stood_for(target, &signature)? {
+                Some(token) => token,
+                None => {
+                    let prefix = Text::new(target.prefix()).ok().filter(|prefix| !prefix.is_empty());
+                    let prefix = prefix.ok_or(algorithm("signature: transform not offered"))?;
+                    named = Some(NamedToken { reference: at, prefix });
+                    continue;
+                }
+            }
         } else if place.has(target) {
             target
         } else {
@@ -161,7 +181,8 @@ pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result
         return Err(Problem::new(Fault::UnsupportedSecurityToken, "security: unsupported token"));
     }
     let signed_info = Octets::new(signed_info.as_bytes()).map_err(|_| too_large)?;
-    Ok(Covered { signature, signed_info, parts: List::new(parts).map_err(|_| too_large)? })
+    let addressing = addressing::present(&place.envelope.headers)?;
+    Ok(Covered { signature, signed_info, parts: List::new(parts).map_err(|_| too_large)?, addressing, named })
 }
 
 /// Is one element within the other?
@@ -216,6 +237,12 @@ fn from_token(token: Element<'_>) -> Result<KeyReference, Problem> {
         Some(PKI_PATH) => Ok(KeyReference::Path(certificate(encoded(token)?)?)),
         _ => Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: not an X.509 certificate")),
     }
+}
+
+/// Does it name a certificate in a way that auth knows one by?
+fn names_certificate(reference: Element<'_>) -> bool {
+    let kind = reference.attribute("", "ValueType");
+    reference.is(names::WSSE, "KeyIdentifier") && [Some(THUMBPRINT), Some(KEY_IDENTIFIER)].contains(&kind)
 }
 
 fn from_identifier(identifier: Element<'_>) -> Result<KeyReference, Problem> {

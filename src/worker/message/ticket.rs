@@ -33,7 +33,10 @@ pub(super) fn endorsing<'t>(
     (token, ticket): (Element<'t>, &BinaryTicket),
     place: &Place<'_, 't>,
 ) -> Result<KeyedMessage, Problem> {
-    let Covered { signature, signed_info, parts } = signed::covered(signature, place)?;
+    let Covered { signature, signed_info, parts, addressing, named: certificate } = signed::covered(signature, place)?;
+    if certificate.is_some() {
+        return Err(signed::algorithm("signature: transform not offered"));
+    }
     let algorithm = parts::mac(signature.info.method);
     let unsupported = Problem::new(Fault::UnsupportedSecurityToken, "ticket: a signature that is no MAC beside it");
     let algorithm = algorithm.ok_or(unsupported)?;
@@ -44,5 +47,5 @@ pub(super) fn endorsing<'t>(
     let session = Session::of(place.security, id, ticket.token.expose(), [kind, KERBEROS_SHA1])?;
     let key = session.named(named)?;
     let value = Octets::new(signature.value).map_err(|_| invalid("signature: bad MAC"))?;
-    Ok(KeyedMessage { key, algorithm, signed_info, value, parts })
+    Ok(KeyedMessage { key, algorithm, signed_info, value, parts, addressing })
 }

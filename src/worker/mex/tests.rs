@@ -1,8 +1,9 @@
 //! The document as its readers look at it: by prefix, by place and by the words they know.
 
+use super::policy::{CXF_POLICY, HTTP_POLICY};
 use super::*;
-use crate::config::worker::{ClientCertificates, Limits as Ceilings, Listener, Tls, TlsVersion};
-use crate::xml::{Element, Limits, Tree};
+use crate::config::worker::{ClientCertificates, Credential, Limits as Ceilings, Listener, Tls, TlsVersion};
+use crate::xml::{Element, Limits, Tree, names};
 
 fn config(endpoints: &[(&str, Profile, Trust)]) -> Worker {
     let endpoint = |(path, profile, trust): &(&str, Profile, Trust)| Endpoint {
@@ -13,7 +14,7 @@ fn config(endpoints: &[(&str, Profile, Trust)]) -> Worker {
         leniencies: None,
         encryption: false,
         signature_confirmation: false,
-        replies: crate::config::worker::Replies::Plain,
+        replies: Replies::Plain,
     };
     Worker {
         public_url: "https://sts.example.com:8443".to_owned(),
@@ -419,18 +420,64 @@ fn assertions<'t>(tree: &'t Tree, port: &str) -> Element<'t> {
 }
 
 #[test]
-fn endpoints_that_sign_their_answers_are_not_described() {
-    let mut config = config(&[("/signed", Profile::Generic, Trust::V13), ("/plain", Profile::Generic, Trust::V13)]);
-    for (endpoint, replies) in config.endpoints.iter_mut().zip([Replies::Signed, Replies::Plain]) {
+fn endpoints_that_sign_their_answers_are_described_by_an_asymmetric_binding() {
+    let paths = ["/signed", "/confirming", "/sealed", "/sealed-one-way", "/plain"];
+    let mut config = config(&paths.map(|path| (path, Profile::Generic, Trust::V13)));
+    for (endpoint, (replies, confirms, encryption)) in config.endpoints.iter_mut().zip([
+        (Replies::Signed, false, false),
+        (Replies::Signed, true, true),
+        (Replies::Sealed, false, true),
+        (Replies::Sealed, false, false),
+        (Replies::Plain, false, true),
+    ]) {
         (endpoint.credential, endpoint.replies) = (Credential::Signature, replies);
+        (endpoint.signature_confirmation, endpoint.encryption) = (confirms, encryption);
     }
     let kind = MetadataKind::Wsdl;
     let text = document(&config, &Metadata { path: "/wsdl".to_owned(), kind }).wsdl;
-    assert_eq!(ports_of(&tree(&text)), [(SIGNATURE.to_owned(), "/plain".to_owned())]);
+    let tree = tree(&text);
+    let numbered = |number: &str| format!("{ASYMMETRIC}{number}");
+    let described = [numbered(""), numbered("1"), numbered("2")];
+    let [signed, confirming, sealed] = &described;
+    let expected = [
+        (SIGNATURE.to_owned(), "/plain".to_owned()),
+        (signed.clone(), "/signed".to_owned()),
+        (confirming.clone(), "/confirming".to_owned()),
+        (sealed.clone(), "/sealed".to_owned()),
+    ];
+    assert_eq!(ports_of(&tree), expected, "nothing true can be said of one that seals in one direction");
+    let policy = |port: &str, steps: &[(&str, &str)]| path(assertions(&tree, port), steps).is_some();
+    for port in &described {
+        let all = assertions(&tree, port);
+        let any = |local| all.children().any(|one| one.local() == local);
+        assert!(!any("TransportBinding") && !any("EndorsingSupportingTokens"), "{port}");
+        let binding = path(all, &[(names::SP12, "AsymmetricBinding"), (names::WSP04, "Policy")]).unwrap();
+        for (side, when) in [("InitiatorToken", "AlwaysToRecipient"), ("RecipientToken", "AlwaysToInitiator")] {
+            let token = path(binding, &[(names::SP12, side), (names::WSP04, "Policy"), (names::SP12, "X509Token")]);
+            let included = token.unwrap().attribute(names::SP12, "IncludeToken").unwrap();
+            assert!(included.ends_with(&format!("/{when}")), "{included}");
+        }
+        assert!(child(binding, names::SP12, "IncludeTimestamp").is_some());
+        let parts = child(all, names::SP12, "SignedParts").unwrap();
+        let headers: Vec<_> = parts.children().filter_map(|part| part.attribute("", "Name")).collect();
+        assert!(child(parts, names::SP12, "Body").is_some() && headers == HEADERS, "{headers:?}");
+        let seals = port == sealed;
+        assert_eq!(policy(port, &[(names::SP12, "EncryptedParts"), (names::SP12, "Body")]), seals, "{port}");
+        let suite = [(names::SP12, "AlgorithmSuite"), (names::WSP04, "Policy")];
+        let suite = path(binding, &suite).unwrap().children().next().unwrap().local();
+        assert_eq!(suite, if seals { "CustomAlgorithmSuite" } else { "Basic256Sha256" }, "{port}");
+        let confirms =
+            [(names::SP12, "Wss11"), (names::WSP04, "Policy"), (names::SP12, "RequireSignatureConfirmation")];
+        assert_eq!(policy(port, &confirms), port == confirming, "{port}");
+        assert!(policy(port, &[(names::SP12, "Trust13")]), "{port}");
+    }
 }
 
+/// What auth wants signed beside a body (R-W042).
+const HEADERS: [&str; 7] = ["To", "From", "FaultTo", "ReplyTo", "MessageID", "RelatesTo", "Action"];
 const SIGNATURE: &str = "CertificateWSTrustBinding_IWSTrust13Async";
 const ISSUED: &str = "IssuedTokenWSTrustBinding_IWSTrust13Async";
+const ASYMMETRIC: &str = "AsymmetricWSTrustBinding_IWSTrust13Async";
 const SYMMETRIC: &str = "SymmetricWSTrustBinding_IWSTrust13Async";
 
 #[test]
@@ -463,7 +510,7 @@ fn endpoints_for_signatures_and_issued_tokens_are_published_by_ad_fs_names_and_m
         assert!(child(parts, names::SP12, "Body").is_some());
         let headers = parts.children().filter(|part| part.local() == "Header");
         let headers: Vec<_> = headers.map(|one| (one.attribute("", "Namespace"), one.attribute("", "Name"))).collect();
-        assert_eq!(headers, [(Some(names::WSA), Some("To"))]);
+        assert_eq!(headers, HEADERS.map(|name| (Some(names::WSA), Some(name))));
     }
     for (port, kind) in [(ISSUED, Some("urn:ietf:params:oauth:token-type:jwt")), (&format!("{ISSUED}1"), None)] {
         let steps = [(names::SP12, "SignedSupportingTokens"), (names::WSP04, "Policy"), (names::SP12, "IssuedToken")];
@@ -513,7 +560,9 @@ fn a_symmetric_binding_says_what_it_covers_and_is_no_place_for_a_bare_password()
     assert!(path(binding, &suite).is_some(), "a suite with a name would seal by CBC, which is refused");
     assert!(child(binding, names::SP12, "IncludeTimestamp").is_some());
     let parts = child(all, names::SP12, "SignedParts").unwrap();
-    assert!(parts.children().any(|part| part.attribute("", "Name") == Some("To")));
+    assert!(child(parts, names::SP12, "Body").is_some());
+    let headers: Vec<_> = parts.children().filter_map(|part| part.attribute("", "Name")).collect();
+    assert_eq!(headers, HEADERS);
     assert!(path(all, &[(names::SP12, "EncryptedParts"), (names::SP12, "Body")]).is_some());
     let confirmed = [(names::SP12, "Wss11"), (names::WSP04, "Policy"), (names::SP12, "RequireSignatureConfirmation")];
     assert!(path(all, &confirmed).is_none());

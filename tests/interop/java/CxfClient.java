@@ -47,7 +47,7 @@ import org.w3c.dom.Element;
 
 /**
  * The STS client of Apache CXF, told by a policy what to do, as its users tell it: a user name with a password or its
- * digest, a signature over the timestamp, the body and wsa:To by an X.509 certificate, a symmetric and an asymmetric
+ * digest, a signature over the timestamp, the body and its addressing headers by an X.509 certificate, a symmetric and an asymmetric
  * binding, all of it over TLS. What it gets is judged by Santuario. Told the ready file, the account with a digest and its secret, the client's key and its
  * certificate, those of a stranger, the certificate that is sealed for, and the one that answers are signed by. Or told the
  * ready file, how to log in to a realm of Kerberos, the service, and where tickets are taken: then by those, alone and with a MAC by their key.
@@ -180,7 +180,7 @@ public class CxfClient {
             <sp:Header Name="RelatesTo" Namespace="http://www.w3.org/2005/08/addressing"/>
             <sp:Header Name="Action" Namespace="http://www.w3.org/2005/08/addressing"/>
           </sp:SignedParts>""";
-    static final String PARTS = """
+    static final String SOME_PARTS = """
         <sp:SignedParts><sp:Body/><sp:Header Name="To" Namespace="http://www.w3.org/2005/08/addressing"/></sp:SignedParts>""";
 
     /** The one token that it has: its own cache would have OpenSAML look into it. */
@@ -291,6 +291,13 @@ public class CxfClient {
 
     /** The same client, told where it listens and where to ask for the description by WS-MetadataExchange. */
     static STSClient exchanged(String soap, String path, STSClient told) throws Exception {
+        return exchanged(soap, path, told, """
+            <m:Metadata xmlns:m="http://schemas.xmlsoap.org/ws/2004/09/mex"><m:MetadataSection><m:MetadataReference>
+            <a:Address>%s/wsdl</a:Address></m:MetadataReference></m:MetadataSection></m:Metadata>""".formatted(address()));
+    }
+
+    /** With no such place it asks where it listens. */
+    static STSClient exchanged(String soap, String path, STSClient told, String place) throws Exception {
         STSClient client = new STSClient(bus);
         if (soap.equals("SOAP 1.2")) {
             client.setSoap12();
@@ -302,10 +309,8 @@ public class CxfClient {
         Matcher listed = Pattern.compile(LISTED).matcher(published());
         check(listed.find(), "nothing is described");
         client.configureViaEPR(VersionTransformer.parseEndpointReference(element("""
-            <a:EndpointReference xmlns:a="http://www.w3.org/2005/08/addressing"><a:Address>%s%s</a:Address><a:Metadata>
-            <m:Metadata xmlns:m="http://schemas.xmlsoap.org/ws/2004/09/mex"><m:MetadataSection><m:MetadataReference>
-            <a:Address>%s/wsdl</a:Address></m:MetadataReference></m:MetadataSection></m:Metadata></a:Metadata>
-            </a:EndpointReference>""".formatted(listed.group(), path, address()))), false);
+            <a:EndpointReference xmlns:a="http://www.w3.org/2005/08/addressing"><a:Address>%s%s</a:Address>
+            <a:Metadata>%s</a:Metadata></a:EndpointReference>""".formatted(listed.group(), path, place))), place.isEmpty());
         client.getClient().getEndpoint().getEndpointInfo().setAddress(address() + path);
         return client;
     }
@@ -478,15 +483,15 @@ public class CxfClient {
         String sha1 = "http://www.w3.org/2000/09/xmldsig#hmac-sha1";
         String plain = "SignedSupportingTokens";
         String endorsing = "EndorsingSupportingTokens";
-        String to = PARTS.replace("<sp:Body/>", "");
+        String to = SOME_PARTS.replace("<sp:Body/>", "");
         String mail = "mixed@example.com";
         gets("a ticket that is not bound, where it may", ticket(lenient, arguments, plain, "", "", sha256), mail);
         refused("a ticket that is not bound", ticket(strict, arguments, plain, "", "", sha256), "FailedAuthentication");
         gets("a MAC over wsa:To", ticket(strict, arguments, endorsing, "", to, sha256), mail);
-        gets("a MAC over the body", ticket(strict, arguments, endorsing, "", PARTS, sha256), mail);
+        gets("a MAC over the body", ticket(strict, arguments, endorsing, "", SIGNED_PARTS, sha256), mail);
         // Whatever the suite says: where a key is derived, it digests by SHA-1 here.
         refused("digests by SHA-1 under a MAC by a derived key",
-            ticket(strict, arguments, endorsing, "<sp:RequireDerivedKeys/>", PARTS, sha256), "UnsupportedAlgorithm");
+            ticket(strict, arguments, endorsing, "<sp:RequireDerivedKeys/>", SIGNED_PARTS, sha256), "UnsupportedAlgorithm");
         refused("a MAC over the timestamp alone", ticket(strict, arguments, endorsing, "", "", sha256), "InvalidSecurity");
         gets("a MAC by SHA-1, where it may", ticket(lenient, arguments, endorsing, "", to, sha1), mail);
         refused("a MAC by SHA-1", ticket(strict, arguments, endorsing, "", to, sha1), "FailedCheck");
@@ -658,7 +663,7 @@ public class CxfClient {
         String sha256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256";
         for (String algorithm : List.of(sha256, sha256.replace("256", "512"))) {
             String name = "a signature, " + algorithm.replaceAll(".*#", "");
-            gets(name, signer(arguments[3], arguments[4], PARTS, algorithm), "machine@example.com");
+            gets(name, signer(arguments[3], arguments[4], SIGNED_PARTS, algorithm), "machine@example.com");
         }
 
         String wsdl = described();
@@ -669,12 +674,26 @@ public class CxfClient {
             gets("a password, by the description asked for in " + soap, asking, "alice@example.com");
         }
         String certificate = "CertificateWSTrustBinding_IWSTrust13Async";
-        told = signer(arguments[3], arguments[4], PARTS, sha256);
+        told = signer(arguments[3], arguments[4], SIGNED_PARTS, sha256);
         gets("a signature, by the description", by(wsdl, certificate, told), "machine@example.com");
         told = symmetric("/symmetric", password, arguments[7], hmac, 256, "", "", "");
         gets("a symmetric binding, by the description", by(wsdl, "SymmetricWSTrustBinding_IWSTrust13Async", told),
             "alice@example.com");
-        told = signer(arguments[5], arguments[6], PARTS, sha256);
+        String both = "AsymmetricWSTrustBinding_IWSTrust13Async";
+        told = asymmetric("/answer-signed", arguments[3], arguments[4], arguments[8], sha256, "");
+        gets("an asymmetric binding, by the description", by(wsdl, both, told), "machine@example.com");
+        gets("an asymmetric binding that is confirmed, by the description", by(wsdl, both + "1", told), "machine@example.com");
+        gets("an asymmetric binding, by the description asked for in SOAP 1.2",
+            exchanged("SOAP 1.2", "/answer-signed", told), "machine@example.com");
+        for (String soap : List.of("SOAP 1.1", "SOAP 1.2")) {
+            gets("an asymmetric binding, by the description asked for there in " + soap,
+                exchanged(soap, "/answer-signed", told, ""), "machine@example.com");
+        }
+        told = asymmetric("/answer-signed", arguments[3], arguments[4], arguments[7], sha256, "");
+        fails("a signed answer where it trusts another key, by the description", by(wsdl, both, told));
+        told = sealing(arguments[3], arguments[4], arguments[7], arguments[8], 256, "", "");
+        gets("an asymmetric binding that seals, by the description", by(wsdl, both + "2", told), "machine@example.com");
+        told = signer(arguments[5], arguments[6], SIGNED_PARTS, sha256);
         refused("a stranger's certificate, by the description", by(wsdl, certificate, told), "FailedAuthentication");
         for (String soap : List.of("SOAP 1.1", "SOAP 1.2")) {
             for (String path : List.of("/answer-signed", "/answer-confirmed")) {
@@ -705,9 +724,11 @@ public class CxfClient {
         refused("an asymmetric binding and its own choice of SHA-1",
             asymmetric("/answer-signed", arguments[3], arguments[4], arguments[8], null, ""), "UnsupportedAlgorithm");
 
-        refused("a stranger's certificate", signer(arguments[5], arguments[6], PARTS, sha256), "FailedAuthentication");
-        refused("another key", signer(arguments[5], arguments[4], PARTS, sha256), "FailedAuthentication");
-        refused("its own choice of SHA-1", signer(arguments[3], arguments[4], PARTS, null), "UnsupportedAlgorithm");
+        refused("a stranger's certificate", signer(arguments[5], arguments[6], SIGNED_PARTS, sha256), "FailedAuthentication");
+        refused("another key", signer(arguments[5], arguments[4], SIGNED_PARTS, sha256), "FailedAuthentication");
+        refused("its own choice of SHA-1", signer(arguments[3], arguments[4], SIGNED_PARTS, null), "UnsupportedAlgorithm");
         refused("a signature of the timestamp alone", signer(arguments[3], arguments[4], "", sha256), "InvalidSecurity");
+        refused("a signature of the body and of wsa:To alone",
+            signer(arguments[3], arguments[4], SOME_PARTS, sha256), "InvalidSecurity");
     }
 }

@@ -76,7 +76,7 @@ const digest = (secret) => new soap.WSSecurity(robot, secret, { passwordType: 'P
 // `idMode` gives the ids of WS-Security: node-soap's own have no namespace, and are ids to nobody else.
 const signed = (key, certificate, options) =>
   new soap.WSSecurityCert(read(key), read(certificate), '', { signerOptions: { idMode: 'wssecurity' }, ...options });
-const covering = { additionalReferences: ['wsa:To'] };
+const covering = { additionalReferences: ['wsa:Action', 'wsa:To'] };
 const plainly = { ...covering, signatureTransformations: [EXCLUSIVE] };
 
 async function main() {
@@ -93,7 +93,10 @@ async function main() {
   const confused = signed(otherKey, certificate, plainly);
   await refused('another key', 'FailedAuthentication', '/clients', confused);
 
-  // Left to itself it names a transform that leaves nothing out, and signs no wsa:To.
+  const partly = signed(key, certificate, { ...plainly, additionalReferences: ['wsa:To'] });
+  await refused('a wsa:Action that it does not sign', 'InvalidSecurity', '/clients', partly);
+
+  // Left to itself it names a transform that leaves nothing out, and signs no headers of WS-Addressing.
   await refused('its own transforms', 'InvalidSecurity', '/clients', signed(key, certificate, covering));
   await gets('its own transforms', 'machine@example.com', '/tolerant', signed(key, certificate, covering));
   await gets('its own choice of parts', 'machine@example.com', '/tolerant', signed(key, certificate));

@@ -1,7 +1,7 @@
 //! Signed messages: what of them is handed on, and every place where a reference may not lead.
 
 use super::*;
-use crate::wire::evidence::{KeyReference, KeyType, SignatureAlgorithm, SignedMessage};
+use crate::wire::evidence::{AddressingHeader, KeyReference, KeyType, NamedToken, SignatureAlgorithm, SignedMessage};
 
 const X509: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0";
 const BINARY: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary";
@@ -96,6 +96,18 @@ fn the_octets_of_each_part_are_handed_on_in_the_order_of_the_references() {
     assert!(info.starts_with(&format!("<ds:SignedInfo xmlns:ds=\"{}\">", names::DS)), "{info}");
 }
 
+#[test]
+fn which_addressing_headers_there_are_for_us_is_handed_on_signed_or_not_r_w042() {
+    use AddressingHeader::{Action, From, MessageId, RelatesTo, ReplyTo, To};
+    assert_eq!(*usual().accepted().addressing, [Action, MessageId, ReplyTo, To]);
+    let mut more = usual();
+    more.message.addressing += "<a:From u:Id='f'><a:Address>urn:x</a:Address></a:From><a:RelatesTo>urn:x</a:RelatesTo>\
+                                <a:FaultTo s:role='urn:another'/><a:Unknown/><a:RelatesTo>urn:y</a:RelatesTo>";
+    assert_eq!(*more.accepted().addressing, [Action, MessageId, ReplyTo, To, From, RelatesTo, RelatesTo]);
+    more.message.addressing += &"<a:RelatesTo>urn:x</a:RelatesTo>".repeat(10);
+    assert_eq!(more.refused(), (Fault::InvalidAddressingHeader, "addressing: too many headers"));
+}
+
 /// A reference that is dereferenced.
 fn dereferenced(id: &str) -> String {
     let exclusive = "Algorithm='http://www.w3.org/2001/10/xml-exc-c14n#'/>";
@@ -122,6 +134,47 @@ fn of_a_reference_to_a_token_the_token_is_handed_on_r_w063() {
         let text = std::str::from_utf8(message.parts[1].expose()).unwrap();
         let begin = format!("<o:BinarySecurityToken xmlns=\"\" xmlns:o=\"{}\" xmlns:u=", names::WSSE);
         assert!(text.starts_with(&begin) && text.ends_with(">AAEC</o:BinarySecurityToken>"), "{text}");
+    }
+}
+
+/// A way in which a certificate is named that is not here, as the reference that a signature has for its key.
+fn named(kind: &str, text: &str) -> String {
+    format!(
+        "<o:SecurityTokenReference u:Id='str'><o:KeyIdentifier ValueType='{kind}'>{text}</o:KeyIdentifier>\
+         </o:SecurityTokenReference>"
+    )
+}
+
+#[test]
+fn of_a_certificate_that_is_only_named_it_is_handed_on_where_its_token_belongs_r_w063() {
+    let (thumbprint, twenty) = (crate::worker::message::signed::THUMBPRINT, "AAECAwQFBgcICQoLDA0ODxAREhM=");
+    let identifier = format!("{X509}#X509SubjectKeyIdentifier");
+    for (kind, text) in [(thumbprint, twenty), (&identifier, "AAEC")] {
+        let key_info = named(kind, text);
+        let message = signed(&by_reference(&["_0", "to"], "str", &key_info)).accepted();
+        assert_eq!((message.parts.len(), message.key == KeyReference::Assertion), (2, false));
+        let prefix = crate::wire::Text::new("o").unwrap();
+        assert_eq!(message.named, Some(NamedToken { reference: 2, prefix }));
+        assert_eq!(signed(&signature(&["_0", "to"], &key_info)).accepted().named, None);
+    }
+    let unoffered = (Fault::UnsupportedAlgorithm, "signature: transform not offered");
+    // One that is written without a prefix: what WSS4J would write is not known.
+    let unprefixed = format!(
+        "<SecurityTokenReference xmlns='{0}' u:Id='str'><KeyIdentifier ValueType='{thumbprint}'>{twenty}</KeyIdentifier>\
+         </SecurityTokenReference>",
+        names::WSSE
+    );
+    // Nor is another certificate's than the one that signed, or one that is named by whom it was issued.
+    let beside = format!("{}{}", named(thumbprint, twenty), by_reference(&["_0"], "str", &direct()));
+    let serial = "<o:SecurityTokenReference u:Id='str'><ds:X509Data xmlns:ds='http://www.w3.org/2000/09/xmldsig#'>\
+                  <ds:X509IssuerSerial/></ds:X509Data></o:SecurityTokenReference>";
+    for credential in [
+        by_reference(&["_0"], "str", &unprefixed),
+        format!("{}{beside}", token()),
+        by_reference(&["_0"], "str", serial),
+        by_reference(&["_0"], "str", &named("urn:x", twenty)),
+    ] {
+        assert_eq!(signed(&credential).refused(), unoffered, "{credential}");
     }
 }
 

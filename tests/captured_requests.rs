@@ -10,7 +10,6 @@ mod support {
     pub(crate) mod data;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
-    #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod processes;
 }
 

@@ -5,7 +5,7 @@
 
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::UnparsedPublicKey;
+use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
 use zeroize::Zeroizing;
 
 use super::derive::derived;
@@ -18,13 +18,13 @@ use crate::trust::parts::{self, Part};
 use crate::trust::{binary, timestamp, username};
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{
-    Evidence, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm, SignedMessage,
-    Timestamp, Wish,
+    Evidence, KeyReference, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm, SignatureAlgorithm,
+    SignedMessage, Timestamp, Wish,
 };
 use crate::wire::reply::SIGNED_IDS;
 use crate::wire::{Millis, Secret};
 use crate::xml::chars::trim;
-use crate::xml::signature::{Hash, SignatureMethod, SignedInfo};
+use crate::xml::signature::{Hash, Reference, SignatureMethod, SignedInfo};
 use crate::xml::{Element, Ids, Limits, Tree};
 
 /// What a signature proves.
@@ -48,6 +48,33 @@ pub(super) struct Proof<'m> {
     pub(super) to_absent: bool,
     /// Was it let pass with a transform that leaves nothing out?
     pub(super) enveloped_transform: bool,
+    /// Was it let pass with a signature by RSA with SHA-1?
+    pub(super) rsa_sha1: bool,
+    /// Was it let pass with a part that is digested by SHA-1?
+    pub(super) reference_sha1: bool,
+}
+
+/// A message that is signed in a way in which its endpoint takes it. What is refused here is so whoever signed, and the client
+/// hears why: so this comes before it is asked whose key or assertion that is, and nobody learns that by it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admitted<'m>(&'m SignedMessage);
+
+impl<'m> Admitted<'m> {
+    /// Is it?
+    ///
+    /// # Errors
+    /// [`Reason::Sha1`].
+    pub(super) fn at(endpoint: &Endpoint, message: &'m SignedMessage) -> Result<Self, Reason> {
+        match message.algorithm {
+            SignatureAlgorithm::RsaSha1 if !endpoint.rsa_sha1 => Err(Reason::Sha1),
+            _ => Ok(Self(message)),
+        }
+    }
+
+    /// Which key is said to have signed.
+    pub(super) fn key(self) -> &'m KeyReference {
+        &self.0.key
+    }
 }
 
 /// A message whose signature and digests hold. Nothing of it is read yet but what it covers.
@@ -100,7 +127,7 @@ impl By {
     /// Does `SignedInfo` say so, too?
     fn is(self, method: SignatureMethod) -> bool {
         match self {
-            Self::Signature(algorithm) => parts::algorithm(method) == Some(algorithm),
+            Self::Signature(algorithm) => parts::algorithm_or_sha1(method) == Some(algorithm),
             Self::Mac(algorithm) => parts::mac(method) == Some(algorithm),
         }
     }
@@ -112,13 +139,13 @@ impl By {
 /// The reason it has not.
 pub(super) fn verify<'m>(
     certificate: &Certificate,
-    message: &'m SignedMessage,
+    Admitted(message): Admitted<'m>,
     now: Millis,
 ) -> Result<Signed<'m>, Reason> {
     if !certificate.holds(now) {
         return Err(Reason::CertificateDates);
     }
-    proves(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
+    proves_or_by_sha1(&certificate.key, message.algorithm, &message.signed_info, &message.value)?;
     let SignedMessage { signed_info, parts, .. } = message;
     let once = once(certificate.key.parts(), signed_info);
     let used = Some(Used { der: certificate.der.clone(), key: certificate.key.clone() });
@@ -160,7 +187,7 @@ pub(super) fn function_of(algorithm: MacAlgorithm) -> hmac::Algorithm {
     }
 }
 
-/// Has this key signed these octets so?
+/// Has this key signed these octets so? By SHA-1 no key has.
 ///
 /// # Errors
 /// [`Reason::SignatureAlgorithm`] where such a key does not sign so, [`Reason::WrongSignature`] where it did not.
@@ -170,7 +197,28 @@ pub(super) fn proves(
     octets: &[u8],
     value: &[u8],
 ) -> Result<(), Reason> {
-    let (algorithm, key) = key.verifier(algorithm).ok_or(Reason::SignatureAlgorithm)?;
+    verified(key.verifier(algorithm), octets, value)
+}
+
+/// The same, and by RSA with SHA-1 besides: for what a leniency has let pass, and for nothing else.
+///
+/// # Errors
+/// As above.
+pub(super) fn proves_or_by_sha1(
+    key: &VerifyingKey,
+    algorithm: SignatureAlgorithm,
+    octets: &[u8],
+    value: &[u8],
+) -> Result<(), Reason> {
+    verified(key.verifier_or_sha1(algorithm), octets, value)
+}
+
+fn verified(
+    verifier: Option<(&'static dyn VerificationAlgorithm, &[u8])>,
+    octets: &[u8],
+    value: &[u8],
+) -> Result<(), Reason> {
+    let (algorithm, key) = verifier.ok_or(Reason::SignatureAlgorithm)?;
     UnparsedPublicKey::new(algorithm, key).verify(octets, value).map_err(|_| Reason::WrongSignature)
 }
 
@@ -195,7 +243,10 @@ impl<'m> Signed<'m> {
             if reference.id.starts_with(SIGNED_IDS) {
                 return Err(Unproven::by(Reason::UnreadableSignature, &format!("{:?} is for answers", reference.id)));
             }
-            let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
+            // Under a MAC by SHA-1 nothing is digested, whatever the endpoint takes from keys of certificates.
+            let sha1 = endpoint.reference_sha1 && matches!(by, By::Signature(_));
+            let by_sha1 = || Unproven::by(Reason::Sha1, &format!("reference {:?} is digested by SHA-1", reference.id));
+            let function = function(reference.hash, sha1).ok_or_else(by_sha1)?;
             if digest(function, octets.expose()).as_ref() != reference.digest {
                 return Err(Unproven::by(Reason::WrongDigest, &format!("reference {:?}", reference.id)));
             }
@@ -290,7 +341,10 @@ impl<'m> Verified<'m> {
             Some(to) => return Err(Unproven::by(Reason::Misaddressed, &format!("wsa:To is {to:?}"))),
             None => return Err(Unproven::by(Reason::Misaddressed, "no wsa:To is signed")),
         }
-        let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
+        let any = |is: fn(&Reference) -> bool| self.info.references.iter().any(is);
+        let enveloped_transform = any(|reference| reference.transform.enveloped);
+        let reference_sha1 = any(|reference| reference.hash == Hash::Sha1);
+        let rsa_sha1 = parts::algorithm_or_sha1(self.info.method) == Some(SignatureAlgorithm::RsaSha1);
         let Seen { wish, username, assertion, jwt, to, covers_username, ticket: covers_ticket, .. } = seen;
         Ok(Proof {
             timestamp,
@@ -302,6 +356,8 @@ impl<'m> Verified<'m> {
             covers_ticket,
             to_absent: to.is_none(),
             enveloped_transform,
+            rsa_sha1,
+            reference_sha1,
         })
     }
 }
@@ -376,12 +432,15 @@ pub(super) fn parsed(octets: &[u8]) -> Result<Tree, Reason> {
     Tree::parse(octets, &limits).map_err(|_| Reason::UnreadableSignature)
 }
 
-/// The function with which a digest is made; none for one that is not taken.
-pub(super) fn function(hash: Hash) -> Option<&'static digest::Algorithm> {
+/// The function with which a digest is made; none for SHA-1 where that is not taken.
+pub(super) fn function(hash: Hash, sha1: bool) -> Option<&'static digest::Algorithm> {
     match hash {
-        Hash::Sha1 => None,
+        Hash::Sha1 => sha1.then_some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
         Hash::Sha256 => Some(&digest::SHA256),
         Hash::Sha384 => Some(&digest::SHA384),
         Hash::Sha512 => Some(&digest::SHA512),
     }
 }
+
+#[cfg(test)]
+mod tests;

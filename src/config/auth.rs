@@ -22,6 +22,7 @@ pub mod password;
 mod place;
 pub mod policy;
 pub mod responder;
+mod sha1;
 pub mod source;
 pub mod store;
 pub mod users;
@@ -410,6 +411,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         doubts: Vec::new(),
     };
     rules.doubts.extend(store::doubts(file, &rules));
+    rules.doubts.extend(sha1::doubts(file));
     Ok(rules)
 }
 

@@ -38,7 +38,7 @@ fn holding(key_info: &str) -> Words {
 }
 
 /// For whoever has the key of this client.
-fn held_by(client: &Client) -> Words {
+pub(crate) fn held_by(client: &Client) -> Words {
     holding(&key_info(client))
 }
 
@@ -54,7 +54,7 @@ fn with(signed: SignedAssertion, client: &Client, created: Millis, more: &str) -
     beside(signed, SignedMessage { key: KeyReference::Assertion, ..client.message(&parts) }, created)
 }
 
-fn beside(signed: SignedAssertion, message: SignedMessage, created: Millis) -> Submission {
+pub(crate) fn beside(signed: SignedAssertion, message: SignedMessage, created: Millis) -> Submission {
     Submission {
         timestamp: Some(Timestamp { created, expires: None }),
         evidence: Evidence::Attested(signed, message),

@@ -54,10 +54,15 @@ impl House {
     }
 
     pub(crate) fn of(agency: Client, more: &str) -> Self {
+        Self::at(agency, "", more)
+    }
+
+    /// With more in the table of the endpoint, too.
+    pub(crate) fn at(agency: Client, endpoint: &str, more: &str) -> Self {
         let [bank, sam, eve] = std::array::from_fn(|_| Client::new());
         let auth = format!(
             "[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n\
-             addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
+             addresses = [\"{ADDRESS}\"]\n{endpoint}\n[[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\
              [[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\n\
              certificates = [\"old.pem\", \"agency.pem\"]\naudiences = [\"{AUDIENCE}\", \"urn:sts\"]\n{more}\n{SUBJECTS}\
              [[saml_partner]]\nname = \"bank\"\nissuer = \"urn:bank\"\ncertificates = [\"bank.pem\"]\n\

@@ -10,6 +10,7 @@ mod support {
     pub(crate) mod office;
     pub(crate) mod processes;
     pub(crate) mod refusals;
+    pub(crate) mod sha1;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod signed;
 }
@@ -17,4 +18,5 @@ mod support {
 mod bearer;
 mod holder;
 mod house;
+mod sha1;
 mod vouched;

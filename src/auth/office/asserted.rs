@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::super::assertion::{self, Refused};
 use super::super::reason::Reason;
-use super::super::signature::Unproven;
+use super::super::signature::{Admitted, Unproven};
 use super::super::store::Kind;
 use super::super::{signature, timestamp};
 use super::proof::{Asked, Beside, Known, Who};
@@ -51,6 +51,7 @@ impl Office {
             self.first_presented(&verified).await?;
         }
         self.pace(config, &account, asked)?;
+        self.tolerated(verified.tolerated());
         Ok(known(account, &verified, RequestIntegrity::Transport, now))
     }
 
@@ -67,11 +68,12 @@ impl Office {
         if !rules.saml && !rules.sender_vouches {
             return Err(Ended::Stranger(Reason::Credential));
         }
+        let message = Admitted::at(rules, message).map_err(Ended::Stranger)?;
         let now = Millis::now();
         let meant = meant(config, signed, now);
         let (account, verified) = meant.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
         // Whoever says that the assertion has his key vouches for nobody.
-        let vouches = message.key != KeyReference::Assertion && verified.is_vouched_for(rules, asked.source, now);
+        let vouches = *message.key() != KeyReference::Assertion && verified.is_vouched_for(rules, asked.source, now);
         if rules.sender_vouches && vouches {
             return self.vouched(config, rules, Meant { account, verified, signed }, message, asked, now).await;
         }
@@ -84,7 +86,7 @@ impl Office {
         config: &'a Auth,
         rules: &Endpoint,
         meant: Meant<'a, '_>,
-        message: &SignedMessage,
+        message: Admitted<'_>,
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<Known<'a>, Ended> {
@@ -126,6 +128,7 @@ impl Office {
         if verified.is_once() {
             self.first_presented(&verified).await.map_err(his)?;
         }
+        self.tolerated(verified.tolerated());
         Ok(Known { certificate: Some(Cow::Owned(certificate)), ..known(account, &verified, request, now) })
     }
 
@@ -165,7 +168,7 @@ fn meant<'a>(
 fn holder<'a, 'm>(
     verified: &assertion::Verified<'a>,
     rules: &Endpoint,
-    message: &'m SignedMessage,
+    message: Admitted<'m>,
     asked: &Asked<'_>,
     now: Millis,
 ) -> Result<(Certificate, signature::Signed<'m>), Refused<'a>> {

@@ -188,9 +188,14 @@ reasons! {
     /// kerberos did not say in time whose ticket it is.
     KerberosDown = "kerberos-down" => BUSY,
         "whether chancery-kerberos runs";
-    /// Not an algorithm for this key.
+    /// Not an algorithm for this key, or not one of this partner or issuer.
     SignatureAlgorithm = "signature-algorithm" => Refusal::FailedAuthentication,
-        "algorithms of the [[saml_partner]] or [[jwt_issuer]], or the key of the client";
+        "algorithms of the [[saml_partner]] or [[jwt_issuer]], the key of the client, and assertion-refused in the log: by SHA-1 it \
+         takes leniencies of the [[saml_partner]]";
+    /// The message is signed by RSA with SHA-1, or digests a part by SHA-1, and this endpoint takes neither unless it is told to.
+    Sha1 = "sha1" => Refusal::UnsupportedAlgorithm,
+        "the algorithm suite of the client, which should sign and digest by SHA-256; else rsa-sha1 and reference-sha1 among the \
+         leniencies of the [[endpoint]], and SECURITY.md for what they give up";
     /// The signature does not verify.
     WrongSignature = "wrong-signature" => Refusal::FailedAuthentication,
         "whether something between client and here changed the message";

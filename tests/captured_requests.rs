@@ -10,7 +10,6 @@ mod support {
     pub(crate) mod data;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
-    #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod processes;
 }
 
@@ -49,11 +48,15 @@ const CAPTURES: [&str; 2] = ["govmomi/wire/hok.xml", "pyvmomi/hok.xml"];
 
 /// What the worker makes of a message.
 fn reading(octets: &[u8]) -> Option<(Evidence, Option<Timestamp>, Wish)> {
+    reading_for(Credential::Signature, octets)
+}
+
+fn reading_for(credential: Credential, octets: &[u8]) -> Option<(Evidence, Option<Timestamp>, Wish)> {
     let endpoint = Endpoint {
         path: "/vcenter".to_owned(),
         profile: Profile::Generic,
         trust: Trust::Any,
-        credential: Credential::Signature,
+        credential,
         leniencies: Some(Leniency::ALL.to_vec()),
         encryption: false,
         signature_confirmation: false,
@@ -141,6 +144,85 @@ fn the_same_messages_are_too_old_an_hour_later() {
         let users = "[users.sam]\ncertificates = [\"client.pem\"]\n";
         let office = Office::at(shift, AUTH, users, PARTY, &[("client.pem", &certificate)]);
         assert_eq!(office.worker().refused(submission(read)), Refusal::MessageExpired, "{capture}");
+    }
+}
+
+/// Answers of an AD FS of 2014, which signed its assertions by RSA with SHA-1: what is written out was not changed since.
+const OLD_ANSWERS: [&str; 2] = ["adal-node/common.rstr.xml", "adal-python/common.rstr.xml"];
+
+/// auth at that instant, with that AD FS as a partner that has these leniencies.
+fn office_of_2014(shift: i64, certificate: &str, leniencies: &str) -> Office {
+    let auth = format!(
+        "default_relying_party = \"office\"\n[store]\ndirectory = \"../../state\"\n\
+         [throttle]\naccount_burst = 100000\n[[endpoint]]\npath = \"/vcenter\"\ncredentials = [\"saml\"]\n\
+         [[saml_partner]]\nname = \"adfs\"\nissuer = \"http://fs.naturalcauses.com/adfs/services/trust\"\n\
+         certificates = [\"adfs.pem\"]\naudiences = [\"urn:federation:MicrosoftOnline\"]\n\
+         leniencies = [{leniencies}]\n[[saml_partner.subject]]\nattribute = \"http://schemas.xmlsoap.org/claims/UPN\"\n\
+         capture = '([a-z]+)@naturalcauses\\.com'\n"
+    );
+    let users = "[users.frizzo]\nsaml_partner = \"adfs\"\n";
+    Office::at(shift, &auth, users, &PARTY.replace("holder-of-key", "bearer"), &[("adfs.pem", certificate)])
+}
+
+#[test]
+fn an_assertion_that_ad_fs_signed_by_sha1_is_taken_by_the_leniencies_of_its_partner_and_with_no_octet_another_one() {
+    let Some(data) = data("captured-assertions") else { return };
+    for capture in OLD_ANSWERS {
+        let answer = std::fs::read_to_string(data.join("clients").join(capture)).unwrap();
+        let between = |from: &str, to: &str| {
+            let begin = answer.find(from).unwrap();
+            let length = answer[begin..].find(to).unwrap();
+            (begin, begin + length)
+        };
+        let (begin, end) = between("<saml:Assertion ", "</saml:Assertion>");
+        let assertion = &answer[begin..end + "</saml:Assertion>".len()];
+        let (begin, end) = between("<X509Certificate>", "</X509Certificate>");
+        let text = &answer.as_bytes()[begin + "<X509Certificate>".len()..end];
+        let lines: Vec<&str> = text.chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        let certificate = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
+        let message = |assertion: &[u8]| {
+            let trust = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
+            let before = format!(
+                "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Header><o:Security xmlns:o=\"{}\">",
+                names::WSSE
+            );
+            let after = format!(
+                "</o:Security></s:Header><s:Body><t:RequestSecurityToken xmlns:t=\"{trust}\">\
+                 <t:RequestType>{trust}/Issue</t:RequestType></t:RequestSecurityToken></s:Body></s:Envelope>"
+            );
+            let octets = [before.as_bytes(), assertion, after.as_bytes()].concat();
+            reading_for(Credential::Saml, &octets)
+        };
+        let good = || message(assertion.as_bytes()).unwrap_or_else(|| panic!("{capture} cannot be read"));
+        let issued = chancery::trust::instant::parse("2014-01-27T08:15:45.003Z").unwrap();
+        let shift = issued.0 + 2_000 - Millis::now().0;
+
+        for leniencies in ["", "\"rsa-sha1\"", "\"reference-sha1\""] {
+            let office = office_of_2014(shift, &certificate, leniencies);
+            assert_eq!(office.worker().refused(submission(good())), Refusal::FailedAuthentication, "{leniencies}");
+        }
+        let office = office_of_2014(shift, &certificate, "\"rsa-sha1\", \"reference-sha1\"");
+        let mut worker = office.worker();
+        let (good_octets, mut by_auth) = (said(&good()), 0);
+        for at in (0..assertion.len()).step_by(7) {
+            let mut changed = assertion.as_bytes().to_vec();
+            changed[at] ^= 1;
+            // What is not signed, as the certificate in it, is not even handed on.
+            let Some(read) = message(&changed).filter(|read| said(read) != good_octets) else { continue };
+            assert!(matches!(worker.ask(submission(read)), AuthToWorker::Refused(_)), "{capture}: octet {at}");
+            by_auth += 1;
+        }
+        println!("{capture}: {by_auth} refused by auth");
+        assert!(by_auth > 100 && office.decisions().is_empty(), "{capture}: {by_auth}");
+        worker.vouched(submission(good()));
+        let order = office.lodged().order;
+        assert_eq!(
+            (order.subject.account.as_str(), order.authentication.method),
+            ("frizzo", Method::Saml),
+            "{capture}"
+        );
+        let labels = ["assertion-rsa-sha1", "assertion-reference-sha1"];
+        assert_eq!(office.counted("chancery_leniencies_total", labels), ["1", "1"]);
     }
 }
 

@@ -426,6 +426,36 @@ fn an_authority_that_nobody_asks_what_it_took_back_passes_with_a_warning() {
     assert!(said.starts_with(&expected), "{said}");
 }
 
+#[test]
+fn sha1_that_is_let_pass_passes_with_a_warning_each() {
+    let tree = Tree::new();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    fs::write(tree.path("auth.d/agency.pem"), certificate.pem()).unwrap();
+    let old = "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/sts\"\n\
+               credentials = [\"password\", \"signature\"]\n\
+               addresses = [\"https://sts.example.com/sts\"]\nleniencies = [\"rsa-sha1\", \"reference-sha1\"]\n\
+               [[saml_partner]]\nname = \"agency\"\nissuer = \"urn:agency\"\ncertificates = [\"agency.pem\"]\n\
+               leniencies = [\"rsa-sha1\"]\naudiences = [\"urn:us\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\n\
+               [[endpoint]]\npath = \"/adfs/services/trust/13/usernamemixed\"\n[timestamp]";
+    tree.replace("auth.d/auth.toml", "[timestamp]", old);
+    let output = tree.check();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let file = tree.path("auth.d/auth.toml");
+    for place in ["8:15", "8:27", "13:15"] {
+        let expected =
+            format!("warning: {}:{place}: leniencies: two texts can be made that have one SHA-1", file.display());
+        assert_eq!(said.matches(&expected).count(), 1, "{said}");
+    }
+    assert_eq!(said.matches("warning: ").count(), 3, "{said}");
+    tree.replace("auth.d/auth.toml", ", \"signature\"]", "]");
+    let output = tree.check();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains(&format!("{}:8:15: leniencies: no credential here", file.display())), "{said}");
+}
+
 /// A configuration with an endpoint for TLS certificates, and a listener where clients are asked for one.
 fn with_client_certificates() -> Tree {
     let tree = Tree::new();

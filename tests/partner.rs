@@ -9,6 +9,9 @@ mod house;
 #[path = "support/data.rs"]
 #[expect(dead_code, reason = "shared with tests/vectors.rs, which uses all of it")]
 mod others;
+#[path = "support/sha1.rs"]
+#[expect(dead_code, reason = "shared with tests of messages")]
+mod sha1;
 #[path = "support/signed.rs"]
 #[expect(dead_code, reason = "shared with tests of messages")]
 mod signed;
@@ -353,6 +356,22 @@ fn a_signature_over_something_else_than_the_whole_vouches_for_nothing() {
         assert_ne!(from, to);
         house.import(&good.signed_as(&signer, &to), &signer, &[]).refused(&[word]);
     }
+}
+
+#[test]
+fn metadata_is_never_taken_by_sha1() {
+    let (house, signer) = (House::with_partner(), Client::rsa(false));
+    let good = Metadata::of(&[&Client::new()]);
+    let info = good.signed_info(&signer);
+    let by_rsa = sha1::by_rsa(&info);
+    let document = good.signed_as(&signer, &by_rsa);
+    let value = Base64::encode_string(&sha1::signature(signer.secret(), by_rsa.as_bytes()));
+    let before = house::between(&document, "<ds:SignatureValue>", "</ds:SignatureValue>");
+    let document = document.replace(&before, &format!("<ds:SignatureValue>{value}</ds:SignatureValue>"));
+    house.import(&document, &signer, &[]).refused(&["algorithm is not taken"]);
+    let digesting = sha1::digesting(&info, &good.octets);
+    house.import(&good.signed_as(&signer, &digesting), &signer, &[]).refused(&["digested by SHA-1"]);
+    house.import(&good.signed(&signer), &signer, &[]).fine();
 }
 
 #[test]

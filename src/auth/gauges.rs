@@ -152,7 +152,17 @@ impl Gauges {
                 "chancery_leniencies_total",
                 "Client bugs that were tolerated.",
                 "leniency",
-                &["to-absent", "enveloped-transform", "unsigned-addressing", "hmac-sha1", "unbound-ticket"],
+                &[
+                    "to-absent",
+                    "enveloped-transform",
+                    "unsigned-addressing",
+                    "hmac-sha1",
+                    "rsa-sha1",
+                    "reference-sha1",
+                    "assertion-rsa-sha1",
+                    "assertion-reference-sha1",
+                    "unbound-ticket",
+                ],
             ),
             unrecorded: metrics
                 .counter("chancery_refusals_not_recorded_total", "Sums of refusals that the record did not take."),

@@ -5,7 +5,7 @@
 
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::UnparsedPublicKey;
+use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
 use zeroize::Zeroizing;
 
 use super::addressing::Coverage;
@@ -19,8 +19,8 @@ use crate::trust::parts::{self, Part};
 use crate::trust::{binary, timestamp, username};
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{
-    AddressingHeader, Evidence, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm, NamedToken,
-    SignatureAlgorithm, SignedMessage, Timestamp, Wish,
+    AddressingHeader, Evidence, KeyReference, KeyedMessage, MOST_JWT_OCTETS, MOST_SIGNED_OCTETS, MacAlgorithm,
+    NamedToken, SignatureAlgorithm, SignedMessage, Timestamp, Wish,
 };
 use crate::wire::reply::SIGNED_IDS;
 use crate::wire::{Millis, Secret};
@@ -53,6 +53,33 @@ pub(super) struct Proof<'m> {
     pub(super) unsigned_addressing: bool,
     /// Is one signed that the worker does not speak of?
     pub(super) left_out: bool,
+    /// Was it let pass with a signature by RSA with SHA-1?
+    pub(super) rsa_sha1: bool,
+    /// Was it let pass with a part that is digested by SHA-1?
+    pub(super) reference_sha1: bool,
+}
+
+/// A message that is signed in a way in which its endpoint takes it. What is refused here is so whoever signed, and the client
+/// hears why: so this comes before it is asked whose key or assertion that is, and nobody learns that by it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admitted<'m>(&'m SignedMessage);
+
+impl<'m> Admitted<'m> {
+    /// Is it?
+    ///
+    /// # Errors
+    /// [`Reason::Sha1`].
+    pub(super) fn at(endpoint: &Endpoint, message: &'m SignedMessage) -> Result<Self, Reason> {
+        match message.algorithm {
+            SignatureAlgorithm::RsaSha1 if !endpoint.rsa_sha1 => Err(Reason::Sha1),
+            _ => Ok(Self(message)),
+        }
+    }
+
+    /// Which key is said to have signed.
+    pub(super) fn key(self) -> &'m KeyReference {
+        &self.0.key
+    }
 }
 
 /// A message whose signature and digests hold. Nothing of it is read yet but what it covers.
@@ -109,7 +136,7 @@ impl By {
     /// Does `SignedInfo` say so, too?
     fn is(self, method: SignatureMethod) -> bool {
         match self {
-            Self::Signature(algorithm) => parts::algorithm(method) == Some(algorithm),
+            Self::Signature(algorithm) => parts::algorithm_or_sha1(method) == Some(algorithm),
             Self::Mac(algorithm) => parts::mac(method) == Some(algorithm),
         }
     }
@@ -121,7 +148,7 @@ impl By {
 /// The reason it has not.
 pub(super) fn verify<'m>(
     certificate: &Certificate,
-    message: &'m SignedMessage,
+    Admitted(message): Admitted<'m>,
     now: Millis,
 ) -> Result<Signed<'m>, Reason> {
     if !certificate.holds(now) {
@@ -131,15 +158,15 @@ pub(super) fn verify<'m>(
     let token = |named: &NamedToken| (named.reference.into(), named::token(&named.prefix, &certificate.der));
     let written = message.named.as_ref().map(token);
     let used = Some(Used { der: certificate.der.clone(), key: certificate.key.clone() });
-    Ok(Signed { used, written, ..by(&certificate.key, message)? })
+    Ok(Signed { used, written, ..by(&certificate.key, Admitted(message))? })
 }
 
 /// Has this key, whatever is around it?
 ///
 /// # Errors
 /// The reason it has not.
-pub(super) fn by<'m>(key: &VerifyingKey, message: &'m SignedMessage) -> Result<Signed<'m>, Reason> {
-    proves(key, message.algorithm, &message.signed_info, &message.value)?;
+pub(super) fn by<'m>(key: &VerifyingKey, Admitted(message): Admitted<'m>) -> Result<Signed<'m>, Reason> {
+    proves_or_by_sha1(key, message.algorithm, &message.signed_info, &message.value)?;
     let SignedMessage { signed_info, parts, addressing, .. } = message;
     let once = once(key.parts(), signed_info);
     let by = By::Signature(message.algorithm);
@@ -181,7 +208,7 @@ pub(super) fn function_of(algorithm: MacAlgorithm) -> hmac::Algorithm {
     }
 }
 
-/// Has this key signed these octets so?
+/// Has this key signed these octets so? By SHA-1 no key has.
 ///
 /// # Errors
 /// [`Reason::SignatureAlgorithm`] where such a key does not sign so, [`Reason::WrongSignature`] where it did not.
@@ -191,7 +218,28 @@ pub(super) fn proves(
     octets: &[u8],
     value: &[u8],
 ) -> Result<(), Reason> {
-    let (algorithm, key) = key.verifier(algorithm).ok_or(Reason::SignatureAlgorithm)?;
+    verified(key.verifier(algorithm), octets, value)
+}
+
+/// The same, and by RSA with SHA-1 besides: for what a leniency has let pass, and for nothing else.
+///
+/// # Errors
+/// As above.
+pub(super) fn proves_or_by_sha1(
+    key: &VerifyingKey,
+    algorithm: SignatureAlgorithm,
+    octets: &[u8],
+    value: &[u8],
+) -> Result<(), Reason> {
+    verified(key.verifier_or_sha1(algorithm), octets, value)
+}
+
+fn verified(
+    verifier: Option<(&'static dyn VerificationAlgorithm, &[u8])>,
+    octets: &[u8],
+    value: &[u8],
+) -> Result<(), Reason> {
+    let (algorithm, key) = verifier.ok_or(Reason::SignatureAlgorithm)?;
     UnparsedPublicKey::new(algorithm, key).verify(octets, value).map_err(|_| Reason::WrongSignature)
 }
 
@@ -214,27 +262,30 @@ impl<'m> Signed<'m> {
             if !reference.transform.dereferenced {
                 return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
             }
-            is_digested(&reference, token.as_bytes(), endpoint)?;
+            is_digested(&reference, token.as_bytes(), (endpoint, by))?;
         }
         if info.references.len() != parts.len() {
             return Err(Unproven::by(Reason::WrongDigest, "more references than parts, or fewer"));
         }
         for (reference, octets) in info.references.iter().zip(parts) {
-            is_digested(reference, octets.expose(), endpoint)?;
+            is_digested(reference, octets.expose(), (endpoint, by))?;
         }
         Ok(Verified { info, parts, used, addressing, once })
     }
 }
 
 /// Are these the octets that a reference of a request digests?
-fn is_digested(reference: &Reference, octets: &[u8], endpoint: &Endpoint) -> Result<(), Unproven> {
+fn is_digested(reference: &Reference, octets: &[u8], (endpoint, by): (&Endpoint, By)) -> Result<(), Unproven> {
     let refused = |reason| Err(Unproven::by(reason, &format!("reference {:?}", reference.id)));
     // Or whoever can have an answer signed here could pass it off as a request, if ever a certificate of ours named
     // somebody.
     if reference.id.starts_with(SIGNED_IDS) {
         return Err(Unproven::by(Reason::UnreadableSignature, &format!("{:?} is for answers", reference.id)));
     }
-    let function = function(reference.hash).ok_or(Reason::SignatureAlgorithm)?;
+    // Under a MAC by SHA-1 nothing is digested, whatever the endpoint takes from keys of certificates.
+    let sha1 = endpoint.reference_sha1 && matches!(by, By::Signature(_));
+    let by_sha1 = || Unproven::by(Reason::Sha1, &format!("reference {:?} is digested by SHA-1", reference.id));
+    let function = function(reference.hash, sha1).ok_or_else(by_sha1)?;
     if digest(function, octets).as_ref() != reference.digest {
         return refused(Reason::WrongDigest);
     }
@@ -329,7 +380,10 @@ impl<'m> Verified<'m> {
         }
         let coverage = Coverage::of(self.addressing, &seen.addressing);
         let unsigned_addressing = coverage.judge(endpoint, seen.wish.is_some())?;
-        let enveloped_transform = self.info.references.iter().any(|reference| reference.transform.enveloped);
+        let any = |is: fn(&Reference) -> bool| self.info.references.iter().any(is);
+        let enveloped_transform = any(|reference| reference.transform.enveloped);
+        let reference_sha1 = any(|reference| reference.hash == Hash::Sha1);
+        let rsa_sha1 = parts::algorithm_or_sha1(self.info.method) == Some(SignatureAlgorithm::RsaSha1);
         let Seen { wish, username, assertion, jwt, to, covers_username, ticket: covers_ticket, .. } = seen;
         let (to_absent, left_out) = (to.is_none(), coverage == Coverage::LeftOut);
         Ok(Proof {
@@ -344,6 +398,8 @@ impl<'m> Verified<'m> {
             enveloped_transform,
             unsigned_addressing,
             left_out,
+            rsa_sha1,
+            reference_sha1,
         })
     }
 }
@@ -424,12 +480,15 @@ pub(super) fn parsed(octets: &[u8]) -> Result<Tree, Reason> {
     Tree::parse(octets, &limits).map_err(|_| Reason::UnreadableSignature)
 }
 
-/// The function with which a digest is made; none for one that is not taken.
-pub(super) fn function(hash: Hash) -> Option<&'static digest::Algorithm> {
+/// The function with which a digest is made; none for SHA-1 where that is not taken.
+pub(super) fn function(hash: Hash, sha1: bool) -> Option<&'static digest::Algorithm> {
     match hash {
-        Hash::Sha1 => None,
+        Hash::Sha1 => sha1.then_some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
         Hash::Sha256 => Some(&digest::SHA256),
         Hash::Sha384 => Some(&digest::SHA384),
         Hash::Sha512 => Some(&digest::SHA512),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@ mod place;
 pub mod policy;
 pub mod public_key;
 pub mod responder;
+mod sha1;
 pub mod source;
 pub mod store;
 pub mod users;
@@ -424,6 +425,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         return Err(file.error(place, why));
     }
     rules.doubts.extend(store::doubts(file, &rules));
+    rules.doubts.extend(sha1::doubts(file));
     Ok(rules)
 }
 

@@ -61,7 +61,7 @@ pub fn wish(body: Element<'_>) -> Result<Wish, Wrong> {
     Ok(request::read(request, trust, &mut |_| true)?.wish)
 }
 
-/// The algorithm as the wire knows it; none for what no client may use. SHA-1 and keys shared with a client are
+/// The algorithm as the wire knows it; none for what nobody may sign by. SHA-1 and keys shared with a client are
 /// not among them.
 #[must_use]
 pub fn algorithm(method: SignatureMethod) -> Option<SignatureAlgorithm> {
@@ -79,6 +79,15 @@ pub fn algorithm(method: SignatureMethod) -> Option<SignatureAlgorithm> {
         (Family::Ed25519, _) => To::Ed25519,
         (Family::RsaPkcs1 | Family::RsaPss | Family::Ecdsa, Hash::Sha1) | (Family::Hmac, _) => return None,
     })
+}
+
+/// The same, and RSA with SHA-1 besides: for messages and assertions, of which auth says whether it may be.
+#[must_use]
+pub fn algorithm_or_sha1(method: SignatureMethod) -> Option<SignatureAlgorithm> {
+    match (method.family, method.hash) {
+        (Family::RsaPkcs1, Hash::Sha1) => Some(SignatureAlgorithm::RsaSha1),
+        _ => algorithm(method),
+    }
 }
 
 /// The algorithm of a MAC as the wire knows it; none where it is a signature.

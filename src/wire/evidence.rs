@@ -395,6 +395,8 @@ pub enum SignatureAlgorithm {
     EcdsaSha512,
     /// Ed25519.
     Ed25519,
+    /// RSA, PKCS#1 v1.5, SHA-1, which auth takes where it is told to.
+    RsaSha1,
 }
 
 /// The request for a token, as the client worded it.
@@ -518,6 +520,8 @@ pub enum Refusal {
     Reconnect,
     /// `wsse:FailedCheck`: what was sealed does not open, or was here before, all alike (R-W051).
     FailedCheck,
+    /// `wsse:UnsupportedAlgorithm`: signed in a way that this endpoint does not take, whoever signed.
+    UnsupportedAlgorithm,
 }
 
 impl Refusal {
@@ -537,6 +541,7 @@ impl Refusal {
             Self::UnsupportedSecurityToken => "wsse:UnsupportedSecurityToken",
             Self::Reconnect => "wst:RequestFailed, and to come back over a new connection",
             Self::FailedCheck => "wsse:FailedCheck",
+            Self::UnsupportedAlgorithm => "wsse:UnsupportedAlgorithm",
         }
     }
 }

@@ -290,6 +290,7 @@ fn refusal_word(refusal: Refusal) -> &'static str {
         Refusal::UnsupportedSecurityToken => "unsupported-security-token",
         Refusal::Reconnect => "reconnect",
         Refusal::FailedCheck => "failed-check",
+        Refusal::UnsupportedAlgorithm => "unsupported-algorithm",
     }
 }
 

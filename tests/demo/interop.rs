@@ -153,8 +153,8 @@ pub(crate) fn append(config: &Path, file: &str, more: &str) {
     std::fs::write(config.join(file), format!("{text}\n{more}")).unwrap();
 }
 
-/// How an operator lets a client in that signs: an account with a certificate, and two endpoints, one of them
-/// for clients that sign no headers of WS-Addressing, `wsa:To` among them.
+/// How an operator lets a client in that signs: an account with a certificate, and three endpoints, two of them
+/// for clients that sign no headers of WS-Addressing, `wsa:To` among them, and one of those for clients that sign by SHA-1.
 fn let_signers_in(config: &Path, certificate: &str) {
     std::fs::copy(certificate, config.join("auth.d/machine.pem")).unwrap();
     append(
@@ -162,7 +162,11 @@ fn let_signers_in(config: &Path, certificate: &str) {
         "auth.d/users.toml",
         "[users.machine]\ncertificates = [\"machine.pem\"]\n[users.machine.attributes]\nmail = [\"machine@example.com\"]\n",
     );
-    for (path, leniencies) in [("/signed", "\"to-absent\", \"unsigned-addressing\""), ("/certificate", "")] {
+    for (path, leniencies) in [
+        ("/signed", "\"to-absent\", \"unsigned-addressing\""),
+        ("/by-sha1", "\"to-absent\", \"unsigned-addressing\", \"rsa-sha1\", \"reference-sha1\""),
+        ("/certificate", ""),
+    ] {
         append(
             config,
             "auth.d/auth.toml",
@@ -282,8 +286,8 @@ fn zeep_xmlsec_and_pyvmomi_sign_requests_and_the_record_says_so() {
     run("vcenter_client", &demo, &keys);
     let (by_signature, by_transport): (Vec<_>, Vec<_>) =
         issued_by(demo, Method::X509).into_iter().partition(|request| *request == RequestIntegrity::Signed);
-    // Two of zeep's, two of xmlsec's and pyvmomi's sign the body, and one of xmlsec's does not.
-    assert_eq!((by_signature.len(), by_transport.len()), (5, 1));
+    // Five of zeep's, two of xmlsec's and pyvmomi's sign the body, and one of xmlsec's does not.
+    assert_eq!((by_signature.len(), by_transport.len()), (8, 1));
 }
 
 #[test]

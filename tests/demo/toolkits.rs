@@ -24,7 +24,8 @@ pub(crate) fn possible(test: &str, directory: &str) -> bool {
     here && service::possible(&format!("interop-{test}"))
 }
 
-/// An endpoint for every credential these clients have, and one that puts up with what node-soap does unasked.
+/// An endpoint for every credential these clients have, one that puts up with what node-soap does unasked, and two for how
+/// CXF signs unasked: by SHA-1, whatever its suite digests by, and with a suite that does so by SHA-1, too.
 fn configure(config: &Path, certificate: &str) {
     std::fs::copy(certificate, config.join("auth.d/machine.pem")).unwrap();
     append(
@@ -71,13 +72,32 @@ fn configure(config: &Path, certificate: &str) {
             ),
         );
     }
-    // What is described is found by its description.
+    // What is described is found by its description, which says nothing of how a key signs: CXF then does so by SHA-1.
     append(
         config,
         "auth.d/auth.toml",
-        &format!("[[endpoint]]\npath = \"/signed\"\ncredentials = [\"signature\"]\naddresses = [\"{HOST}/signed\"]\n"),
+        &format!(
+            "[[endpoint]]\npath = \"/signed\"\ncredentials = [\"signature\"]\naddresses = [\"{HOST}/signed\"]\n\
+             leniencies = [\"rsa-sha1\"]\n"
+        ),
     );
     append(config, "worker.d/worker.toml", "[[endpoint]]\npath = \"/signed\"\ncredential = \"signature\"\n");
+    // Not described: what is told a description takes one of those that are.
+    for (path, leniencies) in [("/by-sha1", "\"rsa-sha1\""), ("/all-by-sha1", "\"rsa-sha1\", \"reference-sha1\"")] {
+        append(
+            config,
+            "auth.d/auth.toml",
+            &format!(
+                "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\naddresses = [\"{HOST}{path}\"]\n\
+                 leniencies = [{leniencies}]\n"
+            ),
+        );
+        append(
+            config,
+            "worker.d/worker.toml",
+            &format!("[[endpoint]]\npath = \"{path}\"\nprofile = \"adfs\"\ncredential = \"signature\"\n"),
+        );
+    }
     // And how an asymmetric one is answered.
     for (path, replies, confirms) in
         [("/answer-signed", "signed", false), ("/answer-confirmed", "signed", true), ("/answer-sealed", "sealed", true)]
@@ -164,7 +184,7 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_sym
     if !possible("cxf", ".java") {
         return;
     }
-    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 22]);
+    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 25]);
 }
 
 #[test]

@@ -50,7 +50,7 @@ def unverified(kind):
     return type(kind.__name__, (kind,), {"verify": lambda self, envelope: envelope})
 
 
-def by_zeep(kind, key, certificate, **methods):
+def by_zeep(kind, key, certificate, path="/signed", **methods):
     client = zeep.Client(
         str(pathlib.Path(__file__).with_name("generic.wsdl")),
         transport=zeep.transports.Transport(session=there.session),
@@ -62,7 +62,7 @@ def by_zeep(kind, key, certificate, **methods):
         element(f"{{{T}}}RequestType", T + "/Issue"),
         element("{http://schemas.xmlsoap.org/ws/2004/09/policy}AppliesTo", None, reference),
     ]
-    answer = client.create_service(BINDING, there.url + "/signed").Issue(_value_1=words)
+    answer = client.create_service(BINDING, there.url + path).Issue(_value_1=words)
     return answer._value_1[0].find(f".//{{{SAML20}}}Assertion")
 
 
@@ -77,9 +77,17 @@ for kind in [BinarySignature, Signature]:
     of_machine(by_zeep(kind, key, certificate, **SHA256))
     ok(f"zeep gets a token by its {kind.__name__}")
 
+# As zeep signs when it is told nothing, or one thing of two.
+half = {"signature_method": xmlsec.Transform.RSA_SHA256}
+for kind, methods in [(BinarySignature, {}), (Signature, {}), (BinarySignature, half)]:
+    of_machine(by_zeep(kind, key, certificate, "/by-sha1", **methods))
+    ok(f"zeep gets a token by its {kind.__name__} and SHA-1, where it may {methods}")
+
 for what, arguments, subcode in [
     ("a stranger's certificate", ((other_key, other_certificate), SHA256), "FailedAuthentication"),
     ("SHA-1", ((key, certificate), {}), "UnsupportedAlgorithm"),
+    ("digests by SHA-1", ((key, certificate), half), "UnsupportedAlgorithm"),
+    ("a stranger's certificate and SHA-1", ((other_key, other_certificate, "/by-sha1"), {}), "FailedAuthentication"),
 ]:
     try:
         by_zeep(BinarySignature, *arguments[0], **arguments[1])

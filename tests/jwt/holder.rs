@@ -5,7 +5,8 @@ use chancery::auth::store::Store;
 use chancery::config::auth::{StorePlace, StoreRules};
 use chancery::trust::binary::JWT;
 use chancery::wire::evidence::{
-    Evidence, KeyReference, KeyType, Presenter, Refusal, SignedJwt, SignedMessage, Submission, Timestamp,
+    Evidence, KeyReference, KeyType, Presenter, Refusal, SignatureAlgorithm, SignedJwt, SignedMessage, Submission,
+    Timestamp,
 };
 use chancery::wire::order::{Confirmation, Method, RequestIntegrity};
 use chancery::wire::{Millis, Octets, Secret, Text};
@@ -13,6 +14,8 @@ use chancery::wire::{Millis, Octets, Secret, Text};
 use crate::house::{ADDRESS, House, all_refused, sam, submission, with};
 use crate::support::jwt::{Words, encoded, handed_on, jwk, text};
 use crate::support::processes::eventually;
+use crate::support::refusals::all_hear;
+use crate::support::sha1::{self, By};
 use crate::support::signed::{Client, Part, TRUST};
 
 fn der(client: &Client) -> Octets<{ 16 * 1024 }> {
@@ -291,4 +294,33 @@ fn a_worker_that_leaves_out_the_jwt_that_was_signed_loses_its_channel() {
     }
     assert_eq!(house.office.decisions(), vec![(false, "contradicted".to_owned()); 2]);
     house.office.worker().vouched(sent(again(), Presenter::Signed(message())));
+}
+
+/// How the message beside it is signed, is the endpoint's to take; a JWT itself nobody signs by SHA-1.
+#[test]
+fn a_message_beside_a_jwt_is_signed_by_sha1_where_the_endpoint_takes_it_and_the_jwt_nowhere() {
+    let holder = Client::rsa(false);
+    let sent = |house: &House, words: &Words| {
+        let created = Millis::now();
+        let message = sha1::message(&holder, &parts(created, ""), By { rsa: true, references: 4 });
+        beside(house, words, message, created)
+    };
+    let house = House::new();
+    let cases = vec![("a good one", sent(&house, &held_by(&holder)), "sha1"), ("none", sent(&house, &sam()), "sha1")];
+    all_hear(&house.office, Refusal::UnsupportedAlgorithm, cases);
+
+    let house = House::at("leniencies = [\"rsa-sha1\", \"reference-sha1\"]", "");
+    house.office.worker().vouched(sent(&house, &held_by(&holder)));
+    // By the cloud's key that is RSA, whatever the header says of it.
+    let jwt = |header: &str| {
+        let signed = format!("{}.{}", encoded(header), encoded(sam().claims()));
+        let value = sha1::signature(house.old.secret(), signed.as_bytes());
+        let jwt = handed_on(&format!("{signed}.{}", encoded(value)), &house.old);
+        submission(SignedJwt { algorithm: SignatureAlgorithm::RsaSha1, ..jwt })
+    };
+    let cases = vec![
+        ("by SHA-1 as RS1", jwt("{\"alg\":\"RS1\"}"), "signature-algorithm"),
+        ("by SHA-1 as RS256", jwt("{\"alg\":\"RS256\"}"), "signature-algorithm"),
+    ];
+    all_refused(&house.office, cases);
 }

@@ -58,12 +58,18 @@ impl House {
 
     /// With more in the table of the cloud.
     pub(crate) fn with(more: &str) -> Self {
+        Self::at("", more)
+    }
+
+    /// With more in the table of the endpoint, too.
+    pub(crate) fn at(endpoint: &str, more: &str) -> Self {
         let [cloud, sam, eve] = std::array::from_fn(|_| Client::new());
         let (old, bank) = (Client::rsa(false), Client::ed25519());
         let server = Identity::own("localhost", &rcgen::PKCS_ECDSA_P256_SHA256);
         let auth = format!(
             "server_certificates = [\"server.pem\"]\n[store]\ndirectory = \"../../state\"\n[[endpoint]]\n\
-             path = \"/jwt\"\ncredentials = [\"jwt\"]\naddresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/password\"\n\
+             path = \"/jwt\"\ncredentials = [\"jwt\"]\naddresses = [\"{ADDRESS}\"]\n{endpoint}\n[[endpoint]]\n\
+             path = \"/password\"\n\
              [[endpoint]]\npath = \"/either\"\ncredentials = [\"signature\", \"jwt\"]\naddresses = [\"{ADDRESS}\"]\n\
              [[jwt_issuer]]\nname = \"cloud\"\nissuer = \"{CLOUD}\"\njwks = \"cloud.json\"\n\
              audiences = [\"{US}\", \"urn:sts\"]\n{more}\n{SUBJECTS}[[jwt_issuer]]\nname = \"bank\"\n\

@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod processes;
     pub(crate) mod publisher;
     pub(crate) mod refusals;
+    pub(crate) mod sha1;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod signed;
 }

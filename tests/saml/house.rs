@@ -58,11 +58,16 @@ impl House {
     }
 
     pub(crate) fn of(agency: Client, more: &str) -> Self {
+        Self::at(agency, "", more)
+    }
+
+    /// With more in the table of the endpoint, too.
+    pub(crate) fn at(agency: Client, endpoint: &str, more: &str) -> Self {
         let [bank, sam, eve] = std::array::from_fn(|_| Client::new());
         let server = Identity::own("localhost", &rcgen::PKCS_ECDSA_P256_SHA256);
         let auth = format!(
             "server_certificates = [\"server.pem\"]\n[store]\ndirectory = \"../../state\"\n[[endpoint]]\npath = \"/saml\"\ncredentials = [\"saml\"]\n\
-             addresses = [\"{ADDRESS}\"]\n[[endpoint]]\npath = \"/signed\"\ncredentials = [\"saml\", \"signature\"]\n\
+             addresses = [\"{ADDRESS}\"]\n{endpoint}\n[[endpoint]]\npath = \"/signed\"\ncredentials = [\"saml\", \"signature\"]\n\
              addresses = [\"{ADDRESS}\"]\nreplies = \"signed\"\n[[endpoint]]\npath = \"/sealed\"\n\
              credentials = [\"saml\", \"signature\"]\naddresses = [\"{ADDRESS}\"]\nreplies = \"sealed\"\n\
              [[endpoint]]\npath = \"/password\"\ncredentials = [\"password\"]\n\

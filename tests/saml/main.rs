@@ -11,6 +11,7 @@ mod support {
     pub(crate) mod office;
     pub(crate) mod processes;
     pub(crate) mod refusals;
+    pub(crate) mod sha1;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod signed;
 }
@@ -19,5 +20,6 @@ mod bearer;
 mod connection;
 mod holder;
 mod house;
+mod sha1;
 mod value;
 mod vouched;

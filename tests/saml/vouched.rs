@@ -10,6 +10,7 @@ use crate::house::{ADDRESS, SUBJECTS, all_refused};
 use crate::support::asserted::{AUDIENCE, BEARER, ISSUER, Words};
 use crate::support::office::{Office, request};
 use crate::support::processes::eventually;
+use crate::support::sha1;
 use crate::support::signed::{Client, Part, TRUST, dereferenced};
 
 const VOUCHES: &str = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches";
@@ -44,7 +45,12 @@ impl House {
 
     /// With more in `auth.toml`.
     fn with(more: &str) -> Self {
-        let [agency, bank, portal, gate, sam, closed] = std::array::from_fn(|_| Client::new());
+        Self::by(Client::new(), more)
+    }
+
+    /// With this intermediary, too.
+    fn by(portal: Client, more: &str) -> Self {
+        let [agency, bank, gate, sam, closed] = std::array::from_fn(|_| Client::new());
         let may =
             |account: &str, whom: &str| format!("[[saml_partner.intermediary]]\naccount = \"{account}\"\n{whom}\n");
         let auth = format!(
@@ -131,6 +137,12 @@ impl<'c> Sent<'c> {
     }
 
     fn message(&self) -> SignedMessage {
+        let (info, parts) = self.covering();
+        self.client.over(&info, &parts)
+    }
+
+    /// `SignedInfo`, and what it digests.
+    fn covering(&self) -> (String, Vec<Part>) {
         let covered = match self.by {
             By::Reference => {
                 let octets = self.whole.replacen("<saml:Assertion ", "<saml:Assertion xmlns=\"\" ", 1);
@@ -142,7 +154,7 @@ impl<'c> Sent<'c> {
         let parts: Vec<Part> = self.parts.iter().cloned().chain(covered).collect();
         let info = self.client.signed_info(&parts);
         let info = if matches!(self.by, By::Reference) { dereferenced(&info, "str") } else { info };
-        self.client.over(&info, &parts)
+        (info, parts)
     }
 
     fn submission(self) -> Submission {
@@ -409,4 +421,31 @@ fn a_worker_that_leaves_out_the_assertion_that_was_signed_loses_its_channel() {
         eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
     }
     assert_eq!(house.office.decisions(), vec![(false, "contradicted".to_owned()); 2]);
+}
+
+/// Who vouches signs the message: how, is his endpoint's to take, whatever is taken of the partner.
+#[test]
+fn an_intermediary_signs_by_sha1_where_the_endpoint_takes_it() {
+    let lenient = format!(
+        "[[endpoint]]\npath = \"/lenient\"\ncredentials = [\"sender-vouches\"]\naddresses = [\"{ADDRESS}\"]\n\
+         leniencies = [\"rsa-sha1\", \"reference-sha1\"]\n"
+    );
+    let house = House::by(Client::rsa(false), &lenient);
+    let sent = || {
+        let sent = Sent::new(&of("sam"), &house.agency, &house.portal);
+        let (info, parts) = sent.covering();
+        // The assertion that stands for the reference, too.
+        let info = parts.iter().fold(info, |info, part| sha1::digesting(&info, &part.octets));
+        let message = sha1::over(&house.portal, &sha1::by_rsa(&info), &parts);
+        let mut submission = sent.submission();
+        let Evidence::Attested(_, plain) = &mut submission.evidence else { panic!("an assertion") };
+        *plain = message;
+        submission
+    };
+    let mut worker = house.office.worker();
+    worker.vouched(at("/lenient", sent()));
+    assert_eq!(house.office.lodged().order.request, RequestIntegrity::Signed);
+    for path in ["/vouched", "/both"] {
+        assert_eq!(worker.refused(at(path, sent())), Refusal::UnsupportedAlgorithm, "{path}");
+    }
 }

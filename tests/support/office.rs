@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +19,13 @@ use chancery::wire::links::{AuthToAudit, AuthToIssuer, AuthToWorker, FromAudit, 
 use chancery::wire::order::Voucher;
 use chancery::wire::permit::Link;
 use chancery::wire::record::AuthEntry;
+use chancery::wire::snapshot::{Sample, Snapshot};
 use chancery::wire::unwrap::{NotUnwrapped, SessionKey, Unwrap};
 use chancery::wire::{Correlation, List, Secret, Text, VoucherId};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, recv};
 
-use super::processes::{Daemon, PATIENCE, listener};
+use super::processes::{Daemon, PATIENCE, datagrams, eventually, listener};
 
 /// Where requests come from unless a test says otherwise.
 pub(crate) const HOME: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
@@ -41,6 +43,7 @@ pub(crate) fn hash(password: &str) -> String {
 pub(crate) struct Office {
     root: tempfile::TempDir,
     worker: OwnedFd,
+    exporter: OwnedFd,
     auth: Option<Daemon>,
     clock_shift: i64,
     pub(crate) issuer: Desk<AuthToIssuer, IssuerToAuth>,
@@ -68,6 +71,7 @@ impl Office {
         std::fs::create_dir_all(root.path().join("etc/auth.d/relying-parties")).expect("made");
         std::fs::create_dir_all(root.path().join("state")).expect("made");
         let worker = listener(&run.join(Place::AuthWorker.file()));
+        let exporter = datagrams(&run.join(Place::Metrics.file()));
         let confirms = Arc::new(Mutex::new(Some(3_600_000)));
         let left = confirms.clone();
         let opens = Arc::new(Mutex::new(Err(NotUnwrapped::NotYet)));
@@ -92,7 +96,7 @@ impl Office {
             let AuthToAudit::Append { sequence, .. } = message;
             Some(FromAudit::Durable { sequence: *sequence })
         });
-        let mut office = Self { root, worker, auth: None, clock_shift, issuer, audit, confirms, opens };
+        let mut office = Self { root, worker, exporter, auth: None, clock_shift, issuer, audit, confirms, opens };
         office.write("auth.toml", auth);
         office.write("users.toml", users);
         office.write("relying-parties/office.toml", party);
@@ -138,6 +142,23 @@ impl Office {
     pub(crate) fn worker(&self) -> Worker {
         let channel = Channel::connect(&self.run().join(Place::AuthWorker.file())).expect("connects");
         Worker { duplex: Duplex::new(channel, Link::AuthToWorker), early: HashMap::new() }
+    }
+
+    /// What auth counts under each of these labels of a family, as of now.
+    pub(crate) fn counted<const N: usize>(&self, family: &str, labels: [&str; N]) -> [String; N] {
+        let mut octets = vec![0; 256 * 1024];
+        let mut next = || {
+            let length = recv(self.exporter.as_raw_fd(), &mut octets, MsgFlags::MSG_DONTWAIT).ok()?;
+            Some(Snapshot::try_from_slice(&octets[..length]).expect("a snapshot"))
+        };
+        // What was sent before says nothing of now.
+        while next().is_some() {}
+        let snapshot = eventually("auth says what it counts", next);
+        let family = snapshot.families.iter().find(|known| &*known.name == family).expect("such a family");
+        labels.map(|label| {
+            let of = |sample: &&Sample| sample.labels.iter().any(|known| &*known.value == label);
+            family.samples.iter().find(of).map_or_else(|| "nothing".to_owned(), |sample| sample.value.to_string())
+        })
     }
 
     /// How long issuer says from now on that a handshake may prove a client, milliseconds, if it confirms any.
@@ -199,6 +220,7 @@ impl Office {
 
 // One test needs each, and each test is a crate of its own.
 const _: fn(&Office, Option<u32>) = Office::confirms;
+const _: fn(&Office, &str, [&str; 1]) -> [String; 1] = Office::counted;
 const _: fn(&Office, Result<SessionKey, NotUnwrapped>) = Office::opens;
 
 /// A peer that auth connects to: hears everything, answers by rule, can be away.

@@ -25,13 +25,21 @@ pub(crate) fn reasons(office: &Office) -> HashMap<IpAddr, String> {
 /// Each is refused as any failed authentication is, and the record knows why; nothing is decided for any.
 #[track_caller]
 pub(crate) fn all_refused(office: &Office, cases: Vec<(&str, Submission, &str)>) {
+    all_hear(office, Refusal::FailedAuthentication, cases);
+}
+
+/// The same, where it is something else that they hear.
+#[track_caller]
+pub(crate) fn all_hear(office: &Office, heard: Refusal, cases: Vec<(&str, Submission, &str)>) {
     let mut worker = office.worker();
     let mut expected = Vec::new();
     let decided = office.decisions().len();
-    for (number, (what, submission, reason)) in cases.into_iter().enumerate() {
+    // What was refused before is known by other addresses.
+    let before = reasons(office).len();
+    for (number, (what, submission, reason)) in (before..).zip(cases) {
         let source = IpAddr::from([198, 51, 100, u8::try_from(number).expect("a few cases")]);
         match worker.ask(Submission { source, ..submission }) {
-            AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, Refusal::FailedAuthentication, "{what}"),
+            AuthToWorker::Refused(refused) => assert_eq!(refused.refusal, heard, "{what}"),
             answer => panic!("{what}: {answer:?}"),
         }
         expected.push((source, what, reason));

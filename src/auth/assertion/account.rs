@@ -23,7 +23,7 @@ pub(in crate::auth) fn named_by<'a>(
     config: &'a Auth,
     verified: &Verified<'_>,
 ) -> Result<Cow<'a, Account>, (Reason, String)> {
-    let Verified { partner, assertion } = verified;
+    let Verified { partner, assertion, .. } = verified;
     let nobody = |why| (Reason::NoAccount, why);
     let name = name(partner, assertion).map_err(nobody)?;
     let account = config.users.find(&name).ok_or_else(|| nobody(format!("there is no account {name:?}")))?;

@@ -5,11 +5,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::read::Named;
 use crate::auth::reason::Reason;
-use crate::auth::signature::{self, Signed};
+use crate::auth::signature::{self, Admitted, Signed};
 use crate::config::auth::certificate::{Certificate, VerifyingKey};
 use crate::config::auth::{jwks, public_key};
 use crate::wire::Millis;
-use crate::wire::evidence::{KeyReference, SignedMessage};
+use crate::wire::evidence::KeyReference;
 use crate::wire::record::HeldKey;
 
 /// Whoever has this key.
@@ -58,10 +58,10 @@ impl Holder {
     /// The reason he has not, and a clause for the operator.
     pub(in crate::auth) fn signed<'m>(
         &self,
-        message: &'m SignedMessage,
+        message: Admitted<'m>,
         now: Millis,
     ) -> Result<Signed<'m>, (Reason, &'static str)> {
-        if let KeyReference::Value(said) = &message.key
+        if let KeyReference::Value(said) = message.key()
             && !public_key::of(said).is_ok_and(|said| said == *self.key())
         {
             return Err((Reason::Confirmation, "the message names another key than it confirms"));

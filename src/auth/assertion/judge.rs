@@ -20,7 +20,7 @@ impl Verified<'_> {
     /// # Errors
     /// The reason it does not, and a clause for the operator.
     pub(in crate::auth) fn judge(&self, now: Millis) -> Result<(), (Reason, &'static str)> {
-        let Self { partner, assertion } = self;
+        let Self { partner, assertion, .. } = self;
         self.dates().hold(partner.bounds, now).map_err(|why| (Reason::AssertionDates, why))?;
         let audiences = &assertion.conditions.audiences;
         let ours = |restriction: &Vec<String>| restriction.iter().any(|one| partner.audiences.contains(one));

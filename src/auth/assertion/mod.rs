@@ -17,13 +17,13 @@ pub(super) use self::account::named_by;
 pub(super) use self::holder::Holder;
 use self::read::Assertion;
 use super::reason::Reason;
-use super::signature::{function, parsed, proves};
+use super::signature::{function, parsed, proves_or_by_sha1};
 use crate::config::auth::Auth;
 use crate::config::auth::partner::{self, Partner};
 use crate::trust::parts;
 use crate::wire::Millis;
-use crate::wire::evidence::{MOST_ASSERTED_OCTETS, SignedAssertion};
-use crate::xml::signature::SignedInfo;
+use crate::wire::evidence::{MOST_ASSERTED_OCTETS, SignatureAlgorithm, SignedAssertion};
+use crate::xml::signature::{Hash, SignedInfo};
 use crate::xml::{Element, Ids, Node, names};
 
 /// Why an assertion proves nothing here.
@@ -44,6 +44,17 @@ pub(super) struct Verified<'a> {
     pub(super) partner: &'a Partner,
     /// What it says.
     pub(super) assertion: Assertion,
+    /// Is it signed by RSA with SHA-1?
+    rsa_sha1: bool,
+    /// Is it digested by SHA-1?
+    reference_sha1: bool,
+}
+
+/// What the partner's signature covers.
+struct Covered {
+    /// By this id.
+    id: String,
+    hash: Hash,
 }
 
 /// Did a partner make this assertion?
@@ -57,23 +68,24 @@ pub(super) fn verify<'a>(config: &'a Auth, signed: &SignedAssertion, now: Millis
     };
     let refused = |(reason, why): (Reason, &str)| Refused { reason, partner: Some(partner), why: why.to_owned() };
     signature(partner, signed, now).map_err(refused)?;
-    let id = covered(signed).map_err(refused)?;
+    let Covered { id, hash } = covered(partner, signed).map_err(refused)?;
     let assertion = read(signed, &id).map_err(|why| refused((Reason::UnreadableAssertion, why)))?;
     // Whose keys were tried was the worker's word.
     if assertion.issuer != partner.issuer {
         return Err(refused((Reason::UnknownPartner, "another issuer than the one whose key signed it")));
     }
-    Ok(Verified { partner, assertion })
+    let rsa_sha1 = signed.algorithm == SignatureAlgorithm::RsaSha1;
+    Ok(Verified { partner, assertion, rsa_sha1, reference_sha1: hash == Hash::Sha1 })
 }
 
-/// Has a key of this partner signed it? Of several any may have.
+/// Has a key of this partner signed it, in a way that is its own? Of several any may have.
 fn signature(partner: &Partner, signed: &SignedAssertion, now: Millis) -> Result<(), (Reason, &'static str)> {
     if !partner.algorithms.contains(&signed.algorithm) {
         return Err((Reason::SignatureAlgorithm, "an algorithm that is not among this partner's"));
     }
     let (mut closest, mut past) = ((Reason::SignatureAlgorithm, "no key of this partner signs so"), false);
     for certificate in &partner.certificates {
-        match proves(&certificate.key, signed.algorithm, &signed.signed_info, &signed.value) {
+        match proves_or_by_sha1(&certificate.key, signed.algorithm, &signed.signed_info, &signed.value) {
             Ok(()) if certificate.holds(now) => return Ok(()),
             // A key may have another certificate that does.
             Ok(()) => past = true,
@@ -88,11 +100,11 @@ fn signature(partner: &Partner, signed: &SignedAssertion, now: Millis) -> Result
 }
 
 /// Is the assertion what was signed, all of it but the signature? Gives the id by which it was.
-fn covered(signed: &SignedAssertion) -> Result<String, (Reason, &'static str)> {
+fn covered(partner: &Partner, signed: &SignedAssertion) -> Result<Covered, (Reason, &'static str)> {
     let unreadable = |why| (Reason::UnreadableAssertion, why);
     let tree = parsed(&signed.signed_info).map_err(|_| unreadable("a SignedInfo that is not XML as we take it"))?;
     let info = SignedInfo::read(tree.root()).map_err(|_| unreadable("a SignedInfo that is not of the grammar"))?;
-    if parts::algorithm(info.method) != Some(signed.algorithm) {
+    if parts::algorithm_or_sha1(info.method) != Some(signed.algorithm) {
         return Err((Reason::SignatureAlgorithm, "another algorithm than the one it was verified by"));
     }
     let [reference] = &info.references[..] else { return Err(unreadable("not one reference")) };
@@ -100,11 +112,13 @@ fn covered(signed: &SignedAssertion) -> Result<String, (Reason, &'static str)> {
     if !transform.enveloped || transform.dereferenced || !transform.canonical.is_exclusive() {
         return Err(unreadable("other transforms than enveloped-signature and exclusive canonicalisation"));
     }
-    let function = function(reference.hash).ok_or((Reason::SignatureAlgorithm, "a digest that is not taken"))?;
+    let function = function(reference.hash, partner.reference_sha1);
+    let function =
+        function.ok_or((Reason::SignatureAlgorithm, "a digest by SHA-1, which is not taken of this partner"))?;
     if digest(function, signed.octets.expose()).as_ref() != reference.digest {
         return Err((Reason::WrongDigest, "not what was signed"));
     }
-    Ok(reference.id.clone())
+    Ok(Covered { id: reference.id.clone(), hash: reference.hash })
 }
 
 /// Is this assertion, which has its signature in it, the one that was handed on beside it? Both must be verified.
@@ -156,6 +170,11 @@ impl<'a> Verified<'a> {
         let mut name = [0; 32];
         name.copy_from_slice(context.finish().as_ref());
         name
+    }
+
+    /// Which leniencies of its partner it needed.
+    pub(super) fn tolerated(&self) -> [(bool, &'static str); 2] {
+        [(self.rsa_sha1, "assertion-rsa-sha1"), (self.reference_sha1, "assertion-reference-sha1")]
     }
 
     /// Is it good once?

@@ -270,6 +270,7 @@ fn a_use_is_remembered_as_long_as_the_assertion_is_taken_and_an_hour_in_any_case
         issuer: "urn:agency".to_owned(),
         certificates: Vec::new(),
         algorithms: Vec::new(),
+        reference_sha1: false,
         audiences: vec!["urn:us".to_owned()],
         bounds: Bounds { skew_ms: 0, max_age_ms: minutes * 60_000, max_session_ms: 3_600_000 },
         once: true,
@@ -281,7 +282,8 @@ fn a_use_is_remembered_as_long_as_the_assertion_is_taken_and_an_hour_in_any_case
     let remembered = |minutes, end: &str| {
         let assertion = read_as(&NEW.replace("2026-01-01T01:00:00Z", end), "_a").unwrap();
         let issued = assertion.issued.0;
-        Verified { partner: &partner(minutes), assertion }.until().0 - issued
+        let partner = &partner(minutes);
+        Verified { partner, assertion, rsa_sha1: false, reference_sha1: false }.until().0 - issued
     };
     // Its own end or ours, the largest difference of clocks, and a minute.
     let (minute, hour) = (60_000, 3_600_000);

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::super::assertion::{self, Holder, Refused};
 use super::super::reason::Reason;
-use super::super::signature::Unproven;
+use super::super::signature::{Admitted, Unproven};
 use super::super::store::Kind;
 use super::super::{signature, timestamp};
 use super::proof::{Asked, Beside, Known, Who};
@@ -50,6 +50,7 @@ impl Office {
             self.first_presented(&verified).await?;
         }
         self.pace(config, &account, asked)?;
+        self.tolerated(verified.tolerated());
         let held = holder.as_ref().map(|holder| Held { proof: Proof::TlsCertificate, key: holder.named() });
         let certificate = holder.and_then(Holder::certificate).map(Cow::Owned);
         Ok(Known { held, certificate, ..known(account, &verified, RequestIntegrity::Transport, now) })
@@ -100,11 +101,12 @@ impl Office {
         if !rules.saml && !rules.sender_vouches {
             return Err(Ended::Stranger(Reason::Credential));
         }
+        let message = Admitted::at(rules, message).map_err(Ended::Stranger)?;
         let now = Millis::now();
         let meant = meant(config, signed, now);
         let (account, verified) = meant.map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
         // Whoever says that the assertion has his key vouches for nobody.
-        let its_own = matches!(message.key, KeyReference::Assertion | KeyReference::Value(_));
+        let its_own = matches!(message.key(), KeyReference::Assertion | KeyReference::Value(_));
         let vouches = !its_own && verified.is_vouched_for(rules, asked.source, now);
         if rules.sender_vouches && vouches {
             return self.vouched(config, rules, Meant { account, verified, signed }, message, asked, now).await;
@@ -118,7 +120,7 @@ impl Office {
         config: &'a Auth,
         rules: &Endpoint,
         meant: Meant<'a, '_>,
-        message: &SignedMessage,
+        message: Admitted<'_>,
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<Known<'a>, Ended> {
@@ -161,6 +163,7 @@ impl Office {
         if verified.is_once() {
             self.first_presented(&verified).await.map_err(his)?;
         }
+        self.tolerated(verified.tolerated());
         let (held, certificate) = (Some(proven), holder.certificate().map(Cow::Owned));
         Ok(Known { held, certificate, ..known(account, &verified, request, now) })
     }
@@ -217,7 +220,7 @@ fn nobody_elses<'a>(
 fn holder<'a, 'm>(
     verified: &assertion::Verified<'a>,
     rules: &Endpoint,
-    message: &'m SignedMessage,
+    message: Admitted<'m>,
     asked: &Asked<'_>,
     now: Millis,
 ) -> Result<(Holder, signature::Signed<'m>), Refused<'a>> {

@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::super::jwt::{self, For, Refused, Verified};
 use super::super::reason::Reason;
+use super::super::signature::Admitted;
 use super::super::store::Kind;
 use super::super::{issued, signature, timestamp};
 use super::proof::{Asked, Beside, Known, Who};
@@ -17,7 +18,7 @@ use crate::config::auth::certificate::Certificate;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
 use crate::config::auth::{Auth, Room};
-use crate::wire::evidence::{ClientHandshake, KeyReference, MOST_JWT_OCTETS, Presenter, SignedJwt, SignedMessage};
+use crate::wire::evidence::{ClientHandshake, KeyReference, MOST_JWT_OCTETS, Presenter, SignedJwt};
 use crate::wire::order::{Method, RequestIntegrity};
 use crate::wire::{Correlation, Millis, Secret};
 
@@ -37,15 +38,19 @@ impl Office {
         if !rules.jwt {
             return Err(Ended::Stranger(Reason::Credential));
         }
+        let message = match presenter {
+            Presenter::Signed(message) => Some(Admitted::at(rules, message).map_err(Ended::Stranger)?),
+            Presenter::Anybody | Presenter::Connected(_) => None,
+        };
         let now = Millis::now();
         let presented = meant(config, signed, now).and_then(|(account, verified)| {
             may_be_presented(&verified, presenter)?;
             Ok((account, verified))
         });
         let meant = presented.map_err(|refused| self.not_presented(asked.correlation, &refused))?;
-        match (meant.1.is_for(), presenter) {
-            (For::Holder, Presenter::Connected(handshake)) => self.over(config, meant, handshake, asked, now).await,
-            (For::Holder, Presenter::Signed(message)) => {
+        match (meant.1.is_for(), presenter, message) {
+            (For::Holder, Presenter::Connected(handshake), _) => self.over(config, meant, handshake, asked, now).await,
+            (For::Holder, _, Some(message)) => {
                 self.beside(config, rules, meant, (message, &signed.octets), asked, now).await
             }
             _ => self.borne(config, meant, asked, now).await,
@@ -99,7 +104,7 @@ impl Office {
         config: &'a Auth,
         rules: &Endpoint,
         (account, verified): Meant<'a>,
-        (message, octets): (&SignedMessage, &Secret<MOST_JWT_OCTETS>),
+        (message, octets): (Admitted<'_>, &Secret<MOST_JWT_OCTETS>),
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<Known<'a>, Ended> {
@@ -173,8 +178,8 @@ fn may_be_presented<'a>(verified: &Verified<'a>, presenter: &Presenter) -> Resul
 }
 
 /// The certificate that the message brings, when its key is the one that must be proven.
-fn holder<'a>(verified: &Verified<'a>, message: &SignedMessage) -> Result<Certificate, Refused<'a>> {
-    let confirmed = issued::apart(&message.key).and_then(|(key, _)| match &*key {
+fn holder<'a>(verified: &Verified<'a>, message: Admitted<'_>) -> Result<Certificate, Refused<'a>> {
+    let confirmed = issued::apart(message.key()).and_then(|(key, _)| match &*key {
         KeyReference::Certificate(der) => verified.confirms(der),
         _ => None,
     });

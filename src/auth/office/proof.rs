@@ -18,7 +18,7 @@ use super::super::exchanges::Exchange;
 use super::super::ocsp::{self, WAIT};
 use super::super::reason::Reason;
 use super::super::recipient::Recipient;
-use super::super::signature::{self, Proof, Unproven, Verified};
+use super::super::signature::{self, Admitted, Proof, Unproven, Verified};
 use super::super::store::{Down, Kind, Store};
 use super::super::{digest, issued, timestamp};
 use super::{Ended, Office};
@@ -246,6 +246,7 @@ impl Office {
         if !rules.signature {
             return Err(Ended::Stranger(Reason::Credential));
         }
+        let message = Admitted::at(rules, message).map_err(Ended::Stranger)?;
         let now = Millis::now();
         let signer = self.signer(config, rules, message, asked, now).await.map_err(Ended::Stranger)?;
         let Signer { account, authority, certificate, verified } = signer;
@@ -297,16 +298,21 @@ impl Office {
         if proof.left_out {
             return Err(Ended::Breach("an addressing header that was signed and left out"));
         }
-        for (tolerated, name) in [
+        self.tolerated([
             (proof.to_absent, "to-absent"),
             (proof.enveloped_transform, "enveloped-transform"),
             (proof.unsigned_addressing, "unsigned-addressing"),
-        ] {
-            if tolerated {
-                self.gauges.leniencies.with_label_values(&[name]).inc();
-            }
-        }
+            (proof.rsa_sha1, "rsa-sha1"),
+            (proof.reference_sha1, "reference-sha1"),
+        ]);
         Ok(if proof.wish.is_some() { RequestIntegrity::Signed } else { RequestIntegrity::Transport })
+    }
+
+    /// Counts leniencies, where somebody needed them.
+    pub(super) fn tolerated<const N: usize>(&self, leniencies: [(bool, &str); N]) {
+        for (_, name) in leniencies.into_iter().filter(|(needed, _)| *needed) {
+            self.gauges.leniencies.with_label_values(&[name]).inc();
+        }
     }
 
     /// A registered certificate is looked for first. Of another one an authority is asked only when the signature
@@ -315,11 +321,11 @@ impl Office {
         &self,
         config: &'a Auth,
         rules: &Endpoint,
-        message: &'m SignedMessage,
+        message: Admitted<'m>,
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<Signer<'a, 'm>, Reason> {
-        let (key, brought) = issued::apart(&message.key).ok_or(Reason::UnknownCertificate)?;
+        let (key, brought) = issued::apart(message.key()).ok_or(Reason::UnknownCertificate)?;
         let (account, authority, certificate, signed) = match config.users.signer(&key, now) {
             Some((account, certificate)) => {
                 let signed = signature::verify(certificate, message, now)?;

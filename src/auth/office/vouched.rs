@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::super::assertion;
 use super::super::reason::Reason;
-use super::super::signature::Unproven;
+use super::super::signature::{Admitted, Unproven};
 use super::super::store::Kind;
 use super::super::timestamp;
 use super::asserted::known;
@@ -16,7 +16,7 @@ use crate::config::auth::Auth;
 use crate::config::auth::endpoint::Endpoint;
 use crate::config::auth::users::Account;
 use crate::wire::Millis;
-use crate::wire::evidence::{SignedAssertion, SignedMessage};
+use crate::wire::evidence::SignedAssertion;
 use crate::wire::order::Method;
 
 /// An assertion that holds, and whom it means.
@@ -33,7 +33,7 @@ impl Office {
         config: &'a Auth,
         rules: &Endpoint,
         meant: Meant<'a, '_>,
-        message: &SignedMessage,
+        message: Admitted<'_>,
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<Known<'a>, Ended> {
@@ -73,6 +73,7 @@ impl Office {
         if verified.is_once() {
             self.first_presented(&verified).await.map_err(his)?;
         }
+        self.tolerated(verified.tolerated());
         Ok(Known { intermediary: Some(intermediary.name.clone()), ..known(account, &verified, request, now) })
     }
 }

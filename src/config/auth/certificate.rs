@@ -62,7 +62,7 @@ impl VerifyingKey {
         }
     }
 
-    /// How a key of this kind verifies a signature of that kind, and its octets for it.
+    /// How a key of this kind verifies a signature of that kind, and its octets for it. By SHA-1 none does.
     #[must_use]
     pub fn verifier(&self, algorithm: SignatureAlgorithm) -> Option<(&'static dyn VerificationAlgorithm, &[u8])> {
         use SignatureAlgorithm as By;
@@ -79,6 +79,20 @@ impl VerifyingKey {
             (Self::Ed25519(key), By::Ed25519) => (&signature::ED25519, key),
             _ => return None,
         })
+    }
+
+    /// The same, and by RSA with SHA-1 besides: for messages and assertions, where the configuration says that it may be.
+    #[must_use]
+    pub fn verifier_or_sha1(
+        &self,
+        algorithm: SignatureAlgorithm,
+    ) -> Option<(&'static dyn VerificationAlgorithm, &[u8])> {
+        match (self, algorithm) {
+            (Self::Rsa(key), SignatureAlgorithm::RsaSha1) => {
+                Some((&signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, key))
+            }
+            _ => self.verifier(algorithm),
+        }
     }
 }
 

@@ -48,6 +48,10 @@ pub struct Endpoint {
     pub unsigned_addressing: bool,
     /// May a MAC be made with SHA-1?
     pub hmac_sha1: bool,
+    /// May the key of a certificate sign a message by RSA with SHA-1?
+    pub rsa_sha1: bool,
+    /// May such a signature cover parts that it digests by SHA-1?
+    pub reference_sha1: bool,
     /// May a message be sealed for us?
     pub encryption: bool,
     /// Is the answer signed to a request that a certificate's key signed?
@@ -78,9 +82,21 @@ pub(super) struct EndpointFile {
     #[serde(default)]
     addresses: Vec<Spanned<String>>,
     #[serde(default)]
-    leniencies: Vec<LeniencyName>,
+    leniencies: Vec<Spanned<LeniencyName>>,
     encryption: Option<Spanned<bool>>,
     replies: Option<Spanned<RepliesName>>,
+}
+
+impl EndpointFile {
+    fn tolerates(&self, leniency: LeniencyName) -> bool {
+        self.leniencies.iter().any(|named| *named.get_ref() == leniency)
+    }
+
+    /// Where it lets SHA-1 pass in what the key of a certificate signs.
+    pub(super) fn sha1(&self) -> impl Iterator<Item = &Spanned<LeniencyName>> {
+        let sha1 = |name: LeniencyName| matches!(name, LeniencyName::RsaSha1 | LeniencyName::ReferenceSha1);
+        self.leniencies.iter().filter(move |named| sha1(*named.get_ref()))
+    }
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -108,11 +124,13 @@ enum CredentialName {
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
-enum LeniencyName {
+pub(super) enum LeniencyName {
     ToAbsent,
     EnvelopedTransform,
     UnsignedAddressing,
     HmacSha1,
+    RsaSha1,
+    ReferenceSha1,
     UnboundTicket,
 }
 
@@ -219,17 +237,22 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         return refuse(why);
     }
     let covers = [signature, saml, sender_vouches, jwt, symmetric, token].contains(&true);
-    if written.leniencies.contains(&LeniencyName::UnsignedAddressing) && !covers {
+    if written.tolerates(LeniencyName::UnsignedAddressing) && !covers {
         return refuse(
             "leniencies names \"unsigned-addressing\", and no credential here comes with a signature or a MAC",
         );
     }
-    if written.leniencies.contains(&LeniencyName::HmacSha1) && !symmetric && !token {
+    if written.tolerates(LeniencyName::HmacSha1) && !symmetric && !token {
         return refuse("leniencies names \"hmac-sha1\", and no credential here comes with a MAC");
+    }
+    let certified = signature || saml || sender_vouches || jwt;
+    if let Some(named) = written.sha1().next().filter(|_| !certified) {
+        let why = "leniencies: no credential here comes with a signature of the message by the key of a certificate";
+        return Err(file.error(named.span(), why));
     }
     let kerberos = credentials.contains(&CredentialName::Kerberos);
     let tickets = [(kerberos, "kerberos"), (token, "kerberos-token")];
-    if written.leniencies.contains(&LeniencyName::UnboundTicket) && !kerberos && !token {
+    if written.tolerates(LeniencyName::UnboundTicket) && !kerberos && !token {
         return refuse("leniencies names \"unbound-ticket\", and no credential here is a ticket");
     }
     if let Some((_, name)) = tickets.iter().find(|(named, _)| *named && !has.realms) {
@@ -302,12 +325,14 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         password_symmetric: symmetric,
         kerberos,
         kerberos_token: token,
-        unbound_ticket: written.leniencies.contains(&LeniencyName::UnboundTicket),
+        unbound_ticket: written.tolerates(LeniencyName::UnboundTicket),
         addresses: written.addresses.iter().map(|address| address.get_ref().clone()).collect(),
-        to_absent: written.leniencies.contains(&LeniencyName::ToAbsent),
-        enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),
-        unsigned_addressing: written.leniencies.contains(&LeniencyName::UnsignedAddressing),
-        hmac_sha1: written.leniencies.contains(&LeniencyName::HmacSha1),
+        to_absent: written.tolerates(LeniencyName::ToAbsent),
+        enveloped_transform: written.tolerates(LeniencyName::EnvelopedTransform),
+        unsigned_addressing: written.tolerates(LeniencyName::UnsignedAddressing),
+        hmac_sha1: written.tolerates(LeniencyName::HmacSha1),
+        rsa_sha1: written.tolerates(LeniencyName::RsaSha1),
+        reference_sha1: written.tolerates(LeniencyName::ReferenceSha1),
         encryption: encryption.is_some(),
         signed_replies: signs.is_some(),
         sealed_replies: seals,

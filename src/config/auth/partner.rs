@@ -7,10 +7,11 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, VerifyingKey};
 use super::claims::Case;
 use super::intermediary::{Intermediary, IntermediaryFile};
 use super::naming::Naming;
+use super::sha1::PartnerLeniency;
 use super::vouching::{AttributeFile, AttributeRule, Bounds, MOST, MOST_SKEW_S, Reading, ReplayName, Says};
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
@@ -29,8 +30,10 @@ pub struct Partner {
     pub issuer: String,
     /// With whose keys it signs.
     pub certificates: Vec<Certificate>,
-    /// How.
+    /// How. By SHA-1 where a leniency of its own says so.
     pub algorithms: Vec<SignatureAlgorithm>,
+    /// May it digest by SHA-1 what it signs?
+    pub reference_sha1: bool,
     /// Who we are to it: each restriction must name one of these.
     pub audiences: Vec<String>,
     /// How old an assertion may be; its `IssueInstant` says when it was made.
@@ -82,6 +85,8 @@ pub(super) struct PartnerFile {
     issuer: Spanned<String>,
     certificates: Spanned<Vec<Spanned<String>>>,
     algorithms: Option<Spanned<Vec<AlgorithmName>>>,
+    #[serde(default)]
+    leniencies: Vec<Spanned<PartnerLeniency>>,
     audiences: Spanned<Vec<Spanned<String>>>,
     skew_s: Option<Spanned<u32>>,
     max_age_min: Option<Spanned<u32>>,
@@ -120,6 +125,11 @@ impl PartnerFile {
             .as_ref()
             .filter(|names| names.get_ref().contains(&ProofName::TlsCertificate))
             .map(Spanned::span)
+    }
+
+    /// Where it lets SHA-1 pass.
+    pub(super) fn sha1(&self) -> impl Iterator<Item = &Spanned<PartnerLeniency>> {
+        self.leniencies.iter()
     }
 
     /// What it says of its subjects.
@@ -243,10 +253,20 @@ impl<T> Reading<'_, T> {
             return Err(self.refused(written.audiences.span(), why));
         }
         let certificates = self.certificates(&written.certificates)?;
+        let mut algorithms = self.algorithms(written.algorithms.as_ref())?;
+        let lenient = |leniency| written.leniencies.iter().find(|named| *named.get_ref() == leniency);
+        if let Some(named) = lenient(PartnerLeniency::RsaSha1) {
+            if !certificates.iter().any(|certificate| matches!(certificate.key, VerifyingKey::Rsa(_))) {
+                let why = "leniencies names \"rsa-sha1\", and none of its certificates has an RSA key";
+                return Err(self.refused(named.span(), why));
+            }
+            algorithms.push(SignatureAlgorithm::RsaSha1);
+        }
         Ok(Partner {
             name,
             issuer: self.identifier("issuer", &written.issuer)?,
-            algorithms: self.algorithms(written.algorithms.as_ref())?,
+            algorithms,
+            reference_sha1: lenient(PartnerLeniency::ReferenceSha1).is_some(),
             certificates,
             audiences: self.audiences(&written.audiences)?,
             bounds: self.bounds([&written.skew_s, &written.max_age_min, &written.max_session_min], MOST_SKEW_S)?,

@@ -298,6 +298,8 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             enveloped_transform: false,
             unsigned_addressing: false,
             hmac_sha1: false,
+            rsa_sha1: false,
+            reference_sha1: false,
             encryption: false,
             signed_replies: false,
             sealed_replies: false,
@@ -327,10 +329,40 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
         ("https://sts.example.com/signed", "/signed", "auth.toml:6:14", "absolute URI"),
         ("saml20", "saml3", "auth.toml:7:14", "no kind of token"),
         ("to-absent", "to-any", "auth.toml:8:15", "unknown variant"),
+        ("to-absent", "ecdsa-sha1", "auth.toml:8:15", "unknown variant"),
         ("[store]\ndirectory = \"../state\"\n", "", "auth.toml:3:15", "[store]"),
         ("leniencies = [\"to-absent\"]", "[[endpoint]]\npath = \"/signed\"", "auth.toml:9:8", "twice"),
     ] {
         Tree::new().with("auth.toml", &signed.replace(from, to)).refused(&[place, word]);
+    }
+}
+
+#[test]
+fn sha1_is_let_pass_by_name_where_certificates_sign_and_is_doubted() {
+    let endpoint = |credential: &str, leniencies: &str| {
+        format!(
+            "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/old\"\ncredentials = [\"{credential}\"]\n\
+             addresses = [\"https://sts.example.com/old\"]\nleniencies = [{leniencies}]\n"
+        )
+    };
+    for (leniencies, expected, places) in [
+        ("", (false, false), &[][..]),
+        ("\"rsa-sha1\"", (true, false), &["auth.toml:7:15"]),
+        ("\"to-absent\", \"reference-sha1\"", (false, true), &["auth.toml:7:28"]),
+        ("\"rsa-sha1\", \"reference-sha1\"", (true, true), &["auth.toml:7:15", "auth.toml:7:27"]),
+    ] {
+        let auth = Tree::new().with("auth.toml", &endpoint("signature", leniencies)).good();
+        let old = &auth.endpoints["/old"];
+        assert_eq!((old.rsa_sha1, old.reference_sha1), expected, "{leniencies}");
+        let said: Vec<String> = auth.doubts.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), places.len(), "{said:?}");
+        for (said, place) in said.iter().zip(places) {
+            assert!(said.contains(place) && said.contains("two texts can be made that have one SHA-1"), "{said}");
+        }
+    }
+    for (credential, leniency) in [("password", "rsa-sha1"), ("digest", "reference-sha1")] {
+        let toml = endpoint(credential, &format!("\"to-absent\", \"{leniency}\""));
+        Tree::new().with("auth.toml", &toml).refused(&["auth.toml:7:28", "no credential here comes with a signature"]);
     }
 }
 

@@ -1,5 +1,5 @@
 //! A SAML assertion in the security header, handed on as evidence: the octets that its signature speaks of, and who
-//! it says has issued it. Whether the signature holds, and what the assertion means, is auth's to say. What is
+//! it says has issued it. Whether the signature holds, may be by SHA-1, and what the assertion means, is auth's to say. What is
 //! checked here is that it is one assertion with one signature, at the place of the schema, over this very element
 //! (threats.md 2), for of the signature's own place auth sees nothing.
 
@@ -8,7 +8,7 @@ use super::rejection::Problem;
 use crate::trust::parts;
 use crate::wire::evidence::{MOST_ASSERTED_OCTETS, SignedAssertion};
 use crate::wire::{Octets, Secret, Text};
-use crate::xml::signature::{Hash, Signature, Unreadable};
+use crate::xml::signature::{Signature, Unreadable};
 use crate::xml::{Element, Ids, Node, names};
 
 /// Octets of `ds:SignedInfo`, at most.
@@ -44,9 +44,6 @@ pub(super) fn read<'t>(element: Element<'t>, ids: &Ids<'t>) -> Result<SignedAsse
     if target.id() != element.id() || id(element) != Some(&reference.id) {
         return Err(invalid("assertion: signature over something else"));
     }
-    if reference.hash == Hash::Sha1 {
-        return Err(Problem::new(Fault::UnsupportedAlgorithm, "assertion: SHA-1"));
-    }
     let transform = &reference.transform;
     if !transform.enveloped || transform.dereferenced || !transform.canonical.is_exclusive() {
         return Err(Problem::new(Fault::UnsupportedAlgorithm, "assertion: transform not offered"));
@@ -54,7 +51,7 @@ pub(super) fn read<'t>(element: Element<'t>, ids: &Ids<'t>) -> Result<SignedAsse
     let too_large = invalid("assertion: too large");
     let signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
     let octets = signature.digested(reference, element, MOST_ASSERTED_OCTETS).map_err(|_| too_large)?;
-    let algorithm = parts::algorithm(signature.info.method);
+    let algorithm = parts::algorithm_or_sha1(signature.info.method);
     Ok(SignedAssertion {
         issuer,
         algorithm: algorithm.ok_or(Problem::new(Fault::UnsupportedAlgorithm, "assertion: algorithm not offered"))?,

@@ -166,6 +166,7 @@ impl From<Refusal> for Fault {
             Refusal::Reconnect => Self::Busy { retry_after_s: 1 },
             Refusal::UnsupportedSecurityToken => Self::UnsupportedSecurityToken,
             Refusal::FailedCheck => Self::FailedCheck,
+            Refusal::UnsupportedAlgorithm => Self::UnsupportedAlgorithm,
         }
     }
 }

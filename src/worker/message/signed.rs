@@ -127,12 +127,14 @@ pub(super) struct Covered<'t> {
 
 const TOO_LARGE: &str = "signature: too much is signed";
 
-/// Reads the signature of a certificate's key, or of the one that an assertion confirms.
+/// Reads the signature of a certificate's key, or of the one that an assertion confirms. Whether SHA-1 is let pass is
+/// auth's to say.
 pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<SignedMessage, Problem> {
-    let Covered { signature, signed_info, parts, addressing, named } = covered(element, place)?;
+    let Covered { signature, signed_info, parts, addressing, named } = spoken_of(element, place)?;
     Ok(SignedMessage {
         key: key(signature.key_info, place)?,
-        algorithm: parts::algorithm(signature.info.method).ok_or(algorithm("signature: algorithm not offered"))?,
+        algorithm: parts::algorithm_or_sha1(signature.info.method)
+            .ok_or(algorithm("signature: algorithm not offered"))?,
         signed_info,
         value: Octets::new(signature.value).map_err(|_| invalid(TOO_LARGE))?,
         parts,
@@ -141,17 +143,23 @@ pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Si
     })
 }
 
-/// Reads a signature, whatever it was made with.
+/// Reads a signature that is a MAC: beside one SHA-1 digests nothing, wherever this is.
 pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
+    let covered = spoken_of(element, place)?;
+    if covered.signature.info.references.iter().any(|reference| reference.hash == Hash::Sha1) {
+        return Err(algorithm("signature: SHA-1"));
+    }
+    Ok(covered)
+}
+
+/// Reads a signature, whatever it was made with.
+fn spoken_of<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
     let signature = Signature::read(element).map_err(unreadable)?;
     let too_large = invalid(TOO_LARGE);
     let signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
     let mut left = MOST_SIGNED_OCTETS;
     let (mut parts, mut unmeant, mut named) = (Vec::new(), place.references.to_vec(), None);
     for (at, reference) in (0..).zip(&signature.info.references) {
-        if reference.hash == Hash::Sha1 {
-            return Err(algorithm("signature: SHA-1"));
-        }
         let target = signature.target(reference, place.ids).map_err(unreadable)?;
         // Beside the signature the enveloped transform leaves nothing out; whether it is let pass is auth's to say.
         if reference.transform.enveloped && holds(target, element) {

@@ -368,6 +368,14 @@ public class CxfClient {
         return client(CERTIFICATE.formatted(SP, parts), properties);
     }
 
+    /** As it signs where nobody says how: by RSA with SHA-1. Its suite says how the parts are digested. */
+    static STSClient untold(String path, String key, String certificate, String suite) throws Exception {
+        STSClient client = signer(key, certificate, PARTS, null);
+        client.setLocation(address() + path);
+        client.setPolicy(element(POLICY.replace("Basic256Sha256", suite).formatted(SP, CERTIFICATE.formatted(SP, PARTS))));
+        return client;
+    }
+
     /**
      * As its symmetric binding has it: a key is sealed for the service, and signs and seals in both directions. Its suites
      * with names digest by SHA-1; this is the one of which its user says what it consists of.
@@ -676,6 +684,8 @@ public class CxfClient {
         String certificate = "CertificateWSTrustBinding_IWSTrust13Async";
         told = signer(arguments[3], arguments[4], SIGNED_PARTS, sha256);
         gets("a signature, by the description", by(wsdl, certificate, told), "machine@example.com");
+        told = signer(arguments[3], arguments[4], PARTS, null);
+        gets("its own choice of SHA-1, by the description, where it may", by(wsdl, certificate, told), "machine@example.com");
         told = symmetric("/symmetric", password, arguments[7], hmac, 256, "", "", "");
         gets("a symmetric binding, by the description", by(wsdl, "SymmetricWSTrustBinding_IWSTrust13Async", told),
             "alice@example.com");
@@ -727,6 +737,16 @@ public class CxfClient {
         refused("a stranger's certificate", signer(arguments[5], arguments[6], SIGNED_PARTS, sha256), "FailedAuthentication");
         refused("another key", signer(arguments[5], arguments[4], SIGNED_PARTS, sha256), "FailedAuthentication");
         refused("its own choice of SHA-1", signer(arguments[3], arguments[4], SIGNED_PARTS, null), "UnsupportedAlgorithm");
+        String sha1Suite = "Basic256";
+        String sha256Suite = "Basic256Sha256";
+        gets("its own choice of SHA-1, where it may", untold("/by-sha1", arguments[3], arguments[4], sha256Suite),
+            "machine@example.com");
+        gets("a suite that digests by SHA-1 besides, where it may",
+            untold("/all-by-sha1", arguments[3], arguments[4], sha1Suite), "machine@example.com");
+        refused("a suite that digests by SHA-1, where signatures alone may",
+            untold("/by-sha1", arguments[3], arguments[4], sha1Suite), "UnsupportedAlgorithm");
+        refused("a stranger's certificate and SHA-1", untold("/all-by-sha1", arguments[5], arguments[6], sha1Suite),
+            "FailedAuthentication");
         refused("a signature of the timestamp alone", signer(arguments[3], arguments[4], "", sha256), "InvalidSecurity");
         refused("a signature of the body and of wsa:To alone",
             signer(arguments[3], arguments[4], SOME_PARTS, sha256), "InvalidSecurity");

@@ -76,6 +76,13 @@ fn a_partner_says_whom_its_assertions_mean_and_an_account_which_partner_may_mean
         ("audiences", "max_session_min = 0\naudiences", "auth.toml:5:19", "max_session_min must be"),
         ("audiences", "algorithms = []\naudiences", "auth.toml:5:14", "nothing would be taken"),
         ("audiences", "algorithms = [\"rsa-sha1\"]\naudiences", "auth.toml:5:15", "unknown variant"),
+        (
+            "audiences",
+            "leniencies = [\"rsa-sha1\"]\naudiences",
+            "auth.toml:5:15",
+            "none of its certificates has an RSA key",
+        ),
+        ("audiences", "leniencies = [\"to-absent\"]\naudiences", "auth.toml:5:15", "unknown variant"),
         ("audiences", "replay = \"never\"\naudiences", "auth.toml:5:10", "unknown variant"),
         ("audiences", "keys = []\naudiences", "auth.toml:5:1", "unknown field"),
         ("audiences", "holder_proofs = []\naudiences", "auth.toml:5:17", "nobody could present"),
@@ -107,6 +114,27 @@ fn how_a_holder_proves_his_key_is_a_partners_to_say_and_by_signature_where_nothi
         ("\"tls-certificate\", \"signature\"", (true, true)),
     ] {
         assert_eq!(proofs(&format!("holder_proofs = [{names}]\n")), expected);
+    }
+}
+
+#[test]
+fn a_partner_signs_by_sha1_where_its_own_table_says_so() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let rsa = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap().pem();
+    let both = "leniencies = [\"rsa-sha1\", \"reference-sha1\"]\n";
+    for (more, algorithms, reference, doubts) in [
+        ("", 10, false, 0),
+        ("leniencies = [\"rsa-sha1\"]\n", 11, false, 1),
+        ("leniencies = [\"reference-sha1\"]\n", 10, true, 1),
+        (both, 11, true, 2),
+        (&format!("algorithms = [\"rsa-sha256\"]\n{both}"), 2, true, 2),
+    ] {
+        let toml = PARTNER.replace("audiences", &format!("{more}audiences"));
+        let mut auth = with(&toml, USERS).with("1.pem", &rsa).good();
+        assert_eq!(auth.doubts.len(), doubts, "{more}");
+        let partner = auth.partners.pop().unwrap();
+        assert_eq!((partner.algorithms.len(), partner.reference_sha1), (algorithms, reference), "{more}");
+        assert_eq!(partner.algorithms.contains(&SignatureAlgorithm::RsaSha1), algorithms % 10 > 0, "{more}");
     }
 }
 

@@ -164,17 +164,35 @@ fn a_signature_that_is_not_over_the_assertion_it_stands_in_is_none() {
     for (from, to) in [
         (enveloped.as_str(), ""),
         (&exclusive, "<ds:Transform Algorithm='http://www.w3.org/TR/2001/REC-xml-c14n-20010315'/></ds:Transforms>"),
-        ("http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2000/09/xmldsig#sha1"),
         ("#rsa-sha256", "#hmac-sha256"),
+        ("#rsa-sha256", "#ecdsa-sha1"),
     ] {
-        let (digest, sha1) = (DIGEST, "AAAAAAAAAAAAAAAAAAAAAAAAAAA=");
-        let mut changed = ours.replace(from, to);
-        if to.ends_with("sha1") {
-            changed = changed.replace(digest, sha1);
-        }
+        let changed = ours.replace(from, to);
         assert_ne!(changed, ours);
         let refused = message(new("_a", &changed)).refused(&endpoint_for(Credential::Any));
         assert_eq!(refused, Fault::UnsupportedAlgorithm, "{to}");
+    }
+}
+
+#[test]
+fn an_assertion_by_sha1_is_handed_on_by_name_for_auth_to_judge() {
+    let by = |signature: bool, digest: bool, ours: &str| {
+        let ours = if signature {
+            ours.replace("2001/04/xmldsig-more#rsa-sha256", "2000/09/xmldsig#rsa-sha1")
+        } else {
+            ours.to_owned()
+        };
+        if !digest {
+            return ours;
+        }
+        ours.replace("2001/04/xmlenc#sha256", "2000/09/xmldsig#sha1").replace(DIGEST, "2jmj7l5rSw0yVb/vlWAYkK/YBwk=")
+    };
+    for digest in [false, true] {
+        let (rsa_sha1, rsa_sha256) = (by(true, digest, &signature("_a")), by(false, digest, &signature("_a")));
+        for written in [new, old] {
+            assert_eq!(taken(written("_a", &rsa_sha1)).algorithm, SignatureAlgorithm::RsaSha1);
+            assert_eq!(taken(written("_a", &rsa_sha256)).algorithm, SignatureAlgorithm::RsaSha256);
+        }
     }
 }
 

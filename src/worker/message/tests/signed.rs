@@ -339,18 +339,39 @@ fn one_credential_comes_and_of_a_kind_that_is_offered() {
 fn what_is_weak_or_not_offered_is_refused_by_name() {
     let changed = |from: &str, to: &str| {
         let mut signed = usual();
-        let sha1 = to.ends_with("#sha1");
-        let digest = if sha1 { "2jmj7l5rSw0yVb/vlWAYkK/YBwk=" } else { DIGEST };
-        signed.message.username = signed.message.username.replace(from, to).replace(DIGEST, digest);
+        signed.message.username = signed.message.username.replace(from, to);
         signed.refused()
     };
     for (from, to) in [
-        ("2001/04/xmlenc#sha256", "2000/09/xmldsig#sha1"),
-        ("2001/04/xmldsig-more#rsa-sha256", "2000/09/xmldsig#rsa-sha1"),
+        ("2001/04/xmlenc#sha256", "2001/04/xmldsig-more#md5"),
+        ("2001/04/xmldsig-more#rsa-sha256", "2001/04/xmldsig-more#ecdsa-sha1"),
+        ("2001/04/xmldsig-more#rsa-sha256", "2000/09/xmldsig#dsa-sha1"),
+        ("2001/04/xmldsig-more#rsa-sha256", "2007/05/xmldsig-more#sha1-rsa-MGF1"),
         ("2001/04/xmldsig-more#rsa-sha256", "2001/04/xmldsig-more#hmac-sha256"),
         ("2001/04/xmldsig-more#rsa-sha256", "2001/04/xmldsig-more#rsa-md5"),
     ] {
         assert_eq!(changed(from, to).0, Fault::UnsupportedAlgorithm, "{to}");
+    }
+}
+
+#[test]
+fn what_is_by_sha1_is_handed_on_by_name_for_auth_to_judge() {
+    let sha1 = "2jmj7l5rSw0yVb/vlWAYkK/YBwk=";
+    let by = |signature: bool, digests: usize| {
+        let mut signed = usual();
+        let username = &mut signed.message.username;
+        if signature {
+            *username = username.replace("2001/04/xmldsig-more#rsa-sha256", "2000/09/xmldsig#rsa-sha1");
+        }
+        *username = username.replacen("2001/04/xmlenc#sha256", "2000/09/xmldsig#sha1", digests);
+        *username = username.replacen(DIGEST, sha1, digests);
+        signed.accepted()
+    };
+    for digests in [0, 1, 4] {
+        assert_eq!(by(false, digests).algorithm, SignatureAlgorithm::RsaSha256);
+        assert_eq!(by(true, digests).algorithm, SignatureAlgorithm::RsaSha1);
+        let info = by(true, digests).signed_info;
+        assert_eq!(std::str::from_utf8(&info).unwrap().matches("xmldsig#sha1").count(), digests);
     }
 }
 

@@ -143,7 +143,7 @@ impl Gauges {
                 "chancery_leniencies_total",
                 "Client bugs that were tolerated.",
                 "leniency",
-                &["to-absent", "enveloped-transform", "hmac-sha1", "unbound-ticket"],
+                &["to-absent", "enveloped-transform", "hmac-sha1", "unbound-ticket", "aes-cbc"],
             ),
             unrecorded: metrics
                 .counter("chancery_refusals_not_recorded_total", "Sums of refusals that the record did not take."),

@@ -36,6 +36,7 @@ mod recipient;
 mod record;
 mod reply;
 mod revocation;
+mod sealed;
 mod share;
 mod signature;
 pub mod store;

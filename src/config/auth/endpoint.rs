@@ -48,6 +48,8 @@ pub struct Endpoint {
     pub hmac_sha1: bool,
     /// May a message be sealed for us?
     pub encryption: bool,
+    /// May what is sealed be so by AES-CBC, where a verified signature covers it?
+    pub aes_cbc: bool,
     /// Is the answer signed to a request that a certificate's key signed?
     pub signed_replies: bool,
     /// Is it sealed for that certificate, besides?
@@ -111,6 +113,7 @@ enum LeniencyName {
     EnvelopedTransform,
     HmacSha1,
     UnboundTicket,
+    AesCbc,
 }
 
 fn password() -> Spanned<Vec<CredentialName>> {
@@ -262,6 +265,11 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         let why = "encryption, and without [store] nothing would remember which session keys were used";
         return Err(file.error(on.span(), why));
     }
+    if written.leniencies.contains(&LeniencyName::AesCbc) && !(signature && encryption.is_some()) {
+        let why = "leniencies names \"aes-cbc\", which opens nothing but what a certificate's key has signed as it is sealed: \
+                   \"signature\" in credentials, and encryption = true";
+        return refuse(why);
+    }
     for address in &written.addresses {
         let text = address.get_ref();
         if text.len() > 1024 || !text.contains(':') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -299,6 +307,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         enveloped_transform: written.leniencies.contains(&LeniencyName::EnvelopedTransform),
         hmac_sha1: written.leniencies.contains(&LeniencyName::HmacSha1),
         encryption: encryption.is_some(),
+        aes_cbc: written.leniencies.contains(&LeniencyName::AesCbc),
         signed_replies: signs.is_some(),
         sealed_replies: seals,
     })

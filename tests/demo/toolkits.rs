@@ -73,15 +73,18 @@ fn configure(config: &Path, certificate: &str) {
     );
     append(config, "worker.d/worker.toml", "[[endpoint]]\npath = \"/signed\"\ncredential = \"signature\"\n");
     // And how an asymmetric one is answered.
-    for (path, replies, confirms) in
-        [("/answer-signed", "signed", false), ("/answer-confirmed", "signed", true), ("/answer-sealed", "sealed", true)]
-    {
+    for (path, replies, confirms, leniencies) in [
+        ("/answer-signed", "signed", false, ""),
+        ("/answer-confirmed", "signed", true, ""),
+        ("/answer-sealed", "sealed", true, ""),
+        ("/chained", "signed", true, "\"aes-cbc\""),
+    ] {
         append(
             config,
             "auth.d/auth.toml",
             &format!(
                 "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\nreplies = \"{replies}\"\n\
-                 encryption = true\naddresses = [\"{HOST}{path}\"]\n"
+                 encryption = true\naddresses = [\"{HOST}{path}\"]\nleniencies = [{leniencies}]\n"
             ),
         );
         append(
@@ -138,7 +141,7 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_sym
     if !possible("cxf", ".java") {
         return;
     }
-    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 15]);
+    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 19]);
 }
 
 #[test]

@@ -243,6 +243,9 @@ reasons! {
     /// The message is sealed and does not open: by no key of ours, or changed since (R-W051).
     Unopened = "unopened" => Refusal::FailedCheck,
         "which certificate the client seals for, and by which algorithms";
+    /// The message is sealed in a way that this endpoint does not take.
+    Cipher = "cipher" => Refusal::FailedCheck,
+        "the algorithm suite of the client, and leniencies of the [[endpoint]]";
     /// The MAC is not of this message by its session key, or that key did not open.
     WrongMac = "wrong-mac" => Refusal::FailedCheck,
         "which certificate the client seals for, by which algorithms, and whether something changed the message";

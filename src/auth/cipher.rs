@@ -1,12 +1,17 @@
 //! Opening and sealing encrypted parts of messages: AES in Galois/Counter Mode as XML Encryption 1.1 lays it out, 96 bits of
-//! nonce, the ciphertext, 128 bits of tag. Nothing is given of a part whose tag is wrong.
+//! nonce, the ciphertext, 128 bits of tag. Nothing is given of a part whose tag is wrong. AES in Cipher Block Chaining opens
+//! what a verified signature covers and seals nothing.
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey,
 };
+use aws_lc_rs::cipher::{self, AES_128, AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
+use aws_lc_rs::iv::{FixedLength, IV_LEN_128_BIT};
 use zeroize::Zeroizing;
 
+use crate::trust::parts;
 use crate::wire::unwrap::PartCipher;
+use crate::xml::encryption::SignedCipher;
 
 /// Seals a part under a nonce of our generator's; none when the key is not as long as the cipher's.
 #[must_use]
@@ -37,6 +42,57 @@ pub fn open(cipher: PartCipher, key: &[u8], octets: &[u8]) -> Option<Zeroizing<V
     Some(within)
 }
 
+/// What became of a part that a verified signature covers.
+#[derive(Debug)]
+pub struct Tried {
+    /// What was in it. Where it did not open, octets that mean nothing and are of the same use to whoever takes as long over
+    /// them.
+    pub octets: Zeroizing<Vec<u8>>,
+    /// Did it open?
+    pub opened: bool,
+}
+
+/// Octets of a key of this cipher.
+#[must_use]
+pub fn key_length(cipher: SignedCipher) -> usize {
+    match cipher {
+        SignedCipher::Gcm(cipher) => parts::cipher(cipher).key_length(),
+        SignedCipher::Aes128Cbc => 16,
+        SignedCipher::Aes256Cbc => 32,
+    }
+}
+
+/// Opens a part that a verified signature covers.
+#[must_use]
+pub fn open_signed(cipher: SignedCipher, key: &[u8], octets: &[u8]) -> Tried {
+    let opened = match cipher {
+        SignedCipher::Gcm(cipher) => open(parts::cipher(cipher), key, octets).map(|plain| (plain, true)),
+        SignedCipher::Aes128Cbc => chained(&AES_128, key, octets),
+        SignedCipher::Aes256Cbc => chained(&AES_256, key, octets),
+    };
+    let (octets, opened) = opened.unwrap_or_else(|| (Zeroizing::new(octets.to_vec()), false));
+    Tried { octets, opened }
+}
+
+const BLOCK: usize = IV_LEN_128_BIT;
+
+/// What the blocks behind the vector hold, and whether it is padded as it should be: the last octet says how many the
+/// padding has, one block of them at most, and the others are anything (XML Encryption 5.2.1). None where there are no such
+/// blocks.
+fn chained(algorithm: &'static cipher::Algorithm, key: &[u8], octets: &[u8]) -> Option<(Zeroizing<Vec<u8>>, bool)> {
+    let (vector, blocks) = octets.split_at_checked(BLOCK)?;
+    let vector: [u8; BLOCK] = vector.try_into().ok()?;
+    let key = DecryptingKey::cbc(UnboundCipherKey::new(algorithm, key).ok()?).ok()?;
+    let mut within = Zeroizing::new(blocks.to_vec());
+    key.decrypt(&mut within, DecryptionContext::Iv128(FixedLength::from(vector))).ok()?;
+    let padding = usize::from(*within.last()?);
+    let padded = (1..=BLOCK).contains(&padding);
+    // As long as they are where it is not: whoever reads them has as much to read.
+    let kept = within.len() - if padded { padding } else { 0 };
+    within.truncate(kept);
+    Some((within, padded))
+}
+
 fn algorithm(cipher: PartCipher) -> &'static Algorithm {
     match cipher {
         PartCipher::Aes128Gcm => &AES_128_GCM,
@@ -60,5 +116,56 @@ mod tests {
             assert!(open(cipher, &vec![6; cipher.key_length()], &one).is_none());
             assert!(seal(cipher, &key[1..], b"plain").is_none());
         }
+    }
+    /// Blocks sealed by CBC under a vector of sevens.
+    fn chain(key: &[u8], blocks: &[u8]) -> Vec<u8> {
+        use aws_lc_rs::cipher::{EncryptingKey, EncryptionContext};
+        let algorithm = if key.len() == 16 { &AES_128 } else { &AES_256 };
+        let key = EncryptingKey::cbc(UnboundCipherKey::new(algorithm, key).unwrap()).unwrap();
+        let mut octets = blocks.to_vec();
+        key.less_safe_encrypt(&mut octets, EncryptionContext::Iv128(FixedLength::from([7; BLOCK]))).unwrap();
+        [&[7; BLOCK][..], &octets].concat()
+    }
+
+    #[test]
+    fn cbc_opens_to_what_stands_before_its_padding_whatever_that_is_made_of_a_21() {
+        for (cipher, key) in [(SignedCipher::Aes128Cbc, vec![5; 16]), (SignedCipher::Aes256Cbc, vec![5; 32])] {
+            for padding in 1..=16_u8 {
+                for filler in [0, padding, 0xEE] {
+                    let mut blocks = vec![b'p'; 64 - usize::from(padding)];
+                    blocks.resize(63, filler);
+                    blocks.push(padding);
+                    let tried = open_signed(cipher, &key, &chain(&key, &blocks));
+                    assert!(tried.opened && tried.octets.len() == 64 - usize::from(padding), "{padding}");
+                    assert!(tried.octets.iter().all(|octet| *octet == b'p'), "{padding}");
+                }
+            }
+            // All of them are padding.
+            let tried = open_signed(cipher, &key, &chain(&key, &[16; 16]));
+            assert!(tried.opened && tried.octets.is_empty());
+        }
+    }
+
+    #[test]
+    fn cbc_that_is_not_padded_or_no_blocks_does_not_open_and_is_as_long() {
+        let key = [5; 32];
+        for padding in [0, 17, 32, 255] {
+            let mut blocks = vec![b'p'; 48];
+            blocks[47] = padding;
+            let tried = open_signed(SignedCipher::Aes256Cbc, &key, &chain(&key, &blocks));
+            assert!(!tried.opened && tried.octets.len() == 48, "{padding}");
+        }
+        let good = chain(&key, &[1; 32]);
+        assert!(open_signed(SignedCipher::Aes256Cbc, &key, &good).opened);
+        for (what, key, octets) in [
+            ("no octets", &key[..], &good[..0]),
+            ("a vector", &key, &good[..16]),
+            ("part of a block", &key, &good[..33]),
+            ("a shorter key", &key[..16], &good),
+            ("a key of no cipher", &key[..24], &good),
+        ] {
+            assert!(!open_signed(SignedCipher::Aes256Cbc, key, octets).opened, "{what}");
+        }
+        assert!(!open_signed(SignedCipher::Aes128Cbc, &key, &good).opened);
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Exchange {
     pub(super) sealing: Option<(PartCipher, bool)>,
     /// What is good once, where that is not in the store yet.
     pub(super) unseen: Option<[u8; 32]>,
+    /// Which message it is of, where its signature was verified before it was opened: the key opens that and no other.
+    pub(super) verified: Option<[u8; 32]>,
 }
 
 /// How a request makes its MAC, which is how it is answered.
@@ -169,6 +171,7 @@ mod tests {
             sha1: [0; 20],
             sealing: None,
             unseen: None,
+            verified: None,
         }
     }
 

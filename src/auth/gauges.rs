@@ -162,6 +162,7 @@ impl Gauges {
                     "assertion-rsa-sha1",
                     "assertion-reference-sha1",
                     "unbound-ticket",
+                    "aes-cbc",
                 ],
             ),
             unrecorded: metrics

@@ -39,6 +39,7 @@ mod recipient;
 mod record;
 mod reply;
 mod revocation;
+mod sealed;
 mod share;
 mod signature;
 pub mod store;

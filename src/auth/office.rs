@@ -11,8 +11,10 @@ mod open;
 mod proof;
 mod seal;
 mod ticket;
+mod unsealed;
 mod vouched;
 
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -47,7 +49,7 @@ use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
 use crate::wire::order::{Authentication, Method, Order, Voucher};
 use crate::wire::record::{AuthEntry, Decision, DecisionPrivate, Held, VouchedPrivate};
-use crate::wire::{List, Millis, Octets, Text, VoucherId};
+use crate::wire::{Correlation, List, Millis, Octets, Text, VoucherId};
 
 /// Everything a request needs.
 #[derive(Debug)]
@@ -312,32 +314,12 @@ impl Office {
         timestamp::judge(&config.timestamp, timestamp, Millis::now()).map_err(Ended::Stranger)?;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Ended::Stranger(Reason::Endpoint))?;
         let exchange = exchange.filter(|exchange| exchange.endpoint == endpoint);
-        let asked = Asked { directories, worker, confirmed, exchange, source, correlation, timestamp, wish: &wish };
+        let wished = Some(&wish);
+        let asked = Asked { directories, worker, confirmed, exchange, source, correlation, timestamp, wish: wished };
         let proven = self.prove(config, rules, evidence, &asked).await;
         let (known, recipient) = match proven.and_then(|known| known.with_recipient(rules)) {
             Ok(known) => known,
-            Err(Ended::Named(named)) => {
-                let Named { reason, account, method, vouched_by, intermediary, held, breach } = *named;
-                let decision = Decision {
-                    instant: Millis::now(),
-                    correlation,
-                    endpoint,
-                    source,
-                    method,
-                    authority: vouched_by,
-                    relying_party: None,
-                    allowed: false,
-                    reason: recorded(reason.word()),
-                    policies: List::default(),
-                };
-                let noted = self.decided(config, decision, account, (intermediary, held)).await;
-                // Hung up on in any case, and counted.
-                return Err(match breach {
-                    Some(rule) => Ended::Breach(rule),
-                    None => noted.err().unwrap_or(Ended::Known(reason)),
-                });
-            }
-            Err(ended) => return Err(ended),
+            Err(ended) => return Err(self.settled(config, (correlation, endpoint, source), ended).await),
         };
         let Known { account, method, request, certificate, held, vouched_by, intermediary, until, answer, .. } = known;
         let signed_reply = rules.signed_replies && method == Method::X509;
@@ -377,6 +359,35 @@ impl Office {
         self.decided(config, decision, account.name.clone(), (intermediary, held)).await?;
         failpoint("recorded");
         order.map(|order| Granted { order, answer, signed_reply, recipient }).map_err(Ended::Known)
+    }
+
+    /// The same once the record has it, where it is known whose request it was.
+    async fn settled(
+        &self,
+        config: &Auth,
+        (correlation, endpoint, source): (Correlation, Text<128>, IpAddr),
+        ended: Ended,
+    ) -> Ended {
+        let Ended::Named(named) = ended else { return ended };
+        let Named { reason, account, method, vouched_by, intermediary, held, breach } = *named;
+        let decision = Decision {
+            instant: Millis::now(),
+            correlation,
+            endpoint,
+            source,
+            method,
+            authority: vouched_by,
+            relying_party: None,
+            allowed: false,
+            reason: recorded(reason.word()),
+            policies: List::default(),
+        };
+        let noted = self.decided(config, decision, account, (intermediary, held)).await;
+        // Hung up on in any case, and counted.
+        match breach {
+            Some(rule) => Ended::Breach(rule),
+            None => noted.err().unwrap_or(Ended::Known(reason)),
+        }
     }
 
     /// Tells the log and the record. Nobody hears of a decision that the record has not.

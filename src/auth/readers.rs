@@ -1,8 +1,8 @@
-//! What auth reads of octets that no XML says, as functions of octets: for whoever hunts for those that a reader does
-//! not stand (`tests/fuzz`). Each says whether they are what it reads.
+//! What auth reads of octets that no worker has read before, as functions of octets: for whoever hunts for those that a
+//! reader does not stand (`tests/fuzz`). Each says whether they are what it reads.
 
 use super::directory::is_answer;
-use super::{handshake, issued, ocsp};
+use super::{handshake, issued, ocsp, sealed};
 use crate::config::auth::certificate::Certificate;
 use crate::wire::Octets;
 use crate::wire::evidence::{ClientHandshake, KeyReference, TlsVersion};
@@ -40,6 +40,12 @@ pub fn messages(version: TlsVersion, octets: &[u8]) -> bool {
         }
     }
     true
+}
+
+/// What was in a body that was signed as it was sealed: whoever sealed it may have signed what he has not read.
+#[must_use]
+pub fn body(octets: &[u8]) -> bool {
+    sealed::is_content(octets)
 }
 
 /// Certificates one behind the other, the last of which signed: `X509PKIPathv1` (R-W033).

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::addressing::Coverage;
 use super::derive::derived;
 use super::reason::Reason;
+use super::sealed::Whole;
 use super::{issued, named};
 use crate::config::auth::certificate::{Certificate, VerifyingKey};
 use crate::config::auth::endpoint::Endpoint;
@@ -90,6 +91,27 @@ pub(super) struct Verified<'m> {
     used: Option<Used>,
     addressing: &'m [AddressingHeader],
     once: [u8; 32],
+}
+
+/// What the body of a verified message holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Content<'c> {
+    /// What was signed.
+    Plain,
+    /// What is not open yet, so that it is not read.
+    Sealed,
+    /// What was in the part that was signed.
+    Opened(&'c Whole),
+}
+
+impl<'c> Content<'c> {
+    /// What is read in the place of the part of that number.
+    fn instead_of(self, number: usize) -> Option<&'c [u8]> {
+        match self {
+            Self::Opened(whole) => whole.of(number),
+            Self::Plain | Self::Sealed => None,
+        }
+    }
 }
 
 /// A message whose signature holds by a key of which it does not say whose it is.
@@ -335,14 +357,27 @@ impl<'m> Verified<'m> {
         &self.once
     }
 
+    /// What it covers, each as it was signed.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&Reference, &'m [u8])> {
+        self.info.references.iter().zip(self.parts.iter().map(Secret::expose))
+    }
+
     /// Reads the parts, in the octets that were signed.
     ///
     /// # Errors
     /// The reason they prove nothing here, and what of them.
     pub(super) fn read(&self, endpoint: &Endpoint) -> Result<Proof<'m>, Unproven> {
+        self.read_with(endpoint, Content::Plain)
+    }
+
+    /// The same where something of it was sealed when it was signed.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn read_with(&self, endpoint: &Endpoint, content: Content<'_>) -> Result<Proof<'m>, Unproven> {
         let mut seen = Seen::default();
-        for (reference, octets) in self.info.references.iter().zip(self.parts) {
-            let tree = parsed(octets.expose())?;
+        for (number, (reference, octets)) in self.parts().enumerate() {
+            let tree = parsed(content.instead_of(number).unwrap_or(octets))?;
             let root = tree.root();
             let ids = Ids::of(&tree).map_err(|_| Reason::UnreadableSignature)?;
             let refused = |reason| Unproven::by(reason, &format!("reference {:?}", reference.id));
@@ -359,8 +394,14 @@ impl<'m> Verified<'m> {
             if part == Part::Token {
                 seen.token(root).map_err(refused)?;
             }
-            if part == Part::Assertion && seen.assertion.replace(octets.expose()).is_some() {
+            if part == Part::Assertion && seen.assertion.replace(octets).is_some() {
                 return Err(refused(Reason::UnreadableSignature));
+            }
+            if part == Part::Body && matches!(content, Content::Sealed) {
+                if std::mem::replace(&mut seen.sealed, true) {
+                    return Err(refused(Reason::UnreadableSignature));
+                }
+                continue;
             }
             seen.take(part, root)?;
         }
@@ -374,7 +415,7 @@ impl<'m> Verified<'m> {
         match &seen.to {
             Some(to) if endpoint.addresses.iter().any(|address| address == to) => {}
             // A timestamp alone says neither what is asked nor of whom, and could be anybody's to pass on.
-            None if endpoint.to_absent && seen.wish.is_some() => {}
+            None if endpoint.to_absent && (seen.wish.is_some() || seen.sealed) => {}
             Some(to) => return Err(Unproven::by(Reason::Misaddressed, &format!("wsa:To is {to:?}"))),
             None => return Err(Unproven::by(Reason::Misaddressed, "no wsa:To is signed")),
         }
@@ -419,6 +460,8 @@ struct Seen<'m> {
     ticket: bool,
     /// Certificates and paths, by kind.
     certificates: Vec<(&'static str, Vec<u8>)>,
+    /// Is there a body that is not read?
+    sealed: bool,
 }
 
 impl Seen<'_> {

@@ -89,6 +89,18 @@ pub(super) async fn serve(
                         (correlation, office.open(peer, &exchanges, open).await, begun)
                     });
                 }
+                Some(WorkerToAuth::OpenSigned(open)) => {
+                    if !under_way.insert(open.correlation) {
+                        broken = Some(TWICE);
+                        break;
+                    }
+                    let (office, begun, confirmed) = (office.clone(), share.begin(), confirmed.clone());
+                    let exchanges = exchanges.clone();
+                    work.spawn(async move {
+                        let correlation = open.correlation;
+                        (correlation, office.open_signed((peer, &confirmed), &exchanges, open).await, begun)
+                    });
+                }
                 Some(WorkerToAuth::Submit(submission)) => {
                     if !under_way.insert(submission.correlation) {
                         broken = Some(TWICE);

@@ -146,7 +146,7 @@ impl BorshDeserialize for Nonce {
 pub const MOST_SIGNED_OCTETS: usize = 256 * 1024;
 
 /// A signed message, as far as it was signed. auth verifies these octets before it reads anything in them.
-#[derive(Debug, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, BorshSerialize, BorshDeserialize)]
 pub struct SignedMessage {
     /// Which key is said to have signed.
     pub key: KeyReference,

@@ -9,11 +9,10 @@ use super::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use super::order::{Failure, Redemption, Release, Voucher};
 use super::record::{AuthEntry, IssuerEntry};
 use super::reply::{Seal, SealFor, SealedFor, SealedReply, SignedReply, ToSign};
-use super::unwrap::{KeyTransport, NotUnwrapped, Open, Opened, Sealed, SessionKey, Unwrap};
+use super::unwrap::{KeyTransport, NotUnwrapped, Open, OpenSigned, Opened, Sealed, SessionKey, Unwrap};
 
 /// worker → auth.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
-#[expect(clippy::large_enum_variant, reason = "nearly every message is the larger one")]
 pub enum WorkerToAuth {
     /// Evidence and wish of one request.
     Submit(Submission),
@@ -23,6 +22,8 @@ pub enum WorkerToAuth {
     Seal(Seal),
     /// The answer to one request, for who signed that.
     SealFor(SealFor),
+    /// The sealed part of one request that is signed as it is, before it can be read.
+    OpenSigned(OpenSigned),
 }
 
 /// auth → worker.

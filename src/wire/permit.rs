@@ -126,6 +126,7 @@ pub const PERMITS: &[Permit] = &[
     row(Link::IssuerToWorker, 5, "reply-failed", ANY, KIB),
     row(Link::WorkerToAuth, 3, "seal-for", ANY, 592 * KIB),
     row(Link::AuthToWorker, 5, "sealed-for", ANY, 608 * KIB),
+    row(Link::WorkerToAuth, 4, "open-signed", ANY, 320 * KIB),
 ];
 
 impl Permit {

@@ -10,6 +10,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::bounded::{List, Octets, Secret, Text};
 use super::derivation::PartKey;
+use super::evidence::SignedMessage;
 use super::ids::{Correlation, Peer};
 
 /// The octets of `xenc:CipherValue` in an `EncryptedKey`: a modulus of at most 4096 bits.
@@ -110,6 +111,26 @@ pub struct Open {
     pub sealed: Sealed,
     /// What it seals.
     pub parts: List<SealedPart, MOST_PARTS>,
+}
+
+/// What a worker asks to have opened where a signature covers what is sealed. No part of it is named: auth verifies the
+/// signature first, and opens what it finds in the octets that were signed.
+#[derive(Debug, BorshSerialize, BorshDeserialize)]
+pub struct OpenSigned {
+    /// Names the request from here on.
+    pub correlation: Correlation,
+    /// The path the client asked for.
+    pub endpoint: Text<128>,
+    /// The address the connection came from.
+    pub source: IpAddr,
+    /// For whom the session key is sealed.
+    pub recipient: Recipient,
+    /// How.
+    pub transport: KeyTransport,
+    /// The session key, sealed.
+    pub sealed: Sealed,
+    /// The evidence that is submitted once the message can be read.
+    pub message: SignedMessage,
 }
 
 /// What was in the parts, in their order.

@@ -15,7 +15,7 @@ use crate::wire::links::{AuthToWorker, Handshake, IssuerToWorker, WorkerToAuth, 
 use crate::wire::order::{Failure, Redemption, Release};
 use crate::wire::permit::Link;
 use crate::wire::reply::{Seal, SealFor, SealedFor, SealedReply, SignedReply, ToSign};
-use crate::wire::unwrap::{Open, Opened};
+use crate::wire::unwrap::{Open, OpenSigned, Opened};
 
 /// What is said to auth.
 pub(super) struct ToAuth;
@@ -141,6 +141,16 @@ impl Auth {
     /// Sealed parts in, what was in them out.
     pub(super) async fn open_parts(&self, open: Open, deadline: Instant) -> Result<Opened, NotVouched> {
         match self.0.ask(open.correlation, WorkerToAuth::Open(open), deadline).await {
+            Ok(AuthToWorker::Opened(opened)) => Ok(opened),
+            Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
+            Ok(_) => Err(NotVouched::Unanswered(Unanswered::Gone)),
+            Err(unanswered) => Err(NotVouched::Unanswered(unanswered)),
+        }
+    }
+
+    /// A message in that is signed as it is sealed, what was in it out.
+    pub(super) async fn open_signed(&self, open: OpenSigned, deadline: Instant) -> Result<Opened, NotVouched> {
+        match self.0.ask(open.correlation, WorkerToAuth::OpenSigned(open), deadline).await {
             Ok(AuthToWorker::Opened(opened)) => Ok(opened),
             Ok(AuthToWorker::Refused(refused)) => Err(NotVouched::Refused(refused.refusal)),
             Ok(_) => Err(NotVouched::Unanswered(Unanswered::Gone)),

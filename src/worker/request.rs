@@ -9,13 +9,15 @@ use zeroize::Zeroizing;
 use super::asking::Asking;
 use super::http::Front;
 use super::line::Unanswered;
-use super::message::{self, Description, Fault, Inquiry, Leniency, Protected, Rejection, Reply, Shape, Unsigned};
+use super::message::{
+    self, Description, Fault, Inquiry, Leniency, Protected, Rejection, Reply, Shape, Unsigned, Within,
+};
 use super::peers::{NotReleased, NotVouched};
 use crate::config::worker::Endpoint;
 use crate::sys::failpoint::failpoint;
-use crate::wire::evidence::{Evidence, Negotiation, Refusal, Submission};
+use crate::wire::evidence::{Evidence, Negotiation, Refusal, SignedMessage, Submission};
 use crate::wire::order::{Failure, Redemption};
-use crate::wire::unwrap::Open;
+use crate::wire::unwrap::{Open, OpenSigned};
 use crate::wire::{Correlation, Millis, Text};
 
 /// When a client should come back if a peer of ours is away.
@@ -55,11 +57,12 @@ pub(super) async fn obtain(
         Err(ended) => return *ended,
     };
     let (incoming, were) = match &opened {
-        Some((body, were)) => (message::Incoming { body: body.as_bytes(), ..*incoming }, *were),
+        Some(whole) => (message::Incoming { body: whole.body.as_bytes(), ..*incoming }, whole.were),
         None => (*incoming, message::Were::default()),
     };
     let client = asking.client.map(|client| &client.handshake);
-    let around = message::Around { client, negotiation, server: front.server };
+    let signed = opened.as_ref().and_then(|whole| whole.signed.clone());
+    let around = message::Around { client, negotiation, server: front.server, signed };
     let (ended, message_id) = match message::read_of(around, endpoint, &incoming) {
         Ok(request) => {
             let message_id = request.message_id().map(str::to_owned);
@@ -115,6 +118,14 @@ fn rejected(front: &Front, asking: &Asking<'_>, rejection: &Rejection) -> Ended 
     Ended { message_id, ..Ended::without(reply, "unreadable", rejection.reason()) }
 }
 
+/// A message with its sealed parts opened.
+struct Whole {
+    body: Zeroizing<String>,
+    were: message::Were,
+    /// What was signed of it while they were not.
+    signed: Option<SignedMessage>,
+}
+
 /// The message with its sealed parts opened; none where nothing is sealed, or nothing may be here.
 async fn opened(
     front: &Front,
@@ -122,17 +133,30 @@ async fn opened(
     asking: &Asking<'_>,
     incoming: &message::Incoming<'_>,
     deadline: Instant,
-) -> Result<Option<(Zeroizing<String>, message::Were)>, Box<Ended>> {
+) -> Result<Option<Whole>, Box<Ended>> {
     if !endpoint.encryption {
         return Ok(None);
     }
     let refused = |rejection: Rejection| Box::new(rejected(front, asking, &rejection));
     let Some(mut sealed) = message::sealed(endpoint, incoming).map_err(refused)? else { return Ok(None) };
-    let Some((recipient, transport, key, parts)) = sealed.question() else { return Ok(None) };
-    let (correlation, source) = (asking.correlation, asking.source);
-    let open = Open { correlation, endpoint: path(endpoint), source, recipient, transport, sealed: key, parts };
-    match front.auth.open_parts(open, deadline).await {
-        Ok(opened) => sealed.opened(&opened.parts).map(Some).map_err(refused),
+    let Some((recipient, transport, key, within)) = sealed.question() else { return Ok(None) };
+    let (correlation, source, endpoint) = (asking.correlation, asking.source, path(endpoint));
+    let (opened, signed) = match within {
+        Within::Parts(parts) => {
+            let open = Open { correlation, endpoint, source, recipient, transport, sealed: key, parts };
+            (front.auth.open_parts(open, deadline).await, None)
+        }
+        Within::Signed(message) => {
+            let signed = Some(message.clone());
+            let open = OpenSigned { correlation, endpoint, source, recipient, transport, sealed: key, message };
+            (front.auth.open_signed(open, deadline).await, signed)
+        }
+    };
+    match opened {
+        Ok(opened) => {
+            let (body, were) = sealed.opened(&opened.parts).map_err(refused)?;
+            Ok(Some(Whole { body, were, signed }))
+        }
         Err(why) => {
             let shape = sealed.into_shape();
             let message_id = shape.logged_id().map(str::to_owned);

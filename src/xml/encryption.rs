@@ -1,7 +1,7 @@
 //! `xenc:EncryptedKey` and `xenc:EncryptedData` by the letter of a grammar much smaller than the standard's: octets
 //! that stand in the message, keys named and not brought. No `CipherReference`, so nothing is fetched and nothing
-//! transformed; no label, no properties, no key derivation, no PKCS#1 v1.5, no CBC. This reads what
-//! is claimed; it holds no key and opens nothing.
+//! transformed; no label, no properties, no key derivation, no PKCS#1 v1.5, and CBC for nobody who has not verified
+//! a signature over it. This reads what is claimed; it holds no key and opens nothing.
 
 use super::signature::{Hash, base64};
 use super::{Element, grammar, names};
@@ -51,6 +51,39 @@ impl Cipher {
     }
 }
 
+/// How a part is encrypted that a verified signature covers: as any other, or by AES in Cipher Block Chaining, whose padding
+/// would tell whoever may change the ciphertext what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignedCipher {
+    /// As any other.
+    Gcm(Cipher),
+    /// CBC, 128 bits of key.
+    Aes128Cbc,
+    /// CBC, 256 bits of key.
+    Aes256Cbc,
+}
+
+impl SignedCipher {
+    /// The cipher with this identifier.
+    #[must_use]
+    pub fn named(algorithm: &str) -> Option<Self> {
+        Some(match algorithm {
+            "http://www.w3.org/2001/04/xmlenc#aes128-cbc" => Self::Aes128Cbc,
+            "http://www.w3.org/2001/04/xmlenc#aes256-cbc" => Self::Aes256Cbc,
+            _ => Self::Gcm(Cipher::named(algorithm)?),
+        })
+    }
+
+    /// The one that needs no signature; none for CBC.
+    #[must_use]
+    pub fn gcm(self) -> Option<Cipher> {
+        match self {
+            Self::Gcm(cipher) => Some(cipher),
+            Self::Aes128Cbc | Self::Aes256Cbc => None,
+        }
+    }
+}
+
 /// What is encrypted: an element whole, or what is in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Extent {
@@ -77,16 +110,16 @@ pub struct EncryptedKey<'t> {
 
 /// `xenc:EncryptedData`.
 #[derive(Debug)]
-pub struct EncryptedData<'t> {
+pub struct EncryptedData<'t, C = Cipher> {
     /// Its id, when it has one.
     pub id: Option<&'t str>,
     /// What is encrypted, where that is said.
     pub extent: Option<Extent>,
     /// How.
-    pub cipher: Cipher,
+    pub cipher: C,
     /// The key, where it is named here.
     pub key_info: Option<Element<'t>>,
-    /// Nonce, ciphertext and tag.
+    /// Nonce, ciphertext and tag; or the vector and the ciphertext.
     pub value: Vec<u8>,
 }
 
@@ -177,6 +210,22 @@ impl<'t> EncryptedData<'t> {
     /// # Errors
     /// [`Unreadable`] for everything that the grammar above does not have.
     pub fn read(element: Element<'t>) -> Read<Self> {
+        Self::read_as(element, Cipher::named)
+    }
+}
+
+impl<'t> EncryptedData<'t, SignedCipher> {
+    /// Reads one that a signature is said to cover. Whoever opens it has verified that.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn read_signed(element: Element<'t>) -> Read<Self> {
+        Self::read_as(element, SignedCipher::named)
+    }
+}
+
+impl<'t, C> EncryptedData<'t, C> {
+    fn read_as(element: Element<'t>, named: fn(&str) -> Option<C>) -> Read<Self> {
         const BAD: Unreadable = Unreadable::Shape("EncryptedData");
         let children = children(element, names::XENC, "EncryptedData", &["Id", "Type"], BAD)?;
         let (method, key_info, data) = match children[..] {
@@ -197,7 +246,7 @@ impl<'t> EncryptedData<'t> {
         Ok(Self {
             id: id(element, BAD)?,
             extent,
-            cipher: Cipher::named(cipher).ok_or(Unreadable::Algorithm("encryption"))?,
+            cipher: named(cipher).ok_or(Unreadable::Algorithm("encryption"))?,
             key_info,
             value: cipher_value(data, MOST_OF_DATA)?,
         })

@@ -21,8 +21,12 @@ pub(crate) const SIGNED: &str = "/signed";
 pub(crate) const CONFIRMING: &str = "/confirming";
 pub(crate) const SEALED: &str = "/sealed";
 pub(crate) const PLAIN: &str = "/plain";
-const ADDRESS: &str = "https://sts.example.com/sts";
-const X509: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
+/// For messages that are sealed; at the second one by CBC, too, and answers are signed, at the third sealed besides.
+pub(crate) const STRICT: &str = "/strict";
+pub(crate) const CHAINED: &str = "/chained";
+pub(crate) const CHAINED_SEALED: &str = "/chained-sealed";
+pub(crate) const ADDRESS: &str = "https://sts.example.com/sts";
+pub(crate) const X509: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
 
 pub(crate) struct House {
     demo: Demo,
@@ -53,21 +57,29 @@ impl House {
             (CONFIRMING, "signed", true),
             (SEALED, "sealed", false),
             (PLAIN, "plain", false),
+            (STRICT, "plain", false),
+            (CHAINED, "signed", true),
+            (CHAINED_SEALED, "sealed", false),
         ];
+        let seals = |path| [STRICT, CHAINED, CHAINED_SEALED].contains(&path);
+        let leniencies = |path| if seals(path) && path != STRICT { "\"aes-cbc\"" } else { "" };
         change(&config.join("auth.d/auth.toml"), |text| {
             let endpoints = ways.map(|(path, replies, _)| {
                 format!(
                     "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\nreplies = \"{replies}\"\n\
-                     addresses = [\"{ADDRESS}\"]\n"
+                     addresses = [\"{ADDRESS}\"]\nencryption = {}\nleniencies = [{}]\n",
+                    seals(path),
+                    leniencies(path)
                 )
             });
-            format!("{text}\n{}", endpoints.concat())
+            format!("{text}\n[throttle]\nunwrap_burst = 1000\naccount_burst = 1000\n{}", endpoints.concat())
         });
         change(&config.join("worker.d/worker.toml"), |text| {
             let endpoints = ways.map(|(path, replies, confirms)| {
                 format!(
                     "[[endpoint]]\npath = \"{path}\"\ncredential = \"signature\"\nreplies = \"{replies}\"\n\
-                     signature_confirmation = {confirms}\n"
+                     signature_confirmation = {confirms}\nencryption = {}\n",
+                    seals(path)
                 )
             });
             format!("{}\n{}", text.split("[[endpoint]]").next().unwrap(), endpoints.concat())
@@ -75,6 +87,11 @@ impl House {
         let demo = Demo::configured(directory.path(), |_| {});
         let caller = Caller::trusting(&config.join("worker.d/tls.pem"));
         Self { demo, directory, client, caller }
+    }
+
+    /// The certificate that clients seal for, DER.
+    pub(crate) fn opens_with(&self) -> Vec<u8> {
+        CertificateDer::from_pem_file(self.directory.path().join("demo/etc/issuer.d/unwrap-1.pem")).unwrap().to_vec()
     }
 
     /// The certificate of the key for answers, DER.
@@ -120,7 +137,7 @@ impl House {
         (text, value)
     }
 
-    fn post(&self, path: &str, body: &str) -> (u16, String) {
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
         let answer = self.caller.post(self.demo.fact("address"), path, "", body);
         (answer.status, answer.body().to_owned())
     }
@@ -151,7 +168,10 @@ impl House {
             if page.lines().any(|line| line == format!("{name} {number}")) {
                 return;
             }
-            let family: Vec<&str> = page.lines().filter(|line| line.contains("reply_signatures")).collect();
+            let family: Vec<&str> = page
+                .lines()
+                .filter(|line| ["reply_signatures", "unwraps", "leniencies"].iter().any(|name| line.contains(name)))
+                .collect();
             assert!(begun.elapsed() < Duration::from_secs(10), "{name} is not {number}: {family:?}");
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -8,17 +8,21 @@ mod answer;
 #[expect(dead_code, reason = "shared with tests/demo, which uses all of it")]
 mod demo;
 mod house;
+mod sealed_first;
 #[path = "../support"]
 mod support {
     pub(crate) mod caller;
     #[expect(dead_code, reason = "shared with tests/canonical.rs, which uses all of it")]
     pub(crate) mod references;
+    pub(crate) mod sealing;
     #[expect(dead_code, reason = "shared with tests/saml, which uses all of it")]
     pub(crate) mod signed;
 }
 
-use house::{CONFIRMING, House, PLAIN, SEALED, SIGNED};
-use support::signed::Client;
+use house::{CHAINED, CHAINED_SEALED, CONFIRMING, House, PLAIN, SEALED, SIGNED, STRICT};
+use sealed_first::{Message, Sealer, plain};
+use support::sealing::{self, By};
+use support::signed::{Client, Part, WSSE};
 
 #[test]
 fn a_client_that_signs_is_answered_under_our_signature_and_opens_what_is_sealed_for_it() {
@@ -56,4 +60,171 @@ fn a_client_that_signs_is_answered_under_our_signature_and_opens_what_is_sealed_
     let log = house.log();
     assert!(!log.contains("violation") && !log.contains("panicked"), "{log}");
     house.counts("chancery_reply_signatures_total{process=\"issuer\",result=\"signed\"}", 3);
+}
+
+#[test]
+fn a_client_that_seals_and_then_signs_gets_a_token_and_who_changes_that_learns_nothing_r_w051_a_21() {
+    if !demo::possible("asymmetric") {
+        return;
+    }
+    let house = House::open();
+    let (client, ours) = (&house.client, house.answers_with());
+    let certificate = house.opens_with();
+    let sealer = |by| Sealer::new(&certificate, by);
+    let mut unwraps = 0;
+    for by in By::ALL {
+        let chained = matches!(by, By::Cbc(_));
+        for path in [STRICT, CHAINED, CHAINED_SEALED] {
+            if chained && path == STRICT {
+                house.is_refused(path, &sealer(by).message(client).text(), "FailedCheck");
+                continue;
+            }
+            let message = sealer(by).message(client).text();
+            let text = house.gets_a_token(path, &message);
+            unwraps += 1;
+            match path {
+                STRICT => assert!(text.contains("machine@example.com"), "{by:?}: {text}"),
+                CHAINED => answer::holds(&ours, &text),
+                // As the request was sealed; by CBC nothing leaves, whatever came.
+                _ if by == By::Gcm(32) || chained => answer::holds(&ours, &answer::opened(client, &text)),
+                _ => assert!(!text.contains("machine@example.com"), "{by:?}: {text}"),
+            }
+            house.is_refused(path, &message, "FailedCheck");
+            unwraps += 1;
+        }
+    }
+    unwraps += refused(&house, &certificate);
+    let log = house.log();
+    assert!(!log.contains("violation") && !log.contains("panicked"), "{log}");
+    // What was changed, or signed by nobody who may be believed, cost no key; nor did CBC where it is not taken.
+    house.counts("chancery_unwraps_total{process=\"issuer\",result=\"opened\"}", unwraps);
+    house.counts("chancery_leniencies_total{process=\"auth\",leniency=\"aes-cbc\"}", 4);
+}
+
+/// Gives how many session keys it took.
+fn refused(house: &House, certificate: &[u8]) -> u64 {
+    let (client, stranger) = (&house.client, Client::rsa(false));
+    let cbc = || Sealer::new(certificate, By::Cbc(32));
+    let good = || cbc().message(client);
+    let changed = |change: &dyn Fn(&mut Message)| {
+        let mut message = good();
+        change(&mut message);
+        message.text()
+    };
+    let other = || {
+        let sealer = cbc();
+        (sealer.key(), sealer.body(&plain()).octets)
+    };
+    // Nobody's signature covers what is sealed, or not this: it is not looked at.
+    let around = |message: &Message, holder: &str| format!("<n:w xmlns:n='urn:n'{holder}>{}</n:w>", message.body);
+    let wrapped = |place: &dyn Fn(&mut Message, String)| {
+        changed(&|message| {
+            let wrapper = around(message, "");
+            let (key, body) = other();
+            (message.key, message.body) = (key, body.replace("u:Id=\"b\"", "u:Id=\"b2\""));
+            place(message, wrapper.replace("Id=\"ed\"", "Id=\"ed0\""));
+        })
+    };
+    // Signed while it was plain, which only what needs no signature may be.
+    let signed_first = {
+        let sealer = cbc();
+        let signed = Part::body("https://rp.example.com/", "");
+        let message = sealer.around(client, signed);
+        Message { body: sealer.body(&plain()).octets, ..message }
+    };
+    for (what, text) in [
+        ("no signature", changed(&|message| message.signature.clear())),
+        ("signed while it was plain", signed_first.text()),
+        ("another body", changed(&|message| message.body = other().1)),
+        ("another body and its key", changed(&|message| (message.key, message.body) = other())),
+        (
+            "another octet",
+            changed(&|message| {
+                let at = message.body.find("<x:CipherValue>").unwrap() + 30;
+                let octet = if message.body.as_bytes()[at] == b'A' { "B" } else { "A" };
+                message.body.replace_range(at..=at, octet);
+            }),
+        ),
+        ("another cipher", changed(&|message| message.body = message.body.replace("aes256-cbc", "aes128-cbc"))),
+        ("what was signed in the header", wrapped(&|message, wrapper| message.headers += &wrapper)),
+        ("what was signed in the security header", wrapped(&|message, wrapper| message.more = wrapper)),
+        ("what was signed behind the body", wrapped(&|message, wrapper| message.after = wrapper)),
+        ("what was signed before the body", wrapped(&|message, wrapper| message.body = wrapper + &message.body)),
+        (
+            "two bodies",
+            changed(&|message| message.after = other().1.replace("\"b\"", "\"b2\"").replace("\"ed\"", "\"e2\"")),
+        ),
+        ("an id twice", changed(&|message| message.headers += &other().1)),
+        (
+            "more that is sealed in the header",
+            changed(&|message| {
+                message.more = sealing::data(&By::Gcm(32).algorithm(), &[7; 48]).replace("\"ed\"", "\"e2\"");
+            }),
+        ),
+        (
+            "more that is sealed elsewhere",
+            changed(&|message| {
+                let data = sealing::data(&By::Gcm(32).algorithm(), &[7; 48]).replace("\"ed\"", "\"e2\"");
+                message.headers += &format!("<n:w xmlns:n='urn:n'>{data}</n:w>");
+            }),
+        ),
+        ("two keys", changed(&|message| message.key += &other().0.replace("'ek'", "'ek2'"))),
+        ("a key for something else", changed(&|message| message.key = message.key.replace("#ed", "#t"))),
+        ("no key", changed(&|message| message.key.clear())),
+        ("a key behind the body", changed(&|message| message.after = std::mem::take(&mut message.key))),
+        ("two signatures", changed(&|message| message.signature = message.signature.repeat(2))),
+        (
+            "a password beside it",
+            changed(&|message| {
+                message.more = format!(
+                    "<o:UsernameToken xmlns:o='{WSSE}'><o:Username>alice</o:Username><o:Password>p</o:Password></o:UsernameToken>"
+                );
+            }),
+        ),
+    ] {
+        let (status, answer) = house.post(CHAINED, &text);
+        assert!(status != 200, "{what}: {answer}");
+    }
+    house.is_refused(CHAINED, &cbc().message(&stranger).text(), "FailedAuthentication");
+    // By another key, whoever made it: nothing is told of what comes of that, and it is over with it.
+    let swapped = changed(&|message| message.key = other().0);
+    house.is_refused(CHAINED, &swapped, "FailedCheck");
+    let mut unwraps = 1;
+    // Under a good signature: a padding that is wrong is answered as a tag that is, or as what is no request at all.
+    let mut answers = Vec::new();
+    // But for the name of the request.
+    let said = |text: &str| {
+        let (before, after) = text.split_once("Body")?.1.split_once(" (")?;
+        Some([before, after.split_once(')')?.1].concat())
+    };
+    for by in [By::Cbc(32), By::Gcm(32)] {
+        let sealer = || Sealer::new(certificate, by);
+        let spoilt = |at: usize| {
+            let sealer = sealer();
+            let mut octets = by.seal(&sealer.session, plain().as_bytes());
+            let last = octets.len() - 1;
+            octets[at.min(last)] ^= 0x80;
+            sealer.around(client, sealer.body_of(&octets)).text()
+        };
+        let holding = |inside: &str| {
+            let sealer = sealer();
+            sealer.around(client, sealer.body(inside)).text()
+        };
+        for text in [
+            spoilt(usize::MAX),
+            spoilt(0),
+            holding("no request"),
+            holding("<!DOCTYPE a><a/>"),
+            holding(&format!("{0}</s:Body><s:Body xmlns:s='urn:s'>{0}", plain())),
+            holding(&format!("{0}{0}", plain())),
+            holding(&sealing::data(&By::Cbc(32).algorithm(), &[7; 48])),
+        ] {
+            let answer = house.is_refused(CHAINED, &text, "FailedCheck");
+            answers.push(said(&answer));
+            unwraps += 1;
+        }
+    }
+    answers.dedup();
+    assert!(answers.len() == 1 && answers[0].is_some(), "{answers:?}");
+    unwraps
 }

@@ -99,15 +99,18 @@ fn configure(config: &Path, certificate: &str) {
         );
     }
     // And how an asymmetric one is answered.
-    for (path, replies, confirms) in
-        [("/answer-signed", "signed", false), ("/answer-confirmed", "signed", true), ("/answer-sealed", "sealed", true)]
-    {
+    for (path, replies, confirms, leniencies) in [
+        ("/answer-signed", "signed", false, ""),
+        ("/answer-confirmed", "signed", true, ""),
+        ("/answer-sealed", "sealed", true, ""),
+        ("/chained", "signed", true, "\"aes-cbc\""),
+    ] {
         append(
             config,
             "auth.d/auth.toml",
             &format!(
                 "[[endpoint]]\npath = \"{path}\"\ncredentials = [\"signature\"]\nreplies = \"{replies}\"\n\
-                 encryption = true\naddresses = [\"{HOST}{path}\"]\n"
+                 encryption = true\naddresses = [\"{HOST}{path}\"]\nleniencies = [{leniencies}]\n"
             ),
         );
         append(
@@ -184,7 +187,7 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_sym
     if !possible("cxf", ".java") {
         return;
     }
-    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 25]);
+    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 29]);
 }
 
 #[test]

@@ -251,7 +251,7 @@ const CASES: &[Case] = &[
         Leaves::Violations(TO_ISSUER, octets::MALFORMED),
         octets::malformed_to_issuer,
     ),
-    ("no message to auth is above its cap", Leaves::Violations(TO_AUTH, 4), |stack| {
+    ("no message to auth is above its cap", Leaves::Violations(TO_AUTH, 5), |stack| {
         octets::above_caps(stack, Place::AuthWorker)
     }),
     ("no message to issuer is above its cap", Leaves::Violations(TO_ISSUER, 4), |stack| {

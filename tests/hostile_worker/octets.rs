@@ -8,7 +8,9 @@ use borsh::BorshSerialize;
 use chancery::sys::channel::Duplex;
 use chancery::sys::places::Place;
 use chancery::wire::derivation::PartKey;
-use chancery::wire::evidence::{Negotiated, Refusal, Refused, Vouched};
+use chancery::wire::evidence::{
+    KeyReference, Negotiated, Refusal, Refused, SignatureAlgorithm, SignedMessage, Vouched,
+};
 use chancery::wire::frame::{DATAGRAM, FRAGMENT, VERSION, encode};
 use chancery::wire::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use chancery::wire::links::{
@@ -26,7 +28,7 @@ use chancery::wire::reply::{
     Conversation, Covered, ReplyPart, Seal, SealFor, SealedFor, SealedReply, SignedReply, ToSign,
 };
 use chancery::wire::unwrap::{
-    KeyTransport, NotUnwrapped, Open, Opened, PartCipher, Recipient, SealedPart, SessionKey, Unwrap,
+    KeyTransport, NotUnwrapped, Open, OpenSigned, Opened, PartCipher, Recipient, SealedPart, SessionKey, Unwrap,
 };
 use chancery::wire::{Correlation, KeyId, List, Millis, Octets, Peer as Pid, Secret, Text, VoucherId};
 use nix::errno::Errno;
@@ -57,8 +59,8 @@ fn link_to(place: Place) -> Link {
     }
 }
 
-/// Every row but `submit`, `open`, `seal` and `seal-for`.
-pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 4;
+/// Every row but `submit`, `open`, `seal`, `seal-for` and `open-signed`.
+pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 5;
 /// Every row but `redeem`, `sign-reply` and the two of handshakes; and `vouched`, whose octets are those of a redemption.
 pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 5;
 /// What [`malformed`] sends.
@@ -134,6 +136,26 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
         parts: List::new(vec![part()]).unwrap(),
     };
     add(to, Link::WorkerToAuth, &WorkerToAuth::Open(open));
+    let signed_info = Octets::new([7; 64]).unwrap();
+    let message = SignedMessage {
+        key: KeyReference::Thumbprint([7; 20]),
+        algorithm: SignatureAlgorithm::RsaSha256,
+        signed_info,
+        value: Octets::new([7; 256]).unwrap(),
+        parts: List::default(),
+        addressing: List::default(),
+        named: None,
+    };
+    let open = OpenSigned {
+        correlation,
+        endpoint: Text::new("/sts").unwrap(),
+        source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        recipient: Recipient::Thumbprint([7; 20]),
+        transport: KeyTransport::OaepSha1,
+        sealed: Octets::new([7; 256]).unwrap(),
+        message,
+    };
+    add(to, Link::WorkerToAuth, &WorkerToAuth::OpenSigned(open));
     let opened = Opened { correlation, parts: List::new(vec![Secret::new([7; 32]).unwrap()]).unwrap() };
     add(to, Link::AuthToWorker, &AuthToWorker::Opened(opened));
     let seal = Seal {

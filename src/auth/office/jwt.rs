@@ -9,9 +9,9 @@ use tracing::warn;
 
 use super::super::jwt::{self, For, Refused, Verified};
 use super::super::reason::Reason;
-use super::super::signature::Admitted;
+use super::super::signature::{self, Admitted, Content};
 use super::super::store::Kind;
-use super::super::{issued, signature, timestamp};
+use super::super::{issued, timestamp};
 use super::proof::{Asked, Beside, Known, Who};
 use super::{Ended, Office};
 use crate::config::auth::certificate::Certificate;
@@ -127,7 +127,8 @@ impl Office {
         first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
         let his = |ended: Ended| ended.of(&account, Method::Jwt, Some(&verified.issuer.name));
-        let request = self.as_signed(config, rules, (&covered, Beside::Jwt(octets)), asked, now).map_err(his)?;
+        let covered = (&covered, Content::Plain, Beside::Jwt(octets));
+        let request = self.as_signed(config, rules, covered, asked, now).map_err(his)?;
         // Last: a message that is stale or for somebody else does not use up the JWT.
         self.newly_presented(&verified).await.map_err(his)?;
         Ok(known(account, &verified, request, Some(certificate), now))

@@ -37,7 +37,8 @@ impl Office {
         if message.algorithm == MacAlgorithm::HmacSha1 && !rules.hmac_sha1 {
             return Err(stranger(Reason::MacAlgorithm));
         }
-        let Exchange { key, unseen, .. } = asked.exchange.ok_or(stranger(Reason::NoSession))?;
+        let Exchange { key, unseen, .. } =
+            asked.exchange.filter(|kept| kept.verified.is_none()).ok_or(stranger(Reason::NoSession))?;
         let signed = signature::authentic(key, message).map_err(stranger)?;
         if let Some(once) = unseen {
             self.first_seen(Kind::CipherValue, once, timestamp::until(now)).await.map_err(|reason| {

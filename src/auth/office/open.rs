@@ -39,7 +39,7 @@ pub(super) struct Unwraps {
 
 impl Unwraps {
     /// May one more be opened? An address is a worker's word, so its budget belongs to that worker.
-    fn admit(&self, rules: &ThrottleRules, from: (Peer, IpAddr), now: Instant) -> bool {
+    pub(super) fn admit(&self, rules: &ThrottleRules, from: (Peer, IpAddr), now: Instant) -> bool {
         let key = self.hasher.hash_one(network(from.1));
         let pace = Pace::new(rules.unwrap_burst, rules.unwrap_per_minute);
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,13 +116,13 @@ impl Office {
             let mut other = Zeroizing::new(vec![0; 32]);
             getrandom::fill(&mut other).map_err(|_| Reason::NotUnwrapped)?;
             let key = key.map_or(other, |key| Zeroizing::new(key.to_vec()));
-            let exchange = Exchange { endpoint, key, sha1, sealing: None, unseen: Some(once) };
+            let exchange = Exchange { endpoint, key, sha1, sealing: None, unseen: Some(once), verified: None };
             return Ok((Parts::default(), Some(exchange)));
         }
         let opened = opened(&parts, key)?;
         let keyed = key.filter(|_| rules.password_symmetric).map(|key| Zeroizing::new(key.to_vec()));
         let sealing = parts.first().map(|part| (part.cipher, part.key != PartKey::Session));
-        let exchange = keyed.map(|key| Exchange { endpoint, key, sha1, sealing, unseen: None });
+        let exchange = keyed.map(|key| Exchange { endpoint, key, sha1, sealing, unseen: None, verified: None });
         // Last, so that only what was sealed for us takes a place in the store, and no faster than keys are opened.
         match self.first_seen(Kind::CipherValue, &once, timestamp::until(Millis::now())).await {
             Ok(()) => {

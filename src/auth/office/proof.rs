@@ -18,7 +18,7 @@ use super::super::exchanges::Exchange;
 use super::super::ocsp::{self, WAIT};
 use super::super::reason::Reason;
 use super::super::recipient::Recipient;
-use super::super::signature::{self, Admitted, Proof, Unproven, Verified};
+use super::super::signature::{self, Admitted, Content, Proof, Unproven, Verified};
 use super::super::store::{Down, Kind, Store};
 use super::super::{digest, issued, timestamp};
 use super::{Ended, Office};
@@ -52,7 +52,8 @@ pub(super) struct Asked<'a> {
     pub(super) source: IpAddr,
     pub(super) correlation: Correlation,
     pub(super) timestamp: Option<Timestamp>,
-    pub(super) wish: &'a Wish,
+    /// None while the message is not open that says it.
+    pub(super) wish: Option<&'a Wish>,
 }
 
 /// An account, wherever it is kept.
@@ -113,7 +114,7 @@ pub(super) enum Beside<'e> {
 impl Beside<'_> {
     /// Is that all there was? Or whom a message is from would be the worker's choice: the one who signed it, or whom a token is
     /// about that he signed, too.
-    fn is_all_of(self, proof: &Proof<'_>) -> bool {
+    pub(super) fn is_all_of(self, proof: &Proof<'_>) -> bool {
         let jwt = match (&proof.jwt, self) {
             (None, _) => true,
             (Some(signed), Self::Jwt(own)) => signed.expose() == own.expose(),
@@ -129,7 +130,7 @@ impl Beside<'_> {
 /// Whose signature it is, and what it covers.
 pub(super) struct Signer<'a, 'm> {
     pub(super) account: &'a Account,
-    authority: Option<&'a Authority>,
+    pub(super) authority: Option<&'a Authority>,
     certificate: Cow<'a, Certificate>,
     pub(super) verified: Verified<'m>,
 }
@@ -257,7 +258,10 @@ impl Office {
         // Whatever else is wrong with it, it is his, and has a place in the store.
         self.pace(config, account, asked)?;
         let vouched_by = authority.map(|authority| &authority.name);
-        let request = self.as_signed(config, rules, (&verified, Beside::Nothing), asked, now);
+        let request = self.content(rules, &verified, asked).and_then(|whole| {
+            let content = whole.as_ref().map_or(Content::Plain, Content::Opened);
+            self.as_signed(config, rules, (&verified, content, Beside::Nothing), asked, now)
+        });
         let request = request.map_err(|ended| ended.of(account, Method::X509, vouched_by))?;
         let certificate = Some(certificate);
         Ok(Known { request, certificate, vouched_by, ..Known::by_word(Who::Listed(account), Method::X509) })
@@ -269,11 +273,12 @@ impl Office {
         &self,
         config: &Auth,
         rules: &Endpoint,
-        (verified, beside): (&Verified<'_>, Beside<'_>),
+        (verified, content, beside): (&Verified<'_>, Content<'_>, Beside<'_>),
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<RequestIntegrity, Ended> {
-        let proof = verified.read(rules).map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
+        let proof = verified.read_with(rules, content);
+        let proof = proof.map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
         self.as_proven(config, (&proof, beside), asked, now)
     }
 
@@ -292,7 +297,7 @@ impl Office {
         if asked.timestamp != Some(proof.timestamp) {
             return Err(Ended::Breach("a timestamp that is not the one signed"));
         }
-        if proof.wish.as_ref().is_some_and(|signed| signed != asked.wish) {
+        if proof.wish.as_ref().is_some_and(|signed| Some(signed) != asked.wish) {
             return Err(Ended::Breach("a wish that is not the one signed"));
         }
         if proof.left_out {
@@ -486,7 +491,7 @@ impl Office {
     }
 
     /// Counts a credential by what became of it.
-    fn count(&self, credential: &'static str, refused: Option<Reason>) {
+    pub(super) fn count(&self, credential: &'static str, refused: Option<Reason>) {
         let outcome = match refused {
             None => "accepted",
             Some(Reason::Throttled) => "throttled",

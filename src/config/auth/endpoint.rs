@@ -54,6 +54,8 @@ pub struct Endpoint {
     pub reference_sha1: bool,
     /// May a message be sealed for us?
     pub encryption: bool,
+    /// May what is sealed be so by AES-CBC, where a verified signature covers it?
+    pub aes_cbc: bool,
     /// Is the answer signed to a request that a certificate's key signed?
     pub signed_replies: bool,
     /// Is it sealed for that certificate, besides?
@@ -132,6 +134,7 @@ pub(super) enum LeniencyName {
     RsaSha1,
     ReferenceSha1,
     UnboundTicket,
+    AesCbc,
 }
 
 fn password() -> Spanned<Vec<CredentialName>> {
@@ -294,6 +297,11 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         let why = "encryption, and without [store] nothing would remember which session keys were used";
         return Err(file.error(on.span(), why));
     }
+    if written.tolerates(LeniencyName::AesCbc) && !(signature && encryption.is_some()) {
+        let why = "leniencies names \"aes-cbc\", which opens nothing but what a certificate's key has signed as it is sealed: \
+                   \"signature\" in credentials, and encryption = true";
+        return refuse(why);
+    }
     for address in &written.addresses {
         let text = address.get_ref();
         if text.len() > 1024 || !text.contains(':') || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -334,6 +342,7 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         rsa_sha1: written.tolerates(LeniencyName::RsaSha1),
         reference_sha1: written.tolerates(LeniencyName::ReferenceSha1),
         encryption: encryption.is_some(),
+        aes_cbc: written.tolerates(LeniencyName::AesCbc),
         signed_replies: signs.is_some(),
         sealed_replies: seals,
     })

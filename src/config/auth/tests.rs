@@ -301,6 +301,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
             rsa_sha1: false,
             reference_sha1: false,
             encryption: false,
+            aes_cbc: false,
             signed_replies: false,
             sealed_replies: false,
         }
@@ -385,6 +386,25 @@ fn a_password_under_a_mac_stands_alone_and_needs_a_key_a_store_and_an_address() 
         ("[store]\ndirectory = \"../state\"\n", "", "auth.toml:3:15", "[store]"),
     ] {
         Tree::new().with("auth.toml", &symmetric.replacen(from, to, 1)).refused(&[place, word]);
+    }
+}
+
+#[test]
+fn cbc_is_a_leniency_where_a_signature_comes_before_it_a_21() {
+    let chained = "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/chained\"\n\
+                   credentials = [\"password\", \"signature\"]\naddresses = [\"https://sts.example.com/chained\"]\n\
+                   encryption = true\nleniencies = [\"aes-cbc\"]\n";
+    assert!(Tree::new().with("auth.toml", chained).good().endpoints["/chained"].aes_cbc);
+    let strict = chained.replace("[\"aes-cbc\"]", "[]");
+    assert!(!Tree::new().with("auth.toml", &strict).good().endpoints["/chained"].aes_cbc);
+    for (from, to) in [
+        ("encryption = true", "encryption = false"),
+        ("encryption = true\n", ""),
+        (", \"signature\"", ""),
+        (", \"signature\"", ", \"digest\""),
+    ] {
+        let broken = Tree::new().with("auth.toml", &chained.replacen(from, to, 1));
+        broken.refused(&["auth.toml:5:15", "aes-cbc", "encryption = true"]);
     }
 }
 

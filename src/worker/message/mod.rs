@@ -37,12 +37,12 @@ pub use inquiry::{Description, Inquiry, OCTETS as INQUIRY, inquire};
 pub use opened::Were;
 pub use protected::{Protected, Unanswerable};
 pub use rejection::Rejection;
-pub use sealed::{Question, Sealed, sealed};
+pub use sealed::{Question, Sealed, Within, sealed};
 pub use shape::Shape;
 
 use crate::config::worker::{Credential, Endpoint, Replies};
 use crate::trust::request::UNPROVEN;
-use crate::wire::evidence::{ClientHandshake, Evidence, Negotiation, Timestamp, Wish};
+use crate::wire::evidence::{ClientHandshake, Evidence, Negotiation, SignedMessage, Timestamp, Wish};
 use crate::xml::{Limits, Tree};
 
 /// The largest message that is looked at. The front's own limit on a body is at most this.
@@ -119,6 +119,8 @@ pub struct Around<'a> {
     pub negotiation: Option<Negotiation>,
     /// SHA-256 of the certificate that the client was shown.
     pub server: [u8; 32],
+    /// What was signed of the message as it came, where auth has verified that before it was opened.
+    pub signed: Option<SignedMessage>,
 }
 
 /// Reads one message sent to `endpoint`, with what is around it.
@@ -159,7 +161,7 @@ fn parts(
             let (evidence, timestamp) = keyed::read(&tree, &envelope, endpoint, shape)?;
             (evidence, Some(timestamp), None)
         }
-        _ => security::read(&tree, &envelope, endpoint, shape, (around.client, around.server))?,
+        _ => security::read(&tree, &envelope, endpoint, shape, (around.client, around.server, around.signed))?,
     };
     if let (Evidence::Signature(message), Replies::Signed | Replies::Sealed) = (&evidence, endpoint.replies) {
         let confirmed = endpoint.signature_confirmation.then(|| message.value.to_vec());

@@ -3,7 +3,8 @@
 //! its partner has sealed, with its key in it (`saml2:EncryptedAssertion`, or `xenc:EncryptedData` alone). What auth gives for them is put
 //! where they were, the key is cut out, and the whole is read again as if it had come so: by the same parser with
 //! the same limits. Where a MAC is made with the key it stays where it is. It must be what it says, and only there: a content that ends the element around it, or is not
-//! the one element that was sealed, is refused (R-W050 to R-W053, A-24, A-25).
+//! the one element that was sealed, is refused (R-W050 to R-W053, A-24, A-25). Where a signature covers the body as it is sealed,
+//! auth is given that and no part: it verifies before it opens anything, and by CBC it opens nothing else.
 
 use zeroize::Zeroizing;
 
@@ -13,11 +14,12 @@ use super::opened::{Of, Place, Were, What, whole};
 use super::rejection::{Problem, Rejection};
 use super::session::Session;
 use super::shape::Shape;
-use super::signed::only_child;
+use super::signed::{only_child, signs_sealed};
 use super::{Incoming, OCTETS, addressing, jwt, media, recipient};
 use crate::config::worker::{Credential, Endpoint};
 use crate::trust::parts;
 use crate::wire::derivation::PartKey;
+use crate::wire::evidence::SignedMessage;
 use crate::wire::unwrap::{
     KeyTransport, MOST_PART_OCTETS, MOST_PARTS, PartCipher, Recipient, Sealed as SealedKey, SealedPart,
 };
@@ -36,8 +38,17 @@ fn unreadable(why: Unreadable) -> Problem {
     }
 }
 
-/// What auth is asked to open.
-pub type Question = (Recipient, KeyTransport, SealedKey, List<SealedPart, MOST_PARTS>);
+/// What auth is asked to open: by the key that is sealed for that recipient so, this.
+pub type Question = (Recipient, KeyTransport, SealedKey, Within);
+
+/// What the key is for.
+#[derive(Debug)]
+pub enum Within {
+    /// These parts.
+    Parts(List<SealedPart, MOST_PARTS>),
+    /// What is sealed of this message, which is signed as it is.
+    Signed(SignedMessage),
+}
 
 /// A message with sealed parts.
 #[derive(Debug)]
@@ -59,16 +70,23 @@ pub fn sealed(endpoint: &Endpoint, incoming: &Incoming<'_>) -> Result<Option<Sea
     let mut shape = Shape::new(endpoint, incoming.content_type);
     match apart(endpoint, incoming, &mut shape) {
         Ok(None) => Ok(None),
-        Ok(Some((source, places, question))) => {
-            let (_, transport, _, parts) = &question;
-            let by = parts.first().map(|part| (*transport, part.cipher));
+        Ok(Some(Apart { source, places, question, cipher })) => {
+            let by = cipher.map(|cipher| (question.1, cipher));
             Ok(Some(Sealed { shape, source, places, question: Some(question), by }))
         }
         Err(problem) => Err(Rejection::new(shape, problem)),
     }
 }
 
-type Apart = (Zeroizing<String>, Vec<Place>, Question);
+struct Apart {
+    source: Zeroizing<String>,
+    places: Vec<Place>,
+    question: Question,
+    /// How it is sealed, where an answer may be.
+    cipher: Option<PartCipher>,
+}
+
+type Found = (Vec<Place>, Question, Option<PartCipher>);
 
 fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Result<Option<Apart>, Problem> {
     let media = media::read(incoming.content_type)?;
@@ -89,9 +107,11 @@ fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Res
     tokens_fit(endpoint.credential, *security)?;
     let keyed = endpoint.credential == Credential::UsernameSymmetric;
     let asserts = endpoint.credential.takes_assertion();
-    let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids, keyed, asserts };
-    let (places, question) = read.all()?;
-    Ok(Some((Zeroizing::new(tree.source().to_owned()), places, question)))
+    let signs = endpoint.credential.takes_signature();
+    let read = Read { tree: &tree, envelope: &envelope, security: *security, ids: &ids, keyed, asserts, signs };
+    let (places, question, cipher) = read.all()?;
+    let source = Zeroizing::new(tree.source().to_owned());
+    Ok(Some(Apart { source, places, question, cipher }))
 }
 
 /// Could the message be taken with the certificates and the JWT that it brings? Certificates stand beside a signature,
@@ -132,10 +152,12 @@ struct Read<'a, 't> {
     keyed: bool,
     /// May an assertion prove a client?
     asserts: bool,
+    /// May a signature alone?
+    signs: bool,
 }
 
 impl<'t> Read<'_, 't> {
-    fn all(&self) -> Result<(Vec<Place>, Question), Problem> {
+    fn all(&self) -> Result<Found, Problem> {
         let named = |local| self.tree.elements().filter(move |element| element.is(names::XENC, local));
         let in_header = |element: Element<'t>| element.parent() == Some(self.security);
         let (mut keys, mut lists) = (named("EncryptedKey"), named("ReferenceList"));
@@ -163,6 +185,10 @@ impl<'t> Read<'_, 't> {
             (None, None) if self.keyed => Vec::new(),
             _ => return Err(invalid("encryption: not one list of what is sealed")),
         };
+        let signed = if self.signs { signs_sealed(self.envelope, self.security, self.ids) } else { None };
+        if let Some(message) = signed {
+            return self.signed((key, found), &listed, places, message);
+        }
         let session = if self.keyed { Some(Session::read(self.security, &key)?) } else { None };
         let mut parts = Vec::new();
         for element in named("EncryptedData") {
@@ -172,7 +198,7 @@ impl<'t> Read<'_, 't> {
             if !meant || element.span().start < found.span().start {
                 return Err(invalid("encryption: sealed by no key before it"));
             }
-            let by = by(&key, session.as_ref(), &data)?;
+            let by = by(&key, session.as_ref(), data.key_info)?;
             places.push(Place { span: element.span(), what: self.part(element, data.extent, parts.len())? });
             let octets = Octets::new(data.value).map_err(|_| invalid("encryption: too much is sealed"))?;
             parts.push(SealedPart { key: by, cipher: parts::cipher(data.cipher), octets });
@@ -181,15 +207,40 @@ impl<'t> Read<'_, 't> {
             return Err(invalid("encryption: reference to nothing sealed here"));
         }
         places.sort_by_key(|place| place.span.start);
-        Ok((places, self.question(key, parts)?))
+        let cipher = parts.first().map(|part| part.cipher);
+        Ok((places, self.question(key, within(parts)?)?, cipher))
     }
 
-    fn question(&self, key: EncryptedKey<'t>, parts: Vec<SealedPart>) -> Result<Question, Problem> {
+    /// A message that is signed as it is sealed. The one thing that is, is what the body holds.
+    fn signed(
+        &self,
+        (key, found): (EncryptedKey<'t>, Element<'t>),
+        listed: &[&str],
+        mut places: Vec<Place>,
+        message: SignedMessage,
+    ) -> Result<Found, Problem> {
+        let mut sealed = self.tree.elements().filter(|element| element.is(names::XENC, "EncryptedData"));
+        let element = self.envelope.body;
+        if sealed.next() != Some(element) || sealed.next().is_some() {
+            return Err(invalid("encryption: more is sealed than the body that is signed so"));
+        }
+        let data = EncryptedData::read_signed(element).map_err(unreadable)?;
+        let meant = matches!(listed, [id] if data.id == Some(*id)) && found.span().start < element.span().start;
+        if !meant || by(&key, None, data.key_info)? != PartKey::Session {
+            return Err(invalid("encryption: sealed by no key before it"));
+        }
+        places.push(Place { span: element.span(), what: self.part(element, data.extent, 0)? });
+        places.sort_by_key(|place| place.span.start);
+        let cipher = data.cipher.gcm().map(parts::cipher);
+        Ok((places, self.question(key, Within::Signed(message))?, cipher))
+    }
+
+    fn question(&self, key: EncryptedKey<'t>, within: Within) -> Result<Question, Problem> {
         let unoffered = Problem::new(Fault::UnsupportedAlgorithm, "encryption: key transport not offered");
         let transport = parts::transport(key.oaep).ok_or(unoffered)?;
         let recipient = recipient::read(key.key_info, self.ids, self.security)?;
         let sealed = SealedKey::new(key.value).map_err(|_| invalid("encryption: bad key"))?;
-        Ok((recipient, transport, sealed, List::new(parts).map_err(|_| invalid("encryption: too many parts"))?))
+        Ok((recipient, transport, sealed, within))
     }
 
     /// The sealed assertion that this key is in or beside, and the element in whose place it is put.
@@ -212,12 +263,7 @@ impl<'t> Read<'_, 't> {
 
     /// An assertion that its partner has sealed: one part, with its own key and nothing else that is sealed (SAML 2.0
     /// 2.3.4, 6.2). A MAC by a key of the client's is another thing.
-    fn carried(
-        &self,
-        key: Element<'t>,
-        data: Element<'t>,
-        around: Element<'t>,
-    ) -> Result<(Vec<Place>, Question), Problem> {
+    fn carried(&self, key: Element<'t>, data: Element<'t>, around: Element<'t>) -> Result<Found, Problem> {
         let bad = invalid("encryption: bad encrypted assertion");
         let inside = data != around;
         let children: Vec<_> = around.children().collect();
@@ -251,7 +297,8 @@ impl<'t> Read<'_, 't> {
         let what = What::Part { number: 0, around: self.security.span(), one: true, of };
         let octets = Octets::new(read.value).map_err(|_| invalid("encryption: too much is sealed"))?;
         let part = SealedPart { key: PartKey::Session, cipher: parts::cipher(read.cipher), octets };
-        Ok((vec![Place { span: around.span(), what }], self.question(found, vec![part])?))
+        let (cipher, within) = (Some(part.cipher), within(vec![part])?);
+        Ok((vec![Place { span: around.span(), what }], self.question(found, within)?, cipher))
     }
 
     /// What may be sealed: the one element in the body, whole or as the body's content, and children of the security
@@ -268,6 +315,10 @@ impl<'t> Read<'_, 't> {
     }
 }
 
+fn within(parts: Vec<SealedPart>) -> Result<Within, Problem> {
+    List::new(parts).map(Within::Parts).map_err(|_| invalid("encryption: too many parts"))
+}
+
 /// Does this `ds:RetrievalMethod` point to the key with this id, and do nothing else?
 fn points(named: Element<'_>, id: Option<&str>) -> bool {
     let uri = named.attribute("", "URI").and_then(|uri| uri.strip_prefix('#'));
@@ -280,9 +331,13 @@ fn points(named: Element<'_>, id: Option<&str>) -> bool {
 }
 
 /// Where the part names its key, it is this one, or one derived from it where a MAC speaks of those, too.
-fn by(key: &EncryptedKey<'_>, session: Option<&Session<'_>>, data: &EncryptedData<'_>) -> Result<PartKey, Problem> {
+fn by(
+    key: &EncryptedKey<'_>,
+    session: Option<&Session<'_>>,
+    key_info: Option<Element<'_>>,
+) -> Result<PartKey, Problem> {
     let other = invalid("encryption: sealed by another key");
-    let Some(info) = data.key_info else { return Ok(PartKey::Session) };
+    let Some(info) = key_info else { return Ok(PartKey::Session) };
     let reference = only_child(info).filter(|token| token.is(names::WSSE, "SecurityTokenReference")).ok_or(other)?;
     if let Some(session) = session {
         return session.named(reference);

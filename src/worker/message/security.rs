@@ -10,7 +10,7 @@ use super::{Leniency, asserted, jwt, signed, ticket};
 use crate::config::worker::Endpoint;
 use crate::trust::timestamp;
 use crate::trust::username::{self, Unusable};
-use crate::wire::evidence::{ClientHandshake, Evidence, Presenter, Timestamp};
+use crate::wire::evidence::{ClientHandshake, Evidence, Presenter, SignedMessage, Timestamp};
 use crate::xml::{Element, Ids, Tree, derived, names};
 
 /// Binary tokens in one header, at most (A-00d).
@@ -26,13 +26,13 @@ fn unsupported(reason: &'static str) -> Problem {
 
 /// Gives the credential, the timestamp, and the id of the signature when that is one of a certificate's key. `client` is who
 /// has proved a certificate on this connection, which an assertion or a JWT may ask for; `server` the certificate that he was
-/// shown.
+/// shown; `before` what the signature covers, where it is not what stands here now that the message is open.
 pub(super) fn read(
     tree: &Tree,
     envelope: &Envelope<'_>,
     endpoint: &Endpoint,
     shape: &mut Shape,
-    (client, server): (Option<&ClientHandshake>, [u8; 32]),
+    (client, server, before): (Option<&ClientHandshake>, [u8; 32], Option<SignedMessage>),
 ) -> Result<(Evidence, Option<Timestamp>, Option<String>), Problem> {
     let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));
     let (Some(security), None) = (ours.next(), ours.next()) else {
@@ -78,6 +78,9 @@ pub(super) fn read(
     }
     let place =
         signed::Place { envelope, security: *security, tokens: &tokens, assertion, references: &references, ids: &ids };
+    if before.is_some() && (username, assertion, token, ticket) != (None, None, None, None) {
+        return Err(unsupported("security: another credential beside a signature over what is sealed"));
+    }
     if let Some(element) = ticket {
         let alone = tokens.is_empty() && username.is_none() && assertion.is_none() && token.is_none();
         if !alone || !endpoint.credential.takes_ticket() {
@@ -102,7 +105,10 @@ pub(super) fn read(
     let evidence = match (username, signature, assertion, token) {
         (Some(username), None, None, None) if alone && endpoint.credential.takes_username() => read_username(username)?,
         (None, Some(signature), None, None) if endpoint.credential.takes_signature() => {
-            Evidence::Signature(signed::read(signature, &place)?)
+            Evidence::Signature(match before {
+                Some(message) => message,
+                None => signed::read(signature, &place)?,
+            })
         }
         (None, Some(signature), Some(assertion), None) if endpoint.credential.takes_assertion() => {
             Evidence::Attested(asserted::read(assertion, &ids)?, signed::read(signature, &place)?)

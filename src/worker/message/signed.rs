@@ -2,10 +2,12 @@
 //! names. Whether it holds is auth's to say. What is checked here is that every reference means an element at
 //! a place where a message has one, so that nobody's signed element is taken for another's (threats.md 2).
 
+use aws_lc_rs::digest::{self, digest};
+
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
-use super::{addressing, asserted};
+use super::{addressing, asserted, jwt, ticket};
 use crate::trust::binary::{PKI_PATH, X509V3};
 use crate::trust::identifiers::key_identifier_type;
 use crate::trust::parts;
@@ -191,6 +193,35 @@ fn spoken_of<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<
     let signed_info = Octets::new(signed_info.as_bytes()).map_err(|_| too_large)?;
     let addressing = addressing::present(&place.envelope.headers)?;
     Ok(Covered { signature, signed_info, parts: List::new(parts).map_err(|_| too_large)?, addressing, named })
+}
+
+/// What is signed of this message as it is sealed: one signature in its header, and of what it covers, the body as it stands
+/// there. None where it covers no such body, or the one that was there before it was sealed: then it is read when that is open.
+pub(super) fn signs_sealed<'t>(envelope: &Envelope<'t>, security: Element<'t>, ids: &Ids<'t>) -> Option<SignedMessage> {
+    let of = |uri, local| security.children().filter(move |child| child.is(uri, local)).collect::<Vec<_>>();
+    // Whatever else proves somebody is read when the message is open, so there it is not this that is asked.
+    let alone = security.children().all(|child| match (child.uri(), child.local()) {
+        (names::WSU, "Timestamp") | (names::DS, "Signature") | (names::WSSE, "SecurityTokenReference") => true,
+        (names::WSSE, "BinarySecurityToken") => !jwt::is_one(&child) && !ticket::is_one(&child),
+        (uri, _) => uri == names::XENC,
+    });
+    let [element] = of(names::DS, "Signature")[..] else { return None };
+    let (tokens, references) = (of(names::WSSE, "BinarySecurityToken"), of(names::WSSE, "SecurityTokenReference"));
+    let place = Place { envelope, security, tokens: &tokens, assertion: None, references: &references, ids };
+    let body = envelope.body.parent().filter(|_| alone && envelope.body.is(names::XENC, "EncryptedData"))?;
+    let Covered { signature, parts, .. } = covered(element, &place).ok()?;
+    let covers = signature.info.references.iter().zip(parts.iter()).any(|(reference, part)| {
+        let function = match reference.hash {
+            Hash::Sha1 => return false,
+            Hash::Sha256 => &digest::SHA256,
+            Hash::Sha384 => &digest::SHA384,
+            Hash::Sha512 => &digest::SHA512,
+        };
+        ids.element(&reference.id) == Some(body)
+            && !reference.transform.dereferenced
+            && digest(function, part.expose()).as_ref() == reference.digest
+    });
+    if covers { read(element, &place).ok() } else { None }
 }
 
 /// Is one element within the other?

@@ -119,6 +119,24 @@ fn everything_else_is_refused() {
 }
 
 #[test]
+fn what_a_signature_covers_may_be_of_cbc_and_of_nothing_else_more_a_21() {
+    let signed = |algorithm: &str| {
+        let tree = tree(&DATA.replace("http://www.w3.org/2009/xmlenc11#aes256-gcm", algorithm)).unwrap();
+        EncryptedData::read_signed(tree.root().children().next().unwrap()).map(|data| data.cipher).ok()
+    };
+    let older = |name: &str| signed(&format!("http://www.w3.org/2001/04/xmlenc#{name}"));
+    assert_eq!(older("aes128-cbc"), Some(SignedCipher::Aes128Cbc));
+    assert_eq!(older("aes256-cbc"), Some(SignedCipher::Aes256Cbc));
+    let gcm = signed("http://www.w3.org/2009/xmlenc11#aes192-gcm");
+    assert_eq!(gcm, Some(SignedCipher::Gcm(Cipher::Aes192Gcm)));
+    assert_eq!(gcm.and_then(SignedCipher::gcm), Some(Cipher::Aes192Gcm));
+    assert_eq!(SignedCipher::Aes256Cbc.gcm(), None);
+    for other in ["aes192-cbc", "tripledes-cbc", "aes256-ctr", "kw-aes256", ""] {
+        assert_eq!(older(other), None, "{other}");
+    }
+}
+
+#[test]
 fn values_are_as_long_as_they_may_be_and_no_longer() {
     use base64ct::Encoding;
     let encoded = |octets: usize| base64ct::Base64::encode_string(&vec![7; octets]);

@@ -1,9 +1,10 @@
 //! The inside of a security header with sealed parts. What is in the parts is the stranger's too: whoever seals them
 //! writes it. A form feed stands between the two.
 
+use chancery::auth::readers;
 use chancery::wire::unwrap::MOST_PART_OCTETS;
 use chancery::wire::{Correlation, List, Millis, Secret};
-use chancery::worker::message::{Incoming, sealed as apart};
+use chancery::worker::message::{Incoming, Within, sealed as apart};
 
 use crate::messages::{STAMP, answered, endpoints, envelope, issue, message};
 
@@ -19,14 +20,23 @@ pub fn sealed(octets: &[u8]) {
             Err(rejection) => answered(&rejection.reply(Correlation([7; 16]), Millis(0))),
             Ok(None) => {}
             Ok(Some(mut sealed)) => {
-                let (.., parts) = sealed.question().expect("something is asked");
+                let (.., asked) = sealed.question().expect("something is asked");
                 let part = &within[..within.len().min(MOST_PART_OCTETS)];
-                let opened = parts.iter().map(|_| Secret::new(part).expect("short"));
-                match sealed.opened(&List::new(opened.collect::<Vec<_>>()).expect("as many")) {
+                let many = match asked {
+                    Within::Parts(parts) => parts.len(),
+                    Within::Signed(_) => 1,
+                };
+                let opened = vec![Secret::new(part).expect("short"); many];
+                match sealed.opened(&List::new(opened).expect("as many")) {
                     Err(rejection) => answered(&rejection.reply(Correlation([7; 16]), Millis(0))),
                     Ok((whole, _)) => envelope(whole.as_bytes()),
                 }
             }
         }
     }
+}
+
+/// What was sealed of a body that was signed so, as auth reads it in its place.
+pub fn body(octets: &[u8]) {
+    let _perhaps = readers::body(octets);
 }

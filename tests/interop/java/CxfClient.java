@@ -31,11 +31,16 @@ import org.apache.cxf.BusFactory;
 import org.apache.cxf.binding.soap.SoapFault;
 import org.apache.cxf.configuration.jsse.TLSClientParameters;
 import org.apache.cxf.message.Message;
+import org.apache.cxf.phase.AbstractPhaseInterceptor;
+import org.apache.cxf.phase.Phase;
 import org.apache.cxf.transport.http.HTTPConduitConfigurer;
 import org.apache.cxf.ws.addressing.VersionTransformer;
+import org.apache.cxf.ws.policy.PolicyBuilder;
+import org.apache.cxf.ws.policy.PolicyConstants;
 import org.apache.cxf.ws.security.tokenstore.SecurityToken;
 import org.apache.cxf.ws.security.trust.STSClient;
 import org.apache.cxf.ws.security.trust.STSTokenCacher;
+import org.apache.neethi.Policy;
 import org.apache.wss4j.common.crypto.Crypto;
 import org.apache.wss4j.common.crypto.Merlin;
 import org.apache.wss4j.common.ext.WSPasswordCallback;
@@ -523,18 +528,55 @@ public class CxfClient {
         String confirms) throws Exception {
         Map<String, Object> properties = certified(key, certificate, sealedFor, trusted);
         properties.put("ws-security.asymmetric.signature.algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256");
+        String gcm = custom(properties, "aes" + bits + "-gcm");
+        String parts = SIGNED_PARTS + "<sp:EncryptedParts><sp:Body/></sp:EncryptedParts>";
+        return of("/answer-sealed", ASYMMETRIC.formatted(SP, gcm, seals, confirms, parts), properties);
+    }
+
+    /**
+     * Sealed first and signed then, by AES-CBC where that is what its suite does. Answers are signed first and sealed then, by
+     * AES-GCM, or not sealed at all: so it takes them by another policy, as where a description says one of each message.
+     */
+    static STSClient sealedFirst(String path, String key, String certificate, String sealedFor, String trusted,
+        String cipher, String confirms) throws Exception {
+        Map<String, Object> properties = certified(key, certificate, sealedFor, trusted);
+        properties.put("ws-security.asymmetric.signature.algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256");
+        String suite = custom(properties, cipher);
+        String sealed = "<sp:EncryptedParts><sp:Body/></sp:EncryptedParts>";
+        String request =
+            ASYMMETRIC.formatted(SP, suite, "<sp:EncryptBeforeSigning/>", confirms, SIGNED_PARTS + sealed);
+        String answer =
+            ASYMMETRIC.formatted(SP, suite, "", confirms, SIGNED_PARTS + (cipher.contains("gcm") ? sealed : ""));
+        Policy answers = bus.getExtension(PolicyBuilder.class).getPolicy(element(answer));
+        STSClient client = of(path, request, properties);
+        client.getInInterceptors().add(new AbstractPhaseInterceptor<Message>(Phase.RECEIVE) {
+            {
+                addBefore(PolicyConstants.POLICY_IN_INTERCEPTOR_ID);
+            }
+
+            @Override
+            public void handleMessage(Message message) {
+                message.put(PolicyConstants.POLICY_OVERRIDE, answers);
+            }
+        });
+        return client;
+    }
+
+    /** One that it has as it comes, or the one of which its user says what it consists of. */
+    static String custom(Map<String, Object> properties, String cipher) {
+        if (!cipher.contains("gcm")) {
+            return "<sp:%s/>".formatted(cipher);
+        }
         String suite = "ws-security.custom.alg.suite.";
         properties.put(suite + "digest.algorithm", "http://www.w3.org/2001/04/xmlenc#sha256");
-        properties.put(suite + "encryption.algorithm", "http://www.w3.org/2009/xmlenc11#aes" + bits + "-gcm");
+        properties.put(suite + "encryption.algorithm", "http://www.w3.org/2009/xmlenc11#" + cipher);
         properties.put(suite + "asymmetric.key.encryption.algorithm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p");
         properties.put(suite + "asymmetric.signature", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256");
         properties.put(suite + "minimum.asymmetric.key.length", 2048);
         properties.put(suite + "maximum.asymmetric.key.length", 4096);
         properties.put(suite + "minimum.symmetric.key.length", 128);
         properties.put(suite + "maximum.symmetric.key.length", 256);
-        String gcm = "<cxf:CustomAlgorithmSuite xmlns:cxf='http://cxf.apache.org/custom/security-policy'/>";
-        String parts = SIGNED_PARTS + "<sp:EncryptedParts><sp:Body/></sp:EncryptedParts>";
-        return of("/answer-sealed", ASYMMETRIC.formatted(SP, gcm, seals, confirms, parts), properties);
+        return "<cxf:CustomAlgorithmSuite xmlns:cxf='http://cxf.apache.org/custom/security-policy'/>";
     }
 
     /** Its own key, whom it seals for, and whose signatures it believes. */
@@ -723,6 +765,22 @@ public class CxfClient {
                 gets(name, client, "machine@example.com");
             }
         }
+        for (String cipher : List.of("aes256-gcm", "aes128-gcm")) {
+            STSClient client =
+                sealedFirst("/answer-sealed", arguments[3], arguments[4], arguments[7], arguments[8], cipher, confirms);
+            gets("an asymmetric binding that seals first, " + cipher, client, "machine@example.com");
+        }
+        for (String suite : List.of("Basic256Sha256", "Basic128Sha256")) {
+            STSClient client =
+                sealedFirst("/chained", arguments[3], arguments[4], arguments[7], arguments[8], suite, confirms);
+            gets("an asymmetric binding that seals first, by CBC: " + suite, client, "machine@example.com");
+            refused("CBC where it is not taken: " + suite,
+                sealedFirst("/answer-signed", arguments[3], arguments[4], arguments[7], arguments[8], suite, ""),
+                "FailedCheck");
+        }
+        refused("a stranger's asymmetric binding that seals first",
+            sealedFirst("/chained", arguments[5], arguments[6], arguments[7], arguments[8], "Basic256Sha256", confirms),
+            "FailedAuthentication");
         fails("nothing sealed where it wants that", at("/answer-signed",
             sealing(arguments[3], arguments[4], arguments[7], arguments[8], 256, "", "")));
         fails("a signed answer where it trusts another key",

@@ -12,6 +12,7 @@ mod mutations;
 mod replies;
 mod requests;
 mod sealed;
+mod sealed_first;
 mod signed;
 mod ticket;
 

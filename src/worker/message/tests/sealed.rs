@@ -1,9 +1,9 @@
 //! Sealed messages taken apart and put together again. Nothing here is really sealed: auth's part is played by
 //! whoever says what was in the parts.
 
-use super::super::sealed::{Sealed, sealed};
+use super::super::sealed::{Sealed, Within, sealed};
 use super::*;
-use crate::wire::unwrap::Recipient;
+use crate::wire::unwrap::{MOST_PARTS, Recipient, SealedPart};
 use crate::wire::{List, Secret};
 use crate::xml::names;
 
@@ -46,6 +46,13 @@ fn apart(text: &str) -> Result<Option<Sealed>, &'static str> {
     sealed(&endpoint(), &incoming(text)).map_err(|rejection| rejection.reason())
 }
 
+fn of(within: Within) -> List<SealedPart, MOST_PARTS> {
+    match within {
+        Within::Parts(parts) => parts,
+        Within::Signed(message) => panic!("signed as it is sealed: {message:?}"),
+    }
+}
+
 /// The message with these parts in their places.
 fn whole(text: &str, parts: &[&str]) -> Result<String, &'static str> {
     let parts: Vec<_> = parts.iter().map(|part| Secret::new(part.as_bytes()).unwrap()).collect();
@@ -57,7 +64,8 @@ fn whole(text: &str, parts: &[&str]) -> Result<String, &'static str> {
 fn a_message_is_whole_again_when_its_parts_are_open() {
     let text = message(KEY, DATA, BODY);
     let mut sealed = apart(&text).unwrap().unwrap();
-    let (recipient, _, key, parts) = sealed.question().unwrap();
+    let (recipient, _, key, within) = sealed.question().unwrap();
+    let parts = of(within);
     assert_eq!((recipient, &*key, parts.len()), (Recipient::Thumbprint([0; 20]), &[0, 1, 2][..], 1));
     assert_eq!(*parts[0].octets, [3, 4, 5]);
     assert_eq!(whole(&text, &[TOKEN]).unwrap(), message("", TOKEN, BODY));
@@ -336,7 +344,8 @@ fn an_assertion_that_its_partner_has_sealed_is_put_in_its_place_r_s015() {
         (&beside, vec![&new], vec![old.as_str(), TOKEN, STAMP]),
     ] {
         let text = message("", form, BODY);
-        let (recipient, _, key, parts) = sealed(&saml(), &incoming(&text)).unwrap().unwrap().question().unwrap();
+        let (recipient, _, key, within) = sealed(&saml(), &incoming(&text)).unwrap().unwrap().question().unwrap();
+        let parts = of(within);
         assert_eq!((recipient, &*key, parts.len()), (Recipient::Thumbprint([0; 20]), &[0, 1, 2][..], 1));
         for inside in taken {
             assert_eq!(opened_at(&saml(), &text, inside).unwrap(), message("", inside, BODY), "{form}");

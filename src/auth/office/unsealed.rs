@@ -1,0 +1,191 @@
+//! Opening what was sealed before it was signed. The signature, whose it is, the digests, the instant and the address are
+//! judged first, while nothing is open; then the session key is opened, and by it what was found in the octets that were
+//! signed, and nothing that stood beside them. So nobody learns what is in a ciphertext by changing it, which CBC would tell
+//! him (R-W051, A-21): whoever has one opened has signed it as it is. Somebody with an account could sign one that he made
+//! of another's, beside that one's session key, which he cannot read. So a session key is used up before anything is opened
+//! by it, whatever becomes of that: he has one try and no second, and the record has it under his name.
+
+use std::time::Instant;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use zeroize::Zeroizing;
+
+use super::super::cipher::{self, Tried};
+use super::super::confirmed::Confirmed;
+use super::super::exchanges::{Exchange, Exchanges, NotKept};
+use super::super::reason::Reason;
+use super::super::sealed::{self, Sealed, Whole};
+use super::super::signature::{Admitted, Content, Verified};
+use super::super::store::Kind;
+use super::super::timestamp;
+use super::proof::{Asked, Beside, Signer};
+use super::{Ended, Office};
+use crate::config::auth::Auth;
+use crate::config::auth::endpoint::Endpoint;
+use crate::sys::failpoint::failpoint;
+use crate::wire::evidence::Refused;
+use crate::wire::frame::Violation;
+use crate::wire::ids::Peer;
+use crate::wire::links::AuthToWorker;
+use crate::wire::order::Method;
+use crate::wire::unwrap::{NotUnwrapped, OpenSigned, Opened, Unwrap};
+use crate::wire::{List, Millis, Secret};
+
+impl Office {
+    /// Opens what is sealed of a message that is signed as it is.
+    ///
+    /// # Errors
+    /// A violation when the worker contradicts what its client has signed, or one of this request was opened before and has
+    /// not been submitted yet.
+    pub(in crate::auth) async fn open_signed(
+        &self,
+        (worker, confirmed): (Peer, &Confirmed),
+        exchanges: &Exchanges,
+        open: OpenSigned,
+    ) -> Result<AuthToWorker, Violation> {
+        let (config, directories) = self.rules();
+        let (correlation, source, endpoint) = (open.correlation, open.source, open.endpoint.clone());
+        let (directories, exchange, timestamp, wish) = (&*directories, None, None, None);
+        let asked = Asked { directories, worker, confirmed, exchange, source, correlation, timestamp, wish };
+        let ended = match self.unsealed(&config, open, &asked).await {
+            Ok((within, exchange)) => match exchanges.keep(correlation, exchange, Instant::now()) {
+                Ok(()) => {
+                    self.gauges.opened.inc();
+                    let parts = List::new(vec![within]).expect("one is not too many");
+                    return Ok(AuthToWorker::Opened(Opened { correlation, parts }));
+                }
+                Err(NotKept::Full) => Ended::Stranger(Reason::TooManyKeys),
+                Err(NotKept::Twice) => return Err(Violation::Rule("a second message opened for one request")),
+            },
+            Err(ended) => ended,
+        };
+        let reason = match self.settled(&config, (correlation, endpoint, source), ended).await {
+            Ended::Breach(rule) => return Err(Violation::Rule(rule)),
+            Ended::Known(reason) => reason,
+            Ended::Named(named) => named.reason,
+            Ended::Stranger(reason) => {
+                self.strangers.note(source, reason, correlation, None);
+                reason
+            }
+        };
+        self.count("signature", Some(reason));
+        self.gauges.decisions.with_label_values(&[reason.word()]).inc();
+        Ok(AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }))
+    }
+
+    async fn unsealed(
+        &self,
+        config: &Auth,
+        open: OpenSigned,
+        asked: &Asked<'_>,
+    ) -> Result<(Secret<{ crate::wire::unwrap::MOST_PART_OCTETS }>, Exchange), Ended> {
+        let OpenSigned { endpoint, recipient, transport, sealed: key, message, .. } = open;
+        let stranger = Ended::Stranger;
+        let rules = config.endpoints.get(endpoint.as_str()).ok_or(stranger(Reason::Endpoint))?;
+        if !rules.encryption || !rules.signature {
+            return Err(stranger(Reason::Credential));
+        }
+        let message = Admitted::at(rules, &message).map_err(stranger)?;
+        let now = Millis::now();
+        let Signer { account, authority, verified, .. } =
+            self.signer(config, rules, message, asked, now).await.map_err(stranger)?;
+        // Before a key is opened and the store is asked, as for a message that is not sealed.
+        let _room = self.has_room(config, account, asked).map_err(Ended::Known)?;
+        // Whatever else is wrong with it, it is his: the record has it under his name, at his pace.
+        let his = |ended: Ended| match self.pace(config, account, asked) {
+            Ok(()) => ended.of(account, Method::X509, authority.map(|authority| &authority.name)),
+            Err(ended) => ended,
+        };
+        let sealed = self.found(config, rules, &verified, asked, now).map_err(his)?;
+        let is_key = sealed::is_key(&verified, transport, &key);
+        if !is_key.map_err(|why| his(stranger(self.not_proven(asked.correlation, &why))))? {
+            return Err(his(Ended::Breach("a session key that is not the one signed")));
+        }
+        let from = (asked.worker, asked.source);
+        if !self.unwraps.admit(&config.throttle, from, Instant::now()) {
+            return Err(stranger(Reason::TooManyKeys));
+        }
+        let mut once = [0; 32];
+        once.copy_from_slice(digest(&SHA256, &key).as_ref());
+        let unwrap = Unwrap { serial: 0, worker: asked.worker, recipient, transport, sealed: key };
+        let session = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
+            Ok(session) => Some(session),
+            Err(NotUnwrapped::Unopened) => None,
+            Err(NotUnwrapped::Rate) => return Err(stranger(Reason::TooManyKeys)),
+            Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => return Err(stranger(Reason::NotUnwrapped)),
+        };
+        // Before anything is opened by it: what becomes of that is told once.
+        self.first_seen(Kind::CipherValue, &once, timestamp::until(Millis::now())).await.map_err(|reason| {
+            let replayed = reason == Reason::Replayed;
+            if replayed { his(stranger(Reason::ReplayedKey)) } else { stranger(reason) }
+        })?;
+        let session = session.as_ref().map(|session| session.expose());
+        let opened = opened(&sealed, session).map_err(stranger);
+        let (within, _) = opened.map_err(his)?;
+        let within = Secret::new(within.as_slice()).map_err(|_| his(stranger(Reason::Unopened)))?;
+        if sealed.cipher.gcm().is_none() {
+            self.gauges.leniencies.with_label_values(&["aes-cbc"]).inc();
+        }
+        failpoint("unsealed");
+        let key = Zeroizing::new(session.unwrap_or_default().to_vec());
+        let verified = Some(*verified.once());
+        Ok((within, Exchange { endpoint, key, sha1: [0; 20], sealing: None, unseen: None, verified }))
+    }
+
+    /// What is to be opened of a message that is fresh and for us, as far as that shows while it is sealed.
+    fn found<'m>(
+        &self,
+        config: &Auth,
+        rules: &Endpoint,
+        verified: &Verified<'m>,
+        asked: &Asked<'_>,
+        now: Millis,
+    ) -> Result<Sealed<'m>, Ended> {
+        let refused = |why| Ended::Stranger(self.not_proven(asked.correlation, &why));
+        let proof = verified.read_with(rules, Content::Sealed).map_err(refused)?;
+        if !Beside::Nothing.is_all_of(&proof) {
+            return Err(Ended::Breach("a signed token that was left out"));
+        }
+        timestamp::judge_once(&config.timestamp, proof.timestamp, now).map_err(Ended::Stranger)?;
+        let sealed = Sealed::find(verified).map_err(refused)?;
+        // An honest worker asks here for what a signature covers, and in another way for what none does.
+        let sealed = sealed.ok_or(Ended::Breach("a message to be opened in which nothing is sealed"))?;
+        if sealed.cipher.gcm().is_none() && !rules.aes_cbc {
+            return Err(Ended::Stranger(Reason::Cipher));
+        }
+        Ok(sealed)
+    }
+
+    /// What the body of this message holds, where it was opened for this request; none where nothing of it was sealed.
+    pub(super) fn content(
+        &self,
+        rules: &Endpoint,
+        verified: &Verified<'_>,
+        asked: &Asked<'_>,
+    ) -> Result<Option<Whole>, Ended> {
+        let kept = asked.exchange.and_then(|exchange| Some((exchange.verified?, &*exchange.key)));
+        if kept.is_some_and(|(of, _)| of != *verified.once()) {
+            return Err(Ended::Breach("another message than was opened for this request"));
+        }
+        if !rules.encryption {
+            return Ok(None);
+        }
+        let sealed = Sealed::find(verified);
+        let sealed = sealed.map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let (_, key) = kept.ok_or(Ended::Stranger(Reason::NoSession))?;
+        opened(&sealed, Some(key)).map(|(_, whole)| Some(whole)).map_err(Ended::Stranger)
+    }
+}
+
+/// What was sealed, and the body that it belongs in. Without a key, or by one of another length, a random one is tried, and
+/// what does not open is read all the same: all that is wrong takes as long.
+fn opened(sealed: &Sealed<'_>, key: Option<&[u8]>) -> Result<(Zeroizing<Vec<u8>>, Whole), Reason> {
+    let mut other = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *other).map_err(|_| Reason::NotUnwrapped)?;
+    let length = cipher::key_length(sealed.cipher);
+    let key = key.filter(|key| key.len() == length).unwrap_or(&other[..length]);
+    let Tried { octets, opened } = cipher::open_signed(sealed.cipher, key, &sealed.octets);
+    let whole = sealed.with(&octets);
+    whole.filter(|_| opened).map(|whole| (octets, whole)).ok_or(Reason::Unopened)
+}

@@ -10,7 +10,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::house::{ADDRESS, X509};
 use crate::support::sealing::{self, By, XENC};
-use crate::support::signed::{Client, Part, TRUST};
+use crate::support::signed::{Client, Part};
 
 const THUMBPRINT: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
 
@@ -31,8 +31,7 @@ impl Message {
     pub(crate) fn text(&self) -> String {
         let Self { headers, stamp, token, signature, key, more, body, after } = self;
         format!(
-            "<s:Envelope xmlns:s='{}' xmlns:a='{}' xmlns:o='{}' xmlns:u='{}'><s:Header><a:Action>{TRUST}/RST/Issue</a:Action>\
-             {headers}<o:Security s:mustUnderstand='1'>{stamp}{token}{signature}{key}{more}</o:Security></s:Header>{body}\
+            "<s:Envelope xmlns:s='{}' xmlns:a='{}' xmlns:o='{}' xmlns:u='{}'><s:Header>{headers}<o:Security s:mustUnderstand='1'>{stamp}{token}{signature}{key}{more}</o:Security></s:Header>{body}\
              {after}</s:Envelope>",
             names::SOAP12,
             names::WSA,
@@ -93,8 +92,9 @@ impl<'c> Sealer<'c> {
     /// The same with another body, signed as it is.
     pub(crate) fn around(&self, client: &Client, body: Part) -> Message {
         let now = Millis::now();
-        let [at, to, id] = [Part::timestamp(now, Some(now.plus(300_000))), Part::to(ADDRESS), Part::message_id()];
-        let info = client.signed_info(&[at.clone(), to.clone(), body.clone(), id.clone()]);
+        let [at, to, id, action] =
+            [Part::timestamp(now, Some(now.plus(300_000))), Part::to(ADDRESS), Part::message_id(), Part::action()];
+        let info = client.signed_info(&[at.clone(), to.clone(), body.clone(), id.clone(), action.clone()]);
         let value = Base64::encode_string(&client.sign(info.as_bytes()));
         let KeyReference::Certificate(der) = client.reference() else { panic!("a certificate") };
         let token = format!(
@@ -106,7 +106,7 @@ impl<'c> Sealer<'c> {
              <o:SecurityTokenReference><o:Reference URI='#x'/></o:SecurityTokenReference></ds:KeyInfo></ds:Signature>",
             names::DS
         );
-        let headers = [to.octets, id.octets].concat();
+        let headers = [action.octets, to.octets, id.octets].concat();
         let (stamp, key, body) = (at.octets, self.key(), body.octets);
         Message { headers, stamp, token, signature, key, body, more: String::new(), after: String::new() }
     }

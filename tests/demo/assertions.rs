@@ -180,12 +180,12 @@ fn signed(assertion: &str, id: &str, holder: &Client) -> String {
 
 /// The same with the key named so, and this in the request.
 fn naming(named: &str, assertion: &str, more: &str, holder: &Client) -> String {
-    let parts = [Part::timestamp(Millis::now(), None), Part::to(ADDRESS), Part::body(GENERIC, more)];
-    let [stamp, to, body] = [0, 1, 2].map(|at: usize| parts[at].octets.as_str());
+    let parts = [Part::timestamp(Millis::now(), None), Part::to(ADDRESS), Part::body(GENERIC, more), Part::action()];
+    let [stamp, to, body, action] = [0, 1, 2, 3].map(|at: usize| parts[at].octets.as_str());
     let info = holder.signed_info(&parts);
     let value = Base64::encode_string(&holder.sign(info.as_bytes()));
     format!(
-        "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header><a:Action xmlns:a=\"{WSA}\">{TRUST}/RST/Issue</a:Action>{to}\
+        "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header>{action}{to}\
          <o:Security xmlns:o=\"{WSSE}\">{stamp}{assertion}<ds:Signature xmlns:ds=\"{DS}\">{info}\
          <ds:SignatureValue>{value}</ds:SignatureValue><ds:KeyInfo>{named}</ds:KeyInfo></ds:Signature></o:Security></s:Header>{body}</s:Envelope>"
     )
@@ -344,16 +344,17 @@ fn vouched(assertion: &str, id: &str, intermediary: &Client) -> String {
         Part::timestamp(Millis::now(), None),
         Part::to(ADDRESS),
         Part::body(GENERIC, ""),
+        Part::action(),
         Part { id: "str", octets: token },
     ];
-    let [stamp, to, body] = [0, 1, 2].map(|at: usize| parts[at].octets.as_str());
+    let [stamp, to, body, action] = [0, 1, 2, 3].map(|at: usize| parts[at].octets.as_str());
     let info = dereferenced(&intermediary.signed_info(&parts), "str");
     let value = Base64::encode_string(&intermediary.sign(info.as_bytes()));
     let KeyReference::Certificate(der) = intermediary.reference() else { panic!("a certificate") };
     let certificate = Base64::encode_string(&der);
     let kind = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
     format!(
-        "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header><a:Action xmlns:a=\"{WSA}\">{TRUST}/RST/Issue</a:Action>{to}\
+        "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header>{action}{to}\
          <o:Security xmlns:o=\"{WSSE}\" xmlns:u=\"{WSU}\">{stamp}{assertion}<o:SecurityTokenReference u:Id=\"str\">\
          <o:KeyIdentifier ValueType=\"{kind}\">{id}</o:KeyIdentifier></o:SecurityTokenReference>\
          <ds:Signature xmlns:ds=\"{DS}\">{info}<ds:SignatureValue>{value}</ds:SignatureValue><ds:KeyInfo><ds:X509Data>\

@@ -16,7 +16,7 @@ use crate::assertions::{GENERIC, SAML20, between, envelope, post};
 use crate::interop::{append, checked, issued_by, only_endpoints, possible, reconfigured_with, root, run};
 use crate::jwts::{Words, encoded, jwk, jwks, text};
 use crate::service;
-use crate::signed::{Client, DS, Part, SOAP, TRUST, WSA};
+use crate::signed::{Client, DS, Part, SOAP, TRUST};
 
 const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
 const X509: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3";
@@ -67,13 +67,13 @@ fn token(jwt: &str) -> String {
 /// A request for a bound token that the holder of a key signed, beside a JWT that confirms it.
 fn signed(jwt: &str, holder: &Client) -> String {
     let more = format!("<t:KeyType>{TRUST}/PublicKey</t:KeyType>");
-    let parts = [Part::timestamp(Millis::now(), None), Part::to(ADDRESS), Part::body(GENERIC, &more)];
-    let [stamp, to, body] = [0, 1, 2].map(|at: usize| parts[at].octets.as_str());
+    let parts = [Part::timestamp(Millis::now(), None), Part::to(ADDRESS), Part::body(GENERIC, &more), Part::action()];
+    let [stamp, to, body, action] = [0, 1, 2, 3].map(|at: usize| parts[at].octets.as_str());
     let info = holder.signed_info(&parts);
     let value = Base64::encode_string(&holder.sign(info.as_bytes()));
     let certificate = certificate(holder);
     format!(
-        "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header><a:Action xmlns:a=\"{WSA}\">{TRUST}/RST/Issue</a:Action>{to}\
+        "<s:Envelope xmlns:s=\"{SOAP}\"><s:Header>{action}{to}\
          <o:Security xmlns:o=\"{WSSE}\">{stamp}{}<o:BinarySecurityToken xmlns:u=\"{}\" u:Id=\"x\" ValueType=\"{X509}\">\
          {certificate}</o:BinarySecurityToken><ds:Signature xmlns:ds=\"{DS}\">{info}<ds:SignatureValue>{value}\
          </ds:SignatureValue><ds:KeyInfo><o:SecurityTokenReference><o:Reference URI=\"#x\"/></o:SecurityTokenReference>\

@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use rcgen::{CertificateParams, SerialNumber};
 use time::{Duration, OffsetDateTime};
 
-use super::support::processes::eventually;
+use super::support::processes::{datagrams, eventually};
 use super::support::refusals::all_refused;
 use super::support::signed::Client;
 use super::{Ca, HOME, House, bringing, common, der, email, good, message, named, reasons, submission};
@@ -25,7 +25,7 @@ struct Meter(UnixDatagram);
 impl Meter {
     /// In the place of the exporter, which auth looks for when it starts.
     fn of(house: &mut House) -> Self {
-        let socket = UnixDatagram::bind(house.office.run().join(Place::Metrics.file())).unwrap();
+        let socket = UnixDatagram::from(datagrams(&house.office.run().join(Place::Metrics.file())));
         // The store is nobody's before it has ended.
         kill(house.office.auth().pid(), Signal::SIGKILL).unwrap();
         house.office.start();

@@ -23,8 +23,9 @@ pub(crate) fn listener(path: &Path) -> OwnedFd {
     fd
 }
 
-/// A bound datagram socket at `path`.
+/// A bound datagram socket at `path`, in the place of whatever was there.
 pub(crate) fn datagrams(path: &Path) -> OwnedFd {
+    _ = std::fs::remove_file(path);
     bound(path, SockType::Datagram)
 }
 

@@ -375,9 +375,9 @@ public class CxfClient {
 
     /** As it signs where nobody says how: by RSA with SHA-1. Its suite says how the parts are digested. */
     static STSClient untold(String path, String key, String certificate, String suite) throws Exception {
-        STSClient client = signer(key, certificate, PARTS, null);
+        STSClient client = signer(key, certificate, SIGNED_PARTS, null);
         client.setLocation(address() + path);
-        client.setPolicy(element(POLICY.replace("Basic256Sha256", suite).formatted(SP, CERTIFICATE.formatted(SP, PARTS))));
+        client.setPolicy(element(POLICY.replace("Basic256Sha256", suite).formatted(SP, CERTIFICATE.formatted(SP, SIGNED_PARTS))));
         return client;
     }
 
@@ -450,7 +450,7 @@ public class CxfClient {
         properties.put("ws-security.callback-handler", (CallbackHandler) callbacks ->
             ((WSPasswordCallback) callbacks[0]).setPassword("secret"));
         properties.put("ws-security.asymmetric.signature.algorithm", algorithm);
-        return of("/saml", POLICY.formatted(SP, ISSUED.formatted(SP, PARTS)), properties);
+        return of("/saml", POLICY.formatted(SP, ISSUED.formatted(SP, SIGNED_PARTS)), properties);
     }
 
     static void holders(String[] arguments) throws Exception {
@@ -726,7 +726,7 @@ public class CxfClient {
         String certificate = "CertificateWSTrustBinding_IWSTrust13Async";
         told = signer(arguments[3], arguments[4], SIGNED_PARTS, sha256);
         gets("a signature, by the description", by(wsdl, certificate, told), "machine@example.com");
-        told = signer(arguments[3], arguments[4], PARTS, null);
+        told = signer(arguments[3], arguments[4], SIGNED_PARTS, null);
         gets("its own choice of SHA-1, by the description, where it may", by(wsdl, certificate, told), "machine@example.com");
         told = symmetric("/symmetric", password, arguments[7], hmac, 256, "", "", "");
         gets("a symmetric binding, by the description", by(wsdl, "SymmetricWSTrustBinding_IWSTrust13Async", told),

@@ -575,6 +575,13 @@ fn an_answer_that_does_not_say_whether_the_pin_is_right_is_had_twice() {
     assert!(!hsm.try_chancery(&["key", "list"]).status.success());
     assert_eq!(hsm.calls("C_Login") - before, 2);
     hsm.chancery(&["token", "unlock"]);
+    // The PIN that a person has given is right, and another one may stand in the credential.
+    let before = hsm.calls("C_Login");
+    hsm.fail("C_Login", 0x30, 9);
+    assert_eq!([ends(), ends(), ends()], [Some(75), Some(75), Some(78)]);
+    assert_eq!(hsm.calls("C_Login") - before, 2);
+    hsm.instruct("");
+    hsm.chancery(&["token", "unlock"]);
     drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
     // A PIN that was right in this boot is right, whatever an HSM says while it comes back.
     for _ in 0..4 {

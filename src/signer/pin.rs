@@ -74,7 +74,8 @@ impl Door {
     /// before, since the machine was started: such a token may be coming back, and not tell the whole yet.
     pub(crate) fn login(&self, module: &Module, found: &Found, session: &Session) -> Result<bool, Fault> {
         let marks = Marks::new(&self.state_directory, &found.serial);
-        let known = self.passed.load(Ordering::Relaxed) || marks.proved(self.stamp.as_ref());
+        // What `unlock` has proved is the PIN it was given, which may not be ours.
+        let known = self.passed.load(Ordering::Relaxed) || marks.proved_here(self.stamp.as_ref());
         self.wait_for_proof(&marks)?;
         // Held until the outcome is on disk: two processes cannot both try a wrong PIN.
         let _lock = marks.lock()?;
@@ -100,8 +101,11 @@ impl Door {
                     marks.answered();
                 } else if fault.leaves_pin_alone() {
                     marks.not_tried(before);
+                } else {
+                    // It stays counted: it may be this module's word for a wrong PIN. Nor do others go by what `unlock` has
+                    // proved.
+                    marks.forget_proof();
                 }
-                // Else it stays counted: it may be this module's word for a wrong PIN.
                 return Err(fault);
             }
         }
@@ -413,6 +417,16 @@ impl Marks {
 
     fn proved(&self, stamp: Option<&Stamp>) -> bool {
         stamp.is_some_and(|stamp| self.proof_says(|text| text == stamp.here || text == stamp.unlocked))
+    }
+
+    /// By a signer, and not by whoever unlocked.
+    fn proved_here(&self, stamp: Option<&Stamp>) -> bool {
+        stamp.is_some_and(|stamp| self.proof_says(|text| text == stamp.here))
+    }
+
+    /// Nobody has proved anything, as far as is known. Where that cannot be written each try is counted all the same.
+    fn forget_proof(&self) {
+        _ = std::fs::remove_file(self.proof());
     }
 
     fn proof_says(&self, good: impl Fn(&str) -> bool) -> bool {

@@ -290,6 +290,9 @@ impl<W> Signers<W> {
             signer.pace.settle(full, now);
         }
         self.dispatch(now);
+        if let Some(signer) = self.signers.get_mut(&id).filter(|signer| signer.room() > 0) {
+            signer.pace.rest();
+        }
     }
 
     /// Gives up what is past its deadline and sends what has waited for its pause.

@@ -33,6 +33,11 @@ impl Pace {
         self.soonest = self.soonest.into_iter().chain(took).min();
     }
 
+    /// It has room left, and nobody who could use it: the time that passes now is not its own.
+    pub(super) fn rest(&mut self) {
+        (self.since, self.done) = (None, 0);
+    }
+
     /// All that it has to say now is read. Did it have its fill before?
     pub(super) fn settle(&mut self, full: bool, now: Instant) {
         let (fresh, soonest) = (std::mem::take(&mut self.fresh), self.soonest.take());
@@ -52,7 +57,9 @@ impl Pace {
                 if span >= SPAN {
                     // A moment in which the whole machine stood still is soon outweighed.
                     let before = self.each.unwrap_or(span / self.done);
-                    self.each = Some((before * BEFORE + span) / (BEFORE + self.done));
+                    let each = (before * BEFORE + span) / (BEFORE + self.done);
+                    // Nobody is slower than one answer in the time that one took.
+                    self.each = Some(soonest.map_or(each, |soonest| each.min(soonest)));
                     (self.since, self.done) = (Some(now), 0);
                 }
             }
@@ -85,6 +92,25 @@ mod tests {
             assert_eq!(pace.each(), None);
             answers(&mut pace, many, 20, &mut now);
             assert_eq!(pace.each(), Some(each), "{many:?}");
+        }
+    }
+
+    /// With one session a single digest is its fill.
+    #[test]
+    fn the_time_in_which_nobody_asks_is_not_the_signers() {
+        let (mut pace, mut now) = (Pace::default(), Instant::now());
+        answers(&mut pace, (1, ms(60)), 6, &mut now);
+        assert_eq!(pace.each(), Some(ms(60)));
+        for rests in [true, false] {
+            for _ in 0..20 {
+                if rests {
+                    pace.rest();
+                }
+                now += ms(30_000);
+                pace.answered(Some(ms(60)));
+                pace.settle(true, now);
+            }
+            assert_eq!(pace.each(), Some(ms(60)), "{rests}");
         }
     }
 

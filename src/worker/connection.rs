@@ -25,6 +25,7 @@ use tokio_rustls::server::TlsStream;
 use super::activity::{Activity, Verdict, Watched};
 use super::client::Client;
 use super::counters;
+use super::handshake::was_asked;
 use super::http::Front;
 use super::limits::{LogGate, Place, Sources};
 use super::tls::Tls;
@@ -192,13 +193,20 @@ impl Door {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(refused)?;
         let mut accept = pin!(start.into_stream(config));
         // rustls asks for the signature while a ClientHello is worked on, the first or the second, which is within a poll.
-        // The place in the queue is given back after each, so that clients which then say nothing hold none.
+        // The place in the queue is given back after each, so that clients which then say nothing hold none; and who has his
+        // signature needs none, or he would stand behind everybody who came meanwhile to say a word.
         let accepted = loop {
             let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
-            let worked = poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx))).await;
+            let (worked, asked) = poll_fn(|cx| {
+                was_asked();
+                Poll::Ready((accept.as_mut().poll(cx), was_asked()))
+            })
+            .await;
             drop(turn);
-            if let Poll::Ready(accepted) = worked {
-                break accepted;
+            match worked {
+                Poll::Ready(accepted) => break accepted,
+                Poll::Pending if asked => break accept.await,
+                Poll::Pending => {}
             }
             // Whatever it waits for wakes this task.
             let mut woken = false;

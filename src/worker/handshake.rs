@@ -3,6 +3,7 @@
 //! that is not a server handshake can be asked for. Where the client is asked for a certificate, issuer is to remember
 //! the handshake; then RSA signs by PSS alone, for by PKCS#1 it signs the same octets alike twice.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -106,6 +107,16 @@ struct RemoteSigner {
     asked: Scheme,
 }
 
+thread_local! {
+    /// Was a signature asked for on this thread, since somebody looked?
+    static ASKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Was one asked for by what has just been polled on this thread? rustls asks once for each handshake.
+pub(super) fn was_asked() -> bool {
+    ASKED.take()
+}
+
 /// A thread's place among the blocked; given back when dropped.
 struct Blocked<'a>(&'a AtomicU32);
 
@@ -127,6 +138,7 @@ impl Drop for Blocked<'_> {
 
 impl Signer for RemoteSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        ASKED.set(true);
         let Shared { certificate, issuer, timeout, blocked, counters, .. } = &*self.key.shared;
         let transcript = transcript(message).ok_or_else(|| Error::General("not a server handshake".to_owned()))?;
         let busy = || Error::General("too many handshakes".to_owned());

@@ -639,6 +639,11 @@ fn a_worker_that_makes_something_else_of_what_was_opened_loses_its_channel() {
                 submission.evidence = Evidence::Signature(plain);
             }
         }
+        // What is declared around the body an honest worker reads in what was sealed, so another wish says nothing of it.
+        if lie == "wish" {
+            assert_eq!(worker.refused(submission), Refusal::InvalidRequest);
+            continue;
+        }
         is_hung_up_on(&mut worker, &WorkerToAuth::Submit(submission));
     }
     // A second opening for one request.

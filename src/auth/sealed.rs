@@ -12,6 +12,7 @@ use crate::trust::parts::{self, Part};
 use crate::wire::evidence::MOST_SIGNED_OCTETS;
 use crate::wire::unwrap::{KeyTransport, MOST_PART_OCTETS};
 use crate::xml::encryption::{EncryptedData, EncryptedKey, SignedCipher};
+use crate::xml::signature::Hash;
 use crate::xml::{Element, Ids, Tree, names};
 
 /// A body that is sealed.
@@ -57,6 +58,10 @@ impl<'m> Sealed<'m> {
             let mut sealed = tree.elements().filter(|element| element.is(names::XENC, "EncryptedData"));
             let Some(data) = sealed.next() else { continue };
             let body = tree.root();
+            // Or of two that have one digest one could be opened for the other.
+            if reference.hash == Hash::Sha1 {
+                return Err(refused("what is sealed is digested by SHA-1"));
+            }
             if sealed.next().is_some() || found.is_some() {
                 return Err(refused("more than one thing is sealed"));
             }

@@ -54,6 +54,8 @@ pub(super) struct Proof<'m> {
     pub(super) unsigned_addressing: bool,
     /// Is one signed that the worker does not speak of?
     pub(super) left_out: bool,
+    /// Was the wish sealed when it was signed, so that it was read in another place than the worker has read it?
+    pub(super) opened: bool,
     /// Was it let pass with a signature by RSA with SHA-1?
     pub(super) rsa_sha1: bool,
     /// Was it let pass with a part that is digested by SHA-1?
@@ -90,6 +92,8 @@ pub(super) struct Verified<'m> {
     parts: &'m [Secret<MOST_SIGNED_OCTETS>],
     used: Option<Used>,
     addressing: &'m [AddressingHeader],
+    /// Was a certificate that is only named digested by SHA-1?
+    named_by_sha1: bool,
     once: [u8; 32],
 }
 
@@ -272,6 +276,7 @@ impl<'m> Signed<'m> {
     /// The reason it is not, and which part.
     pub(super) fn covers(self, endpoint: &Endpoint) -> Result<Verified<'m>, Unproven> {
         let Self { signed_info, by, parts, used, addressing, written, once } = self;
+        let mut named_by_sha1 = false;
         let tree = parsed(signed_info)?;
         let mut info = SignedInfo::read(tree.root()).map_err(|_| Reason::UnreadableSignature)?;
         if !by.is(info.method) {
@@ -285,6 +290,7 @@ impl<'m> Signed<'m> {
                 return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
             }
             is_digested(&reference, token.as_bytes(), (endpoint, by))?;
+            named_by_sha1 = reference.hash == Hash::Sha1;
         }
         if info.references.len() != parts.len() {
             return Err(Unproven::by(Reason::WrongDigest, "more references than parts, or fewer"));
@@ -292,7 +298,7 @@ impl<'m> Signed<'m> {
         for (reference, octets) in info.references.iter().zip(parts) {
             is_digested(reference, octets.expose(), (endpoint, by))?;
         }
-        Ok(Verified { info, parts, used, addressing, once })
+        Ok(Verified { info, parts, used, addressing, named_by_sha1, once })
     }
 }
 
@@ -388,8 +394,12 @@ impl<'m> Verified<'m> {
                 if !matches!(part, Part::Assertion | Part::Token) {
                     return Err(refused(Reason::Transform));
                 }
-            } else if ids.element(&reference.id).map(Element::id) != Some(root.id()) {
-                return Err(refused(Reason::UnreadableSignature));
+            } else {
+                // An element has an id of each kind, and one that two references mean would count as two.
+                let means = |reference: &Reference| ids.element(&reference.id).map(Element::id) == Some(root.id());
+                if !means(reference) || self.info.references.iter().filter(|other| means(other)).count() > 1 {
+                    return Err(refused(Reason::UnreadableSignature));
+                }
             }
             if part == Part::Token {
                 seen.token(root).map_err(refused)?;
@@ -423,7 +433,7 @@ impl<'m> Verified<'m> {
         let unsigned_addressing = coverage.judge(endpoint, seen.wish.is_some())?;
         let any = |is: fn(&Reference) -> bool| self.info.references.iter().any(is);
         let enveloped_transform = any(|reference| reference.transform.enveloped);
-        let reference_sha1 = any(|reference| reference.hash == Hash::Sha1);
+        let reference_sha1 = self.named_by_sha1 || any(|reference| reference.hash == Hash::Sha1);
         let rsa_sha1 = parts::algorithm_or_sha1(self.info.method) == Some(SignatureAlgorithm::RsaSha1);
         let Seen { wish, username, assertion, jwt, to, covers_username, ticket: covers_ticket, .. } = seen;
         let (to_absent, left_out) = (to.is_none(), coverage == Coverage::LeftOut);
@@ -439,6 +449,7 @@ impl<'m> Verified<'m> {
             enveloped_transform,
             unsigned_addressing,
             left_out,
+            opened: matches!(content, Content::Opened(_)),
             rsa_sha1,
             reference_sha1,
         })

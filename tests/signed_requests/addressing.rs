@@ -101,6 +101,12 @@ fn a_second_header_beside_one_that_is_signed_is_refused_whatever_is_let_pass_r_w
         let counted_twice = [&whole[..], &[one.clone(), one.clone()]].concat();
         let counted_twice = submission(having(&client, &twice, &counted_twice), now);
         assert_eq!(worker.refused(counted_twice), Refusal::InvalidSecurity, "{more}");
+        // Nor to one by another of its ids.
+        let octets =
+            one.octets.replace(" u:Id=", " u:Id=\"RelatesTo\" xml:id=").replace("xml:id=\"RelatesTo\"", "xml:id=\"r\"");
+        let two_ids = [Part { octets: octets.clone(), ..one.clone() }, Part { id: "r", octets }];
+        let by_both = having(&client, &[RelatesTo, To], &[&whole[..], &two_ids].concat());
+        assert_eq!(worker.refused(submission(by_both, now)), Refusal::InvalidSecurity, "{more}");
         worker.vouched(submission(client.message(&[&whole[..], &[one.clone(), other.clone()]].concat()), now));
     }
     // Of any other there is one.

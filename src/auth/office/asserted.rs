@@ -144,12 +144,13 @@ impl Office {
             Ok((holder, covered))
         };
         let (holder, covered) = held().map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
-        let _room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
+        let room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
         let until = timestamp::until(now);
         // It is known which partner made the assertion, and nobody here registered the key.
         let first = self.first_seen_within(Room::Most, Kind::SignedMessage, covered.once(), until).await;
         first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
+        drop(room);
         let proven = Held { proof: Proof::Signature, key: holder.named() };
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&verified.partner.name)).held(proven);
         let unproven = |why: &Unproven| his(Ended::Stranger(self.not_proven(asked.correlation, why)));

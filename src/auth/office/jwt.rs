@@ -120,12 +120,13 @@ impl Office {
             Ok((certificate, covered))
         });
         let (certificate, covered) = held.map_err(|refused| self.not_presented(asked.correlation, &refused))?;
-        let _room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
+        let room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
         let until = timestamp::until(now);
         // Nobody here registered the key: an issuer confirms as many as he likes.
         let first = self.first_seen_within(Room::Most, Kind::SignedMessage, covered.once(), until).await;
         first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
+        drop(room);
         let his = |ended: Ended| ended.of(&account, Method::Jwt, Some(&verified.issuer.name));
         let covered = (&covered, Content::Plain, Beside::Jwt(octets));
         let request = self.as_signed(config, rules, covered, asked, now).map_err(his)?;

@@ -298,7 +298,13 @@ impl Office {
             return Err(Ended::Breach("a timestamp that is not the one signed"));
         }
         if proof.wish.as_ref().is_some_and(|signed| Some(signed) != asked.wish) {
-            return Err(Ended::Breach("a wish that is not the one signed"));
+            // What is declared around a body and not rendered in what was signed, as a default namespace may be, an honest
+            // worker reads in what was sealed, and we do not.
+            return Err(if proof.opened {
+                Ended::Stranger(Reason::UnreadableRequest)
+            } else {
+                Ended::Breach("a wish that is not the one signed")
+            });
         }
         if proof.left_out {
             return Err(Ended::Breach("an addressing header that was signed and left out"));

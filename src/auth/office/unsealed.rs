@@ -3,7 +3,7 @@
 //! signed, and nothing that stood beside them. So nobody learns what is in a ciphertext by changing it, which CBC would tell
 //! him (R-W051, A-21): whoever has one opened has signed it as it is. Somebody with an account could sign one that he made
 //! of another's, beside that one's session key, which he cannot read. So a session key is used up before anything is opened
-//! by it, whatever becomes of that: he has one try and no second, and the record has it under his name.
+//! by it, whatever becomes of that: he has one try and no second, and where it comes to nothing the record has it under his name.
 
 use std::time::Instant;
 

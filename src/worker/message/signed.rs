@@ -161,6 +161,7 @@ fn spoken_of<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<
     let signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
     let mut left = MOST_SIGNED_OCTETS;
     let (mut parts, mut unmeant, mut named) = (Vec::new(), place.references.to_vec(), None);
+    let mut seen = Vec::new();
     for (at, reference) in (0..).zip(&signature.info.references) {
         let target = signature.target(reference, place.ids).map_err(unreadable)?;
         // Beside the signature the enveloped transform leaves nothing out; whether it is let pass is auth's to say.
@@ -183,6 +184,11 @@ fn spoken_of<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<
         } else {
             return Err(invalid("signature: reference to an element at no place for one"));
         };
+        // By another of its ids, as it has one of each kind: it would count as two.
+        if seen.contains(&target) {
+            return Err(invalid("signature: two references to one element"));
+        }
+        seen.push(target);
         let octets = signature.digested(reference, target, left).map_err(|_| too_large)?;
         left -= octets.len();
         parts.push(Secret::new(octets.as_bytes()).map_err(|_| too_large)?);

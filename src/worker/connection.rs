@@ -191,27 +191,17 @@ impl Door {
     ) -> Result<(TlsStream<TcpStream>, Option<Arc<Client>>), Closed> {
         let (config, seen) = tls.one().map_err(|_| "tls")?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(refused)?;
-        let mut accept = pin!(start.into_stream(config));
-        // rustls asks for the signature while a ClientHello is worked on, the first or the second, which is within a poll.
-        // The place in the queue is given back after each, so that clients which then say nothing hold none; and who has his
-        // signature needs none, or he would stand behind everybody who came meanwhile to say a word.
-        let accepted = loop {
-            let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
-            let (worked, asked) = poll_fn(|cx| {
-                was_asked();
-                Poll::Ready((accept.as_mut().poll(cx), was_asked()))
-            })
-            .await;
-            drop(turn);
-            match worked {
-                Poll::Ready(accepted) => break accepted,
-                Poll::Pending if asked => break accept.await,
-                Poll::Pending => {}
-            }
-            // Whatever it waits for wakes this task.
-            let mut woken = false;
-            poll_fn(|_| if std::mem::replace(&mut woken, true) { Poll::Ready(()) } else { Poll::Pending }).await;
-        };
+        // rustls asks for the signature while a ClientHello is worked on, within the call: the first one here, and the second,
+        // where it has asked for another, in some poll. The place in the queue is given back after it, so that clients which
+        // then say nothing hold none; and who has his signature, or needs none, is not to stand behind everybody who came
+        // meanwhile to say a word.
+        let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
+        let mut retried = false;
+        let mut accept = pin!(start.into_stream_with(config, |connection| {
+            retried = connection.handshake_kind() == Some(HandshakeKind::FullWithHelloRetryRequest);
+        }));
+        drop(turn);
+        let accepted = if retried { self.second_hello(accept).await? } else { accept.as_mut().await };
         let stream = accepted.map_err(refused)?;
         let session = stream.get_ref().1;
         let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
@@ -226,6 +216,27 @@ impl Door {
             self.front.counters.leniencies.with_label_values(&[counters::TLS12]).inc();
         }
         Ok((stream, seen.client()))
+    }
+
+    /// Goes on with a client that was asked for another ClientHello, each time when it has its turn, until it has its signature.
+    async fn second_hello<A: Future>(&self, mut accept: Pin<&mut A>) -> Result<A::Output, Closed> {
+        loop {
+            let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
+            let (worked, asked) = poll_fn(|cx| {
+                was_asked();
+                Poll::Ready((accept.as_mut().poll(cx), was_asked()))
+            })
+            .await;
+            drop(turn);
+            match worked {
+                Poll::Ready(accepted) => return Ok(accepted),
+                Poll::Pending if asked => return Ok(accept.await),
+                Poll::Pending => {}
+            }
+            // Whatever it waits for wakes this task.
+            let mut woken = false;
+            poll_fn(|_| if std::mem::replace(&mut woken, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+        }
     }
 }
 

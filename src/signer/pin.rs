@@ -74,11 +74,10 @@ impl Door {
     /// before, since the machine was started: such a token may be coming back, and not tell the whole yet.
     pub(crate) fn login(&self, module: &Module, found: &Found, session: &Session) -> Result<bool, Fault> {
         let marks = Marks::new(&self.state_directory, &found.serial);
-        // What `unlock` has proved is the PIN it was given, which may not be ours.
-        let known = self.passed.load(Ordering::Relaxed) || marks.proved_here(self.stamp.as_ref());
         self.wait_for_proof(&marks)?;
         // Held until the outcome is on disk: two processes cannot both try a wrong PIN.
         let _lock = marks.lock()?;
+        let known = self.knows(&marks);
         marks.check()?;
         // Before the PIN is touched: what cannot be written now could not be written once it was refused.
         marks.make_room()?;
@@ -97,14 +96,9 @@ impl Door {
                 )));
             }
             Err(fault) => {
-                if known {
-                    marks.answered();
-                } else if fault.leaves_pin_alone() {
+                // Else it stays counted: it may be this module's word for a wrong PIN.
+                if known || fault.leaves_pin_alone() {
                     marks.not_tried(before);
-                } else {
-                    // It stays counted: it may be this module's word for a wrong PIN. Nor do others go by what `unlock` has
-                    // proved.
-                    marks.forget_proof();
                 }
                 return Err(fault);
             }
@@ -115,6 +109,15 @@ impl Door {
             self.prove(marks);
         }
         Ok(known)
+    }
+
+    /// Was this PIN right in this boot? What `unlock` has proved since is the one it was given, which may not be ours, and what
+    /// signers have proved is theirs, and not that of a ceremony.
+    fn knows(&self, marks: &Marks) -> bool {
+        let stamp = self.stamp.as_ref();
+        let unlocked = stamp.is_some_and(|stamp| marks.proof_says(|text| text == stamp.unlocked));
+        let passed = self.passed.load(Ordering::Relaxed) && !unlocked;
+        passed || (self.ordinal > 0 && marks.proved_here(stamp))
     }
 
     /// Tells the others that the PIN is right. Where that cannot be written this process goes on, for its own PIN is
@@ -422,11 +425,6 @@ impl Marks {
     /// By a signer, and not by whoever unlocked.
     fn proved_here(&self, stamp: Option<&Stamp>) -> bool {
         stamp.is_some_and(|stamp| self.proof_says(|text| text == stamp.here))
-    }
-
-    /// Nobody has proved anything, as far as is known. Where that cannot be written each try is counted all the same.
-    fn forget_proof(&self) {
-        _ = std::fs::remove_file(self.proof());
     }
 
     fn proof_says(&self, good: impl Fn(&str) -> bool) -> bool {

@@ -91,6 +91,14 @@ pub(super) enum NotSigned {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Crowded;
 
+/// What an answer has cost its signer. How soon a failure came says nothing of how fast it is.
+#[derive(Debug, Clone, Copy)]
+enum Effort {
+    None,
+    Some,
+    Whole,
+}
+
 /// What happened.
 #[derive(Debug)]
 pub(super) enum Event<W> {
@@ -331,7 +339,8 @@ impl<W> Signers<W> {
             SignerToIssuer::Signed { id, signature } => self.done(from, id, Answer::Signature(signature), now),
             SignerToIssuer::Unwrapped { id, session } => self.done(from, id, Answer::SessionKey(session), now),
             SignerToIssuer::SignFailed { id, class, .. } | SignerToIssuer::UnwrapFailed { id, class } => {
-                if let Some(waiting) = self.answered(from, id, class != FailureClass::Busy, now)? {
+                let effort = if class == FailureClass::Busy { Effort::None } else { Effort::Some };
+                if let Some(waiting) = self.answered(from, id, effort, now)? {
                     self.failed(from, waiting, class, now);
                 }
                 Ok(())
@@ -349,7 +358,7 @@ impl<W> Signers<W> {
     }
 
     fn done(&mut self, from: u64, id: u64, answer: Answer, now: Instant) -> Result<(), Violation> {
-        let Some(waiting) = self.answered(from, id, true, now)? else { return Ok(()) };
+        let Some(waiting) = self.answered(from, id, Effort::Whole, now)? else { return Ok(()) };
         if !answer.is_of(&waiting.job.task) {
             self.finish(waiting, Err(NotSigned::Failed), now);
             return Err(Violation::Rule("an answer to another question"));
@@ -382,13 +391,16 @@ impl<W> Signers<W> {
     }
 
     /// Takes note that a signer has answered, and whether it has worked for that; gives the job unless it was given up.
-    fn answered(&mut self, from: u64, id: u64, worked: bool, now: Instant) -> Result<Option<Waiting<W>>, Violation> {
+    fn answered(&mut self, from: u64, id: u64, effort: Effort, now: Instant) -> Result<Option<Waiting<W>>, Violation> {
         let signer = self.signers.get_mut(&from).filter(|signer| signer.owed.contains(&id));
         let signer = signer.ok_or(Violation::Rule("answer to a digest this signer was not given"))?;
         signer.owed.remove(&id);
         let out = self.out.remove(&id);
-        if worked {
-            signer.pace.answered(out.as_ref().map(|(_, since, _)| now.duration_since(*since)));
+        let took = out.as_ref().map(|(_, since, _)| now.duration_since(*since));
+        match effort {
+            Effort::None => {}
+            Effort::Some => signer.pace.answered(None),
+            Effort::Whole => signer.pace.answered(took),
         }
         Ok(out.map(|(_, _, waiting)| waiting))
     }

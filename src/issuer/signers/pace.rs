@@ -45,11 +45,7 @@ impl Pace {
             return;
         }
         match self.since {
-            _ if !full => {
-                (self.since, self.done) = (None, 0);
-                // One that answers at once is not as slow as it was, say when it hung.
-                self.each = self.each.map(|each| soonest.map_or(each, |soonest| each.min(soonest)));
-            }
+            _ if !full => (self.since, self.done) = (None, 0),
             None => (self.since, self.done) = (Some(now), 0),
             Some(since) => {
                 self.done += fresh;
@@ -57,13 +53,13 @@ impl Pace {
                 if span >= SPAN {
                     // A moment in which the whole machine stood still is soon outweighed.
                     let before = self.each.unwrap_or(span / self.done);
-                    let each = (before * BEFORE + span) / (BEFORE + self.done);
-                    // Nobody is slower than one answer in the time that one took.
-                    self.each = Some(soonest.map_or(each, |soonest| each.min(soonest)));
+                    self.each = Some((before * BEFORE + span) / (BEFORE + self.done));
                     (self.since, self.done) = (Some(now), 0);
                 }
             }
         }
+        // One that answers soon is not as slow as it was, say when it hung.
+        self.each = self.each.map(|each| soonest.map_or(each, |soonest| each.min(soonest)));
     }
 }
 
@@ -112,6 +108,13 @@ mod tests {
             }
             assert_eq!(pace.each(), Some(ms(60)), "{rests}");
         }
+        // One that was slow once is not for ever, though it has its fill with each and nobody waits.
+        answers(&mut pace, (1, ms(1500)), 9, &mut now);
+        assert!(pace.each() > Some(ms(1000)), "{pace:?}");
+        pace.rest();
+        pace.answered(Some(ms(7)));
+        pace.settle(true, now + ms(7));
+        assert_eq!(pace.each(), Some(ms(7)));
     }
 
     #[test]

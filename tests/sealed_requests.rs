@@ -617,7 +617,7 @@ fn a_message_and_its_session_key_are_good_once_also_when_auth_was_restarted() {
 }
 
 #[test]
-fn a_worker_that_makes_something_else_of_what_was_opened_loses_its_channel() {
+fn a_worker_that_makes_something_else_of_what_was_opened_gets_no_token() {
     let house = House::open();
     let now = Millis::now();
     let message = || house.sam.message(&around(sealed(By::Cbc(32), &plain()), now));

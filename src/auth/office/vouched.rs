@@ -42,11 +42,12 @@ impl Office {
         let Signer { account: intermediary, verified: covered, .. } = signer;
         let partner = verified.partner;
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&partner.name)).by(intermediary);
-        let _room = self.has_room(config, intermediary, asked).map_err(Ended::Known)?;
+        let room = self.has_room(config, intermediary, asked).map_err(Ended::Known)?;
         self.first_seen(Kind::SignedMessage, covered.once(), timestamp::until(now)).await.map_err(Ended::Stranger)?;
         // Both are known, and what is wrong from here on is in the record under both names, at his pace alone: it is he who
         // asks, and the other, who may know nothing of it, is not kept out by him.
         self.pace(config, intermediary, asked)?;
+        drop(room);
         let mut intermediaries = partner.intermediaries.iter();
         let trusted = intermediaries.find(|one| one.account == intermediary.name.as_str());
         if !trusted.is_some_and(|one| one.may_vouch_for(&account)) {

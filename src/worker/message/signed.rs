@@ -185,10 +185,12 @@ fn spoken_of<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<
             return Err(invalid("signature: reference to an element at no place for one"));
         };
         // By another of its ids, as it has one of each kind: it would count as two.
-        if seen.contains(&target) {
-            return Err(invalid("signature: two references to one element"));
+        if !reference.transform.dereferenced {
+            if seen.contains(&target) {
+                return Err(invalid("signature: two references to one element"));
+            }
+            seen.push(target);
         }
-        seen.push(target);
         let octets = signature.digested(reference, target, left).map_err(|_| too_large)?;
         left -= octets.len();
         parts.push(Secret::new(octets.as_bytes()).map_err(|_| too_large)?);

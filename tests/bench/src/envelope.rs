@@ -58,6 +58,13 @@ impl Envelope {
              </u:Timestamp>"
         );
         let to = format!("<a:To xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\" u:Id=\"to\">{}</a:To>", address(kind));
+        let action = format!(
+            "<a:Action xmlns:a=\"{WSA}\" xmlns:s=\"{SOAP}\" xmlns:u=\"{WSU}\" u:Id=\"act\" s:mustUnderstand=\"1\">\
+             {TRUST}/RST/Issue</a:Action>"
+        );
+        let reply_to = format!(
+            "<a:ReplyTo xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\" u:Id=\"r\"><a:Address>{WSA}/anonymous</a:Address></a:ReplyTo>"
+        );
         let body = format!(
             "<s:Body xmlns:s=\"{SOAP}\" xmlns:u=\"{WSU}\" u:Id=\"b\"><t:RequestSecurityToken xmlns:t=\"{TRUST}\">\
              <t:RequestType>{TRUST}/Issue</t:RequestType>\
@@ -80,8 +87,7 @@ impl Envelope {
         };
         let before = format!(
             "<s:Envelope xmlns:s=\"{SOAP}\" xmlns:a=\"{WSA}\" xmlns:u=\"{WSU}\"><s:Header>\
-             <a:Action s:mustUnderstand=\"1\">{TRUST}/RST/Issue</a:Action>\
-             <a:ReplyTo><a:Address>{WSA}/anonymous</a:Address></a:ReplyTo>{to}"
+             {action}{reply_to}{to}"
         );
         let after = format!(
             "<o:Security s:mustUnderstand=\"1\" xmlns:o=\"{WSSE}\">{timestamp}{proof}</o:Security></s:Header>{body}\
@@ -89,7 +95,8 @@ impl Envelope {
         );
         let signer = match (kind, key) {
             (Credential::Signature | Credential::Issued, Some(key)) => {
-                Some(Signer::new(key, &[("t", &timestamp), ("to", &to), ("b", &body)]))
+                let signed = [("t", &timestamp), ("act", &action), ("r", &reply_to), ("to", &to), ("b", &body)];
+                Some(Signer::new(key, &signed))
             }
             _ => None,
         };

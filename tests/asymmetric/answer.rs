@@ -70,6 +70,11 @@ pub(crate) fn opened(client: &Client, answer: &str) -> String {
     let session = secret.decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut session, None).unwrap();
     let data = child(child(tree.root(), "Body"), "EncryptedData");
     let octets = binary(child(child(data, "CipherData"), "CipherValue"));
-    let plain = cipher::open(PartCipher::Aes256Gcm, session, &octets).unwrap();
+    let by = match session.len() {
+        16 => PartCipher::Aes128Gcm,
+        24 => PartCipher::Aes192Gcm,
+        _ => PartCipher::Aes256Gcm,
+    };
+    let plain = cipher::open(by, session, &octets).unwrap();
     answer.replace(&answer[data.span()], std::str::from_utf8(&plain).unwrap())
 }

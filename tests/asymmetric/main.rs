@@ -86,11 +86,12 @@ fn a_client_that_seals_and_then_signs_gets_a_token_and_who_changes_that_learns_n
                 STRICT => assert!(text.contains("machine@example.com"), "{by:?}: {text}"),
                 CHAINED => answer::holds(&ours, &text),
                 // As the request was sealed; by CBC nothing leaves, whatever came.
-                _ if by == By::Gcm(32) || chained => answer::holds(&ours, &answer::opened(client, &text)),
-                _ => assert!(!text.contains("machine@example.com"), "{by:?}: {text}"),
+                _ => {
+                    assert!(!text.contains("machine@example.com"), "{by:?}: {text}");
+                    answer::holds(&ours, &answer::opened(client, &text));
+                }
             }
-            house.is_refused(path, &message, "FailedCheck");
-            unwraps += 1;
+            house.is_refused(path, &message, "InvalidSecurity");
         }
     }
     unwraps += refused(&house, &certificate);
@@ -132,49 +133,78 @@ fn refused(house: &House, certificate: &[u8]) -> u64 {
         let message = sealer.around(client, signed);
         Message { body: sealer.body(&plain()).octets, ..message }
     };
-    for (what, text) in [
-        ("no signature", changed(&|message| message.signature.clear())),
-        ("signed while it was plain", signed_first.text()),
-        ("another body", changed(&|message| message.body = other().1)),
-        ("another body and its key", changed(&|message| (message.key, message.body) = other())),
+    for (what, fault, text) in [
+        ("no signature", "UnsupportedSecurityToken", changed(&|message| message.signature.clear())),
+        ("signed while it was plain", "UnsupportedAlgorithm", signed_first.text()),
+        ("another body", "UnsupportedAlgorithm", changed(&|message| message.body = other().1)),
+        ("another body and its key", "UnsupportedAlgorithm", changed(&|message| (message.key, message.body) = other())),
         (
             "another octet",
+            "UnsupportedAlgorithm",
             changed(&|message| {
                 let at = message.body.find("<x:CipherValue>").unwrap() + 30;
                 let octet = if message.body.as_bytes()[at] == b'A' { "B" } else { "A" };
                 message.body.replace_range(at..=at, octet);
             }),
         ),
-        ("another cipher", changed(&|message| message.body = message.body.replace("aes256-cbc", "aes128-cbc"))),
-        ("what was signed in the header", wrapped(&|message, wrapper| message.headers += &wrapper)),
-        ("what was signed in the security header", wrapped(&|message, wrapper| message.more = wrapper)),
-        ("what was signed behind the body", wrapped(&|message, wrapper| message.after = wrapper)),
-        ("what was signed before the body", wrapped(&|message, wrapper| message.body = wrapper + &message.body)),
+        (
+            "another cipher",
+            "UnsupportedAlgorithm",
+            changed(&|message| message.body = message.body.replace("aes256-cbc", "aes128-cbc")),
+        ),
+        (
+            "what was signed in the header",
+            "UnsupportedAlgorithm",
+            wrapped(&|message, wrapper| message.headers += &wrapper),
+        ),
+        (
+            "what was signed in the security header",
+            "UnsupportedAlgorithm",
+            wrapped(&|message, wrapper| message.more = wrapper),
+        ),
+        ("what was signed behind the body", "InvalidRequest", wrapped(&|message, wrapper| message.after = wrapper)),
+        (
+            "what was signed before the body",
+            "InvalidRequest",
+            wrapped(&|message, wrapper| message.body = wrapper + &message.body),
+        ),
         (
             "two bodies",
+            "InvalidRequest",
             changed(&|message| message.after = other().1.replace("\"b\"", "\"b2\"").replace("\"ed\"", "\"e2\"")),
         ),
-        ("an id twice", changed(&|message| message.headers += &other().1)),
+        ("an id twice", "InvalidSecurity", changed(&|message| message.headers += &other().1)),
         (
             "more that is sealed in the header",
+            "InvalidSecurity",
             changed(&|message| {
                 message.more = sealing::data(&By::Gcm(32).algorithm(), &[7; 48]).replace("\"ed\"", "\"e2\"");
             }),
         ),
         (
             "more that is sealed elsewhere",
+            "InvalidSecurity",
             changed(&|message| {
                 let data = sealing::data(&By::Gcm(32).algorithm(), &[7; 48]).replace("\"ed\"", "\"e2\"");
                 message.headers += &format!("<n:w xmlns:n='urn:n'>{data}</n:w>");
             }),
         ),
-        ("two keys", changed(&|message| message.key += &other().0.replace("'ek'", "'ek2'"))),
-        ("a key for something else", changed(&|message| message.key = message.key.replace("#ed", "#t"))),
-        ("no key", changed(&|message| message.key.clear())),
-        ("a key behind the body", changed(&|message| message.after = std::mem::take(&mut message.key))),
-        ("two signatures", changed(&|message| message.signature = message.signature.repeat(2))),
+        ("two keys", "InvalidSecurity", changed(&|message| message.key += &other().0.replace("'ek'", "'ek2'"))),
+        (
+            "a key for something else",
+            "InvalidSecurity",
+            changed(&|message| message.key = message.key.replace("#ed", "#t")),
+        ),
+        ("no key", "BadRequest", changed(&|message| message.key.clear())),
+        (
+            "a key behind the body",
+            "InvalidRequest",
+            changed(&|message| message.after = std::mem::take(&mut message.key)),
+        ),
+        ("two signatures", "UnsupportedAlgorithm", changed(&|message| message.signature = message.signature.repeat(2))),
         (
             "a password beside it",
+            "UnsupportedSecurityToken",
             changed(&|message| {
                 message.more = format!(
                     "<o:UsernameToken xmlns:o='{WSSE}'><o:Username>alice</o:Username><o:Password>p</o:Password></o:UsernameToken>"
@@ -182,8 +212,8 @@ fn refused(house: &House, certificate: &[u8]) -> u64 {
             }),
         ),
     ] {
-        let (status, answer) = house.post(CHAINED, &text);
-        assert!(status != 200, "{what}: {answer}");
+        println!("{what}");
+        house.is_refused(CHAINED, &text, fault);
     }
     house.is_refused(CHAINED, &cbc().message(&stranger).text(), "FailedAuthentication");
     // By another key, whoever made it: nothing is told of what comes of that, and it is over with it.

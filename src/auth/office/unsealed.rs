@@ -91,6 +91,8 @@ impl Office {
             self.signer(config, rules, message, asked, now).await.map_err(stranger)?;
         // Before a key is opened and the store is asked, as for a message that is not sealed.
         let _room = self.has_room(config, account, asked).map_err(Ended::Known)?;
+        // Whoever keeps a copy would have each charged to him, and in the record as his.
+        self.first_seen(Kind::OpenedMessage, verified.once(), timestamp::until(now)).await.map_err(stranger)?;
         // Whatever else is wrong with it, it is his: the record has it under his name, at his pace.
         let his = |ended: Ended| match self.pace(config, account, asked) {
             Ok(()) => ended.of(account, Method::X509, authority.map(|authority| &authority.name)),

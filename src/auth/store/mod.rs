@@ -26,6 +26,8 @@ use crate::wire::{Millis, Secret};
 pub enum Kind {
     /// What was signed of a message, with the key that signed it.
     SignedMessage,
+    /// The same of one that was sealed when it was signed, where it is opened: it is submitted after that.
+    OpenedMessage,
     /// The nonce of a password digest, with what it belongs to.
     PasswordNonce,
     /// An `xenc:CipherValue` that carries a key.
@@ -42,6 +44,7 @@ impl Kind {
     fn word(self) -> &'static str {
         match self {
             Self::SignedMessage => "signed-message",
+            Self::OpenedMessage => "opened-message",
             Self::PasswordNonce => "password-nonce",
             Self::CipherValue => "cipher-value",
             Self::Ticket => "ticket",
@@ -53,7 +56,7 @@ impl Kind {
     /// How far it may fill the store, unless it is known who made it.
     fn room(self) -> Room {
         match self {
-            Self::SignedMessage | Self::PasswordNonce | Self::Ticket => Room::All,
+            Self::SignedMessage | Self::OpenedMessage | Self::PasswordNonce | Self::Ticket => Room::All,
             Self::CipherValue => Room::Most,
             Self::TokenId | Self::JwtId => Room::Half,
         }
@@ -214,8 +217,15 @@ mod tests {
 
     #[test]
     fn a_value_is_another_one_in_another_kind() {
-        let kinds =
-            [Kind::SignedMessage, Kind::PasswordNonce, Kind::CipherValue, Kind::Ticket, Kind::TokenId, Kind::JwtId];
+        let kinds = [
+            Kind::SignedMessage,
+            Kind::OpenedMessage,
+            Kind::PasswordNonce,
+            Kind::CipherValue,
+            Kind::Ticket,
+            Kind::TokenId,
+            Kind::JwtId,
+        ];
         let keys: std::collections::HashSet<Key> = kinds.iter().map(|kind| kind.key(&[7; 32])).collect();
         assert_eq!(keys.len(), kinds.len());
         assert_ne!(Kind::Ticket.key(&[7; 32]), Kind::Ticket.key(&[8; 32]));

@@ -112,9 +112,11 @@ const KEPT: u64 = 16;
 fn small(file: &Loaded<File>, rules: &Rules) -> Option<ConfigError> {
     let most_rows = rules.store.as_ref()?.most_rows;
     let ThrottleRules { account_burst, account_per_minute, .. } = rules.throttle;
-    // Beside what was signed, the key that it was sealed with is good once, and so is the ticket.
+    // Beside what was signed, the key that it was sealed with is good once, and so are the ticket and what was opened.
     let rows = |endpoint: &Endpoint| {
-        1 + u64::from(endpoint.encryption || endpoint.password_symmetric) + u64::from(endpoint.kerberos_token)
+        let sealed_first = endpoint.encryption && endpoint.signature;
+        let sealed = u64::from(endpoint.encryption || endpoint.password_symmetric) + u64::from(sealed_first);
+        1 + sealed.max(u64::from(endpoint.encryption) + u64::from(endpoint.kerberos_token))
     };
     let each = rules.endpoints.values().map(rows).max().unwrap_or(1);
     let rows = each * (u64::from(account_burst) + KEPT * u64::from(account_per_minute));

@@ -1,6 +1,7 @@
-//! A PIN is tried once, ever. Between the PIN and `C_Login` stand the token's own warnings, a mark on disk
-//! that names the token whose PIN was refused, a lock that lets one process at a time go through, and, for
-//! the second signer and those after it, the wait until the first has shown that the PIN is right.
+//! A PIN that the token refuses has been tried once, and is not tried again; one to which the token gives no clear answer,
+//! twice at most. Between the PIN and `C_Login` stand the token's own warnings, a mark on disk that names the token whose
+//! PIN was refused, a lock that lets one process at a time go through, and, for the second signer and those after it, the
+//! wait until the first has shown that the PIN is right.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -19,7 +20,7 @@ use super::pkcs11::memory::keep_in_memory;
 use super::pkcs11::{Fault, Found, Module};
 use crate::config::profile::Auth;
 
-/// Tries without an answer, after which nobody tries again: the token may have counted each of them.
+/// Tries without an answer that says whether the PIN is right, after which nobody tries again: the token may have counted each of them.
 const UNANSWERED: usize = 2;
 /// How long a process waits for another one to go first.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -81,7 +82,9 @@ impl Door {
         marks.check()?;
         // Before the PIN is touched: what cannot be written now could not be written once it was refused.
         marks.make_room()?;
-        self.check_token(module, found, known)?;
+        // A token that somebody had logged in to is coming back, perhaps, whoever has unlocked it since.
+        let was_there = self.passed.load(Ordering::Relaxed) || marks.proved_here(self.stamp.as_ref());
+        self.check_token(module, found, was_there)?;
         let before = marks.begin(known)?;
         let attempt = deadline_login(module, session, &self.pin);
         match attempt {
@@ -115,8 +118,7 @@ impl Door {
     /// signers have proved is theirs, and not that of a ceremony.
     fn knows(&self, marks: &Marks) -> bool {
         let stamp = self.stamp.as_ref();
-        let unlocked = stamp.is_some_and(|stamp| marks.proof_says(|text| text == stamp.unlocked));
-        let passed = self.passed.load(Ordering::Relaxed) && !unlocked;
+        let passed = self.passed.load(Ordering::Relaxed) && !marks.is_unlocked(stamp);
         passed || (self.ordinal > 0 && marks.proved_here(stamp))
     }
 
@@ -140,8 +142,8 @@ impl Door {
     pub(crate) fn prove_again(&self) {
         let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(marks) = owed else { return };
-        // Somebody who was refused meanwhile knows better.
-        if marks.check().is_ok() {
+        // Whoever was refused meanwhile knows better, and whoever has unlocked has another PIN, perhaps.
+        if marks.check().is_ok() && !marks.is_unlocked(self.stamp.as_ref()) {
             self.prove(marks);
         }
     }
@@ -425,6 +427,11 @@ impl Marks {
     /// By a signer, and not by whoever unlocked.
     fn proved_here(&self, stamp: Option<&Stamp>) -> bool {
         stamp.is_some_and(|stamp| self.proof_says(|text| text == stamp.here))
+    }
+
+    /// Was the last proof that of whoever unlocked?
+    fn is_unlocked(&self, stamp: Option<&Stamp>) -> bool {
+        stamp.is_some_and(|stamp| self.proof_says(|text| text == stamp.unlocked))
     }
 
     fn proof_says(&self, good: impl Fn(&str) -> bool) -> bool {

@@ -52,16 +52,16 @@ pub(super) async fn obtain(
     negotiation: Option<Negotiation>,
 ) -> Ended {
     let deadline = Instant::now() + Duration::from_secs(front.config.limits.request_timeout_s.into());
-    let opened = match opened(front, endpoint, &asking, incoming, deadline).await {
+    let mut opened = match opened(front, endpoint, &asking, incoming, deadline).await {
         Ok(opened) => opened,
         Err(ended) => return *ended,
     };
+    let signed = opened.as_mut().and_then(|whole| whole.signed.take());
     let (incoming, were) = match &opened {
         Some(whole) => (message::Incoming { body: whole.body.as_bytes(), ..*incoming }, whole.were),
         None => (*incoming, message::Were::default()),
     };
     let client = asking.client.map(|client| &client.handshake);
-    let signed = opened.as_ref().and_then(|whole| whole.signed.clone());
     let around = message::Around { client, negotiation, server: front.server, signed };
     let (ended, message_id) = match message::read_of(around, endpoint, &incoming) {
         Ok(request) => {

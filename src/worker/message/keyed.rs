@@ -64,10 +64,7 @@ pub(super) fn read(
         return Err(unsupported("security: digest under a MAC"));
     };
     let place = Place { envelope, security: *security, tokens: &[], assertion: None, references: &[], ids: &ids };
-    let Covered { signature, signed_info, parts, addressing, named: certificate } = signed::covered(signature, &place)?;
-    if certificate.is_some() {
-        return Err(signed::algorithm("signature: transform not offered"));
-    }
+    let Covered { signature, signed_info, parts, addressing, .. } = signed::under_mac(signature, &place)?;
     let algorithm = parts::mac(signature.info.method);
     let algorithm = algorithm.ok_or(signed::algorithm("signature: no MAC where one is due"))?;
     let bad = invalid("signature: bad key information");

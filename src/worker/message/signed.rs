@@ -132,7 +132,12 @@ const TOO_LARGE: &str = "signature: too much is signed";
 /// Reads the signature of a certificate's key, or of the one that an assertion confirms. Whether SHA-1 is let pass is
 /// auth's to say.
 pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<SignedMessage, Problem> {
-    let Covered { signature, signed_info, parts, addressing, named } = spoken_of(element, place)?;
+    message(covered(element, place)?, place)
+}
+
+/// The message of whoever made this signature.
+fn message<'t>(covered: Covered<'t>, place: &Place<'_, 't>) -> Result<SignedMessage, Problem> {
+    let Covered { signature, signed_info, parts, addressing, named } = covered;
     Ok(SignedMessage {
         key: key(signature.key_info, place)?,
         algorithm: parts::algorithm_or_sha1(signature.info.method)
@@ -145,17 +150,20 @@ pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Si
     })
 }
 
-/// Reads a signature that is a MAC: beside one SHA-1 digests nothing, wherever this is.
-pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
-    let covered = spoken_of(element, place)?;
+/// Reads a signature that is to be a MAC: beside one SHA-1 digests nothing, wherever this is, and no certificate is meant.
+pub(super) fn under_mac<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
+    let covered = covered(element, place)?;
     if covered.signature.info.references.iter().any(|reference| reference.hash == Hash::Sha1) {
         return Err(algorithm("signature: SHA-1"));
+    }
+    if covered.named.is_some() {
+        return Err(algorithm("signature: transform not offered"));
     }
     Ok(covered)
 }
 
 /// Reads a signature, whatever it was made with.
-fn spoken_of<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
+fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
     let signature = Signature::read(element).map_err(unreadable)?;
     let too_large = invalid(TOO_LARGE);
     let signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
@@ -217,9 +225,13 @@ pub(super) fn signs_sealed<'t>(envelope: &Envelope<'t>, security: Element<'t>, i
     let (tokens, references) = (of(names::WSSE, "BinarySecurityToken"), of(names::WSSE, "SecurityTokenReference"));
     let place = Place { envelope, security, tokens: &tokens, assertion: None, references: &references, ids };
     let body = envelope.body.parent().filter(|_| alone && envelope.body.is(names::XENC, "EncryptedData"))?;
-    let Covered { signature, parts, .. } = covered(element, &place).ok()?;
-    let covers = signature.info.references.iter().zip(parts.iter()).any(|(reference, part)| {
+    let all = covered(element, &place).ok()?;
+    // One that means a certificate has no part.
+    let absent = all.named.as_ref().map(|named| usize::from(named.reference));
+    let references = all.signature.info.references.iter().enumerate().filter(|(at, _)| Some(*at) != absent);
+    let covers = references.zip(all.parts.iter()).any(|((_, reference), part)| {
         let function = match reference.hash {
+            // auth opens nothing that is digested so.
             Hash::Sha1 => return false,
             Hash::Sha256 => &digest::SHA256,
             Hash::Sha384 => &digest::SHA384,
@@ -229,7 +241,7 @@ pub(super) fn signs_sealed<'t>(envelope: &Envelope<'t>, security: Element<'t>, i
             && !reference.transform.dereferenced
             && digest(function, part.expose()).as_ref() == reference.digest
     });
-    if covers { read(element, &place).ok() } else { None }
+    if covers { message(all, &place).ok() } else { None }
 }
 
 /// Is one element within the other?

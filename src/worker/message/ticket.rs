@@ -33,10 +33,7 @@ pub(super) fn endorsing<'t>(
     (token, ticket): (Element<'t>, &BinaryTicket),
     place: &Place<'_, 't>,
 ) -> Result<KeyedMessage, Problem> {
-    let Covered { signature, signed_info, parts, addressing, named: certificate } = signed::covered(signature, place)?;
-    if certificate.is_some() {
-        return Err(signed::algorithm("signature: transform not offered"));
-    }
+    let Covered { signature, signed_info, parts, addressing, .. } = signed::under_mac(signature, place)?;
     let algorithm = parts::mac(signature.info.method);
     let unsupported = Problem::new(Fault::UnsupportedSecurityToken, "ticket: a signature that is no MAC beside it");
     let algorithm = algorithm.ok_or(unsupported)?;

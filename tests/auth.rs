@@ -9,24 +9,21 @@ mod support {
     pub(crate) mod processes;
 }
 
-use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
 use chancery::auth::store::Store;
 use chancery::config::auth::{StorePlace, StoreRules};
-use chancery::sys::places::Place;
 use chancery::wire::evidence::{ClaimWish, KeyType, Lifetime, Refusal, Timestamp};
 use chancery::wire::ids::Peer;
 use chancery::wire::links::{AuthToAudit, AuthToWorker, IssuerToAuth};
 use chancery::wire::order::{Confirmation, Failure, Method, NameFormat, TokenType};
 use chancery::wire::record::AuthEntry;
-use chancery::wire::snapshot::Snapshot;
 use chancery::wire::{Correlation, List, Millis, Text};
 use nix::sys::signal::{Signal, kill};
 
 use support::office::{Office, hash, request};
-use support::processes::{PATIENCE, datagrams, eventually};
+use support::processes::eventually;
 
 const PARTY: &str = r#"
 applies_to = ["urn:office"]
@@ -562,15 +559,9 @@ fn auth_is_ready_only_while_its_store_can_be_written() {
         INSERT INTO first_seen SELECT randomblob(32), i FROM n";
     rusqlite::Connection::open(store.path().join("auth.sqlite")).unwrap().execute(over, []).unwrap();
     let mut office = office();
-    let snapshots = UnixDatagram::from(datagrams(&office.run().join(Place::Metrics.file())));
-    snapshots.set_read_timeout(Some(PATIENCE)).unwrap();
     office.write("auth.toml", &format!("[store]\ndirectory = '{}'\n", store.path().display()));
     office.start();
-    let ready = || {
-        let mut octets = vec![0; 1 << 18];
-        let length = snapshots.recv(&mut octets).unwrap();
-        borsh::from_slice::<Snapshot>(&octets[..length]).unwrap().ready
-    };
+    let ready = || office.snapshot().ready;
     let pid = office.auth().pid().to_string();
     let may_grow_to = |octets: &str| {
         let soft = format!("--fsize={octets}:");

@@ -12,21 +12,18 @@ mod support {
 }
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
-use chancery::sys::places::Place;
 use chancery::wire::evidence::{Evidence, PasswordDigest, Refusal, Submission};
 use chancery::wire::links::{AuthToAudit, AuthToWorker};
 use chancery::wire::order::{Method, RequestIntegrity};
 use chancery::wire::record::AuthEntry;
-use chancery::wire::snapshot::Snapshot;
 use chancery::wire::{Correlation, Millis, Text};
 use nix::sys::signal::{Signal, kill};
 
 use support::digested::{made, over};
 use support::office::{HOME, Office, hash, request};
-use support::processes::{PATIENCE, datagrams, eventually};
+use support::processes::eventually;
 
 const PARTY: &str = r#"
 applies_to = ["urn:office"]
@@ -284,27 +281,14 @@ fn a_store_that_cannot_be_written_refuses_digests_and_charges_nobody() {
 
 #[test]
 fn every_digest_is_counted_by_what_became_of_it() {
-    let mut office = office("[throttle]\nuser_burst = 1\nuser_per_minute = 1");
-    let snapshots = UnixDatagram::from(datagrams(&office.run().join(Place::Metrics.file())));
-    snapshots.set_read_timeout(Some(PATIENCE)).unwrap();
-    kill(office.auth().pid(), Signal::SIGKILL).unwrap();
-    office.start();
+    let office = office("[throttle]\nuser_burst = 1\nuser_per_minute = 1");
     let mut worker = office.worker();
     worker.vouched(good());
     for _ in 0..3 {
         worker.refused(submission(made("bob", "wrong", Millis::now())));
     }
-    let count = |snapshot: &Snapshot, outcome: &str| {
-        let family = snapshot.families.iter().find(|family| family.name.as_str() == "chancery_authentications_total");
-        let named = |value: &str| value == format!("digest-{outcome}");
-        let mut samples = family.unwrap().samples.iter();
-        samples.find(|sample| sample.labels.iter().any(|label| named(&label.value))).unwrap().value.round() as u64
-    };
-    eventually("the counters", || {
-        let mut octets = vec![0; 1 << 18];
-        let length = snapshots.recv(&mut octets).unwrap();
-        let snapshot = borsh::from_slice::<Snapshot>(&octets[..length]).unwrap();
-        let found = ["accepted", "refused", "throttled", "busy"].map(|outcome| count(&snapshot, outcome));
-        (found == [1, 1, 2, 0]).then_some(())
-    });
+    let labels = ["accepted", "refused", "throttled", "busy"].map(|outcome| format!("digest-{outcome}"));
+    let labels = labels.each_ref().map(String::as_str);
+    let found = office.counted("chancery_authentications_total", labels);
+    assert_eq!(found, ["1", "1", "2", "0"]);
 }

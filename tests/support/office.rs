@@ -144,8 +144,8 @@ impl Office {
         Worker { duplex: Duplex::new(channel, Link::AuthToWorker), early: HashMap::new() }
     }
 
-    /// What auth counts under each of these labels of a family, as of now.
-    pub(crate) fn counted<const N: usize>(&self, family: &str, labels: [&str; N]) -> [String; N] {
+    /// What auth says of itself now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let mut octets = vec![0; 256 * 1024];
         let mut next = || {
             let length = recv(self.exporter.as_raw_fd(), &mut octets, MsgFlags::MSG_DONTWAIT).ok()?;
@@ -153,7 +153,12 @@ impl Office {
         };
         // What was sent before says nothing of now.
         while next().is_some() {}
-        let snapshot = eventually("auth says what it counts", next);
+        eventually("auth says what it counts", next)
+    }
+
+    /// What auth counts under each of these labels of a family, as of now.
+    pub(crate) fn counted<const N: usize>(&self, family: &str, labels: [&str; N]) -> [String; N] {
+        let snapshot = self.snapshot();
         let family = snapshot.families.iter().find(|known| &*known.name == family).expect("such a family");
         labels.map(|label| {
             let of = |sample: &&Sample| sample.labels.iter().any(|known| &*known.value == label);

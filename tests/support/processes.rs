@@ -23,9 +23,8 @@ pub(crate) fn listener(path: &Path) -> OwnedFd {
     fd
 }
 
-/// A bound datagram socket at `path`, in the place of whatever was there.
+/// A bound datagram socket at `path`.
 pub(crate) fn datagrams(path: &Path) -> OwnedFd {
-    _ = std::fs::remove_file(path);
     bound(path, SockType::Datagram)
 }
 

@@ -127,7 +127,7 @@ fn let_in(config: &Path, cast: &Cast) {
         "auth.d/auth.toml",
         &format!(
             "[[endpoint]]\npath = \"/held\"\ncredentials = [\"saml\"]\ntoken_type = \"saml20\"\n\
-             addresses = [\"https://sts.example.com/held\"]\nleniencies = [\"unsigned-addressing\"]\n[[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\n\
+             addresses = [\"https://sts.example.com/held\"]\n[[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\n\
              certificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\n"
         ),
     );

@@ -17,6 +17,8 @@ const WSSE11: &str = "http://docs.oasis-open.org/wss/oasis-wss-wssecurity-secext
 const USUAL: &[Covered] = &[Covered::Timestamp, Covered::To, Covered::Body];
 const EVERYTHING: &[Covered] =
     &[Covered::Timestamp, Covered::To, Covered::Body, Covered::Action, Covered::MessageId, Covered::Token];
+/// The same without the token, which is an assertion there and signed by whoever made it.
+const HEADERS: &[Covered] = &[Covered::Timestamp, Covered::To, Covered::Body, Covered::Action, Covered::MessageId];
 const PLAIN: Base = Base {
     name: "soap12",
     soap: Soap::V12,
@@ -47,7 +49,7 @@ pub(crate) const BASES: &[Base] = &[
     Base { name: "soap12-listed", form: Form::Listed, naming: Naming::Thumbprint, ..PLAIN },
     Base { name: "soap12-inclusive", form: Form::Inclusive, ..PLAIN },
     // The key is written out in the assertion of a partner.
-    Base { name: "held", naming: Naming::Assertion, path: "/held", ..PLAIN },
+    Base { name: "held", naming: Naming::Assertion, covers: HEADERS, path: "/held", ..PLAIN },
     // An endpoint with every leniency there is, where wsa:To need not be signed.
     Base { name: "lenient", covers: &[Covered::Timestamp, Covered::Body], path: "/lenient", ..PLAIN },
 ];

@@ -117,6 +117,7 @@ mod tests {
             assert!(seal(cipher, &key[1..], b"plain").is_none());
         }
     }
+
     /// Blocks sealed by CBC under a vector of sevens.
     fn chain(key: &[u8], blocks: &[u8]) -> Vec<u8> {
         use aws_lc_rs::cipher::{EncryptingKey, EncryptionContext};

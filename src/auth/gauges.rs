@@ -138,7 +138,7 @@ impl Gauges {
                 "chancery_ocsp_answers_total",
                 "Questions to responders whether a certificate was taken back, by what came of them.",
                 "outcome",
-                &["good", "revoked", "unknown", "refused", "failed"],
+                &["good", "revoked", "unknown", "refused", "failed", "busy"],
             ),
             signatures: metrics.counters(
                 "chancery_certificate_signatures_total",

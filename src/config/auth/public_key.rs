@@ -7,7 +7,7 @@ use super::certificate::{LEAST_EXPONENT, VerifyingKey};
 use crate::wire::evidence::SignatureAlgorithm as By;
 use crate::wire::key::{Curve, PublicKey};
 
-/// The key of these numbers, by the rules for those of certificates.
+/// The key of these numbers, as strong as one of a certificate at least, and in the one spelling there is.
 ///
 /// # Errors
 /// A clause for the operator.

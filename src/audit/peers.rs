@@ -68,6 +68,13 @@ impl Session {
         }
     }
 
+    fn holds(&self) -> bool {
+        match &self.line {
+            Line::Issuer(duplex) => duplex.holds(),
+            Line::Auth(duplex) => duplex.holds(),
+        }
+    }
+
     /// Sends what the kernel takes now.
     pub(super) fn flush(&mut self) -> Result<(), Closed> {
         match &mut self.line {
@@ -76,18 +83,24 @@ impl Session {
         }
     }
 
-    fn send(&mut self, message: &FromAudit) -> Result<(), Closed> {
+    fn queue(&mut self, message: &FromAudit) -> Result<(), Closed> {
         match &mut self.line {
-            Line::Issuer(duplex) => duplex.send(message),
-            Line::Auth(duplex) => duplex.send(message),
+            Line::Issuer(duplex) => duplex.queue(message),
+            Line::Auth(duplex) => duplex.queue(message),
         }
+    }
+
+    fn send(&mut self, message: &FromAudit) -> Result<(), Closed> {
+        self.queue(message)?;
+        self.flush()
     }
 
     /// Adds everything that waits to the record's batch, as long as there is room in it. What came before a
     /// channel's end is in the batch. `awaited` becomes true when somebody waits for an entry: issuer awaits no
     /// outcome, for an intent without one counts as issued.
     pub(super) fn drain(&mut self, record: &mut Record, awaited: &mut bool) -> Result<(), Closed> {
-        while record.waiting() < BATCH && self.unanswered() < ENTRIES {
+        // What came in one datagram is in one batch.
+        while self.holds() || (record.waiting() < BATCH && self.unanswered() < ENTRIES) {
             let (origin, sequence, (public, private)) = match &mut self.line {
                 Line::Issuer(duplex) => match duplex.receive()? {
                     Some(IssuerToAudit::Append { sequence, entry }) => {
@@ -133,9 +146,9 @@ impl Session {
     pub(super) fn not_durable(&mut self) -> Result<(), Closed> {
         for sequence in self.answered + 1..=self.received {
             self.answered = sequence;
-            self.send(&FromAudit::NotDurable { sequence })?;
+            self.queue(&FromAudit::NotDurable { sequence })?;
         }
-        Ok(())
+        self.flush()
     }
 }
 
@@ -145,5 +158,43 @@ impl AsFd for Session {
             Line::Issuer(duplex) => duplex.as_fd(),
             Line::Auth(duplex) => duplex.as_fd(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::record::{Outcome, OutcomeResult};
+    use crate::wire::{Correlation, Millis, Text};
+
+    #[test]
+    fn nothing_of_a_datagram_is_left_where_poll_says_nothing_of_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut record = Record::open(&directory.path().join("record"), 1 << 30).unwrap();
+        let (ours, theirs) = Channel::pair().unwrap();
+        let mut session = Session::accept(ours, Origin::Issuer, &record).unwrap();
+        let mut issuer = Duplex::<FromAudit, IssuerToAudit>::new(theirs, Link::AuditToIssuer);
+        let (token_id, result) = (Text::new("_1").unwrap(), OutcomeResult::NotSigned);
+        let outcome = Outcome { instant: Millis(0), correlation: Correlation([1; 16]), token_id, result };
+        // One alone, so that the batch is full in the middle of a datagram.
+        for sequence in 1..=ENTRIES + 10 {
+            issuer.queue(&IssuerToAudit::Append { sequence, entry: IssuerEntry::Outcome(outcome.clone()) }).unwrap();
+            if sequence == 1 {
+                issuer.flush().unwrap();
+            }
+        }
+        let (mut awaited, mut turns) = (false, 0);
+        while session.received < ENTRIES + 10 {
+            issuer.flush().unwrap();
+            session.drain(&mut record, &mut awaited).unwrap();
+            assert!(!session.holds());
+            record.commit().unwrap();
+            session.durable().unwrap();
+            turns += 1;
+        }
+        assert!(turns >= 2, "one batch does not hold them all");
+        assert!(matches!(issuer.receive(), Ok(Some(FromAudit::Head { .. }))));
+        let last = std::iter::from_fn(|| issuer.receive().unwrap()).last();
+        assert!(matches!(last, Some(FromAudit::Durable { sequence }) if sequence == ENTRIES + 10));
     }
 }

@@ -30,8 +30,8 @@ pub(super) const LINK: &str = "worker-to-auth";
 
 const TWICE: Violation = Violation::Rule("two requests under way with one correlation id");
 
-/// Messages of one channel that wait to be begun: with what is under way they bound the memory that a worker
-/// can take up.
+/// Messages of one channel that wait to be begun: with those of one datagram and with what is under way they bound the
+/// memory that a worker can take up.
 const QUEUE: usize = 16;
 /// How often keys are forgotten that were kept for nothing.
 const SWEEP: Duration = Duration::from_secs(10);

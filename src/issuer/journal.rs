@@ -130,24 +130,21 @@ impl Journal {
         self.waiting.is_empty() && self.sent.is_empty()
     }
 
-    /// Records an intent; it comes back as [`Event::Recorded`] or [`Event::NotRecorded`].
+    /// Records an intent with the next push; it comes back as [`Event::Recorded`] or [`Event::NotRecorded`].
     pub(super) fn intend(&mut self, prepared: Prepared, now: Instant) {
         self.waiting.push_back(Entry::Intent(Box::new(prepared), now + self.patience));
-        self.push(now);
     }
 
-    /// Records that a token is signed and lets it go; it comes back as [`Event::Released`] or
+    /// Records with the next push that a token is signed, and lets it go; it comes back as [`Event::Released`] or
     /// [`Event::NotReleased`].
     pub(super) fn release(&mut self, signed: Signed, now: Instant) {
         self.waiting.push_back(Entry::Token(Box::new(signed), now + self.patience));
-        self.push(now);
     }
 
-    /// Records an end without a token.
-    pub(super) fn note(&mut self, outcome: Outcome, now: Instant) {
+    /// Records an end without a token with the next push.
+    pub(super) fn note(&mut self, outcome: Outcome) {
         if self.has_room() {
             self.waiting.push_back(Entry::Outcome(outcome));
-            self.push(now);
         } else {
             self.events.push_back(Event::OutcomeLost);
         }
@@ -168,12 +165,15 @@ impl Journal {
 
     /// Reads and writes what there is.
     pub(super) fn ready(&mut self, now: Instant) {
-        for _ in 0..TURN {
+        for said in 0.. {
             let (State::Opening(duplex) | State::Open(duplex)) = &mut self.state else { return };
-            let received = duplex.flush().and_then(|()| duplex.receive());
-            let taken = match received {
+            if said >= TURN && !duplex.holds() {
+                return;
+            }
+            let received = if duplex.wants_write() { duplex.flush() } else { Ok(()) };
+            let taken = match received.and_then(|()| duplex.receive()) {
                 Ok(Some(message)) => self.take(message).map_err(Closed::Violation),
-                Ok(None) => break,
+                Ok(None) => return,
                 Err(closed) => Err(closed),
             };
             if let Err(closed) = taken {
@@ -181,7 +181,6 @@ impl Journal {
                 return;
             }
         }
-        self.push(now);
     }
 
     /// Connects when it is time, and gives up what has waited too long.
@@ -252,37 +251,47 @@ impl Journal {
         }
     }
 
-    /// Sends what waits, in order. A token becomes [`Released`] here, its outcome on its way before it.
-    fn push(&mut self, now: Instant) {
-        while let State::Open(duplex) = &mut self.state
-            && let Some(entry) = self.waiting.pop_front()
-        {
+    /// Sends what waits, in order and together. A token becomes [`Released`] here, its outcome on its way before it.
+    /// False when nothing came of it.
+    pub(super) fn push(&mut self, now: Instant) -> bool {
+        let State::Open(duplex) = &mut self.state else { return false };
+        if self.waiting.is_empty() {
+            return false;
+        }
+        let (mut sequence, mut sent, mut put) = (self.sequence, Vec::new(), Ok(()));
+        while let Some(entry) = self.waiting.pop_front() {
             let record = match &entry {
                 Entry::Intent(prepared, _) => prepared.entry(),
                 Entry::Token(signed, _) => IssuerEntry::Outcome(signed.outcome().clone()),
                 Entry::Outcome(outcome) => IssuerEntry::Outcome(outcome.clone()),
                 Entry::GivenUp => continue,
             };
-            self.sequence += 1;
-            match duplex.send(&IssuerToAudit::Append { sequence: self.sequence, entry: record }) {
-                Ok(()) => {
-                    let kept = match entry {
-                        Entry::Token(signed, _) => {
-                            let (ticket, release, outcome, relying_party) = signed.into_parts();
-                            let released = Released { ticket, release, relying_party };
-                            self.events.push_back(Event::Released(Box::new(released)));
-                            Entry::Outcome(outcome)
-                        }
-                        entry => entry,
-                    };
-                    self.sent.push_back((self.sequence, kept));
-                }
-                Err(closed) => {
-                    self.waiting.push_front(entry);
-                    self.lose(closed, now);
-                }
+            sequence += 1;
+            sent.push(entry);
+            put = duplex.queue(&IssuerToAudit::Append { sequence, entry: record });
+            if put.is_err() {
+                break;
             }
         }
+        if let Err(closed) = put.and_then(|()| duplex.flush()) {
+            sent.into_iter().rev().for_each(|entry| self.waiting.push_front(entry));
+            self.lose(closed, now);
+            return true;
+        }
+        for entry in sent {
+            let kept = match entry {
+                Entry::Token(signed, _) => {
+                    let (ticket, release, outcome, relying_party) = signed.into_parts();
+                    let released = Released { ticket, release, relying_party };
+                    self.events.push_back(Event::Released(Box::new(released)));
+                    Entry::Outcome(outcome)
+                }
+                entry => entry,
+            };
+            self.sequence += 1;
+            self.sent.push_back((self.sequence, kept));
+        }
+        true
     }
 
     /// The channel is over: what was not acknowledged waits for the next one, where it goes first.

@@ -231,17 +231,19 @@ impl Office {
         self.signers.ready(id, &self.keys, now);
     }
 
-    /// Carries on with whatever the record and the signers have answered, until nothing is left to do.
+    /// Carries on with whatever the record and the signers have answered, until nothing is left to do; then everybody
+    /// is sent what there is for him, together. What is for the record goes before the tokens it is about.
     pub(super) fn settle(&mut self, now: Instant) {
         loop {
             if let Some(event) = self.journal.event() {
                 self.journalled(event, now);
             } else if let Some(event) = self.signers.event() {
                 self.signer_event(event, now);
-            } else {
+            } else if !self.journal.push(now) && !self.signers.flush(now) {
                 break;
             }
         }
+        self.flush(now);
         let mut assertion = self.keys.iter().filter(|key| key.purpose == Purpose::Assertion);
         let signs = assertion.any(|key| self.signers.has_signer(&key.id));
         let ready = signs && self.journal.is_open() && self.measures.clock_stopped.get() == 0;
@@ -276,7 +278,7 @@ impl Office {
                 let asked = self.asked.get_mut(&prepared.ticket()).filter(|_| !stopped);
                 let Some(place) = asked.and_then(|asked| asked.place.take()) else {
                     let instant = self.clock.stamp(Millis::now());
-                    self.journal.note(prepared.outcome(OutcomeResult::NotSigned, instant), now);
+                    self.journal.note(prepared.outcome(OutcomeResult::NotSigned, instant));
                     self.fail(prepared.ticket(), "clock", LATER, now);
                     return;
                 };

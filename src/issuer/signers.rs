@@ -165,6 +165,8 @@ pub(super) struct Signers<W> {
     usable_at: HashMap<KeyId, Instant>,
     started: Instant,
     events: VecDeque<Event<W>>,
+    /// Is a digest queued for a signer, and is a session key?
+    queued: (bool, bool),
 }
 
 impl<W> Signers<W> {
@@ -179,6 +181,7 @@ impl<W> Signers<W> {
             usable_at: HashMap::new(),
             started: now,
             events: VecDeque::new(),
+            queued: (false, false),
         }
     }
 
@@ -270,7 +273,7 @@ impl<W> Signers<W> {
         self.waiting.give_back(place);
     }
 
-    /// Takes a job in; it ends as [`Event::Finished`].
+    /// Takes a job in, which goes with the next flush; it ends as [`Event::Finished`].
     pub(super) fn perform(&mut self, place: Place, job: Job<W>, now: Instant) {
         let (kind, of, deadline) = (place.kind, place.of, now + self.patience);
         let job = Waiting { job, kind, of, since: now, deadline, not_before: now, retried: false, avoid: None };
@@ -281,10 +284,13 @@ impl<W> Signers<W> {
     /// Reads and writes what there is on one signer's channel.
     pub(super) fn ready(&mut self, id: u64, keys: &Keys, now: Instant) {
         let full = self.signers.get(&id).is_some_and(|signer| signer.room() == 0);
-        for _ in 0..TURN {
+        for said in 0.. {
             let Some(signer) = self.signers.get_mut(&id) else { return };
-            let received = signer.duplex.flush().and_then(|()| signer.duplex.receive());
-            let taken = match received {
+            if said >= TURN && !signer.duplex.holds() {
+                break;
+            }
+            let received = if signer.duplex.wants_write() { signer.duplex.flush() } else { Ok(()) };
+            let taken = match received.and_then(|()| signer.duplex.receive()) {
                 Ok(Some(message)) => self.take(id, message, keys, now).map_err(Closed::Violation),
                 Ok(None) => break,
                 Err(closed) => Err(closed),
@@ -433,6 +439,27 @@ impl<W> Signers<W> {
         self.events.push_back(Event::Gone(signer.duplex.peer(), closed));
     }
 
+    /// Sends the signers what they were given. False when nothing came of it that has to be seen to.
+    pub(super) fn flush(&mut self, now: Instant) -> bool {
+        let flushed = self.signers.iter_mut().map(|(id, signer)| (*id, signer.duplex.flush()));
+        let gone: Vec<_> = flushed.filter_map(|(id, flushed)| Some((id, flushed.err()?))).collect();
+        let (digests, keys) = std::mem::take(&mut self.queued);
+        if digests {
+            failpoint("digest-sent");
+        }
+        if keys {
+            failpoint("key-sent");
+        }
+        let any = !gone.is_empty();
+        for (id, closed) in gone {
+            self.lose(id, closed, now);
+        }
+        if any {
+            self.dispatch(now);
+        }
+        any
+    }
+
     /// Gives the signers what they have room for.
     fn dispatch(&mut self, now: Instant) {
         while self.signers.values().any(|signer| signer.usable && signer.room() > 0) {
@@ -462,13 +489,15 @@ impl<W> Signers<W> {
                 IssuerToSigner::Unwrap { id, key, transport: *transport, sealed: sealed.clone() }
             }
         };
-        let sent = signer.duplex.send(&message);
+        let queued = signer.duplex.queue(&message);
+        match message {
+            IssuerToSigner::Unwrap { .. } => self.queued.1 = true,
+            _ => self.queued.0 = true,
+        }
         signer.owed.insert(id);
         self.out.insert(id, (to, now, waiting));
-        match sent {
-            Ok(()) if matches!(message, IssuerToSigner::Unwrap { .. }) => failpoint("key-sent"),
-            Ok(()) => failpoint("digest-sent"),
-            Err(closed) => self.lose(to, closed, now),
+        if let Err(closed) = queued {
+            self.lose(to, closed, now);
         }
     }
 }

@@ -156,8 +156,9 @@ fn accept(listener: &Listener, channels: &mut Vec<Auth>) {
 /// A few requests of one channel, as long as it takes the answers.
 fn turn(channel: &mut Auth, services: &Services, measures: &Measures) -> Result<(), Closed> {
     channel.flush()?;
-    for _ in 0..AT_ONCE {
-        if channel.wants_write() {
+    for served in 0.. {
+        // What came in one datagram is one turn's, for poll(2) says nothing of it.
+        if channel.wants_write() || (served >= AT_ONCE && !channel.holds()) {
             return Ok(());
         }
         let Some(AuthToKerberos::Accept(presented)) = channel.receive()? else { return Ok(()) };

@@ -169,8 +169,8 @@ fn turn(fd: BorrowedFd<'_>, outbox: &Outbox, pool: &Pool, meters: &Meters) -> Re
         };
         if let Err(task) = pool.submit(id, task) {
             meters.busy.inc();
-            issuer.send(&answer(id, &task, Err(GivenUp { class: FailureClass::Busy, rv: 0 })))?;
+            issuer.queue(&answer(id, &task, Err(GivenUp { class: FailureClass::Busy, rv: 0 })))?;
         }
     }
-    Ok(())
+    issuer.flush()
 }

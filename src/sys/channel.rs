@@ -16,7 +16,7 @@ use nix::sys::socket::{
     socketpair, sockopt,
 };
 
-use crate::wire::frame::{Assembler, DATAGRAM, Violation, encode};
+use crate::wire::frame::{Assembler, DATAGRAM, TOGETHER, Violation, encode, fitting, join};
 use crate::wire::ids::Peer;
 use crate::wire::permit::{Link, State};
 
@@ -189,9 +189,13 @@ impl AsRawFd for Listener {
 pub struct Duplex<In, Out> {
     channel: Channel,
     assembler: Assembler,
+    /// What came in one datagram and was not asked for yet.
+    arrived: VecDeque<In>,
     outgoing: VecDeque<Vec<u8>>,
+    /// The kernel has taken nothing more the last time.
+    behind: bool,
     buffer: Vec<u8>,
-    types: PhantomData<fn(Out) -> In>,
+    types: PhantomData<fn(Out)>,
 }
 
 impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
@@ -201,7 +205,9 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
         Self {
             channel,
             assembler: Assembler::new(link),
+            arrived: VecDeque::new(),
             outgoing: VecDeque::new(),
+            behind: false,
             buffer: vec![0; DATAGRAM + 1],
             types: PhantomData,
         }
@@ -224,15 +230,32 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
     /// # Errors
     /// [`Closed`] when the peer is gone or has stopped reading.
     pub fn send(&mut self, message: &Out) -> Result<(), Closed> {
+        self.queue(message)?;
+        self.flush()
+    }
+
+    /// Queues a message for the next flush, which sends what is queued together.
+    ///
+    /// # Errors
+    /// [`Closed`] when the peer is gone or has stopped reading.
+    pub fn queue(&mut self, message: &Out) -> Result<(), Closed> {
         self.outgoing.extend(encode(message));
-        self.flush()?;
+        if self.outgoing.len() > QUEUE {
+            self.flush()?;
+        }
         if self.outgoing.len() > QUEUE { Err(Closed::Gone) } else { Ok(()) }
     }
 
-    /// Are there datagrams the kernel has not taken yet? Then poll for writing.
+    /// Are there datagrams the kernel would not take yet? Then poll for writing.
     #[must_use]
     pub fn wants_write(&self) -> bool {
-        !self.outgoing.is_empty()
+        self.behind
+    }
+
+    /// Is a datagram's worth queued? Whoever has more to say sends that first.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.outgoing.len() >= TOGETHER || self.outgoing.iter().map(Vec::len).sum::<usize>() >= DATAGRAM
     }
 
     /// Sends what the kernel takes now.
@@ -240,19 +263,39 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
     /// # Errors
     /// [`Closed`] when the peer is gone.
     pub fn flush(&mut self) -> Result<(), Closed> {
-        while let Some(datagram) = self.outgoing.front_mut() {
-            match send(self.channel.as_raw_fd(), datagram, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT) {
+        self.behind = false;
+        while let Some(first) = self.outgoing.front() {
+            let put =
+                |octets: &[u8]| send(self.channel.as_raw_fd(), octets, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
+            let together = fitting(&self.outgoing);
+            let sent = if together == 1 {
+                put(first)
+            } else {
+                let mut joined = join(&self.outgoing, together);
+                let sent = put(&joined);
+                zeroize::Zeroize::zeroize(&mut joined);
+                sent
+            };
+            match sent {
+                // Passwords travel here; an emptied queue keeps none.
                 Ok(_) => {
-                    // Passwords travel here; an emptied queue keeps none.
-                    zeroize::Zeroize::zeroize(datagram);
-                    self.outgoing.pop_front();
+                    self.outgoing.drain(..together).for_each(|mut datagram| zeroize::Zeroize::zeroize(&mut datagram))
                 }
-                Err(Errno::EAGAIN) => break,
+                Err(Errno::EAGAIN) => {
+                    self.behind = true;
+                    break;
+                }
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
         Ok(())
+    }
+
+    /// Has more come than was asked for? The kernel says nothing of it: whoever ends a turn asks for that first.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        !self.arrived.is_empty()
     }
 
     /// The next message, if one is whole. Call until it gives none.
@@ -261,14 +304,18 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
     /// [`Closed`]: drop the channel. A violation is for the log and the counter, never for the peer.
     pub fn receive(&mut self) -> Result<Option<In>, Closed> {
         loop {
+            if let Some(message) = self.arrived.pop_front() {
+                return Ok(Some(message));
+            }
             match recv(self.channel.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
                 Ok(0) => return Err(Closed::Gone),
                 Ok(length) if length > DATAGRAM => return Err(Violation::Malformed.into()),
                 Ok(length) => {
-                    let message = self.assembler.accept(&self.buffer[..length]);
+                    let accepted = self.assembler.accept(&self.buffer[..length], &mut self.arrived);
                     zeroize::Zeroize::zeroize(&mut self.buffer[..length]);
-                    if let Some(message) = message? {
-                        return Ok(Some(message));
+                    if let Err(violation) = accepted {
+                        self.arrived.clear();
+                        return Err(violation.into());
                     }
                 }
                 Err(Errno::EAGAIN) => return Ok(None),
@@ -330,5 +377,68 @@ mod tests {
         }))
         .unwrap();
         assert!(matches!(issuer.receive(), Err(Closed::Violation(_))));
+    }
+
+    fn audit_and_issuer() -> (Duplex<IssuerToAudit, FromAudit>, Duplex<FromAudit, IssuerToAudit>) {
+        let (a, b) = Channel::pair().unwrap();
+        (Duplex::new(a, Link::IssuerToAudit), Duplex::new(b, Link::AuditToIssuer))
+    }
+
+    #[test]
+    fn what_is_queued_goes_as_one_datagram_and_is_held_until_it_is_asked_for() {
+        let (mut audit, mut issuer) = audit_and_issuer();
+        audit.queue(&FromAudit::Head { entries: 3, last: Some(Millis(9)) }).unwrap();
+        for sequence in 1..=3 {
+            audit.queue(&FromAudit::Durable { sequence }).unwrap();
+        }
+        assert!(matches!(issuer.receive(), Ok(None)), "nothing is sent before the flush");
+        audit.flush().unwrap();
+        drop(audit);
+        assert!(matches!(issuer.receive(), Ok(Some(FromAudit::Head { .. }))));
+        for expected in 1..=3 {
+            assert!(issuer.holds());
+            assert!(matches!(issuer.receive(), Ok(Some(FromAudit::Durable { sequence })) if sequence == expected));
+        }
+        assert!(!issuer.holds());
+        assert!(matches!(issuer.receive(), Err(Closed::Gone)));
+    }
+
+    #[test]
+    fn nothing_of_a_datagram_with_a_violation_is_given() {
+        let (a, b) = Channel::pair().unwrap();
+        let mut liar = Duplex::<IssuerToAudit, FromAudit>::new(a, Link::IssuerToAudit);
+        let mut issuer = Duplex::<FromAudit, IssuerToAudit>::new(b, Link::AuditToIssuer);
+        liar.queue(&FromAudit::Head { entries: 3, last: None }).unwrap();
+        liar.queue(&FromAudit::Head { entries: 3, last: None }).unwrap();
+        liar.flush().unwrap();
+        assert!(matches!(issuer.receive(), Err(Closed::Violation(Violation::OutOfState))));
+        assert!(matches!(issuer.receive(), Ok(None)));
+    }
+
+    #[test]
+    fn who_does_not_read_is_written_to_again_when_he_does_and_has_it_all_in_order() {
+        let (mut audit, mut issuer) = audit_and_issuer();
+        audit.send(&FromAudit::Head { entries: 0, last: None }).unwrap();
+        let mut sent = 0;
+        while !audit.wants_write() {
+            sent += 1;
+            audit.send(&FromAudit::Durable { sequence: sent }).unwrap();
+        }
+        for _ in 0..10 {
+            sent += 1;
+            audit.queue(&FromAudit::Durable { sequence: sent }).unwrap();
+        }
+        let mut heard = 0;
+        while heard < sent {
+            audit.flush().unwrap();
+            while let Some(message) = issuer.receive().unwrap() {
+                if let FromAudit::Durable { sequence } = message {
+                    heard += 1;
+                    assert_eq!(sequence, heard);
+                }
+            }
+        }
+        audit.flush().unwrap();
+        assert!(!audit.wants_write());
     }
 }

@@ -13,6 +13,8 @@ use super::channel::{Closed, Duplex, Listener};
 /// peer that sends faster than this process works is held back by its own socket. What a peer said before
 /// it went is delivered even when its going, or the kernel's refusal, is noticed first by a failed send.
 ///
+/// Each datagram wakes the peer: so before one leaves, everybody here who can has his say, and it goes along.
+///
 /// # Errors
 /// [`Closed`], with the reason the channel is over. An orderly end (the outgoing queue was dropped) is
 /// `Ok`.
@@ -66,7 +68,16 @@ where
         };
         tokio::select! {
             message = outgoing.recv(), if !wants_write => match message {
-                Some(message) => io.get_mut().send(&message)?,
+                Some(message) => {
+                    io.get_mut().queue(&message)?;
+                    drop(message);
+                    tokio::task::yield_now().await;
+                    // As much as goes as one, so that who does not read has not much more said to him.
+                    while !io.get_ref().is_full() && let Ok(message) = outgoing.try_recv() {
+                        io.get_mut().queue(&message)?;
+                    }
+                    io.get_mut().flush()?;
+                }
                 None => return Ok(()),
             },
             ready = io.ready_mut(wanted.unwrap_or(interest)), if wanted.is_some() => {
@@ -77,14 +88,17 @@ where
                         guard.clear_ready_matching(Ready::WRITABLE);
                     }
                 }
-                if room && guard.ready().is_readable() {
+                while guard.ready().is_readable() && incoming.capacity() > 0 {
                     match guard.get_inner_mut().receive()? {
                         Some(message) => {
                             if incoming.try_send(message).is_err() {
                                 return Ok(());
                             }
                         }
-                        None => guard.clear_ready_matching(Ready::READABLE),
+                        None => {
+                            guard.clear_ready_matching(Ready::READABLE);
+                            break;
+                        }
                     }
                 }
             }
@@ -116,7 +130,7 @@ mod tests {
     use super::*;
     use crate::sys::channel::Channel;
     use crate::wire::VoucherId;
-    use crate::wire::links::{AuthToIssuer, IssuerToAuth};
+    use crate::wire::links::{AuthToIssuer, FromAudit, IssuerToAuth};
     use crate::wire::permit::Link;
 
     #[test]
@@ -137,5 +151,65 @@ mod tests {
         assert!(matches!(end, Err(Closed::Io(_))), "{end:?}");
         let delivered = std::iter::from_fn(|| incoming.try_recv().ok()).count();
         assert_eq!(delivered, 50);
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn what_waits_for_a_peer_that_does_not_read_comes_when_it_does_and_meanwhile_he_is_heard() {
+        const MESSAGES: u64 = 2000;
+        let (mine, theirs) = Channel::pair().unwrap();
+        setsockopt(&mine, sockopt::SndBuf, &0).unwrap();
+        let mut issuer = Duplex::<FromAudit, IssuerToAuth>::new(theirs, Link::AuditToIssuer);
+        let audit = Duplex::<IssuerToAuth, FromAudit>::new(mine, Link::IssuerToAuth);
+        let ((arrived, mut incoming), (outgoing, leaving)) = (mpsc::channel(1), mpsc::channel(4096));
+        outgoing.try_send(FromAudit::Head { entries: 0, last: None }).unwrap();
+        for sequence in 1..=MESSAGES {
+            outgoing.try_send(FromAudit::Durable { sequence }).unwrap();
+        }
+        runtime().block_on(async {
+            let carrier = tokio::spawn(carry(audit, arrived, leaving));
+            for _ in 0..3 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                issuer.send(&IssuerToAuth::Redeemed(VoucherId::random())).unwrap();
+                assert!(incoming.recv().await.is_some());
+            }
+            assert!(outgoing.capacity() < 4096, "they wait");
+            let mut heard = 0;
+            while heard < MESSAGES {
+                while let Some(message) = issuer.receive().unwrap() {
+                    if let FromAudit::Durable { sequence } = message {
+                        heard += 1;
+                        assert_eq!(sequence, heard);
+                    }
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(outgoing);
+            assert!(carrier.await.unwrap().is_ok());
+        });
+    }
+
+    #[test]
+    fn what_several_have_to_say_at_one_time_goes_as_one_datagram() {
+        let (mine, theirs) = Channel::pair().unwrap();
+        let auth = Duplex::<IssuerToAuth, AuthToIssuer>::new(mine, Link::IssuerToAuth);
+        let ((arrived, _incoming), (outgoing, leaving)) = (mpsc::channel(1), mpsc::channel(16));
+        runtime().block_on(async {
+            let carrier = tokio::spawn(carry(auth, arrived, leaving));
+            for _ in 0..5 {
+                let outgoing = outgoing.clone();
+                tokio::spawn(async move { outgoing.send(AuthToIssuer::Withdraw(VoucherId::random())).await });
+            }
+            drop(outgoing);
+            assert!(carrier.await.unwrap().is_ok());
+        });
+        let mut issuer = Duplex::<AuthToIssuer, IssuerToAuth>::new(theirs, Link::AuthToIssuer);
+        for left in (0..5).rev() {
+            assert!(matches!(issuer.receive(), Ok(Some(AuthToIssuer::Withdraw(_)))));
+            assert_eq!(issuer.holds(), left > 0);
+        }
     }
 }

@@ -103,8 +103,12 @@ impl Auth {
                         Mood::Silent => {}
                         Mood::HangUp => channel = None,
                         Mood::Liar => {
-                            nix::sys::socket::send(open.as_raw_fd(), &[1, 0, 99], nix::sys::socket::MsgFlags::empty())
-                                .unwrap();
+                            nix::sys::socket::send(
+                                open.as_raw_fd(),
+                                &[2, 0, 1, 0, 0, 0, 99],
+                                nix::sys::socket::MsgFlags::empty(),
+                            )
+                            .unwrap();
                         }
                     }
                 } else if received.is_err() {

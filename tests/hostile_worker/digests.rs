@@ -8,7 +8,7 @@ use chancery::wire::{Millis, Text};
 
 use super::digested::{made, over};
 use super::evidence::refused;
-use super::octets::thrown;
+use super::octets::{lengthen, thrown};
 use super::stack::{Stack, Verdict, must, submission as submission_of, vouched};
 use super::vouchers::redeemed;
 
@@ -82,7 +82,8 @@ pub(super) fn nonces_that_are_none(stack: &Stack) -> Verdict {
     let at = good.windows(16).position(|window| window == NONCE).ok_or("no nonce")?;
     for length in [0, 1, 15, 129_u32] {
         let nonce = vec![0xAB; length as usize];
-        let datagram = [&good[..at - 4], &length.to_le_bytes(), &nonce, &good[at + 16..]].concat();
+        let mut datagram = [&good[..at - 4], &length.to_le_bytes(), &nonce, &good[at + 16..]].concat();
+        lengthen(&mut datagram, &[]);
         thrown(stack, Place::AuthWorker, &[datagram]).map_err(|why| format!("{length}: {why}"))?;
     }
     Ok(())

@@ -11,7 +11,7 @@ use chancery::wire::derivation::PartKey;
 use chancery::wire::evidence::{
     KeyReference, Negotiated, Refusal, Refused, SignatureAlgorithm, SignedMessage, Vouched,
 };
-use chancery::wire::frame::{DATAGRAM, FRAGMENT, VERSION, encode};
+use chancery::wire::frame::{DATAGRAM, FRAGMENT, TOGETHER, VERSION, encode};
 use chancery::wire::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use chancery::wire::links::{
     AuthToAudit, AuthToIssuer, AuthToKerberos, AuthToWorker, FailureClass, FromAudit, IssuerToAudit, IssuerToAuth,
@@ -64,7 +64,7 @@ pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 5;
 /// Every row but `redeem`, `sign-reply` and the two of handshakes; and `vouched`, whose octets are those of a redemption.
 pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 5;
 /// What [`malformed`] sends.
-pub(super) const MALFORMED: u64 = 13;
+pub(super) const MALFORMED: u64 = 22;
 /// What [`bad_texts`] sends.
 pub(super) const BAD_TEXTS: u64 = 5;
 
@@ -95,7 +95,8 @@ pub(super) fn order(party: &str) -> Order {
 fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     fn add(all: &mut Vec<(Link, u8, Datagrams)>, link: Link, message: &impl BorshSerialize) {
         let datagrams = encode(message);
-        all.push((link, datagrams[0][2], datagrams));
+        let tag = datagrams[0][if datagrams.len() == 1 { TAG } else { 2 }];
+        all.push((link, tag, datagrams));
     }
     let correlation = Correlation::random();
     let voucher = VoucherId::random();
@@ -313,8 +314,12 @@ pub(super) const fn foreign_rows(own: usize) -> u64 {
 fn sized(tag: u8, size: usize) -> Datagrams {
     let mut octets = vec![0; size];
     octets[0] = tag;
+    if size <= FRAGMENT {
+        return vec![[&[VERSION, 0], u32::try_from(size).unwrap().to_le_bytes().as_slice(), &octets].concat()];
+    }
     let last = size.div_ceil(FRAGMENT) - 1;
-    let datagram = |(index, fragment): (usize, &[u8])| [&[VERSION, u8::from(index < last)], fragment].concat();
+    let datagram =
+        |(index, fragment): (usize, &[u8])| [&[VERSION, if index < last { 1 } else { 2 }], fragment].concat();
     octets.chunks(FRAGMENT).enumerate().map(datagram).collect()
 }
 
@@ -361,6 +366,21 @@ pub(super) fn foreign_to_issuer(stack: &Stack) -> Verdict {
     Ok(())
 }
 
+/// Where the first message of a datagram begins.
+const TAG: usize = 6;
+
+/// Adds to the one message of a datagram, or has its length be what it is.
+pub(super) fn lengthen(datagram: &mut Vec<u8>, by: &[u8]) {
+    datagram.extend_from_slice(by);
+    let length = u32::try_from(datagram.len() - TAG).unwrap();
+    datagram[2..TAG].copy_from_slice(&length.to_le_bytes());
+}
+
+fn shorten(datagram: &mut Vec<u8>) {
+    datagram.pop();
+    lengthen(datagram, &[]);
+}
+
 /// Around `good`, a message that would be served.
 pub(super) fn malformed(stack: &Stack, place: Place, good: Vec<u8>, cap: usize) -> Verdict {
     let with = |change: fn(&mut Vec<u8>)| {
@@ -371,15 +391,27 @@ pub(super) fn malformed(stack: &Stack, place: Place, good: Vec<u8>, cap: usize) 
     let cases: [(&str, Datagrams); MALFORMED as usize] = [
         ("one octet", vec![vec![VERSION]]),
         ("version 0", with(|datagram| datagram[0] = 0)),
-        ("version 2", with(|datagram| datagram[0] = 2)),
-        ("a flag that is none", with(|datagram| datagram[1] = 2)),
-        ("all flags", with(|datagram| datagram[1] = 0xFF)),
+        ("the version before", with(|datagram| datagram[0] = VERSION - 1)),
+        ("the version after", with(|datagram| datagram[0] = VERSION + 1)),
+        ("a payload that is none", with(|datagram| datagram[1] = 3)),
+        ("another", with(|datagram| datagram[1] = 0xFF)),
         ("nothing behind the header", vec![vec![VERSION, 0]]),
         ("a short fragment with more to come", with(|datagram| datagram[1] = 1)),
-        ("a tag that is none", with(|datagram| datagram[2] = 0x7F)),
-        ("the last tag", with(|datagram| datagram[2] = 0xFF)),
-        ("an octet too many", with(|datagram| datagram.push(0))),
-        ("an octet too few", with(|datagram| _ = datagram.pop())),
+        ("a last fragment of nothing", with(|datagram| datagram[1] = 2)),
+        ("a tag that is none", with(|datagram| datagram[TAG] = 0x7F)),
+        ("the last tag", with(|datagram| datagram[TAG] = 0xFF)),
+        ("an octet behind the message", with(|datagram| datagram.push(0))),
+        ("an octet too many", with(|datagram| lengthen(datagram, &[0]))),
+        ("an octet too few", with(shorten)),
+        ("a message shorter than it says", with(|datagram| _ = datagram.pop())),
+        ("a message of no octets", with(|datagram| datagram.extend([0; 4]))),
+        ("one that is good and one that is none", with(|datagram| datagram.extend([1, 0, 0, 0, 0xFF]))),
+        ("one that is none and one that is good", with(|datagram| _ = datagram.splice(2..2, [1, 0, 0, 0, 0xFF]))),
+        ("more than go together", vec![[&good[..2], &good[2..].repeat(TOGETHER + 1)].concat()]),
+        (
+            "a message between fragments",
+            vec![[&[VERSION, 1][..], &sized(0, FRAGMENT)[0][TAG..]].concat(), good.clone()],
+        ),
         ("a datagram too long", vec![vec![VERSION; DATAGRAM + 1]]),
         ("one octet above the cap", sized(0, cap + 1)),
     ];
@@ -416,7 +448,7 @@ pub(super) fn bad_texts(stack: &Stack) -> Verdict {
 /// Fragments for as long as somebody takes them.
 pub(super) fn endless(stack: &Stack) -> Verdict {
     let channel = stack.channel(Place::AuthWorker);
-    let mut fragment = vec![0; DATAGRAM];
+    let mut fragment = vec![0; FRAGMENT + 2];
     fragment[..2].copy_from_slice(&[VERSION, 1]);
     let begun = Instant::now();
     let mut taken = 0;

@@ -39,6 +39,12 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Line<In, Out> {
         self.0.send(message).unwrap();
     }
 
+    /// Says all of it in one datagram.
+    pub(crate) fn say_together(&mut self, messages: impl IntoIterator<Item = Out>) {
+        messages.into_iter().for_each(|message| self.0.queue(&message).unwrap());
+        self.0.flush().unwrap();
+    }
+
     /// Asks without reading, until the other side has taken nothing for a while; gives how often it was taken.
     pub(crate) fn press(&mut self, most: usize, ask: impl Fn() -> Out) -> usize {
         for asked in 0..most {

@@ -48,6 +48,7 @@ fn one_acknowledgement_covers_every_entry_before_it_in_order() {
     let now = Instant::now();
     for ticket in 1..=3 {
         journal.intend(prepared(ticket), now);
+        journal.push(now);
         assert_eq!(appended(&mut audit).0, ticket);
     }
     audit.send(&FromAudit::Durable { sequence: 2 }).unwrap();
@@ -64,6 +65,7 @@ fn a_token_comes_back_when_its_outcome_is_sent_and_not_before() {
     let (mut journal, mut audit) = open();
     let now = Instant::now();
     journal.intend(prepared(1), now);
+    journal.push(now);
     audit.send(&FromAudit::Durable { sequence: 1 }).unwrap();
     journal.ready(now);
     let Some(Event::Recorded(recorded)) = journal.event() else { panic!("recorded") };
@@ -71,6 +73,7 @@ fn a_token_comes_back_when_its_outcome_is_sent_and_not_before() {
     journal.ready(now);
     assert!(matches!(journal.event(), Some(Event::Channel(false))));
     journal.release(signed(recorded), now);
+    journal.push(now);
     assert!(journal.event().is_none());
     journal.tick(now + Duration::from_secs(3));
     assert!(matches!(journal.event(), Some(Event::NotReleased(1))));
@@ -81,11 +84,13 @@ fn the_outcome_of_a_released_token_is_before_it_in_the_record() {
     let (mut journal, mut audit) = open();
     let now = Instant::now();
     journal.intend(prepared(1), now);
+    journal.push(now);
     appended(&mut audit);
     audit.send(&FromAudit::Durable { sequence: 1 }).unwrap();
     journal.ready(now);
     let Some(Event::Recorded(recorded)) = journal.event() else { panic!("recorded") };
     journal.release(signed(recorded), now);
+    journal.push(now);
     let (2, IssuerEntry::Outcome(outcome)) = appended(&mut audit) else { panic!("an outcome") };
     assert!(matches!(outcome.result, OutcomeResult::Signed { .. }));
     let Some(Event::Released(released)) = journal.event() else { panic!("released") };
@@ -97,6 +102,7 @@ fn what_waits_too_long_is_given_up_and_its_late_acknowledgement_means_nothing() 
     let (mut journal, mut audit) = open();
     let now = Instant::now();
     journal.intend(prepared(1), now);
+    journal.push(now);
     journal.tick(now + Duration::from_secs(2));
     assert!(matches!(journal.event(), Some(Event::NotRecorded(prepared)) if prepared.ticket() == 1));
     audit.send(&FromAudit::Durable { sequence: 1 }).unwrap();
@@ -121,6 +127,7 @@ fn a_wrong_signature_seals_nothing() {
     let (mut journal, mut audit) = open();
     let now = Instant::now();
     journal.intend(prepared(1), now);
+    journal.push(now);
     audit.send(&FromAudit::Durable { sequence: 1 }).unwrap();
     journal.ready(now);
     let Some(Event::Recorded(recorded)) = journal.event() else { panic!("recorded") };
@@ -132,4 +139,29 @@ fn a_wrong_signature_seals_nothing() {
     let recorded = Signed::seal(recorded, &good, other, Millis::now()).unwrap_err();
     let recorded = Signed::seal(recorded, &good[..63], own, Millis::now()).unwrap_err();
     assert!(Signed::seal(recorded, &good, own, Millis::now()).is_ok());
+}
+
+#[test]
+fn entries_go_together_and_a_token_whose_outcome_cannot_leave_does_not_either() {
+    let (mut journal, mut audit) = open();
+    let now = Instant::now();
+    journal.intend(prepared(1), now);
+    journal.intend(prepared(2), now);
+    assert!(journal.push(now) && !journal.push(now));
+    assert_eq!(appended(&mut audit).0, 1);
+    assert!(audit.holds(), "in the same datagram");
+    assert_eq!(appended(&mut audit).0, 2);
+    audit.send(&FromAudit::Durable { sequence: 2 }).unwrap();
+    journal.ready(now);
+    let Some(Event::Recorded(first)) = journal.event() else { panic!("recorded") };
+    let Some(Event::Recorded(second)) = journal.event() else { panic!("recorded") };
+    journal.release(signed(first), now);
+    journal.release(signed(second), now);
+    drop(audit);
+    assert!(journal.push(now));
+    assert!(matches!(journal.event(), Some(Event::Channel(false))));
+    assert!(journal.event().is_none(), "nothing is released");
+    journal.tick(now + Duration::from_secs(3));
+    assert!(matches!(journal.event(), Some(Event::NotReleased(1))));
+    assert!(matches!(journal.event(), Some(Event::NotReleased(2))));
 }

@@ -1,5 +1,6 @@
 //! Messages of auth and of the workers, and the ends of their channels. A peer that breaks the protocol is
-//! hung up on and told nothing; a worker's vouchers, handshakes and answers go with its last channel.
+//! hung up on and told nothing; a worker's vouchers, handshakes and answers go with its last channel. Answers are
+//! queued, and leave together when the turn is over.
 
 use std::time::Instant;
 
@@ -13,22 +14,29 @@ use crate::wire::VoucherId;
 use crate::wire::links::{AuthToIssuer, IssuerToAuth, IssuerToWorker, WorkerToIssuer};
 use crate::wire::order::{Failure, Voucher};
 
-/// What a peer says next; none when it has yet to take what it was told before. So who asks and does not read has a
-/// few answers waiting and no more.
-fn next<In: BorshDeserialize, Out: BorshSerialize>(duplex: &mut Duplex<In, Out>) -> Option<Result<Option<In>, Closed>> {
-    match duplex.flush() {
-        Ok(()) if duplex.wants_write() => None,
-        flushed => Some(flushed.and_then(|()| duplex.receive())),
+/// What a peer says next; none when it has said enough for one turn, or has yet to take what it was told before. So who
+/// asks and does not read has a few answers waiting and no more. What came in one datagram is one turn's.
+fn next<In: BorshDeserialize, Out: BorshSerialize>(
+    duplex: &mut Duplex<In, Out>,
+    said: usize,
+) -> Result<Option<In>, Closed> {
+    if !duplex.holds() {
+        if duplex.wants_write() {
+            duplex.flush()?;
+        }
+        if said >= TURN || duplex.wants_write() {
+            return Ok(None);
+        }
     }
+    duplex.receive()
 }
 
 impl Office {
     /// Reads and writes what there is on one of auth's channels.
     pub(in crate::issuer) fn auth_ready(&mut self, id: u64, now: Instant) {
-        for _ in 0..TURN {
+        for said in 0.. {
             let Some(duplex) = self.auths.get_mut(&id) else { return };
-            let Some(received) = next(duplex) else { return };
-            let answered = match received {
+            let answered = match next(duplex, said) {
                 Ok(None) => return,
                 Ok(Some(AuthToIssuer::Withdraw(voucher))) => {
                     self.vouchers.withdraw(voucher);
@@ -66,20 +74,21 @@ impl Office {
             Lodged::Spent => IssuerToAuth::Declined { voucher: name, failure: Failure::NoSuchVoucher },
         };
         self.measures.vouchers.set(i64::try_from(self.vouchers.count()).unwrap_or(i64::MAX));
-        self.auths.get_mut(&id).map_or(Ok(()), |duplex| duplex.send(&answer))
+        self.auths.get_mut(&id).map_or(Ok(()), |duplex| duplex.queue(&answer))
     }
 
-    /// Tells auth that a voucher is spent, so that it is never lodged at a successor of this process. False when
-    /// the kernel has not taken that from us: it would die with this process, and the voucher is good for nothing
+    /// Tells auth that vouchers are spent, so that they are never lodged at a successor of this process. False when
+    /// the kernel has not taken that from us: it would die with this process, and the vouchers are good for nothing
     /// then. An auth that is gone has forgotten its vouchers; one that has lost its channel and nothing else could
     /// lodge them again, were this process killed before it is back.
     #[must_use]
-    pub(super) fn say_redeemed(&mut self, voucher: VoucherId) -> bool {
+    pub(super) fn say_redeemed(&mut self, vouchers: &[VoucherId]) -> bool {
         let mut said = true;
         // A channel that ends here may still have been the one to a living auth, if something waited on it.
         self.auths.retain(|_, duplex| {
             let behind = duplex.wants_write();
-            let sent = duplex.send(&IssuerToAuth::Redeemed(voucher));
+            let queued = vouchers.iter().try_for_each(|voucher| duplex.queue(&IssuerToAuth::Redeemed(*voucher)));
+            let sent = queued.and_then(|()| duplex.flush());
             said &= if sent.is_ok() { !duplex.wants_write() } else { !behind };
             sent.is_ok()
         });
@@ -97,12 +106,16 @@ impl Office {
 
     /// Reads and writes what there is on one worker's channel.
     pub(in crate::issuer) fn worker_ready(&mut self, id: u64, now: Instant) {
-        for _ in 0..TURN {
+        // Together, for auth hears of all before anything is done with one.
+        let mut redemptions = Vec::new();
+        for said in 0.. {
             let Some(duplex) = self.workers.get_mut(&id) else { return };
-            let Some(received) = next(duplex) else { return };
-            let taken = match received {
-                Ok(None) => return,
-                Ok(Some(WorkerToIssuer::Redeem(redemption))) => self.redeem(id, &redemption, now),
+            let taken = match next(duplex, said) {
+                Ok(None) => break,
+                Ok(Some(WorkerToIssuer::Redeem(redemption))) => {
+                    redemptions.push(redemption);
+                    Ok(())
+                }
                 Ok(Some(WorkerToIssuer::SignReply(asked))) => self.sign_reply(id, asked, now),
                 Ok(Some(WorkerToIssuer::Handshake(handshake))) => self.handshake(id, handshake, false, now),
                 Ok(Some(WorkerToIssuer::RememberedHandshake(handshake))) => self.handshake(id, handshake, true, now),
@@ -112,6 +125,9 @@ impl Office {
                 self.drop_worker(id, &closed, now);
                 return;
             }
+        }
+        if let Err(closed) = self.redeem(id, &redemptions, now) {
+            self.drop_worker(id, &closed, now);
         }
     }
 
@@ -129,10 +145,20 @@ impl Office {
         }
     }
 
-    /// Answers a worker; one that is gone or does not read is dropped.
+    /// Answers a worker when the turn is over; one that is gone or does not read is dropped.
     pub(super) fn answer(&mut self, id: u64, message: &IssuerToWorker, now: Instant) {
         let Some(duplex) = self.workers.get_mut(&id) else { return };
-        if let Err(closed) = duplex.send(message) {
+        if let Err(closed) = duplex.queue(message) {
+            self.drop_worker(id, &closed, now);
+        }
+    }
+
+    /// Sends what the turn has left for auth and for the workers.
+    pub(super) fn flush(&mut self, now: Instant) {
+        self.auths.retain(|_, duplex| duplex.flush().is_ok());
+        let flushed = self.workers.iter_mut().map(|(id, duplex)| (*id, duplex.flush()));
+        let gone: Vec<_> = flushed.filter_map(|(id, flushed)| Some((id, flushed.err()?))).collect();
+        for (id, closed) in gone {
             self.drop_worker(id, &closed, now);
         }
     }

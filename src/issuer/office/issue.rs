@@ -19,24 +19,36 @@ use crate::wire::{Correlation, Millis, Octets, Peer};
 type NotPrepared = Result<(&'static str, Failure), Above>;
 
 impl Office {
-    pub(super) fn redeem(&mut self, channel: u64, redemption: &Redemption, now: Instant) -> Result<(), Closed> {
+    pub(super) fn redeem(&mut self, channel: u64, redemptions: &[Redemption], now: Instant) -> Result<(), Closed> {
         let Some(peer) = self.workers.get(&channel).map(Duplex::peer) else { return Ok(()) };
-        let correlation = redemption.correlation;
-        let redeemed = self.vouchers.redeem(redemption, peer, now);
-        // Before anything is done with it: single use has to survive a crash of this process. A voucher that a
-        // violation burnt is to stay burnt, too.
-        let said = redeemed == Err(NotRedeemed::NoSuchVoucher) || self.say_redeemed(redemption.voucher);
-        let outcome = match redeemed {
-            Ok(_) if !said => Err(("auth", SOON)),
-            Ok(redeemed) => {
-                failpoint("redeemed");
-                self.issue((channel, peer), redeemed, now)
+        let (mut taken, mut spent) = (Vec::new(), Vec::new());
+        for redemption in redemptions {
+            let redeemed = self.vouchers.redeem(redemption, peer, now);
+            if redeemed != Err(NotRedeemed::NoSuchVoucher) {
+                spent.push(redemption.voucher);
             }
-            Err(NotRedeemed::NoSuchVoucher) => Err(("voucher", Failure::NoSuchVoucher)),
-            Err(NotRedeemed::Violation(violation)) => return Err(violation.into()),
-        };
-        if let Err((reason, failure)) = outcome {
-            self.refuse(channel, correlation, reason, failure, now);
+            let is_over = matches!(redeemed, Err(NotRedeemed::Violation(_)));
+            taken.push((redemption.correlation, redeemed));
+            if is_over {
+                break;
+            }
+        }
+        // Before anything is done with one: single use has to survive a crash of this process. A voucher that a
+        // violation burnt is to stay burnt, too.
+        let said = spent.is_empty() || self.say_redeemed(&spent);
+        for (correlation, redeemed) in taken {
+            let outcome = match redeemed {
+                Ok(_) if !said => Err(("auth", SOON)),
+                Ok(redeemed) => {
+                    failpoint("redeemed");
+                    self.issue((channel, peer), redeemed, now)
+                }
+                Err(NotRedeemed::NoSuchVoucher) => Err(("voucher", Failure::NoSuchVoucher)),
+                Err(NotRedeemed::Violation(violation)) => return Err(violation.into()),
+            };
+            if let Err((reason, failure)) = outcome {
+                self.refuse(channel, correlation, reason, failure, now);
+            }
         }
         Ok(())
     }
@@ -182,7 +194,7 @@ impl Office {
             },
             Err(_) => (recorded, OutcomeResult::NotSigned, "signer"),
         };
-        self.journal.note(recorded.prepared().outcome(end, instant), now);
+        self.journal.note(recorded.prepared().outcome(end, instant));
         self.fail(ticket, reason, SOON, now);
     }
 

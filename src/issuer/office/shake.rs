@@ -150,6 +150,6 @@ impl Office {
         let left = self.remembered.left(worker, handshake, now);
         let left_ms = left.map(|left| u32::try_from(left.as_millis()).unwrap_or(u32::MAX));
         let answer = IssuerToAuth::Confirmed { question, left_ms };
-        self.auths.get_mut(&channel).map_or(Ok(()), |duplex| duplex.send(&answer))
+        self.auths.get_mut(&channel).map_or(Ok(()), |duplex| duplex.queue(&answer))
     }
 }

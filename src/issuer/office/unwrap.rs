@@ -68,7 +68,7 @@ impl Office {
             tracing::info!(event = "not-unwrapped", reason = result, peer = opening.worker.0, left_out);
         }
         let answer = IssuerToAuth::NotUnwrapped { serial: opening.serial, why };
-        self.auths.get_mut(&opening.channel).map_or(Ok(()), |duplex| duplex.send(&answer))
+        self.auths.get_mut(&opening.channel).map_or(Ok(()), |duplex| duplex.queue(&answer))
     }
 
     /// The answer goes to the channel that asked or to nobody: a session key is not for another auth.
@@ -78,7 +78,7 @@ impl Office {
             Ok(Answer::SessionKey(key)) => {
                 self.measures.unwraps.with_label_values(&["opened"]).inc();
                 let answer = IssuerToAuth::Unwrapped { serial: opening.serial, key };
-                self.auths.get_mut(&opening.channel).map_or(Ok(()), |duplex| duplex.send(&answer))
+                self.auths.get_mut(&opening.channel).map_or(Ok(()), |duplex| duplex.queue(&answer))
             }
             Err(NotSigned::Refused) => self.not_opened(opening, UNOPENED, now),
             Ok(Answer::Signature(_)) | Err(NotSigned::Failed | NotSigned::Late) => {

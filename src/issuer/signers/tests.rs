@@ -39,6 +39,12 @@ impl Scene {
 
     fn ready(&mut self, id: u64) {
         self.signers.ready(id, &self.keys, self.now);
+        self.signers.flush(self.now);
+    }
+
+    fn tick(&mut self) {
+        self.signers.tick(self.now);
+        self.signers.flush(self.now);
     }
 
     fn sign(&mut self, work: u32) {
@@ -50,6 +56,7 @@ impl Scene {
         let place = self.signers.place(kind, WORKER, &key)?;
         let task = Task::Sign { mechanism: Mechanism::EcdsaP256Sha256, digest: vec![0; 32] };
         self.signers.perform(place, Job { key, task, work }, self.now);
+        self.signers.flush(self.now);
         Ok(())
     }
 
@@ -100,7 +107,7 @@ fn a_busy_signer_is_passed_over_without_costing_the_second_chance() {
         scene.ready(1);
         assert!(ids(&mut one).is_empty(), "not at once");
         scene.now += BUSY_PAUSE;
-        scene.signers.tick(scene.now);
+        scene.tick();
     }
     assert_eq!(ids(&mut one).len(), 1);
     assert!(scene.signers.event().is_none());
@@ -115,7 +122,7 @@ fn a_signer_that_owes_an_answer_is_not_given_more_because_the_deadline_passed() 
     }
     assert_eq!(ids(&mut one).len(), DEPTH);
     scene.now += Duration::from_secs(1);
-    scene.signers.tick(scene.now);
+    scene.tick();
     for _ in 0..2 {
         assert!(matches!(scene.signers.event(), Some(Event::Finished { result: Err(NotSigned::Late), .. })));
     }
@@ -194,6 +201,7 @@ fn what_a_dismissed_signer_still_had_goes_to_another() {
     assert_eq!(ids(&mut one).len(), 1);
     let mut two = scene.signer(2, 1);
     scene.signers.dismiss(1, scene.now);
+    scene.signers.flush(scene.now);
     assert_eq!(ids(&mut two).len(), 1);
     assert!(matches!(one.receive(), Err(Closed::Gone)));
     assert!(matches!(scene.signers.event(), Some(Event::Gone(_, Closed::Violation(_)))));
@@ -223,7 +231,7 @@ fn what_could_not_be_done_in_time_gets_no_place_and_what_is_promised_counts() {
     assert!(scene.signers.has_time(Kind::Handshake, WORKER, &key));
     // A signer more does as much again.
     let mut two = scene.signer(2, 1);
-    scene.signers.tick(scene.now);
+    scene.tick();
     while let Ok(place) = scene.signers.place(Kind::Token, WORKER, &key) {
         places.push(place);
     }
@@ -258,4 +266,20 @@ fn a_slow_signer_has_one_digest_a_session_so_that_the_others_have_their_turn() {
         scene.answer((1, &mut one), Duration::from_millis(200));
     }
     assert_eq!(scene.signers.signers[&1].owed.len(), 4);
+}
+
+#[test]
+fn what_is_queued_for_a_signer_that_is_gone_goes_to_another() {
+    let mut scene = Scene::new();
+    let (mut one, mut two) = (scene.signer(1, 1), scene.signer(2, 1));
+    let key = configuration().keys[0].id.clone();
+    let place = scene.signers.place(Kind::Token, WORKER, &key).unwrap();
+    let task = Task::Sign { mechanism: Mechanism::EcdsaP256Sha256, digest: vec![0; 32] };
+    scene.signers.perform(place, Job { key, task, work: 1 }, scene.now);
+    assert!(ids(&mut one).is_empty() && ids(&mut two).is_empty(), "nothing is sent before the flush");
+    drop(one);
+    assert!(scene.signers.flush(scene.now), "there is something to see to");
+    assert!(matches!(scene.signers.event(), Some(Event::Gone(_, Closed::Gone))));
+    assert!(!scene.signers.flush(scene.now));
+    assert_eq!(ids(&mut two).len(), 1);
 }

@@ -19,7 +19,7 @@ use super::channel::{Closed, Duplex, Listener};
 /// [`Closed`], with the reason the channel is over. An orderly end (the outgoing queue was dropped) is
 /// `Ok`.
 pub async fn carry<In, Out>(
-    duplex: Duplex<In, Out>,
+    mut duplex: Duplex<In, Out>,
     incoming: mpsc::Sender<In>,
     mut outgoing: mpsc::Receiver<Out>,
 ) -> Result<(), Closed>
@@ -27,17 +27,25 @@ where
     In: BorshDeserialize,
     Out: BorshSerialize,
 {
-    let interest = Interest::READABLE | Interest::WRITABLE;
-    #[expect(unsafe_code, reason = "tokio asks that the descriptor stay the same while it is registered")]
-    // SAFETY: a Duplex owns its socket, gives the same descriptor for life, and closes it only when dropped,
-    // after AsyncFd has deregistered it.
-    let registered = unsafe { AsyncFd::register_with_interest(duplex, interest) };
-    let mut io = registered.map_err(|error| Closed::Io(error.into()))?;
-    let end = converse(&mut io, &incoming, &mut outgoing).await;
+    let end = loop {
+        let behind = duplex.wants_write();
+        // Only while the kernel takes nothing: each message that the peer reads makes room, which would wake us.
+        let interest = if behind { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        #[expect(unsafe_code, reason = "tokio asks that the descriptor stay the same while it is registered")]
+        // SAFETY: a Duplex owns its socket, gives the same descriptor for life, and closes it only when dropped,
+        // after AsyncFd has deregistered it.
+        let registered = unsafe { AsyncFd::register_with_interest(duplex, interest) };
+        let mut io = registered.map_err(|error| Closed::Io(error.into()))?;
+        let end = converse(&mut io, behind, &incoming, &mut outgoing).await;
+        duplex = io.into_inner();
+        if let Some(end) = end.transpose() {
+            break end;
+        }
+    };
     if matches!(end, Err(Closed::Gone | Closed::Io(_))) {
         // The kernel reports a reset once, before the messages that came ahead of it.
         for _ in 0..2 {
-            while let Ok(Some(message)) = io.get_mut().receive() {
+            while let Ok(Some(message)) = duplex.receive() {
                 if incoming.send(message).await.is_err() {
                     return end;
                 }
@@ -47,27 +55,27 @@ where
     end
 }
 
+/// None when it has changed whether the kernel takes more.
 async fn converse<In, Out>(
     io: &mut AsyncFd<Duplex<In, Out>>,
+    behind: bool,
     incoming: &mpsc::Sender<In>,
     outgoing: &mut mpsc::Receiver<Out>,
-) -> Result<(), Closed>
+) -> Result<Option<()>, Closed>
 where
     In: BorshDeserialize,
     Out: BorshSerialize,
 {
-    let interest = Interest::READABLE | Interest::WRITABLE;
-    loop {
-        let wants_write = io.get_ref().wants_write();
+    while io.get_ref().wants_write() == behind {
         let room = incoming.capacity() > 0;
-        let wanted = match (wants_write, room) {
-            (true, true) => Some(interest),
+        let wanted = match (behind, room) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
             (true, false) => Some(Interest::WRITABLE),
             (false, true) => Some(Interest::READABLE),
             (false, false) => None,
         };
         tokio::select! {
-            message = outgoing.recv(), if !wants_write => match message {
+            message = outgoing.recv(), if !behind => match message {
                 Some(message) => {
                     io.get_mut().queue(&message)?;
                     drop(message);
@@ -78,11 +86,11 @@ where
                     }
                     io.get_mut().flush()?;
                 }
-                None => return Ok(()),
+                None => return Ok(Some(())),
             },
-            ready = io.ready_mut(wanted.unwrap_or(interest)), if wanted.is_some() => {
+            ready = io.ready_mut(wanted.unwrap_or(Interest::READABLE)), if wanted.is_some() => {
                 let mut guard = ready.map_err(Closed::Io)?;
-                if wants_write {
+                if behind && guard.ready().is_writable() {
                     guard.get_inner_mut().flush()?;
                     if guard.get_inner().wants_write() {
                         guard.clear_ready_matching(Ready::WRITABLE);
@@ -92,7 +100,7 @@ where
                     match guard.get_inner_mut().receive()? {
                         Some(message) => {
                             if incoming.try_send(message).is_err() {
-                                return Ok(());
+                                return Ok(Some(()));
                             }
                         }
                         None => {
@@ -104,11 +112,12 @@ where
             }
             permit = incoming.reserve(), if !room => {
                 if permit.is_err() {
-                    return Ok(());
+                    return Ok(Some(()));
                 }
             }
         }
     }
+    Ok(None)
 }
 
 /// A listener that tells tokio when somebody waits. Accept until nobody does, then clear its readiness.

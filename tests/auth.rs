@@ -367,6 +367,34 @@ fn with_audit_away_nobody_is_vouched_for_and_with_audit_back_everybody_is() {
 }
 
 #[test]
+fn what_the_record_does_not_take_is_said_ten_times_a_second_with_how_many_were_left_out() {
+    let mut office = Office::open("[limits]\naudit_deadline_ms = 50", &users(), PARTY);
+    let log = tempfile::NamedTempFile::new().unwrap();
+    office.start_with(|command| _ = command.stderr(log.reopen().unwrap()));
+    let mut worker = office.worker();
+    worker.vouched(alice());
+    office.audit.silent(true);
+    let asked: Vec<_> = std::iter::repeat_with(alice).take(30).collect();
+    let correlations: Vec<_> = asked.iter().map(|submission| submission.correlation).collect();
+    asked.into_iter().for_each(|submission| worker.submit(submission));
+    for correlation in correlations {
+        let answer = worker.answer(correlation);
+        let busy = matches!(&answer, AuthToWorker::Refused(refused) if matches!(refused.refusal, Refusal::Busy { .. }));
+        assert!(busy, "{answer:?}");
+    }
+    // In another second, so that a line is let through and says it.
+    let said = eventually("a line that tells of others", || {
+        worker.refused(alice());
+        let text = std::fs::read_to_string(log.path()).unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("not-recorded")).map(str::to_owned).collect();
+        lines.iter().any(|line| !line.contains("left_out=0")).then_some(lines)
+    });
+    // Thirty at once, perhaps over the end of a second.
+    let before = said.iter().take_while(|line| line.contains("left_out=0")).count();
+    assert!((10..=20).contains(&before), "{said:?}");
+}
+
+#[test]
 fn a_planned_restart_of_audit_fails_no_request() {
     let office = office();
     let mut worker = office.worker();

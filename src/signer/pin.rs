@@ -142,6 +142,8 @@ impl Door {
     pub(crate) fn prove_again(&self) {
         let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(marks) = owed else { return };
+        // Who holds it changes what is read here. Asked again soon.
+        let Some(_lock) = marks.try_lock() else { return };
         // Whoever was refused meanwhile knows better, and whoever has unlocked has another PIN, perhaps.
         if marks.check().is_ok() && !marks.is_unlocked(self.stamp.as_ref()) {
             self.prove(marks);
@@ -297,12 +299,8 @@ impl Marks {
 
     /// Waits for the lock all signers of this token share.
     pub(crate) fn lock(&self) -> Result<File, Fault> {
-        let path = self.directory.join(format!("pin-{}.lock", self.name));
-        let open = || {
-            std::fs::create_dir_all(&self.directory)?;
-            OpenOptions::new().write(true).create(true).truncate(false).open(&path)
-        };
-        let file = open().map_err(|error| self.fault(&path, &error))?;
+        let path = self.lock_path();
+        let file = self.lock_file().map_err(|error| self.fault(&path, &error))?;
         let began = Instant::now();
         loop {
             match file.try_lock() {
@@ -316,6 +314,21 @@ impl Marks {
                 Err(std::fs::TryLockError::Error(error)) => return Err(self.fault(&path, &error)),
             }
         }
+    }
+
+    /// The same if nobody has it now.
+    fn try_lock(&self) -> Option<File> {
+        let file = self.lock_file().ok()?;
+        file.try_lock().is_ok().then_some(file)
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.directory.join(format!("pin-{}.lock", self.name))
+    }
+
+    fn lock_file(&self) -> io::Result<File> {
+        std::fs::create_dir_all(&self.directory)?;
+        OpenOptions::new().write(true).create(true).truncate(false).open(self.lock_path())
     }
 
     fn write(&self, path: &Path, text: &str) -> Result<(), Fault> {
@@ -572,6 +585,25 @@ mod tests {
         assert!(!marks.room(UNANSWERED).exists());
         marks.begin(false).unwrap();
         assert!(marks.room(UNANSWERED).exists() && marks.begin(false).is_err());
+    }
+
+    #[test]
+    fn a_proof_that_is_owed_waits_for_whoever_has_the_lock_and_stands_over_no_unlock() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Auth::default();
+        let door = Door::new(AuthPin::from("1234".to_owned().into_boxed_str()), limits, directory.path().to_owned(), 1);
+        let marks = Marks::new(directory.path(), "0123");
+        let lock = marks.lock().unwrap();
+        *door.owed.lock().unwrap() = Some(marks.clone());
+        door.prove_again();
+        assert!(!marks.proved(door.stamp.as_ref()), "somebody logs in just now");
+        drop(lock);
+        door.prove_again();
+        assert!(marks.proved_here(door.stamp.as_ref()));
+        marks.prove_unlocked(door.stamp.as_ref()).unwrap();
+        *door.owed.lock().unwrap() = Some(marks.clone());
+        door.prove_again();
+        assert!(marks.is_unlocked(door.stamp.as_ref()));
     }
 
     #[test]

@@ -161,8 +161,8 @@ pub(super) struct Signers<W> {
     /// By id, with the signer that has it and since when.
     out: HashMap<u64, (u64, Instant, Waiting<W>)>,
     next: u64,
-    /// When a key was last usable; issuer's start for one that never was.
-    usable_at: HashMap<KeyId, Instant>,
+    /// When a signer that could be used last went, for each key it had; issuer's start for one that none had.
+    lost_at: HashMap<KeyId, Instant>,
     started: Instant,
     events: VecDeque<Event<W>>,
     /// Is a digest queued for a signer, and is a session key?
@@ -178,7 +178,7 @@ impl<W> Signers<W> {
             waiting: Turns::new(),
             out: HashMap::new(),
             next: 1,
-            usable_at: HashMap::new(),
+            lost_at: HashMap::new(),
             started: now,
             events: VecDeque::new(),
             queued: (false, false),
@@ -221,12 +221,9 @@ impl<W> Signers<W> {
 
     /// May a digest for this key be taken in? A key no signer has had for as long as a digest may wait is
     /// not worth an intent.
-    pub(super) fn is_available(&mut self, key: &KeyId, now: Instant) -> bool {
-        if self.has_signer(key) {
-            self.usable_at.insert(key.clone(), now);
-            return true;
-        }
-        now.duration_since(*self.usable_at.get(key).unwrap_or(&self.started)) < self.patience
+    pub(super) fn is_available(&self, key: &KeyId, now: Instant) -> bool {
+        let lost_at = self.lost_at.get(key).unwrap_or(&self.started);
+        self.has_signer(key) || now.saturating_duration_since(*lost_at) < self.patience
     }
 
     /// Is there a signer for this key now?
@@ -353,9 +350,11 @@ impl<W> Signers<W> {
             }
             SignerToIssuer::Drawn { .. } => Err(Violation::Rule("octets drawn that nobody asked for")),
             SignerToIssuer::Health { usable } => {
-                if let Some(signer) = self.signers.get_mut(&from)
-                    && std::mem::replace(&mut signer.usable, usable) != usable
-                {
+                let Some(signer) = self.signers.get_mut(&from) else { return Ok(()) };
+                if std::mem::replace(&mut signer.usable, usable) != usable {
+                    if !usable {
+                        self.lost_at.extend(signer.keys.iter().map(|key| (key.clone(), now)));
+                    }
                     self.events.push_back(Event::Health(usable));
                 }
                 Ok(())
@@ -430,6 +429,9 @@ impl<W> Signers<W> {
 
     fn lose(&mut self, id: u64, closed: Closed, now: Instant) {
         let Some(signer) = self.signers.remove(&id) else { return };
+        if signer.usable {
+            self.lost_at.extend(signer.keys.into_iter().map(|key| (key, now)));
+        }
         let orphans: Vec<u64> = self.out.iter().filter(|(_, (at, ..))| *at == id).map(|(id, _)| *id).collect();
         for orphan in orphans {
             if let Some((_, _, waiting)) = self.out.remove(&orphan) {

@@ -155,12 +155,21 @@ fn a_key_nobody_has_had_for_long_is_not_available() {
     let key = configuration().keys[0].id.clone();
     assert!(scene.signers.is_available(&key, scene.now), "a start is not a failure");
     assert!(!scene.signers.is_available(&key, scene.now + Duration::from_secs(1)));
-    let one = scene.signer(1, 1);
-    assert!(scene.signers.is_available(&key, scene.now + Duration::from_secs(5)));
+    let mut one = scene.signer(1, 1);
+    // For long nobody asks; then it is started again.
+    scene.now += Duration::from_secs(10);
+    assert!(scene.signers.is_available(&key, scene.now));
+    one.send(&SignerToIssuer::Health { usable: false }).unwrap();
+    scene.ready(1);
+    assert!(scene.signers.is_available(&key, scene.now + Duration::from_millis(900)));
+    assert!(!scene.signers.is_available(&key, scene.now + Duration::from_secs(1)));
+    one.send(&SignerToIssuer::Health { usable: true }).unwrap();
+    scene.ready(1);
+    scene.now += Duration::from_secs(10);
     drop(one);
     scene.ready(1);
-    assert!(scene.signers.is_available(&key, scene.now + Duration::from_millis(5500)));
-    assert!(!scene.signers.is_available(&key, scene.now + Duration::from_secs(6)));
+    assert!(scene.signers.is_available(&key, scene.now + Duration::from_millis(900)));
+    assert!(!scene.signers.is_available(&key, scene.now + Duration::from_secs(1)));
 }
 
 #[test]

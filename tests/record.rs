@@ -461,6 +461,43 @@ fn zeros_after_the_last_entry_are_a_torn_end() {
 }
 
 #[test]
+fn zeros_from_within_an_entry_to_the_end_are_a_torn_end_wherever_they_begin() {
+    let place = written(2);
+    let (path, beside) = (place.file(Kind::Record, 1), place.file(Kind::Private, 1));
+    let (whole, part) = (fs::read(&path).unwrap(), fs::read(&beside).unwrap());
+    let (last, last_part) = (frames(&path)[3], frames(&beside)[1]);
+    let torn = |octets: &[u8], from: usize, more: usize| {
+        let mut octets = octets.to_vec();
+        octets[from..].fill(0);
+        octets.resize(octets.len() + more, 0);
+        octets
+    };
+    for more in [0, 5000] {
+        // What is zero anyway is not changed by it.
+        let changed = whole.iter().rposition(|octet| *octet != 0).unwrap();
+        for from in (last..=changed).step_by(if more == 0 { 1 } else { 13 }) {
+            fs::write(&path, torn(&whole, from, more)).unwrap();
+            let report = place.verify();
+            let finding = report.findings.first().unwrap();
+            assert_eq!((report.faults, finding.entry, finding.fault), (1, 3, Fault::Torn), "{from} {more}");
+            if from % 16 == 0 || from == changed {
+                drop(place.start());
+                let report = place.verify();
+                assert_eq!((report.faults, report.entries), (0, 3), "{from} {more}");
+            }
+        }
+    }
+    // The same of a private part whose entry did not come so far; here of all there are two.
+    for from in [last_part, last_part + 3, last_part + 8, last_part + 9, last_part + 20, part.len() - 1] {
+        fs::write(&path, &whole[..frames(&path)[2].min(whole.len())]).unwrap();
+        fs::write(&beside, torn(&part, from, 40)).unwrap();
+        drop(place.start());
+        assert_eq!(fs::read(&beside).unwrap(), part[..last_part], "{from}");
+        assert_eq!(place.verify().faults, 0, "{from}");
+    }
+}
+
+#[test]
 fn a_flipped_byte_is_found_at_its_entry_wherever_it_is() {
     let place = written(3);
     let path = place.file(Kind::Record, 1);

@@ -27,7 +27,7 @@ pub enum Step {
     Frame(Vec<u8>),
     /// The file ends where a frame ends.
     End,
-    /// The file ends within a frame, or in zeros: a write that did not finish.
+    /// The file ends within a frame, or from within its lengths on in zeros: a write that did not finish.
     Torn,
     /// Octets that no unfinished write leaves behind.
     Broken,
@@ -80,6 +80,17 @@ impl Frames {
         Ok(step)
     }
 
+    /// Is this frame, the one just given, which is not as it should be, what a write leaves whose first octets alone came
+    /// as far as the disk: is its last octet zero, and all that follow?
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn is_torn(&mut self, frame: &[u8]) -> io::Result<bool> {
+        let zeros = frame.last() == Some(&0) && self.only_zeros()?;
+        self.reader.seek(SeekFrom::Start(self.offset))?;
+        Ok(zeros)
+    }
+
     fn attempt(&mut self) -> io::Result<Step> {
         let mut prefix = [0; PREFIX];
         match fill(&mut self.reader, &mut prefix)? {
@@ -88,7 +99,7 @@ impl Frames {
             _ => return Ok(Step::Torn),
         }
         let Some(length) = length(prefix) else {
-            let zeros = prefix == [0; PREFIX] && self.only_zeros()?;
+            let zeros = prefix.last() == Some(&0) && self.only_zeros()?;
             return Ok(if zeros { Step::Torn } else { Step::Broken });
         };
         let mut frame = vec![0; length];

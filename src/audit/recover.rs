@@ -1,6 +1,7 @@
 //! What audit does with the files it finds at its start. An incomplete end, which cannot have been
-//! acknowledged, is kept aside in a `torn-…` file and cut off; everything else that is not as it was
-//! written is damage, and audit refuses to append to it.
+//! acknowledged, is kept aside in a `torn-…` file and cut off: octets that are not all there, or are zeros from some place
+//! on, as a power cut leaves them where the length of a file came to disk before what stands in it. Everything else that
+//! is not as it was written is damage, and audit refuses to append to it.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -129,32 +130,37 @@ fn walk(directory: &Path, number: u32) -> Result<Standing, OpenError> {
     let damaged = |entry, offset| OpenError::Damaged { file: file.clone(), entry, offset };
     let header = frames.header().ok_or_else(|| damaged(0, 0))?;
     let (mut entries, mut head, mut last) = (header.first, header.head, None);
-    loop {
+    let record_length = loop {
         let offset = frames.offset();
-        match frames.step().map_err(io)? {
-            Step::Frame(frame) => {
-                let (public, stored) = frame.split_last_chunk::<32>().ok_or_else(|| damaged(entries, offset))?;
-                let leaf = Leaf::try_from_slice(public).ok().filter(|leaf| leaf.index == entries);
-                let leaf = leaf.ok_or_else(|| damaged(entries, offset))?;
-                head = next_head(&head, &leaf_hash(public));
-                if head != *stored {
-                    return Err(damaged(entries, offset));
+        let torn = match frames.step().map_err(io)? {
+            Step::Frame(frame) => match entry(&frame, entries, &head) {
+                Some((leaf, stored)) => {
+                    (entries, head) = (entries + 1, stored);
+                    if leaf.origin == Origin::Issuer {
+                        last = Some(leaf.public.instant());
+                    }
+                    continue;
                 }
-                entries += 1;
-                if leaf.origin == Origin::Issuer {
-                    last = Some(leaf.public.instant());
-                }
-            }
-            Step::End => break,
-            Step::Torn => {
-                cut(directory, Kind::Record, number, offset).map_err(io)?;
-                break;
-            }
-            Step::Broken => return Err(damaged(entries, offset)),
+                None => frames.is_torn(&frame).map_err(io)?,
+            },
+            Step::End => break offset,
+            Step::Torn => true,
+            Step::Broken => false,
+        };
+        if !torn {
+            return Err(damaged(entries, offset));
         }
-    }
-    let record_length = frames.offset();
+        cut(directory, Kind::Record, number, offset).map_err(io)?;
+        break offset;
+    };
     Ok(Standing { number: Some(number), entries, head, last, record_length, private_length: None })
+}
+
+/// The entry of that index in this frame, with its head, if it goes on from the one before it.
+fn entry(frame: &[u8], index: u64, before: &Hash) -> Option<(Leaf, Hash)> {
+    let (public, stored) = frame.split_last_chunk::<32>()?;
+    let leaf = Leaf::try_from_slice(public).ok().filter(|leaf| leaf.index == index)?;
+    (next_head(before, &leaf_hash(public)) == *stored).then_some((leaf, *stored))
 }
 
 /// The end of the file before the last one, as it says itself.
@@ -185,9 +191,11 @@ fn walk_quickly(directory: &Path, number: u32) -> Result<Standing, OpenError> {
 /// Length of the private file up to the last part that belongs to an entry. None when it was erased whole
 /// or is damaged: a new pair of files is begun then, and `chancery audit verify` tells what is wrong.
 fn private(directory: &Path, number: u32, entries: u64) -> io::Result<Option<u64>> {
-    let mut frames = match Frames::open(directory, Kind::Private, number) {
-        Ok(frames) if frames.header().is_some() => frames,
-        Ok(_) => return Ok(None),
+    let (mut frames, mut next) = match Frames::open(directory, Kind::Private, number) {
+        Ok(frames) => match frames.header() {
+            Some(header) => (frames, header.first),
+            None => return Ok(None),
+        },
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {
             return Ok(None);
         }
@@ -197,12 +205,13 @@ fn private(directory: &Path, number: u32, entries: u64) -> io::Result<Option<u64
         let offset = frames.offset();
         match frames.step()? {
             Step::Frame(frame) => {
-                let index = frame.first_chunk::<8>().map(|octets| u64::from_le_bytes(*octets));
-                if index.is_some_and(|index| index >= entries) {
-                    // Written before its entry, which was not.
+                let index = frame.first_chunk::<8>().map_or(0, |octets| u64::from_le_bytes(*octets));
+                // Written before its entry, which was not; perhaps not so far as the whole of its index.
+                if index >= entries || (index < next && frames.is_torn(&frame)?) {
                     cut(directory, Kind::Private, number, offset)?;
                     return Ok(Some(offset));
                 }
+                next = index.max(next) + 1;
             }
             Step::End => return Ok(Some(offset)),
             Step::Torn => {

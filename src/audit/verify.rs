@@ -30,7 +30,7 @@ pub enum Fault {
     Undecodable,
     /// Octets that are no entry; the rest of the file cannot be read.
     Broken,
-    /// The file ends within an entry.
+    /// The file ends within an entry, or in zeros.
     Torn,
     /// A private part without an entry: the record was longer.
     Shortened,
@@ -189,6 +189,10 @@ impl Verifier {
         loop {
             self.offset = frames.offset();
             match frames.step()? {
+                Step::Frame(frame) if !self.goes_on(&frame) && frames.is_torn(&frame)? => {
+                    self.finding(self.expected, Fault::Torn);
+                    break;
+                }
                 Step::Frame(frame) => self.entry(&frame, privates.as_mut())?,
                 Step::End => break,
                 Step::Torn => {
@@ -220,6 +224,15 @@ impl Verifier {
             }
             None => self.finding(self.expected, Fault::Header),
         }
+    }
+
+    /// False only of one that ends in zeros, as one may that was not written whole, and is not the next entry.
+    fn goes_on(&self, frame: &[u8]) -> bool {
+        frame.last() != Some(&0)
+            || frame.split_last_chunk::<32>().is_some_and(|(public, stored)| {
+                let hash = leaf_hash(public);
+                self.heads.iter().any(|head| next_head(head, &hash) == *stored)
+            })
     }
 
     fn entry(&mut self, frame: &[u8], privates: Option<&mut Privates>) -> io::Result<()> {

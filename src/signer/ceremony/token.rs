@@ -90,7 +90,10 @@ pub(super) fn unlock(
     }
     voice.doing("trying the PIN, once");
     if let Err(fault) = module.call(|_| session.login(UserType::User, Some(&pin))) {
-        marks.refuse(&fault.to_string())?;
+        // Where the token did not get as far as the PIN, nothing is known of it; a mark that stands goes on to stand.
+        if !fault.leaves_pin_alone() {
+            marks.refuse(&fault.to_string())?;
+        }
         return Err(fault);
     }
     marks.clear().map_err(|error| Fault::Refused(format!("the mark cannot be removed: {error}")))?;

@@ -959,14 +959,42 @@ fn a_token_that_comes_back_bit_by_bit_is_waited_for() {
 
 #[test]
 fn a_signer_that_is_started_again_waits_for_a_token_that_comes_back_too() {
-    for half_back in ["no_objects", "no_pin"] {
+    for (half_back, unlocked) in [("no_objects", false), ("no_pin", false), ("no_objects", true), ("no_pin", true)] {
         let (hsm, _issuer, mut running, _signer, _) = serving("");
+        if unlocked {
+            // A ceremony was mistyped, and the first signer serves on through it.
+            let wrong = hsm.path("wrong");
+            std::fs::write(&wrong, "wrong-13579\n").unwrap();
+            assert!(!hsm.try_chancery(&["key", "list", "--pin-file", wrong.to_str().unwrap()]).status.success());
+            hsm.chancery(&["token", "unlock"]);
+        }
         running.0.kill().unwrap();
         running.0.wait().unwrap();
         hsm.instruct(&format!("{half_back}\n"));
         let mut again = Running::start(&hsm, 1);
-        assert_eq!(again.ends(Duration::from_secs(5)).code(), Some(75), "{half_back}");
+        assert_eq!(again.ends(Duration::from_secs(5)).code(), Some(75), "{half_back} {unlocked}");
     }
+}
+
+#[test]
+fn an_unlock_whose_pin_the_token_did_not_look_at_leaves_the_mark_as_it_was() {
+    let hsm = SoftHsm::new();
+    hsm.configure("", &hsm.key("a1", "assertion", "p-256"));
+    let issuer = hsm.issuer();
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+    let unlock = || hsm.try_chancery(&["token", "unlock"]).status.success();
+    // The device is away, and not even a session can be had.
+    for rv in [0xe0, 0x32, 0x30] {
+        hsm.fail("C_Login", rv, 1);
+        assert!(!unlock(), "{rv:#x}");
+        // One that may be a vendor's word for a wrong PIN is taken for that.
+        let refused = usize::from(rv == 0x30);
+        assert_eq!(marks(&hsm, "pin-refused-").len(), refused, "{rv:#x}");
+    }
+    hsm.fail("C_Login", 0xe0, 1);
+    assert!(!unlock() && marks(&hsm, "pin-refused-").len() == 1);
+    assert!(unlock() && marks(&hsm, "pin-refused-").is_empty());
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Door {
         // Before the PIN is touched: what cannot be written now could not be written once it was refused.
         marks.make_room()?;
         // A token that somebody had logged in to is coming back, perhaps, whoever has unlocked it since.
-        let was_there = self.passed.load(Ordering::Relaxed) || marks.proved_here(self.stamp.as_ref());
+        let was_there = self.passed.load(Ordering::Relaxed) || marks.served(self.stamp.as_ref());
         self.check_token(module, found, was_there)?;
         let before = marks.begin(known)?;
         let attempt = deadline_login(module, session, &self.pin);
@@ -111,7 +111,7 @@ impl Door {
         if self.ordinal == 1 {
             self.prove(marks);
         }
-        Ok(known)
+        Ok(was_there)
     }
 
     /// Was this PIN right in this boot? What `unlock` has proved since is the one it was given, which may not be ours, and what
@@ -260,6 +260,12 @@ impl Marks {
 
     pub(crate) fn refused(&self) -> PathBuf {
         self.directory.join(format!("pin-refused-{}", self.name))
+    }
+
+    /// The file that says where signers were logged in, last. Neither a refusal nor an unlock takes it away: that a token
+    /// was there says nothing of a PIN.
+    fn service(&self) -> PathBuf {
+        self.directory.join(format!("pin-served-{}", self.name))
     }
 
     fn proof(&self) -> PathBuf {
@@ -417,7 +423,15 @@ impl Marks {
     }
 
     fn prove(&self, stamp: Option<&Stamp>) -> Result<(), Fault> {
+        if let Some(stamp) = stamp.filter(|stamp| !self.served(Some(stamp))) {
+            self.write(&self.service(), &stamp.here)?;
+        }
         self.prove_as(stamp, |stamp| &stamp.here)
+    }
+
+    /// Was a signer of this boot and place logged in to this token?
+    fn served(&self, stamp: Option<&Stamp>) -> bool {
+        stamp.is_some_and(|stamp| says(&self.service(), |text| text == stamp.here))
     }
 
     /// A person had the PIN tried, and it was right.
@@ -448,7 +462,7 @@ impl Marks {
     }
 
     fn proof_says(&self, good: impl Fn(&str) -> bool) -> bool {
-        std::fs::read_to_string(self.proof()).is_ok_and(|text| good(&text))
+        says(&self.proof(), good)
     }
 
     /// A person has seen to it. What was proved before is so no more: there may be another PIN now.
@@ -464,6 +478,10 @@ impl Marks {
             tries => self.renamed(&self.room(tries), &self.room(0)),
         }
     }
+}
+
+fn says(path: &Path, good: impl Fn(&str) -> bool) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| good(&text))
 }
 
 #[cfg(test)]
@@ -548,7 +566,9 @@ mod tests {
         assert!(!marks.proved(later.as_ref()) && !marks.proved(None));
         assert!(marks.prove(None).is_err());
         // Whoever unlocks knows the boot, and not where the signers are.
+        marks.refuse("CKR_PIN_INCORRECT").unwrap();
         marks.clear().unwrap();
+        assert!(marks.served(here.as_ref()) && !marks.served(there.as_ref()) && !marks.served(later.as_ref()));
         assert!(!marks.proved(here.as_ref()));
         marks.prove_unlocked(there.as_ref()).unwrap();
         assert!(marks.proved(here.as_ref()) && marks.proved(there.as_ref()) && !marks.proved(later.as_ref()));

@@ -729,6 +729,32 @@ fn a_session_key_that_is_signed_is_the_one_that_is_opened() {
     assert_eq!(house.unwraps(), unwraps);
 }
 
+#[test]
+fn an_opening_is_paid_for_whatever_becomes_of_it_and_what_is_submitted_then_is_not_again() {
+    let now = Millis::now();
+    let bad = sealing::body(&sealing::data(&By::Cbc(32).algorithm(), &[7; 64]));
+    let house = House::with("unwrap_burst = 1\nunwrap_per_minute = 1\naccount_burst = 3\naccount_per_minute = 1\n");
+    let mut worker = house.office.worker();
+    // The second and the third have no place at the token, and are in the record as his.
+    let refusals: Vec<_> =
+        (0..6).map(|_| refused(&mut worker, opening(house.mallory.message(&around(bad.clone(), now))))).collect();
+    assert_eq!(refusals[0], Refusal::FailedCheck);
+    assert!(refusals[1..].iter().all(|refusal| matches!(refusal, Refusal::Busy { .. })), "{refusals:?}");
+    let recorded: Vec<_> = house.office.decisions().into_iter().map(|(_, reason)| reason).collect();
+    assert_eq!(recorded, ["unopened", "too-many-keys", "too-many-keys"]);
+    // One that opens, and is not submitted, is had as well.
+    let house = House::with("account_burst = 2\naccount_per_minute = 1\n");
+    let mut worker = house.office.worker();
+    let message = || house.sam.message(&around(sealed_body(), now));
+    assert_eq!(opened(&mut worker, opening(message())), plain());
+    let (message, last) = (message(), message());
+    let good = opening(message.clone());
+    let correlation = good.correlation;
+    assert_eq!(opened(&mut worker, good), plain());
+    worker.vouched(submission(correlation, message, now));
+    assert!(matches!(refused(&mut worker, opening(last)), Refusal::Busy { .. }));
+}
+
 fn sealed_body() -> Part {
     sealed(By::Cbc(32), &plain())
 }

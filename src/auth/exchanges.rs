@@ -48,7 +48,8 @@ pub(super) struct Exchange {
     pub(super) sealing: Option<(PartCipher, bool)>,
     /// What is good once, where that is not in the store yet.
     pub(super) unseen: Option<[u8; 32]>,
-    /// Which message it is of, where its signature was verified before it was opened: the key opens that and no other.
+    /// Which message it is of, where its signature was verified before it was opened: the key opens that and no other, and
+    /// whoever signed it was held to his pace.
     pub(super) verified: Option<[u8; 32]>,
 }
 

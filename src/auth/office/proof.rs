@@ -251,12 +251,17 @@ impl Office {
         let now = Millis::now();
         let signer = self.signer(config, rules, message, asked, now).await.map_err(Ended::Stranger)?;
         let Signer { account, authority, certificate, verified } = signer;
+        // When it was opened, it was at his pace.
+        let paid = asked.exchange.is_some_and(|exchange| exchange.verified == Some(*verified.once()));
         // Before the store is asked: or one account could fill it.
-        let _room = self.has_room(config, account, asked).map_err(Ended::Known)?;
+        let room = (!paid).then(|| self.has_room(config, account, asked)).transpose();
+        let _room = room.map_err(Ended::Known)?;
         let until = timestamp::until(now);
         self.first_seen(Kind::SignedMessage, verified.once(), until).await.map_err(Ended::Stranger)?;
         // Whatever else is wrong with it, it is his, and has a place in the store.
-        self.pace(config, account, asked)?;
+        if !paid {
+            self.pace(config, account, asked)?;
+        }
         let vouched_by = authority.map(|authority| &authority.name);
         let request = self.content(rules, &verified, asked).and_then(|whole| {
             let content = whole.as_ref().map_or(Content::Plain, Content::Opened);

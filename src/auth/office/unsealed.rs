@@ -93,11 +93,9 @@ impl Office {
         let _room = self.has_room(config, account, asked).map_err(Ended::Known)?;
         // Whoever keeps a copy would have each charged to him, and in the record as his.
         self.first_seen(Kind::OpenedMessage, verified.once(), timestamp::until(now)).await.map_err(stranger)?;
-        // Whatever else is wrong with it, it is his: the record has it under his name, at his pace.
-        let his = |ended: Ended| match self.pace(config, account, asked) {
-            Ok(()) => ended.of(account, Method::X509, authority.map(|authority| &authority.name)),
-            Err(ended) => ended,
-        };
+        // Whatever becomes of it, it is his, and has a place in the store; what is submitted of it then is not paid for again.
+        self.pace(config, account, asked)?;
+        let his = |ended: Ended| ended.of(account, Method::X509, authority.map(|authority| &authority.name));
         let sealed = self.found(config, rules, &verified, asked, now).map_err(his)?;
         let is_key = sealed::is_key(&verified, transport, &key);
         if !is_key.map_err(|why| his(stranger(self.not_proven(asked.correlation, &why))))? {
@@ -105,7 +103,7 @@ impl Office {
         }
         let from = (asked.worker, asked.source);
         if !self.unwraps.admit(&config.throttle, from, Instant::now()) {
-            return Err(stranger(Reason::TooManyKeys));
+            return Err(his(stranger(Reason::TooManyKeys)));
         }
         let mut once = [0; 32];
         once.copy_from_slice(digest(&SHA256, &key).as_ref());
@@ -113,13 +111,13 @@ impl Office {
         let session = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
             Ok(session) => Some(session),
             Err(NotUnwrapped::Unopened) => None,
-            Err(NotUnwrapped::Rate) => return Err(stranger(Reason::TooManyKeys)),
-            Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => return Err(stranger(Reason::NotUnwrapped)),
+            Err(NotUnwrapped::Rate) => return Err(his(stranger(Reason::TooManyKeys))),
+            Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => return Err(his(stranger(Reason::NotUnwrapped))),
         };
         // Before anything is opened by it: what becomes of that is told once.
         self.first_seen(Kind::CipherValue, &once, timestamp::until(Millis::now())).await.map_err(|reason| {
             let replayed = reason == Reason::Replayed;
-            if replayed { his(stranger(Reason::ReplayedKey)) } else { stranger(reason) }
+            his(stranger(if replayed { Reason::ReplayedKey } else { reason }))
         })?;
         let session = session.as_ref().map(|session| session.expose());
         let opened = opened(&sealed, session).map_err(stranger);

@@ -11,7 +11,7 @@ use crate::support::asserted::{AUDIENCE, BEARER, ISSUER, Words};
 use crate::support::office::{Office, request};
 use crate::support::processes::eventually;
 use crate::support::sha1;
-use crate::support::signed::{Client, Part, TRUST, dereferenced};
+use crate::support::signed::{Client, EXCLUSIVE, Part, TRUST, dereferenced};
 
 const VOUCHES: &str = "urn:oasis:names:tc:SAML:2.0:cm:sender-vouches";
 const PARTY: &str = r#"
@@ -290,6 +290,33 @@ fn nobody_else_vouches_and_for_nobody_else_a_26() {
     assert!(house.office.decisions().iter().all(|(_, why)| why == "intermediary"));
     let alone = at("/vouched", crate::house::submission(of("sam").signed(&house.agency)));
     assert_eq!(worker.refused(alone), Refusal::UnsupportedSecurityToken);
+}
+
+#[test]
+fn an_assertion_is_the_same_where_it_is_covered_without_a_prefix_that_its_maker_kept() {
+    let house = House::new();
+    let declared = " xmlns:xs=\"http://www.w3.org/2001/XMLSchema\"";
+    let value = "<saml:AttributeValue xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"xs:string\">";
+    let words = of("sam").but(" ID=", &format!("{declared} ID=")).but("<saml:AttributeValue>", value);
+    let keeps = format!(
+        "<ds:Transform Algorithm=\"{EXCLUSIVE}\"><ec:InclusiveNamespaces xmlns:ec=\"{EXCLUSIVE}\" PrefixList=\"xs\">\
+         </ec:InclusiveNamespaces></ds:Transform>"
+    );
+    let info = words.signed_info(&house.agency);
+    let info = info.replacen(&format!("<ds:Transform Algorithm=\"{EXCLUSIVE}\"></ds:Transform>"), &keeps, 1);
+    let sent = |by, whole: &str| Sent {
+        signed: words.signed_as(&house.agency, &info),
+        whole: whole.replacen(declared, "", 1),
+        by,
+        ..Sent::new(&words, &house.agency, &house.portal)
+    };
+    let mut worker = house.office.worker();
+    for by in [By::Reference, By::Id] {
+        worker.vouched(sent(by, &words.xml(&house.agency)).submission());
+        let other = words.clone().but(">sam@agency", ">nina@agency").xml(&house.agency);
+        assert_eq!(worker.refused(sent(by, &other).submission()), Refusal::InvalidSecurity);
+        assert_eq!(house.office.decisions().pop(), Some((false, "uncovered".to_owned())));
+    }
 }
 
 #[test]

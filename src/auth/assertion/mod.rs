@@ -24,7 +24,7 @@ use crate::trust::parts;
 use crate::wire::Millis;
 use crate::wire::evidence::{MOST_ASSERTED_OCTETS, SignatureAlgorithm, SignedAssertion};
 use crate::xml::signature::{Hash, SignedInfo};
-use crate::xml::{Element, Ids, Node, names};
+use crate::xml::{Element, Ids, Method, Node, names};
 
 /// Why an assertion proves nothing here.
 #[derive(Debug)]
@@ -121,16 +121,18 @@ fn covered(partner: &Partner, signed: &SignedAssertion) -> Result<Covered, (Reas
     Ok(Covered { id: reference.id.clone(), hash: reference.hash })
 }
 
-/// Is this assertion, which has its signature in it, the one that was handed on beside it? Both must be verified.
+/// Is this assertion, which has its signature in it, the one that was handed on beside it? Both must be verified. Each
+/// was signed in a form of its own: a prefix that the partner has among those to keep, and uses in a value alone, is not
+/// declared in what a holder digests without that list. Compared is what both have.
 pub(super) fn is(signed: &SignedAssertion, whole: &[u8]) -> bool {
-    let (Ok(tree), Ok(info)) = (parsed(whole), parsed(&signed.signed_info)) else { return false };
-    let Ok(info) = SignedInfo::read(info.root()) else { return false };
-    let mut signatures = tree.root().children().filter(|child| child.is(names::DS, "Signature"));
-    let ([reference], Some(own), None) = (&info.references[..], signatures.next(), signatures.next()) else {
-        return false;
-    };
-    let without = tree.root().canonical(&reference.transform.canonical, Some(own.id()), MOST_ASSERTED_OCTETS);
-    without.is_ok_and(|octets| octets.as_bytes() == signed.octets.expose())
+    let (Ok(whole), Ok(signed)) = (parsed(whole), parsed(signed.octets.expose())) else { return false };
+    let mut signatures = whole.root().children().filter(|child| child.is(names::DS, "Signature"));
+    let (Some(own), None) = (signatures.next(), signatures.next()) else { return false };
+    let plain = |root: Element<'_>, without| root.canonical(&Method::exclusive(), without, MOST_ASSERTED_OCTETS);
+    match (plain(whole.root(), Some(own.id())), plain(signed.root(), None)) {
+        (Ok(whole), Ok(signed)) => whole == signed,
+        _ => false,
+    }
 }
 
 /// Reads the octets that were signed, whose outermost element is the one that the signature means by its id.

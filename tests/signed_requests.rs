@@ -131,6 +131,39 @@ fn a_certificate_is_found_by_its_thumbprint_too() {
 }
 
 #[test]
+fn of_certificates_with_one_serial_number_the_one_whose_key_signed_is_meant_r_w031() {
+    let seventh = || Client::with(|parameters| parameters.serial_number = Some(0x0107.into()));
+    let clients: Vec<_> = std::iter::repeat_with(seventh).take(9).collect();
+    let stranger = seventh();
+    let files: Vec<_> = (0..clients.len()).map(|at| format!("{at}.pem")).collect();
+    let at_office = |most: usize| {
+        let account = |at: usize| format!("[users.u{at}]\ncertificates = [\"{at}.pem\"]\n");
+        let users: String = (0..most).map(account).collect();
+        let files: Vec<_> =
+            files.iter().zip(&clients).take(most).map(|(file, by)| (&**file, &*by.certificate)).collect();
+        Office::with(&auth(""), &users, PARTY, &files)
+    };
+    let now = Millis::now();
+    let by = |client: &Client, serial: &[u8]| {
+        let key = KeyReference::Serial(Octets::new(serial).unwrap());
+        submission(SignedMessage { key, ..client.message(&parts(now)) }, now)
+    };
+    let office = at_office(8);
+    let mut worker = office.worker();
+    for at in [0, 7, 3] {
+        worker.vouched(by(&clients[at], &[1, 7]));
+        assert_eq!(office.lodged().order.subject.account.as_str(), format!("u{at}"));
+    }
+    for (client, serial) in [(&stranger, &[1, 7][..]), (&clients[8], &[1, 7]), (&clients[0], &[7]), (&clients[0], &[])]
+    {
+        assert_eq!(worker.refused(by(client, serial)), Refusal::FailedAuthentication);
+    }
+    // So many that a stranger would have a key of each tried.
+    let office = at_office(9);
+    assert_eq!(office.worker().refused(by(&clients[0], &[1, 7])), Refusal::FailedAuthentication);
+}
+
+#[test]
 fn a_message_is_good_once_also_when_it_is_signed_again_and_auth_was_restarted() {
     let client = Client::new();
     let mut office = office(&client, "");

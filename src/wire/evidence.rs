@@ -370,6 +370,9 @@ pub enum KeyReference {
     Assertion,
     /// The same, which the message writes out.
     Value(PublicKey),
+    /// `X509IssuerSerial`: the serial number, big-endian without leading zeros. Whose key signed shows which of its
+    /// number it is, so that no spelling of a name decides.
+    Serial(Octets<20>),
 }
 
 /// Signature algorithms that are taken from clients (namespaces.md 1.9).

@@ -342,11 +342,14 @@ impl Office {
         now: Millis,
     ) -> Result<Signer<'a, 'm>, Reason> {
         let (key, brought) = issued::apart(message.key()).ok_or(Reason::UnknownCertificate)?;
-        let (account, authority, certificate, signed) = match config.users.signer(&key, now) {
-            Some((account, certificate)) => {
-                let signed = signature::verify(certificate, message, now)?;
-                (account, None, Cow::Borrowed(certificate), signed)
-            }
+        let registered = config.users.signers(&key, now);
+        let mut tried = registered.iter().map(|(account, certificate)| {
+            let signed = signature::verify(certificate, message, now);
+            signed.map(|signed| (*account, None, Cow::Borrowed(*certificate), signed))
+        });
+        let (account, authority, certificate, signed) = match tried.next() {
+            Some(Ok(found)) => found,
+            Some(Err(reason)) => tried.find_map(Result::ok).ok_or(reason)?,
             None => {
                 let certificate = issued::presented(config, &key).ok_or(Reason::UnknownCertificate)?;
                 let signed = signature::verify(&certificate, message, now)?;

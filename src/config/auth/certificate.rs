@@ -39,8 +39,11 @@ pub struct Certificate {
     pub der: Vec<u8>,
     /// `ThumbprintSHA1` of WS-Security: SHA-1 of the DER.
     pub thumbprint: [u8; 20],
-    /// Its subject key identifier, when it has one.
-    pub key_identifier: Option<Vec<u8>>,
+    /// Its subject key identifier; where it has none, what WSS4J calls it then: SHA-1 of the key (RFC 5280 4.2.1.2, the
+    /// first way).
+    pub key_identifier: Vec<u8>,
+    /// Its serial number, big-endian without leading zeros.
+    pub serial: Vec<u8>,
     /// The key.
     pub key: VerifyingKey,
     /// From when on it may be used.
@@ -153,12 +156,16 @@ impl Certificate {
             }
         }
         let key = verifying_key(&certificate)?;
+        let sha1 = |octets| digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, octets);
         let mut thumbprint = [0; 20];
-        thumbprint.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &der).as_ref());
+        thumbprint.copy_from_slice(sha1(&der).as_ref());
+        let spelled = &certificate.public_key().subject_public_key.data;
+        let key_identifier = key_identifier.unwrap_or_else(|| sha1(spelled).as_ref().to_vec());
         let validity = certificate.validity();
         let not_before = Millis(validity.not_before.timestamp().saturating_mul(1000));
         let not_after = Millis(validity.not_after.timestamp().saturating_mul(1000));
-        Ok(Self { thumbprint, key_identifier, key, not_before, not_after, der })
+        let serial = certificate.raw_serial().iter().copied().skip_while(|octet| *octet == 0).collect();
+        Ok(Self { thumbprint, key_identifier, serial, key, not_before, not_after, der })
     }
 }
 

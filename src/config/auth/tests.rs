@@ -522,7 +522,7 @@ fn renewed() -> ([String; 2], KeyReference) {
     };
     let pems = [certificate(1, 2020), certificate(2, 2999)];
     let der = x509_parser::pem::parse_x509_pem(pems[0].as_bytes()).unwrap().1.contents;
-    let identifier = Certificate::from_der(der).unwrap().key_identifier.unwrap();
+    let identifier = Certificate::from_der(der).unwrap().key_identifier;
     (pems, KeyReference::KeyIdentifier(crate::wire::Octets::new(identifier).unwrap()))
 }
 

@@ -33,6 +33,9 @@ const RESERVED: [&str; 2] = ["username", "groups"];
 /// Octets of a secret for digests. A shorter one could be guessed by whoever has seen one digest.
 const DIGEST_SECRET: RangeInclusive<usize> = 16..=256;
 
+/// Keys that one reference may mean, so that nobody has many tried.
+const MOST_MEANT: usize = 8;
+
 /// A secret for digests.
 pub type DigestSecret = Secret<256>;
 
@@ -121,6 +124,16 @@ impl Users {
     /// two keys means none.
     #[must_use]
     pub fn signer(&self, reference: &KeyReference, now: Millis) -> Option<(&Account, &Certificate)> {
+        match &self.signers(reference, now)[..] {
+            [signer] => Some(*signer),
+            _ => None,
+        }
+    }
+
+    /// The same of each key that the reference could mean, of few: whose signature holds is to be tried. None where there
+    /// are more. Every authority counts from where it likes, so that certificates of several may have one serial number.
+    #[must_use]
+    pub fn signers(&self, reference: &KeyReference, now: Millis) -> Vec<(&Account, &Certificate)> {
         let meant = |certificate: &Certificate| match reference {
             KeyReference::Certificate(der) => certificate.der == **der,
             // Whoever asks takes the one that signed out of it.
@@ -128,15 +141,19 @@ impl Users {
             // It is for the assertion to say, and nobody's who is registered.
             KeyReference::Assertion | KeyReference::Value(_) => false,
             KeyReference::Thumbprint(thumbprint) => certificate.thumbprint == *thumbprint,
-            KeyReference::KeyIdentifier(identifier) => certificate.key_identifier.as_deref() == Some(&**identifier),
+            KeyReference::KeyIdentifier(identifier) => *certificate.key_identifier == **identifier,
+            KeyReference::Serial(serial) => *certificate.serial == **serial,
         };
-        let meant: Vec<_> = self.certificates.iter().filter(|(certificate, _)| meant(certificate)).collect();
-        let (first, name) = meant.first()?;
-        if meant.iter().any(|(other, _)| other.key != first.key) {
-            return None;
+        let mut signers: Vec<(&Account, &Certificate)> = Vec::new();
+        for (certificate, name) in self.certificates.iter().filter(|(certificate, _)| meant(certificate)) {
+            match signers.iter().position(|(_, known)| known.key == certificate.key) {
+                Some(at) if !signers[at].1.holds(now) && certificate.holds(now) => signers[at].1 = certificate,
+                Some(_) => {}
+                None if signers.len() == MOST_MEANT => return Vec::new(),
+                None => signers.extend(self.accounts.get(name).map(|account| (account, certificate))),
+            }
         }
-        let holds = meant.iter().find(|(certificate, _)| certificate.holds(now));
-        Some((self.accounts.get(name)?, holds.map_or(first, |(certificate, _)| certificate)))
+        signers
     }
 
     /// The name of the account that a key is registered for, whatever certificate is around it.

@@ -54,17 +54,20 @@ fn from_data(data: Element<'_>) -> Option<Recipient> {
     match (said.uri(), said.local()) {
         (names::DS, "X509Certificate") => certificate(said.text()?),
         (names::DS, "X509SKI") => Some(Recipient::KeyIdentifier(Octets::new(base64(said.text()?, 64)?).ok()?)),
-        (names::DS, "X509IssuerSerial") => {
-            let mut children = said.children();
-            let (name, number) = (children.next()?, children.next()?);
-            let fit = name.is(names::DS, "X509IssuerName") && number.is(names::DS, "X509SerialNumber");
-            if !fit || children.next().is_some() || !said.holds_only_elements() {
-                return None;
-            }
-            Some(Recipient::Serial(Octets::new(decimal(trim(number.text()?))?).ok()?))
-        }
+        (names::DS, "X509IssuerSerial") => serial(said).map(Recipient::Serial),
         _ => None,
     }
+}
+
+/// The number in a `ds:X509IssuerSerial`, big-endian without leading zeros.
+pub(super) fn serial(said: Element<'_>) -> Option<Octets<20>> {
+    let mut children = said.children();
+    let (name, number) = (children.next()?, children.next()?);
+    let fit = name.is(names::DS, "X509IssuerName") && number.is(names::DS, "X509SerialNumber");
+    if !fit || children.next().is_some() || !said.holds_only_elements() {
+        return None;
+    }
+    Octets::new(decimal(trim(number.text()?))?).ok()
 }
 
 fn certificate(text: &str) -> Option<Recipient> {

@@ -7,7 +7,7 @@ use aws_lc_rs::digest::{self, digest};
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
-use super::{addressing, asserted, jwt, ticket};
+use super::{addressing, asserted, jwt, recipient, ticket};
 use crate::trust::binary::{PKI_PATH, X509V3};
 use crate::trust::identifiers::key_identifier_type;
 use crate::trust::parts;
@@ -301,7 +301,9 @@ fn from_token(token: Element<'_>) -> Result<KeyReference, Problem> {
 /// Does it name a certificate in a way that auth knows one by?
 fn names_certificate(reference: Element<'_>) -> bool {
     let kind = reference.attribute("", "ValueType");
-    reference.is(names::WSSE, "KeyIdentifier") && [Some(THUMBPRINT), Some(KEY_IDENTIFIER)].contains(&kind)
+    let by_number = || matches!(from_data(reference), Ok(KeyReference::Serial(_) | KeyReference::KeyIdentifier(_)));
+    (reference.is(names::WSSE, "KeyIdentifier") && [Some(THUMBPRINT), Some(KEY_IDENTIFIER)].contains(&kind))
+        || (reference.is(names::DS, "X509Data") && by_number())
 }
 
 fn from_identifier(identifier: Element<'_>) -> Result<KeyReference, Problem> {
@@ -314,15 +316,24 @@ fn from_identifier(identifier: Element<'_>) -> Result<KeyReference, Problem> {
     }
 }
 
-/// `ds:X509Data` with the one certificate that signed; what else it says of that certificate adds nothing.
+/// `ds:X509Data` with the one certificate that signed, or one name of it; what else it says of that certificate adds nothing.
 fn from_data(data: Element<'_>) -> Result<KeyReference, Problem> {
-    let mut certificates = data.children().filter(|child| child.is(names::DS, "X509Certificate"));
-    match (certificates.next(), certificates.next()) {
-        (Some(found), None) => {
+    let unavailable = Problem::new(Fault::SecurityTokenUnavailable, "signature: not one certificate");
+    let one = |local| {
+        let mut found = data.children().filter(move |child| child.is(names::DS, local));
+        (found.next(), found.next().is_some())
+    };
+    match (one("X509Certificate"), one("X509IssuerSerial"), one("X509SKI")) {
+        ((Some(found), false), ..) => {
             let text = found.text().ok_or(invalid("signature: bad certificate"))?;
             Ok(KeyReference::Certificate(certificate(text)?))
         }
-        _ => Err(Problem::new(Fault::SecurityTokenUnavailable, "signature: not one certificate")),
+        ((None, _), (Some(said), false), _) => recipient::serial(said).map(KeyReference::Serial).ok_or(unavailable),
+        ((None, _), (None, _), (Some(said), false)) => {
+            let octets = said.text().and_then(|text| base64(text, 64)).ok_or(unavailable)?;
+            Octets::new(octets).map(KeyReference::KeyIdentifier).map_err(|_| unavailable)
+        }
+        _ => Err(unavailable),
     }
 }
 

@@ -523,6 +523,16 @@ public class CxfClient {
         return of(path, ASYMMETRIC.formatted(SP, "<sp:Basic256Sha256/>", "", confirms, SIGNED_PARTS), properties);
     }
 
+    /** The same with a certificate that it names and does not send. */
+    static STSClient naming(String key, String certificate, String trusted, String by, String covered) throws Exception {
+        STSClient client = asymmetric("/answer-signed", key, certificate, trusted,
+            "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", "");
+        String policy = ASYMMETRIC.replaceFirst("AlwaysToRecipient", "Never").replaceFirst("<sp:WssX509V3", by + "$0")
+            .replace("<sp:OnlySign", covered + "<sp:OnlySign");
+        client.setPolicy(element(policy.formatted(SP, "<sp:Basic256Sha256/>", "", "", SIGNED_PARTS)));
+        return client;
+    }
+
     /** The same, sealed in both directions, by AES-GCM: so it is told what its suite consists of. */
     static STSClient sealing(String key, String certificate, String sealedFor, String trusted, int bits, String seals,
         String confirms) throws Exception {
@@ -714,6 +724,17 @@ public class CxfClient {
         for (String algorithm : List.of(sha256, sha256.replace("256", "512"))) {
             String name = "a signature, " + algorithm.replaceAll(".*#", "");
             gets(name, signer(arguments[3], arguments[4], SIGNED_PARTS, algorithm), "machine@example.com");
+        }
+
+        String[] ways = {"", "<sp:RequireIssuerSerialReference/>", "<sp:RequireKeyIdentifierReference/>",
+            "<sp:RequireThumbprintReference/>"};
+        for (String by : ways) {
+            for (String covered : List.of("", "<sp:ProtectTokens/>")) {
+                String name = "a certificate that is named " + by + covered;
+                gets(name, naming(arguments[3], arguments[4], arguments[8], by, covered), "machine@example.com");
+                refused("a stranger's, and " + name, naming(arguments[5], arguments[6], arguments[8], by, covered),
+                    "FailedAuthentication");
+            }
         }
 
         String wsdl = described();

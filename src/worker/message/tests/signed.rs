@@ -149,8 +149,10 @@ fn named(kind: &str, text: &str) -> String {
 fn of_a_certificate_that_is_only_named_it_is_handed_on_where_its_token_belongs_r_w063() {
     let (thumbprint, twenty) = (crate::worker::message::signed::THUMBPRINT, "AAECAwQFBgcICQoLDA0ODxAREhM=");
     let identifier = format!("{X509}#X509SubjectKeyIdentifier");
-    for (kind, text) in [(thumbprint, twenty), (&identifier, "AAEC")] {
-        let key_info = named(kind, text);
+    let numbered = "<o:SecurityTokenReference u:Id='str'><ds:X509Data xmlns:ds='http://www.w3.org/2000/09/xmldsig#'>\
+                    <ds:X509IssuerSerial><ds:X509IssuerName>CN=x</ds:X509IssuerName><ds:X509SerialNumber>16\
+                    </ds:X509SerialNumber></ds:X509IssuerSerial></ds:X509Data></o:SecurityTokenReference>";
+    for key_info in [named(thumbprint, twenty), named(&identifier, "AAEC"), numbered.to_owned()] {
         let message = signed(&by_reference(&["_0", "to"], "str", &key_info)).accepted();
         assert_eq!((message.parts.len(), message.key == KeyReference::Assertion), (2, false));
         let prefix = crate::wire::Text::new("o").unwrap();
@@ -164,7 +166,7 @@ fn of_a_certificate_that_is_only_named_it_is_handed_on_where_its_token_belongs_r
          </SecurityTokenReference>",
         names::WSSE
     );
-    // Nor is another certificate's than the one that signed, or one that is named by whom it was issued.
+    // Nor is another certificate's than the one that signed, or one that is named by nothing.
     let beside = format!("{}{}", named(thumbprint, twenty), by_reference(&["_0"], "str", &direct()));
     let serial = "<o:SecurityTokenReference u:Id='str'><ds:X509Data xmlns:ds='http://www.w3.org/2000/09/xmldsig#'>\
                   <ds:X509IssuerSerial/></ds:X509Data></o:SecurityTokenReference>";
@@ -249,6 +251,18 @@ fn a_key_is_named_in_one_way() {
     ] {
         assert!(matches!(key(&data), KeyReference::Certificate(_)), "{data}");
     }
+    let serial = |name: &str, number: &str| {
+        format!(
+            "<ds:X509Data><ds:X509IssuerSerial><ds:X509IssuerName>{name}</ds:X509IssuerName><ds:X509SerialNumber>{number}\
+             </ds:X509SerialNumber></ds:X509IssuerSerial></ds:X509Data>"
+        )
+    };
+    let numbered = KeyReference::Serial(crate::wire::Octets::new([1, 0]).unwrap());
+    for data in [serial("CN=sam", " 256 "), str(&serial("O=\\,, CN=x", "0256"))] {
+        assert_eq!(key(&data), numbered, "{data}");
+    }
+    let by_ski = str("<ds:X509Data><ds:X509SKI>AAEC</ds:X509SKI></ds:X509Data>");
+    assert!(matches!(key(&by_ski), KeyReference::KeyIdentifier(_)));
     for (key_info, fault) in [
         (String::new(), Fault::InvalidSecurity),
         (format!("{0}{0}", direct()), Fault::InvalidSecurity),
@@ -264,6 +278,10 @@ fn a_key_is_named_in_one_way() {
         (identifier(thumbprint, "AAEC"), Fault::SecurityTokenUnavailable),
         (identifier(thumbprint, "*"), Fault::SecurityTokenUnavailable),
         (str("<ds:X509Data><ds:X509IssuerSerial/></ds:X509Data>"), Fault::SecurityTokenUnavailable),
+        (str(&serial("CN=sam", "0x10")), Fault::SecurityTokenUnavailable),
+        (str(&serial("CN=sam", &"9".repeat(50))), Fault::SecurityTokenUnavailable),
+        (str("<ds:X509Data><ds:X509SKI>*</ds:X509SKI></ds:X509Data>"), Fault::SecurityTokenUnavailable),
+        (str(&format!("{0}{0}", serial("CN=sam", "16"))), Fault::InvalidSecurity),
         (
             "<ds:X509Data><ds:X509Certificate>AA==</ds:X509Certificate><ds:X509Certificate>AA==</ds:X509Certificate>\
              </ds:X509Data>"

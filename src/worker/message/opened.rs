@@ -59,7 +59,8 @@ pub(super) fn whole(
             if message.len() + text.len() > OCTETS {
                 return Err(invalid("encryption: too much is sealed"));
             }
-            let text = trim(text);
+            // Around an element it is nothing. Within content it is content, which a signature may cover.
+            let text = if *one { trim(text) } else { text };
             message.push_str(text);
             parts.push((start..message.len(), around.clone(), *one, *of));
         }

@@ -72,6 +72,10 @@ fn a_message_is_whole_again_when_its_parts_are_open() {
     // Space around an element is nothing, and a message in which nothing is sealed is left alone.
     assert_eq!(whole(&text, &[&format!("\n {TOKEN}\n")]).unwrap(), message("", TOKEN, BODY));
     assert!(apart(&message("", TOKEN, BODY)).unwrap().is_none());
+    // Within a body it is of the body.
+    let content = message(KEY, TOKEN, &DATA.replace("#Element", "#Content"));
+    let spaced = format!("\n {BODY}\n");
+    assert_eq!(whole(&content, &[&spaced]).unwrap(), message("", TOKEN, &spaced));
     let both = KEY.replace("<x:DataReference URI='#ed'/>", "<x:DataReference URI='#b'/><x:DataReference URI='#ed'/>");
     for kind in ["Element", "Content"] {
         let body = DATA.replace("'ed'", "'b'").replace("#Element", &format!("#{kind}"));

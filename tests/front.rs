@@ -70,6 +70,10 @@ fn a_description_is_the_same_by_get_and_by_soap_and_asks_nobody_r_p020() {
         let client = stage.client().http2(http2);
         let fetched = client.send("GET", MEX, &[], b"").text();
         assert!(fetched.starts_with("<wsdl:definitions ") && fetched.ends_with("</wsdl:definitions>"), "{fetched}");
+        let reply = client.send("HEAD", MEX, &[], b"");
+        let length = fetched.len().to_string();
+        assert_eq!((reply.status, reply.header("content-length")), (200, Some(&*length)), "{http2}");
+        assert_eq!((reply.header("content-type").is_some(), reply.text()), (true, String::new()), "{http2}");
         let reply = client.send("POST", MEX, &soap, question("").as_bytes());
         assert_eq!((reply.status, reply.header("content-type")), (200, Some(soap[0].1)));
         assert_eq!(reply.header("cache-control"), Some("no-store"));
@@ -84,7 +88,7 @@ fn a_description_is_the_same_by_get_and_by_soap_and_asks_nobody_r_p020() {
         assert_eq!(client.send("GET", MEX, &[], b"").text(), fetched);
     }
     assert_eq!(stage.auth.seen(), 0);
-    stage.counts("chancery_requests_total", "metadata", 6.0);
+    stage.counts("chancery_requests_total", "metadata", 8.0);
     stage.counts("chancery_requests_total", "unreadable", 4.0);
     stage.counts("chancery_request_refusals_total", "metadata: not an empty body", 2.0);
     stage.logs("reason=\"metadata: not an empty body\"");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
@@ -90,7 +90,8 @@ impl Front {
         match self.routes.get(parts.uri.path()) {
             None => self.turn_away(TurnedAway::UNKNOWN_PATH, asking, body).await,
             Some(Route::Document(document, description)) => match parts.method {
-                Method::GET | Method::HEAD => self.document(document),
+                Method::GET => self.document(document),
+                Method::HEAD => without_body(self.document(document)),
                 Method::POST => self.described(description, asking, parts, body).await,
                 _ => self.turn_away(TurnedAway::method("GET, HEAD, POST"), asking, body).await,
             },
@@ -338,6 +339,14 @@ fn plain(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer 
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
+}
+
+/// The same as to HEAD (RFC 9110 9.3.2). By HTTP/2 nobody else leaves the body out.
+fn without_body(answer: Answer) -> Answer {
+    let (mut parts, body) = answer.into_parts();
+    let length = body.size_hint().exact().map(HeaderValue::from);
+    parts.headers.extend(length.map(|length| (header::CONTENT_LENGTH, length)));
+    Response::from_parts(parts, Full::default())
 }
 
 fn written(reply: Reply) -> Answer {

@@ -173,8 +173,24 @@ impl<const N: usize> BorshDeserialize for Octets<N> {
 }
 
 /// At most `N` octets that print nothing and are wiped when dropped.
-#[derive(Clone, Default, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Default)]
 pub struct Secret<const N: usize>(Vec<u8>);
+
+impl<const N: usize> Zeroize for Secret<N> {
+    fn zeroize(&mut self) {
+        // What is in a vector is wiped an octet at a time, and the room of an empty one at once.
+        self.0.clear();
+        self.0.zeroize();
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    fn drop(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl<const N: usize> ZeroizeOnDrop for Secret<N> {}
 
 impl<const N: usize> Secret<N> {
     /// Checks the length; the octets are wiped when they are refused.

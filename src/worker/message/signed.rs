@@ -166,7 +166,7 @@ pub(super) fn under_mac<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Resu
 fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
     let signature = Signature::read(element).map_err(unreadable)?;
     let too_large = invalid(TOO_LARGE);
-    let signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
+    let mut signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;
     let mut left = MOST_SIGNED_OCTETS;
     let (mut parts, mut unmeant, mut named) = (Vec::new(), place.references.to_vec(), None);
     let mut seen = Vec::new();
@@ -199,14 +199,15 @@ fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t
             }
             seen.push(target);
         }
-        let octets = signature.digested(reference, target, left).map_err(|_| too_large)?;
+        let mut octets = signature.digested(reference, target, left).map_err(|_| too_large)?;
         left -= octets.len();
-        parts.push(Secret::new(octets.as_bytes()).map_err(|_| too_large)?);
+        // Moved, so that there is no second copy to wipe.
+        parts.push(Secret::new(std::mem::take(&mut *octets)).map_err(|_| too_large)?);
     }
     if !unmeant.is_empty() {
         return Err(Problem::new(Fault::UnsupportedSecurityToken, "security: unsupported token"));
     }
-    let signed_info = Octets::new(signed_info.as_bytes()).map_err(|_| too_large)?;
+    let signed_info = Octets::new(std::mem::take(&mut *signed_info)).map_err(|_| too_large)?;
     let addressing = addressing::present(&place.envelope.headers)?;
     Ok(Covered { signature, signed_info, parts: List::new(parts).map_err(|_| too_large)?, addressing, named })
 }

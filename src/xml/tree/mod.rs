@@ -157,8 +157,11 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        self.source.zeroize();
-        self.values.zeroize();
+        // What is in a string is wiped an octet at a time, and the room of an empty one at once.
+        for text in [&mut self.source, &mut self.values] {
+            text.clear();
+            text.zeroize();
+        }
     }
 }
 

@@ -13,6 +13,12 @@ pub fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
+/// The same of an octet: none of the four is part of a longer character.
+#[must_use]
+pub fn is_space_octet(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t' | b'\r' | b'\n')
+}
+
 /// `text` without white space of the `S` production at its ends.
 #[must_use]
 pub fn trim(text: &str) -> &str {
@@ -34,6 +40,10 @@ fn continues_name(c: char) -> bool {
 /// The `NCName` production of Namespaces in XML 1.0: a name without a colon.
 #[must_use]
 pub fn is_ncname(text: &str) -> bool {
+    // Nearly every name is of letters, which is seen without decoding them.
+    if !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_alphabetic()) {
+        return true;
+    }
     let mut chars = text.chars();
     chars.next().is_some_and(starts_name) && chars.all(continues_name)
 }

@@ -3,11 +3,13 @@
 //! nothing fetched, no comment anywhere. This reads what a signature claims and
 //! gives the octets it speaks of; it holds no key and says nothing about whether any of it is true.
 
+use std::borrow::Cow;
+
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use super::{Element, Ids, Method, NodeId, PrefixList, Uncanonical, grammar, names};
-use crate::xml::chars::{is_ncname, is_space};
+use crate::xml::chars::{is_ncname, is_space, is_space_octet};
 
 const EC: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 const ENVELOPED: &str = "http://www.w3.org/2000/09/xmldsig#enveloped-signature";
@@ -358,6 +360,7 @@ fn octets(element: Element<'_>, local: &'static str, attributes: &[&str], most: 
 /// otherwise.
 #[must_use]
 pub fn base64(text: &str, most: usize) -> Option<Vec<u8>> {
-    let text: String = text.chars().filter(|c| !is_space(*c)).collect();
+    let wrapped = text.bytes().any(is_space_octet);
+    let text = if wrapped { Cow::Owned(text.split(is_space).collect()) } else { Cow::Borrowed(text) };
     Base64::decode_vec(&text).ok().filter(|octets| !octets.is_empty() && octets.len() <= most)
 }

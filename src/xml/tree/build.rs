@@ -7,12 +7,14 @@ use std::ops::Range;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::tag::{self, Tag};
+use super::tag::{self, Pair, Tag};
 use super::{AttributeRecord, Declaration, ElementRecord, Kind, Limits, Malformed, NodeId, Record, Span, Tree, Uri};
 use crate::xml::chars::{is_char, is_space, split_qname};
 use crate::xml::names;
 
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
+/// Namespace names that are compared one after the other. Nearly every message has no more, and is read without a hash.
+pub(super) const FEW: usize = 16;
 
 pub(super) fn build(octets: &[u8], limits: &Limits) -> Result<Tree, Malformed> {
     if octets.len() > limits.octets.min(u32::MAX as usize) {
@@ -59,13 +61,17 @@ struct Builder<'s> {
     source: &'s str,
     limits: &'s Limits,
     tree: Tree,
-    /// SipHash, with a key of this process: a stranger cannot choose collisions.
+    /// Those namespace names that are not among the [`FEW`]. SipHash, with a key of this process: a stranger cannot choose
+    /// collisions.
     uris: HashMap<String, Uri>,
     /// The elements that are open, with the last child of each.
     open: Vec<Open>,
     /// Indices into `tree.declarations`, innermost last.
     scope: Vec<u32>,
     seen_root: bool,
+    /// Room for the attributes of a tag, and for a namespace name.
+    attributes: Vec<Pair<'s>>,
+    uri: String,
 }
 
 struct Open {
@@ -80,7 +86,7 @@ fn index(value: usize) -> u32 {
 
 impl<'s> Builder<'s> {
     fn new(source: &'s str, limits: &'s Limits) -> Self {
-        let known = [(Uri::NONE, ""), (Uri::XML, names::XML), (Uri::XMLNS, names::XMLNS)];
+        let known = ["", names::XML];
         let tree = Tree {
             source: source.to_owned(),
             nodes: Vec::new(),
@@ -89,17 +95,18 @@ impl<'s> Builder<'s> {
             // No value is longer than what stands for it in the source, so this never moves and never
             // leaves a copy of a password behind.
             values: String::with_capacity(source.len()),
-            uris: known.iter().map(|(_, uri)| (*uri).to_owned()).collect(),
+            uris: known.map(str::to_owned).to_vec(),
         };
-        let uris = known.iter().map(|(id, uri)| ((*uri).to_owned(), *id)).collect();
-        Self { source, limits, tree, uris, open: Vec::new(), scope: Vec::new(), seen_root: false }
+        let (uris, open, scope) = (HashMap::new(), Vec::new(), Vec::new());
+        let (attributes, uri) = (Vec::new(), String::new());
+        Self { source, limits, tree, uris, open, scope, seen_root: false, attributes, uri }
     }
 
     fn finish(self) -> Result<Tree, Malformed> {
         if self.open.is_empty() && self.seen_root { Ok(self.tree) } else { Err(Malformed::Structure) }
     }
 
-    fn token(&mut self, event: &Event<'_>, token: &str, from: usize) -> Result<(), Malformed> {
+    fn token(&mut self, event: &Event<'_>, token: &'s str, from: usize) -> Result<(), Malformed> {
         let span = index(from)..index(from + token.len());
         match event {
             Event::Start(_) => self.start(token.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')), span),
@@ -114,7 +121,8 @@ impl<'s> Builder<'s> {
                 }
                 self.end(span.end)
             }
-            Event::Text(_) if token.contains("]]>") => Err(Malformed::Text),
+            // Hardly any text has a bracket, and one octet is found sooner than three.
+            Event::Text(_) if token.as_bytes().contains(&b']') && token.contains("]]>") => Err(Malformed::Text),
             Event::Text(_) if self.open.is_empty() => {
                 if token.chars().all(is_space) {
                     Ok(())
@@ -148,8 +156,9 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn start(&mut self, inside: Option<&str>, span: Span) -> Result<(), Malformed> {
-        let tag = tag::take_apart(inside.ok_or(Malformed::Tag)?, self.limits.attributes)?;
+    fn start(&mut self, inside: Option<&'s str>, span: Span) -> Result<(), Malformed> {
+        let room = std::mem::take(&mut self.attributes);
+        let tag = tag::take_apart(inside.ok_or(Malformed::Tag)?, self.limits.attributes, room)?;
         if self.open.is_empty() && self.seen_root {
             return Err(Malformed::Structure);
         }
@@ -172,6 +181,7 @@ impl<'s> Builder<'s> {
         let id = self.add(Kind::Element(record), span)?;
         self.open.push(Open { id, last_child: None, scope });
         self.seen_root = true;
+        self.attributes = tag.attributes;
         Ok(())
     }
 
@@ -230,14 +240,17 @@ impl<'s> Builder<'s> {
         let first = self.tree.declarations.len();
         for (name, raw) in &tag.attributes {
             let Some(prefix) = declared_prefix(name)? else { continue };
-            let mut uri = String::new();
+            let mut uri = std::mem::take(&mut self.uri);
+            uri.clear();
             tag::push_attribute(raw, &mut uri)?;
+            let known = self.known(&uri);
             let allowed = match (prefix, uri.as_str()) {
                 ("xmlns", _) => false,
                 ("xml", uri) => uri == names::XML,
                 (_, names::XML | names::XMLNS) => false,
                 (prefix, "") => prefix.is_empty(),
-                (_, uri) => tag::is_absolute(uri),
+                // What is known was asked.
+                (_, uri) => known.is_some() || tag::is_absolute(uri),
             };
             if !allowed {
                 return Err(Malformed::Namespace);
@@ -255,8 +268,9 @@ impl<'s> Builder<'s> {
                 return Err(Malformed::TooLarge("namespace name"));
             }
             self.scope.push(index(self.tree.declarations.len()));
-            let uri = self.intern(uri);
-            self.tree.declarations.push(Declaration { prefix: prefix_place, uri });
+            let id = known.unwrap_or_else(|| self.intern(&uri));
+            self.tree.declarations.push(Declaration { prefix: prefix_place, uri: id });
+            self.uri = uri;
         }
         Ok(index(first)..index(self.tree.declarations.len()))
     }
@@ -300,13 +314,19 @@ impl<'s> Builder<'s> {
         }
     }
 
-    fn intern(&mut self, uri: String) -> Uri {
-        if let Some(known) = self.uris.get(&uri) {
-            return *known;
-        }
+    /// A namespace name that was taken in before.
+    fn known(&self, uri: &str) -> Option<Uri> {
+        let few = self.tree.uris.iter().take(FEW).position(|known| known == uri).map(|at| Uri(index(at)));
+        few.or_else(|| if self.uris.is_empty() { None } else { self.uris.get(uri).copied() })
+    }
+
+    /// Takes in a namespace name that is not known.
+    fn intern(&mut self, uri: &str) -> Uri {
         let id = Uri(index(self.tree.uris.len()));
-        self.tree.uris.push(uri.clone());
-        self.uris.insert(uri, id);
+        if self.tree.uris.len() >= FEW {
+            self.uris.insert(uri.to_owned(), id);
+        }
+        self.tree.uris.push(uri.to_owned());
         id
     }
 

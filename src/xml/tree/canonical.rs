@@ -167,6 +167,7 @@ impl Element<'_> {
             method,
             scope: Vec::new(),
             rendered: Vec::new(),
+            candidates: Vec::new(),
             out: Zeroizing::new(String::with_capacity(likely)),
             most,
         };
@@ -189,6 +190,8 @@ struct Canonicaliser<'t, 'm> {
     scope: Vec<Binding<'t>>,
     /// What the output declares, innermost last.
     rendered: Vec<Binding<'t>>,
+    /// Room for the prefixes of an element.
+    candidates: Vec<&'t str>,
     out: Zeroizing<String>,
     most: usize,
 }
@@ -307,9 +310,15 @@ impl<'t> Canonicaliser<'t, '_> {
 
     /// The namespace nodes to write on an element, sorted: those of its candidates that the output does not
     /// declare yet, or declares as something else.
-    fn namespaces(&self, at_apex: bool, record: &ElementRecord, attributes: &'t [AttributeRecord]) -> Vec<Binding<'t>> {
+    fn namespaces(
+        &mut self,
+        at_apex: bool,
+        record: &ElementRecord,
+        attributes: &'t [AttributeRecord],
+    ) -> Vec<Binding<'t>> {
         let tree = self.tree;
-        let mut candidates: Vec<&'t str> = Vec::new();
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
         if self.method.form == Form::Exclusive {
             candidates.push(slice(&tree.source, &record.prefix));
             let prefixes = attributes.iter().map(|attribute| slice(&tree.source, &attribute.prefix));
@@ -329,14 +338,14 @@ impl<'t> Canonicaliser<'t, '_> {
         }
         candidates.sort_unstable();
         candidates.dedup();
-        let wanted = candidates.into_iter().filter(|prefix| *prefix != "xml").filter_map(|prefix| {
+        let wanted = candidates.iter().filter(|prefix| **prefix != "xml").filter_map(|prefix| {
             let uri = bound(&self.scope, prefix)?;
-            (bound(&self.rendered, prefix) != Some(uri)).then_some((prefix, uri))
+            (bound(&self.rendered, prefix) != Some(uri)).then_some((*prefix, uri))
         });
-        if at_apex && self.method.undeclares && bound(&self.scope, "") == Some(Uri::NONE) {
-            return std::iter::once(("", Uri::NONE)).chain(wanted).collect();
-        }
-        wanted.collect()
+        let undeclared = at_apex && self.method.undeclares && bound(&self.scope, "") == Some(Uri::NONE);
+        let namespaces = undeclared.then_some(("", Uri::NONE)).into_iter().chain(wanted).collect();
+        self.candidates = candidates;
+        namespaces
     }
 
     /// The attributes of the `xml` namespace that an apex takes over from the elements around it (Canonical XML

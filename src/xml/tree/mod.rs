@@ -38,7 +38,7 @@ pub struct Tree {
     declarations: Vec<Declaration>,
     /// Attribute values and texts with references replaced and line ends normalised.
     values: String,
-    /// Namespace names; the first three are none, `xml` and `xmlns`.
+    /// Namespace names; the first two are none and that of `xml`.
     uris: Vec<String>,
 }
 
@@ -74,7 +74,6 @@ struct Uri(u32);
 impl Uri {
     const NONE: Self = Self(0);
     const XML: Self = Self(1);
-    const XMLNS: Self = Self(2);
 }
 
 #[derive(Debug)]

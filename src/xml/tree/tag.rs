@@ -2,7 +2,7 @@
 //! a tag ends; it lets pass missing white space, `<` in values and names that are none.
 
 use super::Malformed;
-use crate::xml::chars::{is_char, is_space};
+use crate::xml::chars::{is_char, is_space, is_space_octet};
 
 /// A start tag or an empty-element tag, taken apart.
 #[derive(Debug)]
@@ -10,14 +10,18 @@ pub(super) struct Tag<'s> {
     /// The qualified name.
     pub(super) name: &'s str,
     /// Qualified name and raw value of each attribute.
-    pub(super) attributes: Vec<(&'s str, &'s str)>,
+    pub(super) attributes: Vec<Pair<'s>>,
 }
 
-/// Takes apart what stands between `<` and `>` or `/>`.
-pub(super) fn take_apart(inside: &str, most: usize) -> Result<Tag<'_>, Malformed> {
-    let end = inside.find(is_space).unwrap_or(inside.len());
+/// Takes apart what stands between `<` and `>` or `/>`. What was found in another tag makes room for what is in this one.
+pub(super) fn take_apart<'s>(
+    inside: &'s str,
+    most: usize,
+    mut attributes: Vec<Pair<'s>>,
+) -> Result<Tag<'s>, Malformed> {
+    let end = inside.bytes().position(is_space_octet).unwrap_or(inside.len());
     let (name, mut rest) = inside.split_at(end);
-    let mut attributes = Vec::new();
+    attributes.clear();
     while let Some((attribute, after)) = next_attribute(rest)? {
         if attributes.len() == most {
             return Err(Malformed::TooLarge("attributes"));
@@ -28,7 +32,8 @@ pub(super) fn take_apart(inside: &str, most: usize) -> Result<Tag<'_>, Malformed
     Ok(Tag { name, attributes })
 }
 
-type Pair<'s> = (&'s str, &'s str);
+/// A qualified name and a raw value.
+pub(super) type Pair<'s> = (&'s str, &'s str);
 
 /// `S Name Eq AttValue`, or `S?` and the end.
 fn next_attribute(rest: &str) -> Result<Option<(Pair<'_>, &str)>, Malformed> {
@@ -61,7 +66,7 @@ pub(super) fn declaration(source: &str) -> Result<usize, Malformed> {
         return Err(Malformed::Instruction);
     }
     let inside = &after[..after.find("?>").ok_or(Malformed::Declaration)?];
-    let tag = take_apart(inside, 3).map_err(|_| Malformed::Declaration)?;
+    let tag = take_apart(inside, 3, Vec::new()).map_err(|_| Malformed::Declaration)?;
     let mut attributes = tag.attributes.into_iter().peekable();
     if attributes.next() != Some(("version", "1.0")) {
         return Err(Malformed::Declaration);
@@ -103,7 +108,8 @@ pub(super) fn reference(name: &str) -> Result<char, Malformed> {
 /// Appends an attribute value with references replaced and white space made spaces.
 pub(super) fn push_attribute(raw: &str, out: &mut String) -> Result<(), Malformed> {
     let mut rest = raw;
-    while let Some(at) = rest.find(['&', '\t', '\n', '\r']) {
+    // All four are one octet, which is never part of a longer character.
+    while let Some(at) = rest.bytes().position(|octet| matches!(octet, b'&' | b'\t' | b'\n' | b'\r')) {
         out.push_str(&rest[..at]);
         let tail = &rest[at..];
         rest = if let Some(after) = tail.strip_prefix('&') {

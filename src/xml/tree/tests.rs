@@ -244,6 +244,28 @@ fn names_are_expanded_and_prefixes_declarations_and_places_are_kept() {
 }
 
 #[test]
+fn one_namespace_has_one_name_however_many_there_are() {
+    // More than are compared one after the other, each by two prefixes.
+    let many = 3 * build::FEW / 2;
+    let of = |number: usize| format!("xmlns:a{number}='urn:n{number}' xmlns:b{number}='urn:n{number}'");
+    let limits = Limits { declarations: 1000, attributes: 1000, ..Limits::default() };
+    let with = |attributes: &dyn Fn(usize) -> String| {
+        let (declared, written): (Vec<_>, Vec<_>) = (0..many).map(|number| (of(number), attributes(number))).unzip();
+        Tree::parse(format!("<e {} {}/>", declared.join(" "), written.join(" ")).as_bytes(), &limits)
+    };
+    let tree = with(&|number| format!("a{number}:x='{number}' b{number}:y=''")).unwrap();
+    for number in 0..many {
+        let value = tree.root().attribute(&format!("urn:n{number}"), "x");
+        assert_eq!(value, Some(number.to_string().as_str()));
+    }
+    assert_eq!(tree.uris.len(), 2 + many);
+    for number in 0..many {
+        let twice = |other| if other == number { format!("a{other}:x='' b{other}:x=''") } else { String::new() };
+        assert_eq!(with(&twice).err(), Some(Malformed::DuplicateAttribute), "{number}");
+    }
+}
+
+#[test]
 fn white_space_between_elements_is_not_text_among_them() {
     assert!(parse("<a>\n <b/> <!-- c --> <b/>\t</a>").unwrap().root().holds_only_elements());
     assert!(!parse("<a>x<b/></a>").unwrap().root().holds_only_elements());

@@ -443,7 +443,9 @@ impl<W> Signers<W> {
 
     /// Sends the signers what they were given. False when nothing came of it that has to be seen to.
     pub(super) fn flush(&mut self, now: Instant) -> bool {
-        let flushed = self.signers.iter_mut().map(|(id, signer)| (*id, signer.duplex.flush()));
+        // Who does not read is polled for.
+        let reading = self.signers.iter_mut().filter(|(_, signer)| !signer.duplex.wants_write());
+        let flushed = reading.map(|(id, signer)| (*id, signer.duplex.flush()));
         let gone: Vec<_> = flushed.filter_map(|(id, flushed)| Some((id, flushed.err()?))).collect();
         let (digests, keys) = std::mem::take(&mut self.queued);
         if digests {

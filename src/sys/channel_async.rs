@@ -67,6 +67,14 @@ where
     Out: BorshSerialize,
 {
     while io.get_ref().wants_write() == behind {
+        // What came along in one datagram is here already, and nothing says again that it is.
+        while io.get_ref().holds() && incoming.capacity() > 0 {
+            if let Some(message) = io.get_mut().receive()?
+                && incoming.try_send(message).is_err()
+            {
+                return Ok(Some(()));
+            }
+        }
         let room = incoming.capacity() > 0;
         let wanted = match (behind, room) {
             (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
@@ -195,6 +203,41 @@ mod tests {
                     }
                 }
                 tokio::task::yield_now().await;
+            }
+            drop(outgoing);
+            assert!(carrier.await.unwrap().is_ok());
+        });
+    }
+
+    #[test]
+    fn what_came_along_in_one_datagram_is_handed_on_also_where_the_peer_reads_late() {
+        let (mine, theirs) = Channel::pair().unwrap();
+        setsockopt(&mine, sockopt::SndBuf, &0).unwrap();
+        let mut issuer = Duplex::<FromAudit, IssuerToAuth>::new(theirs, Link::AuditToIssuer);
+        let audit = Duplex::<IssuerToAuth, FromAudit>::new(mine, Link::IssuerToAuth);
+        let ((arrived, mut incoming), (outgoing, leaving)) = (mpsc::channel(1), mpsc::channel(4096));
+        let said: [VoucherId; 5] = std::array::from_fn(|_| VoucherId::random());
+        for voucher in said {
+            issuer.queue(&IssuerToAuth::Redeemed(voucher)).unwrap();
+        }
+        issuer.flush().unwrap();
+        runtime().block_on(async {
+            let carrier = tokio::spawn(carry(audit, arrived, leaving));
+            let pause = || tokio::time::sleep(std::time::Duration::from_millis(20));
+            pause().await;
+            // One is handed on, and the others wait here, while it becomes known that the peer does not read.
+            outgoing.try_send(FromAudit::Head { entries: 0, last: None }).unwrap();
+            for sequence in 1..=2000 {
+                outgoing.try_send(FromAudit::Durable { sequence }).unwrap();
+            }
+            pause().await;
+            while outgoing.capacity() < 4096 || issuer.receive().unwrap().is_some() {
+                while issuer.receive().unwrap().is_some() {}
+                pause().await;
+            }
+            for voucher in said {
+                let heard = tokio::time::timeout(std::time::Duration::from_secs(5), incoming.recv()).await;
+                assert!(matches!(heard, Ok(Some(IssuerToAuth::Redeemed(one))) if one == voucher), "{heard:?}");
             }
             drop(outgoing);
             assert!(carrier.await.unwrap().is_ok());

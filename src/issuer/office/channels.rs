@@ -155,8 +155,10 @@ impl Office {
 
     /// Sends what the turn has left for auth and for the workers.
     pub(super) fn flush(&mut self, now: Instant) {
-        self.auths.retain(|_, duplex| duplex.flush().is_ok());
-        let flushed = self.workers.iter_mut().map(|(id, duplex)| (*id, duplex.flush()));
+        // Who does not read is polled for: each try puts together again what waits for him.
+        self.auths.retain(|_, duplex| duplex.wants_write() || duplex.flush().is_ok());
+        let reading = self.workers.iter_mut().filter(|(_, duplex)| !duplex.wants_write());
+        let flushed = reading.map(|(id, duplex)| (*id, duplex.flush()));
         let gone: Vec<_> = flushed.filter_map(|(id, flushed)| Some((id, flushed.err()?))).collect();
         for (id, closed) in gone {
             self.drop_worker(id, &closed, now);

@@ -480,6 +480,7 @@ fn zeros_from_within_an_entry_to_the_end_are_a_torn_end_wherever_they_begin() {
             let report = place.verify();
             let finding = report.findings.first().unwrap();
             assert_eq!((report.faults, finding.entry, finding.fault), (1, 3, Fault::Torn), "{from} {more}");
+            assert_eq!(place.entries().len(), 3, "{from} {more}");
             if from % 16 == 0 || from == changed {
                 drop(place.start());
                 let report = place.verify();
@@ -495,6 +496,35 @@ fn zeros_from_within_an_entry_to_the_end_are_a_torn_end_wherever_they_begin() {
         assert_eq!(fs::read(&beside).unwrap(), part[..last_part], "{from}");
         assert_eq!(place.verify().faults, 0, "{from}");
     }
+}
+
+#[test]
+fn an_entry_that_was_changed_is_none_that_did_not_come_to_disk_because_its_head_ends_in_zero() {
+    let place = House::new();
+    let path = place.file(Kind::Record, 1);
+    let audit = place.start();
+    let mut issuer = place.issuer();
+    // One in 256 does.
+    let entries = (1..).find(|number| {
+        issuer.append(intent(*number, 0));
+        issuer.settle();
+        fs::read(&path).unwrap().ends_with(&[0])
+    });
+    let entry = entries.unwrap() - 1;
+    assert!(audit.end(Signal::SIGTERM).success());
+    let last = frames(&path)[usize::try_from(entry).unwrap()];
+    let octets = fs::read(&path).unwrap();
+    for at in [last + 8, last + 20, octets.len() - 33, octets.len() - 20] {
+        let mut changed = octets.clone();
+        changed[at] ^= 1;
+        fs::write(&path, changed).unwrap();
+        let report = place.verify();
+        let finding = report.findings.first().unwrap();
+        assert_eq!((finding.entry, finding.fault), (entry, Fault::Chain), "{at}");
+        assert_eq!(place.try_start().err().and_then(|status| status.code()), Some(1), "{at}");
+    }
+    fs::write(&path, octets).unwrap();
+    drop(place.start());
 }
 
 #[test]

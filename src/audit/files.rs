@@ -91,6 +91,15 @@ impl Frames {
         Ok(zeros)
     }
 
+    /// Takes the frame just given back: it is given again.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn take_back(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.offset -= (PREFIX + frame.len()) as u64;
+        self.reader.seek(SeekFrom::Start(self.offset)).map(|_| ())
+    }
+
     fn attempt(&mut self) -> io::Result<Step> {
         let mut prefix = [0; PREFIX];
         match fill(&mut self.reader, &mut prefix)? {

@@ -263,6 +263,16 @@ pub fn next_head(head: &Hash, leaf: &Hash) -> Hash {
     sha256(&[head, leaf])
 }
 
+/// Could this frame, which is not the next entry, be that entry with zeros in the place of what did not come to disk? Where
+/// some of its head came, all before it did, and the head must be of that.
+#[must_use]
+pub fn is_cut_short(frame: &[u8], heads: &[Hash]) -> bool {
+    let Some((public, stored)) = frame.split_last_chunk::<32>() else { return false };
+    let came = stored.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
+    let leaf = leaf_hash(public);
+    came == 0 || (came < 32 && heads.iter().any(|head| next_head(head, &leaf)[..came] == stored[..came]))
+}
+
 /// The hash that stands for a private part in the record.
 #[must_use]
 pub fn commitment(salt: &[u8; 32], private: &[u8]) -> Hash {

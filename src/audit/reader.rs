@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use borsh::BorshDeserialize;
 
 use super::files::{Frames, Step, numbers};
-use super::format::{Hash, Kind, Leaf, Private, commitment};
+use super::format::{Hash, Kind, Leaf, ORIGIN_HEAD, Private, commitment, is_cut_short, leaf_hash, next_head};
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,13 +112,15 @@ fn rest_is_zero(salt: &[u8; 32], octets: &[u8]) -> bool {
 pub struct Entries {
     directory: PathBuf,
     current: Option<(u32, Frames, Privates)>,
+    /// The head of the last entry.
+    before: Option<Hash>,
 }
 
 impl Entries {
     /// Reads the record in `directory` from its first file on.
     #[must_use]
     pub fn open(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), current: None }
+        Self { directory: directory.to_owned(), current: None, before: Some(ORIGIN_HEAD) }
     }
 
     /// The file after the one being read.
@@ -148,7 +150,22 @@ impl Entries {
             match frames.step()? {
                 Step::Frame(frame) => {
                     let (public, head) = frame.split_last_chunk::<32>().ok_or_else(|| damaged("short entry"))?;
-                    let leaf = Leaf::try_from_slice(public).map_err(|_| damaged("an entry does not decode"))?;
+                    let leaf = Leaf::try_from_slice(public);
+                    // What did not come to disk whole is no entry yet; whether others are as they were is for `verify`.
+                    let expected = self.before.map(|before| next_head(&before, &leaf_hash(public)));
+                    if head.last() == Some(&0)
+                        && (leaf.is_err() || expected.is_some_and(|expected| expected != *head))
+                        && is_cut_short(&frame, self.before.as_slice())
+                        && frames.is_torn(&frame)?
+                    {
+                        frames.take_back(&frame)?;
+                        if !self.advance()? {
+                            return Ok(None);
+                        }
+                        continue;
+                    }
+                    self.before = Some(*head);
+                    let leaf = leaf.map_err(|_| damaged("an entry does not decode"))?;
                     let private = match &leaf.private {
                         Some(hash) => privates.part(leaf.index, hash)?,
                         None => PrivatePart::None,

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use borsh::BorshDeserialize;
 
 use super::files::{Frames, Step, numbers};
-use super::format::{HEADER, Hash, Kind, Leaf, ORIGIN_HEAD, Origin, leaf_hash, next_head};
+use super::format::{HEADER, Hash, Kind, Leaf, ORIGIN_HEAD, Origin, is_cut_short, leaf_hash, next_head};
 use crate::wire::Millis;
 
 /// Why audit does not open a record.
@@ -141,7 +141,7 @@ fn walk(directory: &Path, number: u32) -> Result<Standing, OpenError> {
                     }
                     continue;
                 }
-                None => frames.is_torn(&frame).map_err(io)?,
+                None => is_cut_short(&frame, &[head]) && frames.is_torn(&frame).map_err(io)?,
             },
             Step::End => break offset,
             Step::Torn => true,

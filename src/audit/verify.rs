@@ -10,7 +10,7 @@ use std::path::Path;
 use borsh::BorshDeserialize;
 
 use super::files::{Frames, Step, numbers};
-use super::format::{Hash, Header, Kind, Leaf, ORIGIN_HEAD, Public, leaf_hash, next_head};
+use super::format::{Hash, Header, Kind, Leaf, ORIGIN_HEAD, Public, is_cut_short, leaf_hash, next_head};
 use super::reader::{PrivatePart, Privates};
 use crate::wire::{Correlation, Millis};
 
@@ -189,7 +189,9 @@ impl Verifier {
         loop {
             self.offset = frames.offset();
             match frames.step()? {
-                Step::Frame(frame) if !self.goes_on(&frame) && frames.is_torn(&frame)? => {
+                Step::Frame(frame)
+                    if !self.goes_on(&frame) && is_cut_short(&frame, &self.heads) && frames.is_torn(&frame)? =>
+                {
                     self.finding(self.expected, Fault::Torn);
                     break;
                 }

@@ -74,6 +74,10 @@ fn a_description_is_the_same_by_get_and_by_soap_and_asks_nobody_r_p020() {
         let length = fetched.len().to_string();
         assert_eq!((reply.status, reply.header("content-length")), (200, Some(&*length)), "{http2}");
         assert_eq!((reply.header("content-type").is_some(), reply.text()), (true, String::new()), "{http2}");
+        for (path, status) in [("/nowhere", 404), (ENDPOINT, 405)] {
+            let reply = client.send("HEAD", path, &[], b"");
+            assert_eq!((reply.status, reply.text()), (status, String::new()), "{http2} {path}");
+        }
         let reply = client.send("POST", MEX, &soap, question("").as_bytes());
         assert_eq!((reply.status, reply.header("content-type")), (200, Some(soap[0].1)));
         assert_eq!(reply.header("cache-control"), Some("no-store"));

@@ -74,6 +74,9 @@ impl Front {
         let (parts, body) = request.into_parts();
         let asking = Asking::new(source, client, &parts);
         let mut answer = self.route(asking, &parts, body).await;
+        if parts.method == Method::HEAD {
+            answer = without_body(answer);
+        }
         let headers = answer.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -90,8 +93,7 @@ impl Front {
         match self.routes.get(parts.uri.path()) {
             None => self.turn_away(TurnedAway::UNKNOWN_PATH, asking, body).await,
             Some(Route::Document(document, description)) => match parts.method {
-                Method::GET => self.document(document),
-                Method::HEAD => without_body(self.document(document)),
+                Method::GET | Method::HEAD => self.document(document),
                 Method::POST => self.described(description, asking, parts, body).await,
                 _ => self.turn_away(TurnedAway::method("GET, HEAD, POST"), asking, body).await,
             },

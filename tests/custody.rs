@@ -994,6 +994,13 @@ fn an_unlock_whose_pin_the_token_did_not_look_at_leaves_the_mark_as_it_was() {
     hsm.fail("C_Login", 0xe0, 1);
     assert!(!unlock() && marks(&hsm, "pin-refused-").len() == 1);
     assert!(unlock() && marks(&hsm, "pin-refused-").is_empty());
+    // Unless it has set the PIN itself: what signers have may be another.
+    let officer = hsm.path("credentials/so-pin");
+    hsm.instruct(&format!("fail_after C_Login 0xe0 {}\n", hsm.calls("C_Login") + 1));
+    let anew = || hsm.try_chancery(&["token", "unlock", "--so-pin-file", officer.to_str().unwrap()]).status.success();
+    assert!(!anew() && marks(&hsm, "pin-refused-").len() == 1);
+    hsm.instruct("");
+    assert!(unlock() && marks(&hsm, "pin-refused-").is_empty());
     drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
 }
 

@@ -91,7 +91,8 @@ pub(super) fn unlock(
     voice.doing("trying the PIN, once");
     if let Err(fault) = module.call(|_| session.login(UserType::User, Some(&pin))) {
         // Where the token did not get as far as the PIN, nothing is known of it; a mark that stands goes on to stand.
-        if !fault.leaves_pin_alone() {
+        // Where it has just been set, signers have another, perhaps, and must not try that by what they knew.
+        if so_pin.is_some() || !fault.leaves_pin_alone() {
             marks.refuse(&fault.to_string())?;
         }
         return Err(fault);

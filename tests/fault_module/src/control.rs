@@ -4,6 +4,7 @@
 //! ```text
 //! sign_delay_us 10000        # C_Sign sleeps that long, outside any lock, before the real call
 //! fail C_Sign 0x5 3          # C_Sign answers 0x5 until it has done so 3 times since the counters began
+//! fail_after C_Login 0x5 7   # C_Login answers 0x5 once there were 7 calls since the counters began
 //! hang C_Sign                # C_Sign never returns
 //! slow C_Login 1500          # C_Login sleeps that many milliseconds before the real call
 //! flip_signature             # one bit of every signature is wrong
@@ -25,6 +26,8 @@ pub(crate) struct Control {
     pub(crate) sign_delay_us: u64,
     /// Function, code, limit.
     pub(crate) fail: Vec<(String, u64, u64)>,
+    /// Function, code, calls before.
+    pub(crate) fail_after: Vec<(String, u64, u64)>,
     pub(crate) hang: Vec<String>,
     /// Function, milliseconds.
     pub(crate) slow: Vec<(String, u64)>,
@@ -72,6 +75,9 @@ fn parse(text: &str) -> Control {
             ["sign_delay_us", delay] => control.sign_delay_us = number(delay),
             ["fail", function, code, limit] => {
                 control.fail.push(((*function).to_owned(), number(code), number(limit)));
+            }
+            ["fail_after", function, code, calls] => {
+                control.fail_after.push(((*function).to_owned(), number(code), number(calls)));
             }
             ["hang", function] => control.hang.push((*function).to_owned()),
             ["slow", function, delay] => control.slow.push(((*function).to_owned(), number(delay))),

@@ -47,9 +47,9 @@ fn counter(function: usize, offset: usize) -> &'static AtomicU64 {
     unsafe { &*((base + function * SLOT + offset) as *const AtomicU64) }
 }
 
-/// One more call.
-pub(crate) fn called(function: usize) {
-    counter(function, NAME).fetch_add(1, Ordering::SeqCst);
+/// One more call; gives how many there were before.
+pub(crate) fn called(function: usize) -> u64 {
+    counter(function, NAME).fetch_add(1, Ordering::SeqCst)
 }
 
 /// Takes one of the errors up to `limit`, counted over all processes; false when they are used up.

@@ -122,7 +122,7 @@ fn unreached() -> bool {
 /// Counts the call; what to answer instead of passing it on, if anything.
 fn misbehave(function: Function) -> Option<CK_RV> {
     let index = function as usize;
-    counts::called(index);
+    let before = counts::called(index);
     let control = control::now();
     let name = NAMES[index];
     if control.hang.iter().any(|hung| hung == name) {
@@ -135,6 +135,11 @@ fn misbehave(function: Function) -> Option<CK_RV> {
     }
     for (failing, rv, limit) in &control.fail {
         if failing == name && counts::take_error(index, *limit) {
+            return Some(*rv);
+        }
+    }
+    for (failing, rv, calls) in &control.fail_after {
+        if failing == name && before >= *calls {
             return Some(*rv);
         }
     }

@@ -291,9 +291,10 @@ pub fn read(directory: &Directory) -> Result<Auth, ConfigErrors> {
         wrong.keep(intermediary::known(file, partners, users));
     }
     let parties = parties(directory, file.as_ref(), listed.as_ref().map(|listed| &listed.vocabulary), &mut wrong);
-    let auth = rules.zip(users).map(|(rules, users)| {
+    let auth = rules.zip(users).map(|(rules, mut users)| {
         let Rules { endpoints, timestamp, password, throttle, limits, store, .. } = rules;
-        let Rules { authorities, servers, partners, issuers, kerberos, realms, directories, doubts, .. } = rules;
+        let Rules { authorities, servers, partners, issuers, kerberos, realms, directories, mut doubts, .. } = rules;
+        doubts.append(&mut users.doubts);
         Auth {
             endpoints,
             timestamp,

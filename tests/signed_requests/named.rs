@@ -86,6 +86,16 @@ fn a_certificate_that_is_only_named_is_covered_when_it_is_the_one_that_signed_r_
     let message =
         SignedMessage { key: client.thumbprint(), ..renewed.naming(renewed.thumbprint(), "wsse", &with(parts(now))) };
     assert_eq!(worker.refused(submission(message, now)), failed);
+    // Two certificates for one key have one identifier, and either may be the one that was covered.
+    let old = Client::new();
+    let new = old.renewed();
+    let files = [("old.pem", &*old.certificate), ("new.pem", &*new.certificate)];
+    let users = "[users.sam]\ncertificates = [\"old.pem\", \"new.pem\"]\n";
+    let both = Office::with(&auth(""), users, PARTY, &files);
+    for signer in [&old, &new] {
+        let message = signer.naming(old.identifier(), "wsse", &with(parts(now)));
+        both.worker().vouched(submission(message, now));
+    }
     // Somebody else's token is a part, and none where the message has one.
     let plain = client.message(&with(parts(now)));
     let message = SignedMessage { key: client.thumbprint(), named: named(3, "wsse"), ..plain };

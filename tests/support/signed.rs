@@ -150,6 +150,11 @@ impl Client {
         KeyReference::Thumbprint(octets.as_ref().try_into().expect("20 octets"))
     }
 
+    pub(crate) fn identifier(&self) -> KeyReference {
+        let read = chancery::config::auth::certificate::Certificate::from_der(self.der.clone()).expect("one of ours");
+        KeyReference::KeyIdentifier(Octets::new(read.key_identifier).expect("fits"))
+    }
+
     pub(crate) fn algorithm(&self) -> (SignatureAlgorithm, &'static str) {
         match self.key {
             Key::Rsa(_) => (SignatureAlgorithm::RsaSha256, "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"),
@@ -253,6 +258,7 @@ pub(crate) fn point_value(curve: &str, octets: &[u8]) -> String {
 
 // One test needs each, and each test is a crate of its own.
 const _: [fn() -> Client; 2] = [Client::p384, Client::p521];
+const _: fn(&Client) -> KeyReference = Client::identifier;
 const _: fn(&Client) -> String = Client::key_value;
 const _: fn(&Client) -> &[u8] = Client::public_key;
 const _: fn(&Client) -> &[u8] = Client::secret;

@@ -18,7 +18,7 @@ use super::super::exchanges::Exchange;
 use super::super::ocsp::{self, WAIT};
 use super::super::reason::Reason;
 use super::super::recipient::Recipient;
-use super::super::signature::{self, Admitted, Content, Proof, Unproven, Verified};
+use super::super::signature::{self, Admitted, Content, Proof, Signed, Unproven, Verified};
 use super::super::store::{Down, Kind, Store};
 use super::super::{digest, issued, timestamp};
 use super::{Ended, Office};
@@ -133,6 +133,11 @@ pub(super) struct Signer<'a, 'm> {
     pub(super) authority: Option<&'a Authority>,
     certificate: Cow<'a, Certificate>,
     pub(super) verified: Verified<'m>,
+}
+
+/// What is covered by a signature that holds. Whoever was disabled is trusted no more: nothing that he signed is parsed.
+fn read<'m>(account: &Account, signed: Signed<'m>, rules: &Endpoint) -> Result<Verified<'m>, Unproven> {
+    if account.disabled { Err(Reason::Disabled.into()) } else { signed.covers(rules) }
 }
 
 impl<'a> Known<'a> {
@@ -343,26 +348,33 @@ impl Office {
     ) -> Result<Signer<'a, 'm>, Reason> {
         let (key, brought) = issued::apart(message.key()).ok_or(Reason::UnknownCertificate)?;
         let registered = config.users.signers(&key, now);
-        let mut tried = registered.iter().map(|(account, certificate)| {
-            let signed = signature::verify(certificate, message, now);
-            signed.map(|signed| (*account, None, Cow::Borrowed(*certificate), signed))
-        });
-        let (account, authority, certificate, signed) = match tried.next() {
-            Some(Ok(found)) => found,
-            Some(Err(reason)) => tried.find_map(Result::ok).ok_or(reason)?,
-            None => {
-                let certificate = issued::presented(config, &key).ok_or(Reason::UnknownCertificate)?;
-                let signed = signature::verify(&certificate, message, now)?;
-                let (account, authority) = self.issued(config, &certificate, &brought, asked).await?;
-                (account, Some(authority), Cow::Owned(certificate), signed)
+        if !registered.is_empty() {
+            let (mut refused, mut uncovered) = (None, None);
+            for (account, certificate) in registered {
+                let signed = match signature::verify(certificate, message, now) {
+                    Ok(signed) => signed,
+                    Err(reason) => {
+                        refused.get_or_insert(reason);
+                        continue;
+                    }
+                };
+                match read(account, signed, rules) {
+                    Ok(verified) => {
+                        let (authority, certificate) = (None, Cow::Borrowed(certificate));
+                        return Ok(Signer { account, authority, certificate, verified });
+                    }
+                    // Of a certificate that is only named another one for the key may be what was covered.
+                    Err(why) => _ = uncovered.get_or_insert(why),
+                }
             }
-        };
-        // Whoever was disabled is trusted no more: nothing that he signed is parsed.
-        if account.disabled {
-            return Err(Reason::Disabled);
+            let refused = refused.unwrap_or(Reason::UnknownCertificate);
+            return Err(uncovered.map_or(refused, |why| self.not_proven(asked.correlation, &why)));
         }
-        let verified = signed.covers(rules).map_err(|why| self.not_proven(asked.correlation, &why))?;
-        Ok(Signer { account, authority, certificate, verified })
+        let certificate = issued::presented(config, &key).ok_or(Reason::UnknownCertificate)?;
+        let signed = signature::verify(&certificate, message, now)?;
+        let (account, authority) = self.issued(config, &certificate, &brought, asked).await?;
+        let verified = read(account, signed, rules).map_err(|why| self.not_proven(asked.correlation, &why))?;
+        Ok(Signer { account, authority: Some(authority), certificate: Cow::Owned(certificate), verified })
     }
 
     /// The account that a certificate means, which nobody registered. Where responders are to be asked whether it was taken

@@ -537,6 +537,29 @@ fn of_two_certificates_for_a_key_the_one_that_holds_is_meant() {
 }
 
 #[test]
+fn the_ninth_certificate_with_one_serial_number_is_doubted() {
+    let with = |count: usize| {
+        let mut tree = Tree::new();
+        let mut users = String::new();
+        for number in 0..count {
+            let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+            parameters.serial_number = Some(1.into());
+            let pem = parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+            tree = tree.with(&format!("{number}.pem"), &pem);
+            users += &format!("[users.u{number}]\ncertificates = [\"{number}.pem\"]\n");
+        }
+        let doubts = tree.with("users.toml", &users).good().doubts;
+        doubts.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert!(with(8).is_empty());
+    let doubts = with(9);
+    assert!(
+        doubts.len() == 1 && doubts[0].contains("users.toml:") && doubts[0].contains("serial number"),
+        "{doubts:?}"
+    );
+}
+
+#[test]
 fn a_key_proves_one_account_whatever_certificate_is_around_it() {
     let ([old, new], _) = renewed();
     let users = "[users.ann]\ncertificates = [\"1.pem\"]\n[users.bob]\ncertificates = [\"2.pem\"]\n";

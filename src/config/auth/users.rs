@@ -33,7 +33,7 @@ const RESERVED: [&str; 2] = ["username", "groups"];
 /// Octets of a secret for digests. A shorter one could be guessed by whoever has seen one digest.
 const DIGEST_SECRET: RangeInclusive<usize> = 16..=256;
 
-/// Keys that one reference may mean, so that nobody has many tried.
+/// Certificates that one reference may mean, so that nobody has many keys tried.
 const MOST_MEANT: usize = 8;
 
 /// A secret for digests.
@@ -54,6 +54,8 @@ pub struct Users {
     pub dummy_secret: DigestSecret,
     /// Accounts whose hash costs something else than the dummy, so that timing can tell them apart (R-T142).
     pub odd_costs: usize,
+    /// What holds, and may not be what was meant.
+    pub(super) doubts: Vec<ConfigError>,
 }
 
 /// One account.
@@ -124,14 +126,14 @@ impl Users {
     /// two keys means none.
     #[must_use]
     pub fn signer(&self, reference: &KeyReference, now: Millis) -> Option<(&Account, &Certificate)> {
-        match &self.signers(reference, now)[..] {
-            [signer] => Some(*signer),
-            _ => None,
-        }
+        let signers = self.signers(reference, now);
+        let first = *signers.first()?;
+        signers.iter().all(|(_, certificate)| certificate.key == first.1.key).then_some(first)
     }
 
-    /// The same of each key that the reference could mean, of few: whose signature holds is to be tried. None where there
-    /// are more. Every authority counts from where it likes, so that certificates of several may have one serial number.
+    /// The same of each certificate that the reference could mean, those that hold first: whose key signed is to be tried.
+    /// None where there are more than a few. Every authority counts from where it likes, so that those of several may have
+    /// one serial number, and those for one key have one key identifier.
     #[must_use]
     pub fn signers(&self, reference: &KeyReference, now: Millis) -> Vec<(&Account, &Certificate)> {
         let meant = |certificate: &Certificate| match reference {
@@ -144,15 +146,13 @@ impl Users {
             KeyReference::KeyIdentifier(identifier) => *certificate.key_identifier == **identifier,
             KeyReference::Serial(serial) => *certificate.serial == **serial,
         };
-        let mut signers: Vec<(&Account, &Certificate)> = Vec::new();
-        for (certificate, name) in self.certificates.iter().filter(|(certificate, _)| meant(certificate)) {
-            match signers.iter().position(|(_, known)| known.key == certificate.key) {
-                Some(at) if !signers[at].1.holds(now) && certificate.holds(now) => signers[at].1 = certificate,
-                Some(_) => {}
-                None if signers.len() == MOST_MEANT => return Vec::new(),
-                None => signers.extend(self.accounts.get(name).map(|account| (account, certificate))),
-            }
+        let meant = self.certificates.iter().filter(|(certificate, _)| meant(certificate));
+        let meant = meant.filter_map(|(certificate, name)| Some((self.accounts.get(name)?, certificate)));
+        let mut signers: Vec<_> = meant.take(MOST_MEANT + 1).collect();
+        if signers.len() > MOST_MEANT {
+            return Vec::new();
         }
+        signers.sort_by_key(|(_, certificate)| !certificate.holds(now));
         signers
     }
 
@@ -290,7 +290,7 @@ impl Listed {
         let mut costs: HashMap<_, usize> = HashMap::new();
         let mut lengths: HashMap<usize, usize> = HashMap::new();
         let mut accounts = HashMap::new();
-        let mut certificates: Vec<(Certificate, String)> = Vec::new();
+        let (mut certificates, mut doubts): (Vec<(Certificate, String)>, _) = (Vec::new(), Vec::new());
         self.secrets_apart()?;
         for (name, user) in &self.file.value.users {
             let account = account(&self.file, name, user, &self.vocabulary)?;
@@ -318,6 +318,14 @@ impl Listed {
                     );
                     return Err(self.file.error(path.span(), why));
                 }
+                if certificates.iter().filter(|(other, _)| other.serial == certificate.serial).count() == MOST_MEANT {
+                    let (span, path) = (path.span(), path.get_ref());
+                    let why = format!(
+                        "certificate {path}: {MOST_MEANT} others have its serial number, and nobody is known any more by issuer \
+                         and that number"
+                    );
+                    doubts.push(self.file.error(span, why));
+                }
                 certificates.push((certificate, name.get_ref().clone()));
             }
         }
@@ -329,7 +337,7 @@ impl Listed {
         let length = lengths.into_iter().max_by_key(|(length, count)| (*count, *length)).map_or(32, |most| most.0);
         let vocabulary = self.vocabulary.clone();
         let (dummy, dummy_secret) = (Hash::dummy(cost), dummy_secret(length));
-        Ok(Users { accounts, certificates, vocabulary, dummy, dummy_secret, odd_costs })
+        Ok(Users { accounts, certificates, vocabulary, dummy, dummy_secret, odd_costs, doubts })
     }
 
     /// Is nobody here called as somebody in one of the directories is?

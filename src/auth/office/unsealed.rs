@@ -22,14 +22,18 @@ use super::proof::{Asked, Beside, Signer};
 use super::{Ended, Office};
 use crate::config::auth::Auth;
 use crate::config::auth::endpoint::Endpoint;
+use crate::config::auth::users::Account;
 use crate::sys::failpoint::failpoint;
 use crate::wire::evidence::Refused;
 use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
 use crate::wire::order::Method;
-use crate::wire::unwrap::{NotUnwrapped, OpenSigned, Opened, Unwrap};
-use crate::wire::{List, Millis, Secret};
+use crate::wire::unwrap::{MOST_PART_OCTETS, NotUnwrapped, OpenSigned, Opened, Unwrap};
+use crate::wire::{List, Millis, Secret, Text};
+
+/// The account that signed a message, and the authority that named it, where one did.
+type Whose<'a> = (&'a Account, Option<&'a Text<64>>);
 
 impl Office {
     /// Opens what is sealed of a message that is signed as it is.
@@ -48,13 +52,14 @@ impl Office {
         let (directories, exchange, timestamp, wish) = (&*directories, None, None, None);
         let asked = Asked { directories, worker, confirmed, exchange, source, correlation, timestamp, wish };
         let ended = match self.unsealed(&config, open, &asked).await {
-            Ok((within, exchange)) => match exchanges.keep(correlation, exchange, Instant::now()) {
+            Ok((within, exchange, (account, authority))) => match exchanges.keep(correlation, exchange, Instant::now())
+            {
                 Ok(()) => {
                     self.gauges.opened.inc();
                     let parts = List::new(vec![within]).expect("one is not too many");
                     return Ok(AuthToWorker::Opened(Opened { correlation, parts }));
                 }
-                Err(NotKept::Full) => Ended::Stranger(Reason::TooManyKeys),
+                Err(NotKept::Full) => Ended::Stranger(Reason::TooManyKeys).of(account, Method::X509, authority),
                 Err(NotKept::Twice) => return Err(Violation::Rule("a second message opened for one request")),
             },
             Err(ended) => ended,
@@ -73,12 +78,12 @@ impl Office {
         Ok(AuthToWorker::Refused(Refused { correlation, refusal: reason.refusal() }))
     }
 
-    async fn unsealed(
+    async fn unsealed<'a>(
         &self,
-        config: &Auth,
+        config: &'a Auth,
         open: OpenSigned,
         asked: &Asked<'_>,
-    ) -> Result<(Secret<{ crate::wire::unwrap::MOST_PART_OCTETS }>, Exchange), Ended> {
+    ) -> Result<(Secret<MOST_PART_OCTETS>, Exchange, Whose<'a>), Ended> {
         let OpenSigned { endpoint, recipient, transport, sealed: key, message, .. } = open;
         let stranger = Ended::Stranger;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(stranger(Reason::Endpoint))?;
@@ -95,7 +100,8 @@ impl Office {
         self.first_seen(Kind::OpenedMessage, verified.once(), timestamp::until(now)).await.map_err(stranger)?;
         // Whatever becomes of it, it is his, and has a place in the store; what is submitted of it then is not paid for again.
         self.pace(config, account, asked)?;
-        let his = |ended: Ended| ended.of(account, Method::X509, authority.map(|authority| &authority.name));
+        let authority = authority.map(|authority| &authority.name);
+        let his = |ended: Ended| ended.of(account, Method::X509, authority);
         let sealed = self.found(config, rules, &verified, asked, now).map_err(his)?;
         let is_key = sealed::is_key(&verified, transport, &key);
         if !is_key.map_err(|why| his(stranger(self.not_proven(asked.correlation, &why))))? {
@@ -129,7 +135,8 @@ impl Office {
         failpoint("unsealed");
         let key = Zeroizing::new(session.unwrap_or_default().to_vec());
         let verified = Some(*verified.once());
-        Ok((within, Exchange { endpoint, key, sha1: [0; 20], sealing: None, unseen: None, verified }))
+        let exchange = Exchange { endpoint, key, sha1: [0; 20], sealing: None, unseen: None, verified };
+        Ok((within, exchange, (account, authority)))
     }
 
     /// What is to be opened of a message that is fresh and for us, as far as that shows while it is sealed.

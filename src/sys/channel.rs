@@ -264,10 +264,11 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
     /// [`Closed`] when the peer is gone.
     pub fn flush(&mut self) -> Result<(), Closed> {
         self.behind = false;
+        let mut most = TOGETHER;
         while let Some(first) = self.outgoing.front() {
             let put =
                 |octets: &[u8]| send(self.channel.as_raw_fd(), octets, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT);
-            let together = fitting(&self.outgoing);
+            let together = fitting(&self.outgoing).min(most);
             let sent = if together == 1 {
                 put(first)
             } else {
@@ -286,6 +287,8 @@ impl<In: BorshDeserialize, Out: BorshSerialize> Duplex<In, Out> {
                     break;
                 }
                 Err(Errno::EINTR) => {}
+                // A host whose sockets hold less (net.core.wmem_default): each by itself may go.
+                Err(Errno::EMSGSIZE) if together > 1 => most = together / 2,
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -401,6 +404,29 @@ mod tests {
         }
         assert!(!issuer.holds());
         assert!(matches!(issuer.receive(), Err(Closed::Gone)));
+    }
+
+    #[test]
+    fn what_a_small_socket_does_not_take_together_it_takes_in_parts() {
+        use crate::wire::Octets;
+        use crate::wire::links::{IssuerToWorker, WorkerToIssuer};
+        let (a, b) = Channel::pair().unwrap();
+        // Room for some four thousand octets.
+        nix::sys::socket::setsockopt(&a, sockopt::SndBuf, &0).unwrap();
+        let mut issuer = Duplex::<WorkerToIssuer, IssuerToWorker>::new(a, Link::WorkerToIssuer);
+        let mut worker = Duplex::<IssuerToWorker, WorkerToIssuer>::new(b, Link::IssuerToWorker);
+        for serial in 0..60 {
+            let signature = Octets::new(vec![7; 512]).unwrap();
+            issuer.queue(&IssuerToWorker::HandshakeSigned { serial, signature }).unwrap();
+        }
+        let mut heard = 0;
+        while heard < 60 {
+            issuer.flush().unwrap();
+            while let Some(message) = worker.receive().unwrap() {
+                assert!(matches!(message, IssuerToWorker::HandshakeSigned { serial, .. } if serial == heard));
+                heard += 1;
+            }
+        }
     }
 
     #[test]

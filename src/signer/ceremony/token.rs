@@ -4,6 +4,7 @@ use std::path::Path;
 
 use cryptoki::context::Pkcs11;
 use cryptoki::session::{Session, UserType};
+use cryptoki::types::AuthPin;
 
 use super::{Voice, text};
 use crate::config::signer::Token;
@@ -80,7 +81,7 @@ pub(super) fn unlock(
     if let Some(so_pin) = so_pin {
         voice.doing("setting the PIN anew");
         officer(module, &found, &session, &secret(so_pin)?, &Marks::of_officer(state_directory, &found.serial))?;
-        module.call(|_| session.init_pin(&pin))?;
+        set_anew(module, &session, &pin, &marks)?;
         module.call(|_| session.logout())?;
     }
     let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
@@ -91,8 +92,7 @@ pub(super) fn unlock(
     voice.doing("trying the PIN, once");
     if let Err(fault) = module.call(|_| session.login(UserType::User, Some(&pin))) {
         // Where the token did not get as far as the PIN, nothing is known of it; a mark that stands goes on to stand.
-        // Where it has just been set, signers have another, perhaps, and must not try that by what they knew.
-        if so_pin.is_some() || !fault.leaves_pin_alone() {
+        if !fault.leaves_pin_alone() {
             marks.refuse(&fault.to_string())?;
         }
         return Err(fault);
@@ -103,6 +103,22 @@ pub(super) fn unlock(
     }
     voice.say(&Reply::Token { label: text(&found.label), serial: text(&found.serial) });
     Ok(())
+}
+
+/// Sets the user's PIN. From here on signers have another one, perhaps, and must not try that by what they knew: the mark
+/// stands until this one was right.
+fn set_anew(module: &Module, session: &Session, pin: &AuthPin, marks: &Marks) -> Result<(), Fault> {
+    let stood = marks.check().is_err();
+    marks.refuse("a PIN was being set anew")?;
+    module.call(|_| session.init_pin(pin)).inspect_err(|fault| {
+        // CKR_PIN_INVALID and CKR_PIN_LEN_RANGE: this one cannot be set, and the one before it is the token's.
+        if !stood
+            && (fault.leaves_pin_alone() || [0xa1, 0xa2].contains(&fault.rv()))
+            && let Err(error) = marks.clear()
+        {
+            tracing::error!(event = "mark-not-removed", %error);
+        }
+    })
 }
 
 /// Logs the security officer in. A token that locks that PIN can only be erased, so it is tried once, twice if nothing

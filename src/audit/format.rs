@@ -270,7 +270,8 @@ pub fn is_cut_short(frame: &[u8], heads: &[Hash]) -> bool {
     let Some((public, stored)) = frame.split_last_chunk::<32>() else { return false };
     let came = stored.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
     let leaf = leaf_hash(public);
-    came == 0 || (came < 32 && heads.iter().any(|head| next_head(head, &leaf)[..came] == stored[..came]))
+    let partly = |next: Hash| next != *stored && next[..came] == stored[..came];
+    came == 0 || heads.iter().any(|head| partly(next_head(head, &leaf)))
 }
 
 /// The hash that stands for a private part in the record.
@@ -337,6 +338,24 @@ mod tests {
         // The leaf hash of the empty string, from the Certificate Transparency reference test data.
         let hex: String = leaf_hash(b"").iter().map(|octet| format!("{octet:02x}")).collect();
         assert_eq!(hex, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+    }
+
+    #[test]
+    fn a_frame_is_cut_short_where_its_head_came_in_part_and_not_where_it_is_the_next_entry() {
+        let before = [7; 32];
+        let of = |number: u32| {
+            let public = number.to_le_bytes().repeat(20);
+            let head = next_head(&before, &leaf_hash(&public));
+            (public, head)
+        };
+        // Nobody asks whether the octets mean anything.
+        let (public, head) = (0..).map(of).find(|(_, head)| head[31] == 0 && head[30] != 0).unwrap();
+        let with = |head: Hash| [&public[..], &head].concat();
+        let part = |came: usize| std::array::from_fn(|at| if at < came { head[at] } else { 0 });
+        assert!(!is_cut_short(&with(head), &[before]));
+        assert!(is_cut_short(&with(part(30)), &[[0; 32], before]) && is_cut_short(&with([0; 32]), &[]));
+        assert!(!is_cut_short(&with(part(30)), &[[0; 32]]));
+        assert!(!is_cut_short(&[0; 31], &[before]));
     }
 
     #[test]

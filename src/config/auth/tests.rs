@@ -552,6 +552,22 @@ fn the_ninth_certificate_with_one_serial_number_is_doubted() {
         doubts.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert!(with(8).is_empty());
+    // Of one key the one that holds is found, however many are past.
+    let key = rcgen::KeyPair::generate().unwrap();
+    let (mut tree, mut paths) = (Tree::new(), Vec::new());
+    for number in 0..9_u64 {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.serial_number = Some((number + 1).into());
+        parameters.not_after = rcgen::date_time_ymd(if number == 8 { 2999 } else { 2020 }, 1, 1);
+        tree = tree.with(&format!("{number}.pem"), &parameters.self_signed(&key).unwrap().pem());
+        paths.push(format!("\"{number}.pem\""));
+    }
+    let auth = tree.with("users.toml", &format!("[users.sam]\ncertificates = [{}]\n", paths.join(", "))).good();
+    assert!(auth.doubts.len() == 1 && auth.doubts[0].to_string().contains("key identifier"), "{:?}", auth.doubts);
+    let ninth = KeyReference::Serial(crate::wire::Octets::new([9]).unwrap());
+    let identifier = auth.users.signer(&ninth, NOW).unwrap().1.key_identifier.clone();
+    let identifier = KeyReference::KeyIdentifier(crate::wire::Octets::new(identifier).unwrap());
+    assert!(auth.users.signer(&identifier, NOW).unwrap().1.holds(NOW));
     let doubts = with(9);
     assert!(
         doubts.len() == 1 && doubts[0].contains("users.toml:") && doubts[0].contains("serial number"),

@@ -132,7 +132,7 @@ impl Users {
     }
 
     /// The same of each certificate that the reference could mean, those that hold first: whose key signed is to be tried.
-    /// None where there are more than a few. Every authority counts from where it likes, so that those of several may have
+    /// None where more hold than a few. Every authority counts from where it likes, so that those of several may have
     /// one serial number, and those for one key have one key identifier.
     #[must_use]
     pub fn signers(&self, reference: &KeyReference, now: Millis) -> Vec<(&Account, &Certificate)> {
@@ -148,11 +148,12 @@ impl Users {
         };
         let meant = self.certificates.iter().filter(|(certificate, _)| meant(certificate));
         let meant = meant.filter_map(|(certificate, name)| Some((self.accounts.get(name)?, certificate)));
-        let mut signers: Vec<_> = meant.take(MOST_MEANT + 1).collect();
+        let (mut signers, past): (Vec<_>, Vec<_>) = meant.partition(|(_, certificate)| certificate.holds(now));
         if signers.len() > MOST_MEANT {
             return Vec::new();
         }
-        signers.sort_by_key(|(_, certificate)| !certificate.holds(now));
+        signers.extend(past);
+        signers.truncate(MOST_MEANT);
         signers
     }
 
@@ -318,13 +319,20 @@ impl Listed {
                     );
                     return Err(self.file.error(path.span(), why));
                 }
-                if certificates.iter().filter(|(other, _)| other.serial == certificate.serial).count() == MOST_MEANT {
-                    let (span, path) = (path.span(), path.get_ref());
-                    let why = format!(
-                        "certificate {path}: {MOST_MEANT} others have its serial number, and nobody is known any more by issuer \
-                         and that number"
-                    );
-                    doubts.push(self.file.error(span, why));
+                let alike = |same: &dyn Fn(&Certificate) -> bool| {
+                    certificates.iter().filter(|(other, _)| same(other)).count() == MOST_MEANT
+                };
+                for (what, many) in [
+                    ("serial number", alike(&|other| other.serial == certificate.serial)),
+                    ("key identifier", alike(&|other| other.key_identifier == certificate.key_identifier)),
+                ] {
+                    if many {
+                        let (span, path) = (path.span(), path.get_ref());
+                        let why = format!(
+                            "certificate {path}: {MOST_MEANT} others have its {what}, and where more hold nobody is known by that"
+                        );
+                        doubts.push(self.file.error(span, why));
+                    }
                 }
                 certificates.push((certificate, name.get_ref().clone()));
             }

@@ -14,7 +14,7 @@ use crate::wire::Secret;
 use crate::wire::ceremony::{Reply, Which};
 
 /// A PIN as the wrapper wants it.
-pub(super) fn secret(pin: &Secret<255>) -> Result<cryptoki::types::AuthPin, Fault> {
+pub(super) fn secret(pin: &Secret<255>) -> Result<AuthPin, Fault> {
     pin::pin(pin.expose()).map_err(|error| Fault::Refused(error.to_string()))
 }
 
@@ -123,13 +123,7 @@ fn set_anew(module: &Module, session: &Session, pin: &AuthPin, marks: &Marks) ->
 
 /// Logs the security officer in. A token that locks that PIN can only be erased, so it is tried once, twice if nothing
 /// was answered, and again when a person has removed the mark.
-fn officer(
-    module: &Module,
-    found: &Found,
-    session: &Session,
-    so_pin: &cryptoki::types::AuthPin,
-    marks: &Marks,
-) -> Result<(), Fault> {
+fn officer(module: &Module, found: &Found, session: &Session, so_pin: &AuthPin, marks: &Marks) -> Result<(), Fault> {
     for (stands, why) in [(marks.refused(), "was refused"), (marks.given_up(), "was tried twice without an answer")] {
         if stands.exists() {
             let why = format!("the security officer's PIN {why}; remove this file to have one tried again");

@@ -1001,7 +1001,7 @@ fn an_unlock_whose_pin_the_token_did_not_look_at_leaves_the_mark_as_it_was() {
     assert!(!anew() && marks(&hsm, "pin-refused-").len() == 1);
     hsm.instruct("");
     assert!(unlock() && marks(&hsm, "pin-refused-").is_empty());
-    for (call, rv, marked) in [("C_InitPIN", 0x30, 1), ("C_InitPIN", 0xa2, 0), ("C_Logout", 0x32, 1)] {
+    for (call, rv, marked) in [("C_InitPIN", 0x30, 1), ("C_InitPIN", 0xa2, 1), ("C_Logout", 0x32, 1)] {
         hsm.instruct(&format!("fail_after {call} {rv:#x} 0\n"));
         assert!(!anew() && marks(&hsm, "pin-refused-").len() == marked, "{call}");
         hsm.instruct("");

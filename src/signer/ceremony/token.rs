@@ -108,17 +108,11 @@ pub(super) fn unlock(
 /// Sets the user's PIN. From here on signers have another one, perhaps, and must not try that by what they knew: the mark
 /// stands until this one was right.
 fn set_anew(module: &Module, session: &Session, pin: &AuthPin, marks: &Marks) -> Result<(), Fault> {
-    let stood = marks.check().is_err();
-    marks.refuse("a PIN was being set anew")?;
-    module.call(|_| session.init_pin(pin)).inspect_err(|fault| {
-        // CKR_PIN_INVALID and CKR_PIN_LEN_RANGE: this one cannot be set, and the one before it is the token's.
-        if !stood
-            && (fault.leaves_pin_alone() || [0xa1, 0xa2].contains(&fault.rv()))
-            && let Err(error) = marks.clear()
-        {
-            tracing::error!(event = "mark-not-removed", %error);
-        }
-    })
+    if marks.check().is_ok() {
+        marks.refuse("a PIN was being set anew")?;
+    }
+    // Also where the token says that it was not set: to take the mark back would forget how often another was tried.
+    module.call(|_| session.init_pin(pin))
 }
 
 /// Logs the security officer in. A token that locks that PIN can only be erased, so it is tried once, twice if nothing

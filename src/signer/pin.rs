@@ -162,7 +162,11 @@ impl Door {
         }
         let began = Instant::now();
         loop {
-            marks.check()?;
+            if marks.check().is_err() {
+                // Who sets a PIN anew marks it for as long as that takes, and has the lock: only what stays there counts.
+                let _lock = marks.lock()?;
+                marks.check()?;
+            }
             if marks.proved(self.stamp.as_ref()) {
                 return Ok(());
             }
@@ -605,6 +609,27 @@ mod tests {
         assert!(!marks.room(UNANSWERED).exists());
         marks.begin(false).unwrap();
         assert!(marks.room(UNANSWERED).exists() && marks.begin(false).is_err());
+    }
+
+    #[test]
+    fn who_waits_for_a_proof_takes_no_mark_of_a_ceremony_for_a_refusal() {
+        let directory = tempfile::tempdir().unwrap();
+        let pin = AuthPin::from("1234".to_owned().into_boxed_str());
+        let door = Door::new(pin, Auth::default(), directory.path().to_owned(), 2);
+        let marks = Marks::new(directory.path(), "0123");
+        let lock = marks.lock().unwrap();
+        marks.refuse("not set yet").unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| door.wait_for_proof(&marks));
+            // Long enough for it to have seen the mark.
+            std::thread::sleep(Duration::from_millis(200));
+            marks.clear().unwrap();
+            marks.prove_unlocked(door.stamp.as_ref()).unwrap();
+            drop(lock);
+            waiting.join().unwrap().unwrap();
+        });
+        marks.refuse("CKR_PIN_INCORRECT").unwrap();
+        assert!(matches!(door.wait_for_proof(&marks), Err(Fault::Refused(_))));
     }
 
     #[test]

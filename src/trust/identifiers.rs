@@ -5,6 +5,12 @@ use crate::wire::evidence::{KeyType, TicketForm};
 use crate::wire::order::TokenType;
 use crate::xml::names;
 
+/// `ValueType` of a reference to a certificate by the identifier of its key.
+pub const KEY_IDENTIFIER: &str =
+    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509SubjectKeyIdentifier";
+/// `ValueType` of a reference to a certificate by its SHA-1.
+pub const THUMBPRINT: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
+
 /// Of a reference to an `xenc:EncryptedKey`, as `TokenType` and as `ValueType`.
 pub const ENCRYPTED_KEY: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKey";
 /// `ValueType` of a reference to one by the SHA-1 of what it seals.

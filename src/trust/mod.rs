@@ -7,6 +7,7 @@ pub mod binary;
 pub mod identifiers;
 pub mod instant;
 pub mod parts;
+pub mod recipient;
 pub mod request;
 pub mod timestamp;
 pub mod username;

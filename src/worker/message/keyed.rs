@@ -10,13 +10,13 @@ use super::rejection::Problem;
 use super::security::read_username;
 use super::session::Session;
 use super::shape::Shape;
-use super::signed::{self, Covered, Place, invalid, only_child};
+use super::signed::{self, Covered, Place, invalid};
 use crate::config::worker::Endpoint;
 use crate::trust::{parts, timestamp};
 use crate::wire::Octets;
 use crate::wire::evidence::{Evidence, KeyedMessage, Timestamp};
 use crate::xml::encryption::EncryptedKey;
-use crate::xml::{Ids, Tree, derived, names};
+use crate::xml::{Element, Ids, Tree, derived, names};
 
 fn unsupported(reason: &'static str) -> Problem {
     Problem::new(Fault::UnsupportedSecurityToken, reason)
@@ -69,7 +69,7 @@ pub(super) fn read(
     let algorithm = algorithm.ok_or(signed::algorithm("signature: no MAC where one is due"))?;
     let bad = invalid("signature: bad key information");
     let encrypted = EncryptedKey::read(key).map_err(|_| invalid("encryption: not of the grammar"))?;
-    let named = signature.key_info.and_then(only_child).ok_or(bad)?;
+    let named = signature.key_info.and_then(Element::only_child).ok_or(bad)?;
     let session = Session::read(*security, &encrypted)?;
     let key = session.named(named)?;
     let confirmed = endpoint.signature_confirmation.then(|| signature.value.clone());

@@ -16,7 +16,6 @@ mod media;
 mod opened;
 mod outside;
 mod protected;
-mod recipient;
 mod rejection;
 mod reply;
 mod request;

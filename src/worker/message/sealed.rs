@@ -14,10 +14,11 @@ use super::opened::{Of, Place, Were, What, whole};
 use super::rejection::{Problem, Rejection};
 use super::session::Session;
 use super::shape::Shape;
-use super::signed::{only_child, signs_sealed};
-use super::{Incoming, OCTETS, addressing, jwt, media, recipient};
+use super::signed::signs_sealed;
+use super::{Incoming, OCTETS, addressing, jwt, media};
 use crate::config::worker::{Credential, Endpoint};
 use crate::trust::parts;
+use crate::trust::recipient::{self, Unnamed};
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::SignedMessage;
 use crate::wire::unwrap::{
@@ -35,6 +36,16 @@ fn unreadable(why: Unreadable) -> Problem {
     match why {
         Unreadable::Shape(_) => invalid("encryption: not of the grammar"),
         Unreadable::Algorithm(_) => Problem::new(Fault::UnsupportedAlgorithm, "encryption: unknown algorithm"),
+    }
+}
+
+fn unnamed(why: Unnamed) -> Problem {
+    match why {
+        Unnamed::Malformed => invalid("encryption: bad key information"),
+        Unnamed::Unsupported => {
+            Problem::new(Fault::UnsupportedSecurityToken, "encryption: key not named by a certificate")
+        }
+        Unnamed::Absent => Problem::new(Fault::SecurityTokenUnavailable, "encryption: no such token"),
     }
 }
 
@@ -238,7 +249,11 @@ impl<'t> Read<'_, 't> {
     fn question(&self, key: EncryptedKey<'t>, within: Within) -> Result<Question, Problem> {
         let unoffered = Problem::new(Fault::UnsupportedAlgorithm, "encryption: key transport not offered");
         let transport = parts::transport(key.oaep).ok_or(unoffered)?;
-        let recipient = recipient::read(key.key_info, self.ids, self.security)?;
+        let token = |id: &str| {
+            let token = self.ids.element(id);
+            token.filter(|token| token.is(names::WSSE, "BinarySecurityToken") && token.parent() == Some(self.security))
+        };
+        let recipient = recipient::read(key.key_info, token).map_err(unnamed)?;
         let sealed = SealedKey::new(key.value).map_err(|_| invalid("encryption: bad key"))?;
         Ok((recipient, transport, sealed, within))
     }
@@ -285,7 +300,7 @@ impl<'t> Read<'_, 't> {
         let read = EncryptedData::read(data).map_err(unreadable)?;
         // Beside it the key may be pointed to, and may say what it is for.
         let named = match read.key_info {
-            Some(info) => only_child(info).is_some_and(|named| named == key || points(named, found.id)),
+            Some(info) => info.only_child().is_some_and(|named| named == key || points(named, found.id)),
             None => key.parent() == Some(around),
         };
         let listed = found.references.iter().all(|id| read.id == Some(id));
@@ -338,11 +353,11 @@ fn by(
 ) -> Result<PartKey, Problem> {
     let other = invalid("encryption: sealed by another key");
     let Some(info) = key_info else { return Ok(PartKey::Session) };
-    let reference = only_child(info).filter(|token| token.is(names::WSSE, "SecurityTokenReference")).ok_or(other)?;
+    let reference = info.only_child().filter(|token| token.is(names::WSSE, "SecurityTokenReference")).ok_or(other)?;
     if let Some(session) = session {
         return session.named(reference);
     }
-    let reference = only_child(reference).filter(|child| child.is(names::WSSE, "Reference"));
+    let reference = reference.only_child().filter(|child| child.is(names::WSSE, "Reference"));
     let id = reference.and_then(|child| child.attribute("", "URI")).and_then(|uri| uri.strip_prefix('#'));
     if id.is_some() && id == key.id { Ok(PartKey::Session) } else { Err(other) }
 }

@@ -5,7 +5,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use super::fault::Fault;
 use super::rejection::Problem;
-use super::signed::{encoded, invalid, only_child};
+use super::signed::{encoded, invalid};
 use crate::trust::identifiers::{ENCRYPTED_KEY, ENCRYPTED_KEY_SHA1};
 use crate::wire::Text;
 use crate::wire::derivation::{Derivation, PartKey, USUAL_LENGTH};
@@ -78,7 +78,7 @@ impl<'t> Session<'t> {
         }
         // Derived without a token of its own (R-C012): not offered, and not passed over.
         let implied = |attribute: crate::xml::tree::Attribute<'_>| matches!(attribute.uri, names::WSC13 | names::WSC05);
-        let named = only_child(reference).ok_or(bad)?;
+        let named = reference.only_child().ok_or(bad)?;
         if reference.attributes().any(implied) || named.attributes().any(implied) {
             return Err(unsupported);
         }

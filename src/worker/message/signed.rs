@@ -7,11 +7,11 @@ use aws_lc_rs::digest::{self, digest};
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
-use super::{addressing, asserted, jwt, recipient, ticket};
+use super::{addressing, asserted, jwt, ticket};
 use crate::trust::binary::{PKI_PATH, X509V3};
-use crate::trust::identifiers::key_identifier_type;
-use crate::trust::parts;
+use crate::trust::identifiers::{KEY_IDENTIFIER, THUMBPRINT, key_identifier_type};
 use crate::trust::username::BASE64;
+use crate::trust::{parts, recipient};
 use crate::wire::evidence::{
     AddressingHeader, KeyReference, MOST_ADDRESSING_HEADERS, MOST_SIGNED_OCTETS, NamedToken, SignedMessage,
 };
@@ -21,9 +21,6 @@ use crate::xml::chars::trim;
 use crate::xml::signature::{Hash, Signature, Unreadable, base64};
 use crate::xml::{Element, Ids, names};
 
-pub(super) const KEY_IDENTIFIER: &str =
-    "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509SubjectKeyIdentifier";
-pub(super) const THUMBPRINT: &str = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
 /// Octets of a certificate, or of several in a path, at most.
 const LARGEST_CERTIFICATE: usize = 16 * 1024;
 /// Octets of `ds:SignedInfo`, at most.
@@ -100,13 +97,13 @@ impl<'t> Place<'_, 't> {
     /// auth, which knows it, writes the token. Of another certificate that is not offered, and one within the reference
     /// need not be referred to (BSP R6612).
     fn stood_for(&self, reference: Element<'t>, signature: &Signature<'t>) -> Result<Option<Element<'t>>, Problem> {
-        let of_key = signature.key_info.and_then(only_child) == Some(reference);
+        let of_key = signature.key_info.and_then(Element::only_child) == Some(reference);
         if !of_key && !self.references.contains(&reference) {
             return Err(invalid("signature: reference to an element at no place for one"));
         }
         let bad = invalid("signature: bad reference to a token");
         let inside =
-            only_child(reference).filter(|_| reference.is(names::WSSE, "SecurityTokenReference")).ok_or(bad)?;
+            reference.only_child().filter(|_| reference.is(names::WSSE, "SecurityTokenReference")).ok_or(bad)?;
         match self.named(inside)? {
             None if !(of_key && names_certificate(inside)) => Err(algorithm("signature: transform not offered")),
             token => Ok(token),
@@ -253,7 +250,7 @@ fn holds(outer: Element<'_>, inner: Element<'_>) -> bool {
 /// The key that `ds:KeyInfo` names: one way of naming it (R-W034), and nothing that has to be fetched.
 fn key<'t>(key_info: Option<Element<'t>>, place: &Place<'_, 't>) -> Result<KeyReference, Problem> {
     let bad = invalid("signature: bad key information");
-    let named = only_child(key_info.ok_or(bad)?).ok_or(bad)?;
+    let named = key_info.ok_or(bad)?.only_child().ok_or(bad)?;
     if named.is(names::DS, "X509Data") {
         return from_data(named);
     }
@@ -264,7 +261,7 @@ fn key<'t>(key_info: Option<Element<'t>>, place: &Place<'_, 't>) -> Result<KeyRe
     if !named.is(names::WSSE, "SecurityTokenReference") {
         return Err(Problem::new(Fault::UnsupportedSecurityToken, "signature: key not named by a token"));
     }
-    let reference = only_child(named).ok_or(bad)?;
+    let reference = named.only_child().ok_or(bad)?;
     if let Some(token) = place.named(reference)? {
         return if place.assertion == Some(token) { Ok(KeyReference::Assertion) } else { from_token(token) };
     }
@@ -279,14 +276,6 @@ fn key<'t>(key_info: Option<Element<'t>>, place: &Place<'_, 't>) -> Result<KeyRe
 fn of_assertion(identifier: Element<'_>) -> bool {
     let kinds = [TokenType::Saml11, TokenType::Saml20].map(key_identifier_type);
     identifier.attribute("", "ValueType").is_some_and(|kind| kinds.contains(&kind))
-}
-
-pub(super) fn only_child(element: Element<'_>) -> Option<Element<'_>> {
-    let mut children = element.children();
-    match (children.next(), children.next()) {
-        (Some(child), None) if element.holds_only_elements() => Some(child),
-        _ => None,
-    }
 }
 
 /// `wsse:BinarySecurityToken` with a certificate, or with others that lead to it (R-W030). Without an encoding it is

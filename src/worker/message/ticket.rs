@@ -6,7 +6,7 @@
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::session::Session;
-use super::signed::{self, Covered, Place, encoded, invalid, only_child};
+use super::signed::{self, Covered, Place, encoded, invalid};
 use crate::trust::identifiers::{KERBEROS_SHA1, ticket_form};
 use crate::trust::parts;
 use crate::wire::evidence::{BinaryTicket, KeyedMessage, MOST_NEGOTIATED_OCTETS};
@@ -38,7 +38,7 @@ pub(super) fn endorsing<'t>(
     let unsupported = Problem::new(Fault::UnsupportedSecurityToken, "ticket: a signature that is no MAC beside it");
     let algorithm = algorithm.ok_or(unsupported)?;
     let bad = invalid("signature: bad key information");
-    let named = signature.key_info.and_then(only_child).ok_or(bad)?;
+    let named = signature.key_info.and_then(Element::only_child).ok_or(bad)?;
     let kind = token.attribute("", "ValueType").ok_or(bad)?;
     let id = token.attribute(names::WSU, "Id");
     let session = Session::of(place.security, id, ticket.token.expose(), [kind, KERBEROS_SHA1])?;

@@ -317,6 +317,16 @@ impl<'t> Element<'t> {
         })
     }
 
+    /// Its child element, where it holds one and no text besides.
+    #[must_use]
+    pub fn only_child(self) -> Option<Self> {
+        let mut children = self.children();
+        match (children.next(), children.next()) {
+            (Some(child), None) if self.holds_only_elements() => Some(child),
+            _ => None,
+        }
+    }
+
     /// Where it stands in [`Tree::source`], octets.
     #[must_use]
     pub fn span(self) -> Range<usize> {

@@ -147,7 +147,7 @@ fn named(kind: &str, text: &str) -> String {
 
 #[test]
 fn of_a_certificate_that_is_only_named_it_is_handed_on_where_its_token_belongs_r_w063() {
-    let (thumbprint, twenty) = (crate::worker::message::signed::THUMBPRINT, "AAECAwQFBgcICQoLDA0ODxAREhM=");
+    let (thumbprint, twenty) = (crate::trust::identifiers::THUMBPRINT, "AAECAwQFBgcICQoLDA0ODxAREhM=");
     let identifier = format!("{X509}#X509SubjectKeyIdentifier");
     let numbered = "<o:SecurityTokenReference u:Id='str'><ds:X509Data xmlns:ds='http://www.w3.org/2000/09/xmldsig#'>\
                     <ds:X509IssuerSerial><ds:X509IssuerName>CN=x</ds:X509IssuerName><ds:X509SerialNumber>16\

@@ -1,58 +1,69 @@
-//! For whom the key of a sealed message is: one certificate, named in one way, as value. Whose it is, auth knows.
+//! For whom a session key is sealed: one certificate, named in one way, as value. Whose it is, auth knows.
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::fault::Fault;
-use super::rejection::Problem;
-use super::sealed::invalid;
-use super::signed::{self, encoded, only_child};
-use crate::trust::binary::X509V3;
+use super::binary::{self, X509V3};
+use super::identifiers::{KEY_IDENTIFIER, THUMBPRINT};
 use crate::wire::Octets;
 use crate::wire::unwrap::Recipient;
 use crate::xml::chars::trim;
 use crate::xml::signature::base64;
-use crate::xml::{Element, Ids, names};
+use crate::xml::{Element, names};
 
-/// Whom the key is sealed for: one way of naming a certificate, and nothing that has to be fetched.
-pub(super) fn read<'t>(info: Element<'t>, ids: &Ids<'t>, security: Element<'t>) -> Result<Recipient, Problem> {
-    let bad = invalid("encryption: bad key information");
-    let unsupported = Problem::new(Fault::UnsupportedSecurityToken, "encryption: key not named by a certificate");
-    let named = only_child(info).ok_or(bad)?;
+/// Octets of a certificate, at most.
+const LARGEST_CERTIFICATE: usize = 16 * 1024;
+
+/// Why it is nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unnamed {
+    /// Not of the grammar.
+    Malformed,
+    /// Named in another way than by a certificate.
+    Unsupported,
+    /// By a token that is not there.
+    Absent,
+}
+
+/// Reads the `ds:KeyInfo` of a sealed key: one way of naming a certificate, and nothing that has to be fetched. `token` is
+/// the binary token with an id, where there may be any.
+///
+/// # Errors
+/// [`Unnamed`].
+pub fn read<'t>(info: Element<'t>, token: impl FnOnce(&str) -> Option<Element<'t>>) -> Result<Recipient, Unnamed> {
+    let bad = Unnamed::Malformed;
+    let named = info.only_child().ok_or(bad)?;
     let reference = match (named.uri(), named.local()) {
         (names::DS, "X509Data") => named,
-        (names::WSSE, "SecurityTokenReference") => only_child(named).ok_or(bad)?,
-        _ => return Err(unsupported),
+        (names::WSSE, "SecurityTokenReference") => named.only_child().ok_or(bad)?,
+        _ => return Err(Unnamed::Unsupported),
     };
     match (reference.uri(), reference.local()) {
         (names::WSSE, "Reference") => {
             let id = reference.attribute("", "URI").and_then(|uri| uri.strip_prefix('#')).ok_or(bad)?;
-            let token = ids
-                .element(id)
-                .filter(|token| token.is(names::WSSE, "BinarySecurityToken") && token.parent() == Some(security));
-            let token = token.ok_or(Problem::new(Fault::SecurityTokenUnavailable, "encryption: no such token"))?;
+            let token = token(id).ok_or(Unnamed::Absent)?;
             match token.attribute("", "ValueType") {
-                Some(X509V3) => certificate(encoded(token)?).ok_or(bad),
-                _ => Err(unsupported),
+                Some(X509V3) => binary::octets(token, LARGEST_CERTIFICATE).map(|der| certificate(&der)).ok_or(bad),
+                _ => Err(Unnamed::Unsupported),
             }
         }
         (names::WSSE, "KeyIdentifier") => {
-            let octets = base64(encoded(reference)?, 64).ok_or(bad)?;
+            let octets = binary::octets(reference, 64).ok_or(bad)?;
             match reference.attribute("", "ValueType") {
-                Some(signed::THUMBPRINT) => Ok(Recipient::Thumbprint(octets.try_into().map_err(|_| bad)?)),
-                Some(signed::KEY_IDENTIFIER) => Ok(Recipient::KeyIdentifier(Octets::new(octets).map_err(|_| bad)?)),
-                _ => Err(unsupported),
+                Some(THUMBPRINT) => Ok(Recipient::Thumbprint(octets.try_into().map_err(|_| bad)?)),
+                Some(KEY_IDENTIFIER) => Ok(Recipient::KeyIdentifier(Octets::new(octets).map_err(|_| bad)?)),
+                _ => Err(Unnamed::Unsupported),
             }
         }
         (names::DS, "X509Data") => from_data(reference).ok_or(bad),
-        _ => Err(unsupported),
+        _ => Err(Unnamed::Unsupported),
     }
 }
 
 /// `ds:X509Data` that says one thing.
 fn from_data(data: Element<'_>) -> Option<Recipient> {
-    let said = only_child(data)?;
+    let said = data.only_child()?;
     match (said.uri(), said.local()) {
-        (names::DS, "X509Certificate") => certificate(said.text()?),
+        (names::DS, "X509Certificate") => Some(certificate(&base64(said.text()?, LARGEST_CERTIFICATE)?)),
         (names::DS, "X509SKI") => Some(Recipient::KeyIdentifier(Octets::new(base64(said.text()?, 64)?).ok()?)),
         (names::DS, "X509IssuerSerial") => serial(said).map(Recipient::Serial),
         _ => None,
@@ -60,7 +71,8 @@ fn from_data(data: Element<'_>) -> Option<Recipient> {
 }
 
 /// The number in a `ds:X509IssuerSerial`, big-endian without leading zeros.
-pub(super) fn serial(said: Element<'_>) -> Option<Octets<20>> {
+#[must_use]
+pub fn serial(said: Element<'_>) -> Option<Octets<20>> {
     let mut children = said.children();
     let (name, number) = (children.next()?, children.next()?);
     let fit = name.is(names::DS, "X509IssuerName") && number.is(names::DS, "X509SerialNumber");
@@ -70,9 +82,10 @@ pub(super) fn serial(said: Element<'_>) -> Option<Octets<20>> {
     Octets::new(decimal(trim(number.text()?))?).ok()
 }
 
-fn certificate(text: &str) -> Option<Recipient> {
-    let der = base64(text, 16 * 1024)?;
-    Some(Recipient::Certificate(digest(&SHA256, &der).as_ref().try_into().ok()?))
+fn certificate(der: &[u8]) -> Recipient {
+    let mut name = [0; 32];
+    name.copy_from_slice(digest(&SHA256, der).as_ref());
+    Recipient::Certificate(name)
 }
 
 /// A number of at most 160 bits, big-endian without leading zeros.

@@ -176,9 +176,10 @@ reasons! {
     /// The client has bound the ticket to nothing.
     UnboundTicket = "unbound-ticket" => Refusal::FailedAuthentication,
         "whether the client can bind tickets or sign wsa:To by their key, else unbound-ticket among the leniencies of the [[endpoint]]";
-    /// The MAC beside the ticket is not one by its key (R-W071).
+    /// The MAC beside a ticket or an assertion is not one by its key (R-W060, R-W071), or no key of ours opened that.
     WrongEndorsement = "wrong-endorsement" => Refusal::FailedAuthentication,
-        "the key that the client uses, the sub-session key of its ticket or else the session key, and what changed the message";
+        "the key that the client uses: of a ticket its sub-session key or else the session key, of an assertion the one that its \
+         partner has sealed, and for which certificate and by which algorithm; and what changed the message";
     /// The ticket is not accepted for another reason.
     RefusedTicket = "refused-ticket" => Refusal::FailedAuthentication,
         "ticket-refused in the log, which has what the library says";

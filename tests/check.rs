@@ -865,6 +865,26 @@ fn a_partner_whose_holders_connect_needs_a_listener_that_asks_and_the_certificat
 }
 
 #[test]
+fn a_partner_whose_holders_make_macs_needs_somebody_who_opens_their_keys_and_an_address() {
+    let with_macs = || {
+        let tree = with_holders();
+        tree.replace("auth.d/auth.toml", "[\"tls-certificate\"]", "[\"signature\", \"mac\"]");
+        let addresses = "credentials = [\"saml\"]\naddresses = [\"https://sts.example.com/sts\"]";
+        tree.replace("auth.d/auth.toml", "credentials = [\"saml\"]", addresses);
+        tree
+    };
+    let said = with_macs().refused();
+    let place = "auth.d/auth.toml:16:17: partner idp: holder_proofs has \"mac\", and ";
+    let lacks = |said: &str, why: &str| said.lines().any(|line| line.starts_with(&format!("{place}{why}")));
+    // Its issuer has no key for that.
+    assert!(lacks(&said, "no active key of issuer.d/issuer.toml"), "{said}");
+    let tree = with_macs();
+    tree.replace("auth.d/auth.toml", "addresses = [\"https://sts.example.com/sts\"]", "");
+    let said = tree.refused();
+    assert!(lacks(&said, "no [[endpoint]] of worker.d/worker.toml takes assertions"), "{said}");
+}
+
+#[test]
 fn a_listener_that_asks_in_vain_passes_with_a_warning() {
     let tree = Tree::new();
     let listener = "[[listener]]\nname = \"certificates\"\nclient_certificates = \"asked\"\n[limits]";

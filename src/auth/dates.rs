@@ -58,6 +58,11 @@ impl Dates {
         self.session_until.map_or(end, |until| until.min(end))
     }
 
+    /// When they hold no more, whatever becomes of the session.
+    pub(super) fn over(&self, bounds: Bounds) -> Millis {
+        self.end.min(self.issued.plus(bounds.max_age_ms)).plus(bounds.skew_ms)
+    }
+
     /// Until when it must be remembered that it was used: as long as it is taken, and an hour in any case. To remember
     /// each for as long as some configuration would take it, a day, is more than there is room for.
     pub(super) fn remembered(&self, bounds: Bounds) -> Millis {

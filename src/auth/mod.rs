@@ -41,6 +41,7 @@ mod reply;
 mod revocation;
 mod sealed;
 mod share;
+mod shared_keys;
 mod signature;
 pub mod store;
 mod strangers;
@@ -268,6 +269,7 @@ async fn serve(
                 office.gauges.missing.set(fetch::missing(&office.config()).try_into().unwrap_or(i64::MAX));
                 office.gauges.failing.set(office.desks.failing().try_into().unwrap_or(i64::MAX));
                 settle(&office);
+                office.sweep();
                 if refused > 0 {
                     warn!(event = "workers-refused", count = std::mem::take(&mut refused), why = "too many channels");
                 }

@@ -10,6 +10,7 @@ mod keyed;
 mod open;
 mod proof;
 mod seal;
+mod shared;
 mod ticket;
 mod unsealed;
 mod vouched;
@@ -35,6 +36,7 @@ use super::password::Passwords;
 use super::reason::{ALLOWED, Reason, recorded};
 use super::recipient::Recipient;
 use super::record::Record;
+use super::shared_keys::SharedKeys;
 use super::store::Store;
 use super::strangers::Strangers;
 use super::timestamp;
@@ -68,6 +70,8 @@ pub(super) struct Office {
     pub(super) excess: Excess,
     /// Session keys by where they come from.
     unwraps: Unwraps,
+    /// Keys that assertions have for their holders, opened.
+    shared_keys: SharedKeys,
     /// The way into the record.
     pub(super) record: Record,
     /// The way to issuer.
@@ -195,6 +199,7 @@ impl Office {
             strangers: Strangers::default(),
             excess,
             unwraps,
+            shared_keys: SharedKeys::default(),
             record,
             vouchers,
             acceptor,
@@ -238,6 +243,7 @@ impl Office {
         drop(rules);
         self.passwords.forget();
         self.known.forget();
+        self.shared_keys.forget();
         // Policies of many parties and many users take a while to be let go of, and requests do not wait for it. The last of
         // those that began under it would have to: so somebody else waits for them. Where there is no thread, they do.
         let let_go = move || {
@@ -247,6 +253,11 @@ impl Office {
             }
         };
         let _no_thread = std::thread::Builder::new().name("old-configuration".to_owned()).spawn(let_go);
+    }
+
+    /// Wipes what is over.
+    pub(super) fn sweep(&self) {
+        self.shared_keys.sweep(Millis::now());
     }
 
     /// Nothing more comes of that worker, unless it dials again.

@@ -342,6 +342,7 @@ fn rules(directory: &Directory, file: &Loaded<File>) -> Result<Rules, ConfigErro
         store: store.is_some(),
         partners: !file.value.partners.is_empty(),
         intermediaries: file.value.partners.iter().any(|partner| !partner.intermediaries().1.is_empty()),
+        macs: file.value.partners.iter().any(PartnerFile::by_mac),
         issuers: !file.value.issuers.is_empty(),
         realms: !file.value.realms.is_empty(),
         servers: !file.value.server_certificates.is_empty(),

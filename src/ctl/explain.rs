@@ -131,10 +131,12 @@ fn proven(held: &Held) -> String {
     let by = match held.proof {
         Proof::Signature => "by his signature of this very message",
         Proof::TlsCertificate => "when he connected",
+        Proof::Mac => "by a MAC over this very message",
     };
     let key = match held.key {
         HeldKey::Certificate(_) => "the key of the certificate",
         HeldKey::Thumbprint(_) => "the key, which has no certificate,",
+        HeldKey::Sealed(_) => "the key, which its partner has sealed for this service and knows himself,",
     };
     format!("{key} that the assertion confirms was proven {by}")
 }

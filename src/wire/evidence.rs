@@ -80,6 +80,9 @@ pub enum Evidence {
     EndorsedTicket(BinaryTicket, KeyedMessage),
     /// A SAML assertion over a connection whose client has proved a certificate, which it may be confirmed by.
     Connected(SignedAssertion, ClientHandshake),
+    /// A SAML assertion beside a MAC over parts of the message, by a key that the assertion is to have, sealed for us
+    /// (R-W060).
+    EndorsedAssertion(SignedAssertion, KeyedMessage),
 }
 
 /// `wsse:Password` of type `#PasswordDigest` and what goes into it. With these a secret that is short can be guessed
@@ -222,8 +225,8 @@ impl AddressingHeader {
 }
 
 /// A message under a MAC, as far as the MAC covers it. Its key is that of the ticket beside it, which only its client and we
-/// know; or the one that auth keeps of what it opened for this request, and then it proves nobody, for whoever can seal for us
-/// can make a MAC.
+/// know; or the one that the assertion beside it has for its holder, whose partner knows it, too; or the one that auth keeps of what it
+/// opened for this request, and then it proves nobody, for whoever can seal for us can make a MAC.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct KeyedMessage {
     /// By which key.

@@ -165,6 +165,8 @@ pub enum Proof {
     Signature,
     /// One in the TLS handshake.
     TlsCertificate,
+    /// A MAC over this very message.
+    Mac,
 }
 
 impl Proof {
@@ -174,6 +176,7 @@ impl Proof {
         match self {
             Self::Signature => "signature",
             Self::TlsCertificate => "tls-certificate",
+            Self::Mac => "mac",
         }
     }
 }
@@ -185,6 +188,8 @@ pub enum HeldKey {
     Certificate([u8; 32]),
     /// The assertion confirms a key alone: by its thumbprint (RFC 7638), SHA-256.
     Thumbprint([u8; 32]),
+    /// The assertion has a shared key, sealed for us: by SHA-256 of what is sealed.
+    Sealed([u8; 32]),
 }
 
 /// The private part of a decision for somebody whom an intermediary vouched for.

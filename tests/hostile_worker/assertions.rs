@@ -2,16 +2,19 @@
 
 use chancery::wire::Text;
 use chancery::wire::evidence::{
-    Evidence, KeyReference, Refusal, SignedAssertion, SignedMessage, Submission, Timestamp,
+    Evidence, KeyReference, KeyedMessage, MacAlgorithm, Refusal, SignedAssertion, SignedMessage, Submission, Timestamp,
 };
-use chancery::wire::{Millis, Secret};
+use chancery::wire::{Millis, Octets, Secret};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::asserted::{BEARER, Words};
 use super::evidence::refused;
-use super::signatures::{ADDRESS, parts};
+use super::signatures::{ADDRESS, breach, parts};
 use super::signed::{Client, Part, dereferenced};
 use super::stack::{Stack, Verdict, must, vouched};
 use super::vouchers::redeemed;
+use super::{FORBIDDEN, keyed, shared};
 
 /// The endpoint that takes assertions.
 pub(super) const ASSERTED: &str = "/asserted";
@@ -71,6 +74,73 @@ pub(super) fn an_assertion_of_a_holder(stack: &Stack) -> Verdict {
 
 fn copy(message: &SignedMessage) -> SignedMessage {
     borsh::from_slice(&borsh::to_vec(message).unwrap()).unwrap()
+}
+
+/// For the holder of this key, which its partner has sealed for us.
+fn with_key(stack: &Stack, key: &[u8]) -> Words {
+    let certificate = stack.directory.join("demo/etc/issuer.d/unwrap-1.pem");
+    let certificate = CertificateDer::from_pem_file(certificate).unwrap();
+    shared::held(words(), &shared::sealed_for(&certificate, key))
+}
+
+/// What whoever has that key put under a MAC, beside an assertion.
+fn under_mac(stack: &Stack, words: &Words, key: &[u8], change: impl FnOnce(&mut KeyedMessage)) -> Submission {
+    let now = Millis::now();
+    let parts: Vec<Part> = parts(now, ADDRESS).into_iter().chain([Part::message_id()]).collect();
+    let mut message = keyed::message(key, MacAlgorithm::HmacSha256, &parts);
+    change(&mut message);
+    Submission {
+        timestamp: Some(Timestamp { created: now, expires: None }),
+        evidence: Evidence::EndorsedAssertion(words.signed(&stack.agency), message),
+        ..submission(stack, words.signed(&stack.agency))
+    }
+}
+
+pub(super) fn an_honest_mac_is_served(stack: &Stack) -> Verdict {
+    // Issuer has nothing opened for a worker that it does not know.
+    let (mut auth, mut issuer) = (stack.auth(), stack.issuer());
+    let sent = under_mac(stack, &with_key(stack, &[1; 32]), &[1; 32], |_| ());
+    let redemption = vouched(&mut auth, sent)?;
+    let release = redeemed(&mut issuer, redemption)?;
+    let token = String::from_utf8_lossy(&release.token).into_owned();
+    must(token.contains("inspector@example.com"), token)
+}
+
+/// He has messages and assertions of two holders, and a key of his own that is sealed for us as well as theirs are.
+pub(super) fn an_assertion_beside_a_mac_of_anothers(stack: &Stack) -> Verdict {
+    let _known = stack.issuer();
+    let (bobs, alices, own) = (with_key(stack, &[1; 32]), [2; 32], [3; 32]);
+    let failed = |sent| refused(stack, sent, Refusal::FailedAuthentication);
+    failed(under_mac(stack, &bobs, &alices, |_| ()))?;
+    failed(under_mac(stack, &bobs, &own, |_| ()))?;
+    // With his key in the place of the one that was signed.
+    let mine = with_key(stack, &own);
+    let changed = Words { octets: mine.octets.replace(&mine.id, &bobs.id), id: bobs.id.clone() };
+    let octets = Secret::new(changed.octets.as_bytes()).unwrap();
+    let mut sent = under_mac(stack, &bobs, &own, |_| ());
+    sent.evidence = match sent.evidence {
+        Evidence::EndorsedAssertion(signed, message) => {
+            Evidence::EndorsedAssertion(SignedAssertion { octets, ..signed }, message)
+        }
+        other => other,
+    };
+    failed(sent)?;
+    // Without a MAC, or with what he can make of it.
+    failed(submission(stack, bobs.signed(&stack.agency)))?;
+    failed(under_mac(stack, &bobs, &[1; 32], |message| message.value = Octets::new([7; 32]).unwrap()))?;
+    failed(under_mac(stack, &bobs, &[1; 32], |message| message.value = Octets::default()))
+}
+
+pub(super) fn another_wish_than_is_under_the_mac(stack: &Stack) -> Verdict {
+    let _known = stack.issuer();
+    let words = with_key(stack, &[1; 32]);
+    let honest = || under_mac(stack, &words, &[1; 32], |_| ());
+    let mut elsewhere = honest();
+    elsewhere.wish.applies_to = Some(Text::new(FORBIDDEN).unwrap());
+    breach(stack, elsewhere)?;
+    let mut later = honest();
+    later.timestamp = Some(Timestamp { created: Millis::now().plus(1000), expires: None });
+    breach(stack, later)
 }
 
 pub(super) fn an_assertion_that_is_good_once_twice(stack: &Stack) -> Verdict {

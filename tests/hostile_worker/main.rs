@@ -33,11 +33,16 @@ mod handshakes;
 #[expect(dead_code, reason = "shared with tests/jwt, which uses all of it")]
 mod jwt_words;
 mod jwts;
+#[path = "../support/keyed.rs"]
+#[expect(dead_code, reason = "shared with tests/keyed_requests.rs, which uses all of it")]
+mod keyed;
 #[path = "../support/handshakes.rs"]
 mod made;
 mod neighbours;
 mod octets;
 mod peer;
+#[path = "../support/shared.rs"]
+mod shared;
 mod signatures;
 #[path = "../support/signed.rs"]
 #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
@@ -142,6 +147,21 @@ const CASES: &[Case] = &[
         assertions::an_assertion_that_no_partner_signed,
     ),
     ("a holder's assertion without his key proves nobody", Leaves::Nothing, assertions::an_assertion_of_a_holder),
+    (
+        "an honest MAC by the key that an assertion has is served: the cases below can fail",
+        Leaves::Tokens(1),
+        assertions::an_honest_mac_is_served,
+    ),
+    (
+        "an assertion with a key that is sealed beside a MAC by another proves nobody",
+        Leaves::Nothing,
+        assertions::an_assertion_beside_a_mac_of_anothers,
+    ),
+    (
+        "what a holder put under a MAC and the worker says otherwise is a breach",
+        Leaves::Violations(TO_AUTH, 2),
+        assertions::another_wish_than_is_under_the_mac,
+    ),
     (
         "what an intermediary vouched for is served, and nothing that is laid beside it",
         Leaves::Tokens(1),

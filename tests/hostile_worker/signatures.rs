@@ -54,7 +54,7 @@ pub(super) fn a_certificate_without_its_key(stack: &Stack) -> Verdict {
 }
 
 /// Auth hangs up.
-fn breach(stack: &Stack, submission: Submission) -> Verdict {
+pub(super) fn breach(stack: &Stack, submission: Submission) -> Verdict {
     let mut auth = stack.auth();
     auth.send(WorkerToAuth::Submit(submission))?;
     auth.hung_up_on()

@@ -193,7 +193,7 @@ impl Stack {
                 "[[endpoint]]\npath = \"{ASSERTED}\"\ncredentials = [\"saml\", \"sender-vouches\"]\n\
                  addresses = [\"{ADDRESS}\"]\n[[saml_partner]]\nname = \"agency\"\n\
                  issuer = \"{ISSUER}\"\ncertificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n\
-                 holder_proofs = [\"signature\", \"tls-certificate\"]\n\
+                 holder_proofs = [\"signature\", \"tls-certificate\", \"mac\"]\n\
                  [[saml_partner.subject]]\nfrom = \"name-id\"\n\
                  [[saml_partner.intermediary]]\naccount = \"machine\"\nsubjects = [\"{INSPECTOR}\"]\n\
                  [[saml_partner.intermediary]]\naccount = \"gate\"\nsubjects = [\"{INSPECTOR}\"]\n"

@@ -7,6 +7,8 @@
 mod support {
     pub(crate) mod asserted;
     pub(crate) mod handshakes;
+    #[expect(dead_code, reason = "shared with tests/keyed_requests.rs, which uses all of it")]
+    pub(crate) mod keyed;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
     pub(crate) mod processes;
@@ -21,5 +23,6 @@ mod connection;
 mod holder;
 mod house;
 mod sha1;
+mod shared;
 mod value;
 mod vouched;

@@ -31,6 +31,7 @@ impl Holder {
             Named::Certificate(der) => (Some(der), None),
             Named::Value(value) => (None, Some(value)),
             Named::Both(der, value) => (Some(der), Some(value)),
+            Named::Sealed(_) => return Err("a shared one, which no signature proves".to_owned()),
         };
         let key = value.map(public_key::of).transpose()?;
         match (der.map(|der| Certificate::from_der(der.clone())).transpose()?, key) {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Verified;
 use super::holder::Holder;
-use super::read::{Confirmation, ConfirmationMethod};
+use super::read::{Confirmation, ConfirmationMethod, Named, SealedKey};
 use crate::auth::dates::Dates;
 use crate::auth::reason::Reason;
 use crate::config::auth::endpoint::Endpoint;
@@ -51,6 +51,26 @@ impl Verified<'_> {
             .collect()
     }
 
+    /// By which shared key somebody may present it at this endpoint who proves that he has it. Of several, each for somebody of
+    /// its own, whoever knows one could pass for its holder here.
+    ///
+    /// # Errors
+    /// A clause for the operator.
+    pub(in crate::auth) fn sealed_key(
+        &self,
+        endpoint: &Endpoint,
+        source: IpAddr,
+        now: Millis,
+    ) -> Result<&SealedKey, &'static str> {
+        let confirmed = self.confirmed(ConfirmationMethod::HolderOfKey, endpoint, source, now);
+        let mut keys = confirmed.flat_map(|confirmation| &confirmation.keys).filter_map(|named| match named {
+            Named::Sealed(key) => Some(key),
+            Named::Certificate(_) | Named::Value(_) | Named::Both(..) => None,
+        });
+        let key = keys.next().ok_or("no shared key by which somebody may present it here and now")?;
+        if keys.any(|other| other != key) { Err("more than one shared key") } else { Ok(key) }
+    }
+
     /// May somebody present it at this endpoint who vouches for its subject? A key in such a confirmation is nobody's
     /// proof (R-W061, A-26), so one that has it is refused.
     pub(in crate::auth) fn is_vouched_for(&self, endpoint: &Endpoint, source: IpAddr, now: Millis) -> bool {
@@ -88,6 +108,11 @@ impl Verified<'_> {
     /// When what is got by it ends at the latest.
     pub(in crate::auth) fn session_end(&self) -> Millis {
         self.dates().session_end(self.partner.bounds)
+    }
+
+    /// When it is taken no more.
+    pub(in crate::auth) fn over(&self) -> Millis {
+        self.dates().over(self.partner.bounds)
     }
 
     /// Until when it must be remembered that it was used.

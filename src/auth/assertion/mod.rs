@@ -16,6 +16,7 @@ use aws_lc_rs::digest::{self, digest};
 pub(super) use self::account::named_by;
 pub(super) use self::holder::Holder;
 use self::read::Assertion;
+pub(super) use self::read::SealedKey;
 use super::reason::Reason;
 use super::signature::{function, parsed, proves_or_by_sha1};
 use crate::config::auth::Auth;

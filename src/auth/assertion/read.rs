@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::trust::{instant, parts};
+use crate::trust::{instant, parts, recipient};
 use crate::wire::Millis;
 use crate::wire::key::PublicKey;
+use crate::wire::unwrap::{KeyTransport, Recipient, Sealed};
 use crate::xml::chars::trim;
+use crate::xml::encryption::EncryptedKey;
 use crate::xml::signature::base64;
 use crate::xml::{Element, names};
 
@@ -92,6 +94,19 @@ pub(super) enum Named {
     Value(PublicKey),
     /// Both: whether they are one is to be seen.
     Both(Vec<u8>, PublicKey),
+    /// It is shared, and sealed.
+    Sealed(SealedKey),
+}
+
+/// A shared key, as it is sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::auth) struct SealedKey {
+    /// For whom.
+    pub(in crate::auth) recipient: Recipient,
+    /// How.
+    pub(in crate::auth) transport: KeyTransport,
+    /// What is sealed.
+    pub(in crate::auth) sealed: Sealed,
 }
 
 /// Who may present it.
@@ -130,6 +145,11 @@ fn key(key_info: Element<'_>) -> Option<Named> {
         return None;
     }
     let inside = children(key_info).ok()?;
+    if let [sealed] = inside[..]
+        && sealed.is(names::XENC, "EncryptedKey")
+    {
+        return sealed_key(sealed).map(Named::Sealed);
+    }
     let find = |local: &str| inside.iter().copied().find(|child| child.is(names::DS, local));
     Some(match (find("X509Data"), find("KeyValue"), inside.len()) {
         (Some(data), None, 1) => Named::Certificate(certificate(data)?),
@@ -137,6 +157,14 @@ fn key(key_info: Element<'_>) -> Option<Named> {
         (Some(data), Some(value), 2) => Named::Both(certificate(data)?, parts::public_key(value)?),
         _ => return None,
     })
+}
+
+/// One that is sealed by RSA-OAEP for a certificate that is named, and seals nothing itself. No token is beside it that could
+/// be meant: what stands in the message the partner has not signed.
+fn sealed_key(element: Element<'_>) -> Option<SealedKey> {
+    let key = EncryptedKey::read(element).ok().filter(|key| key.references.is_empty())?;
+    let recipient = recipient::read(key.key_info, |_| None).ok()?;
+    Some(SealedKey { recipient, transport: parts::transport(key.oaep)?, sealed: Sealed::new(key.value).ok()? })
 }
 
 fn certificate(data: Element<'_>) -> Option<Vec<u8>> {

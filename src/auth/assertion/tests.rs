@@ -5,6 +5,7 @@ use super::*;
 use crate::config::auth::partner::HolderProofs;
 use crate::config::auth::vouching::Bounds;
 use crate::wire::key::PublicKey;
+use crate::wire::unwrap::{KeyTransport, Recipient};
 use crate::wire::{Octets, Secret, Text};
 use crate::xml::{Limits, Tree};
 
@@ -249,6 +250,46 @@ fn a_key_is_named_by_a_certificate_written_out_or_both_and_in_no_other_way() {
     }
 }
 
+#[test]
+fn a_shared_key_is_sealed_by_oaep_for_one_certificate_and_seals_nothing_r_s036() {
+    let xenc = "http://www.w3.org/2001/04/xmlenc#";
+    let sealed = format!(
+        "<d:KeyInfo xmlns:d=\"http://www.w3.org/2000/09/xmldsig#\"><e:EncryptedKey xmlns:e=\"{xenc}\">\
+         <e:EncryptionMethod Algorithm=\"{xenc}rsa-oaep-mgf1p\"><d:DigestMethod \
+         Algorithm=\"http://www.w3.org/2000/09/xmldsig#sha1\"/></e:EncryptionMethod><d:KeyInfo><d:X509Data><d:X509SKI>AAEC\
+         </d:X509SKI></d:X509Data></d:KeyInfo><e:CipherData><e:CipherValue>AwQF</e:CipherValue></e:CipherData>\
+         </e:EncryptedKey></d:KeyInfo>"
+    );
+    let key = Named::Sealed(SealedKey {
+        recipient: Recipient::KeyIdentifier(Octets::new([0, 1, 2]).unwrap()),
+        transport: KeyTransport::OaepSha1,
+        sealed: Octets::new([3, 4, 5]).unwrap(),
+    });
+    assert_eq!(keys_of(&sealed), [Some(vec![key.clone()]), Some(vec![key])]);
+    let reference = "<o:SecurityTokenReference xmlns:o=\"http://docs.oasis-open.org/wss/2004/01/\
+                     oasis-200401-wss-wssecurity-secext-1.0.xsd\"><o:Reference URI=\"#_k\"/></o:SecurityTokenReference>";
+    let data = "<d:X509Data><d:X509SKI>AAEC</d:X509SKI></d:X509Data>";
+    for (from, to) in [
+        ("rsa-oaep-mgf1p", "rsa-1_5"),
+        ("rsa-oaep-mgf1p", "kw-aes128"),
+        ("2000/09/xmldsig#sha1\"", "2001/04/xmlenc#sha512\""),
+        ("<e:EncryptionMethod", "<e:EncryptionMethod x=\"y\""),
+        (data, ""),
+        (data, "<d:KeyName>us</d:KeyName>"),
+        (data, reference),
+        ("AwQF", ""),
+        ("AwQF", "AwQ"),
+        ("e:CipherValue>", "e:CipherReference>"),
+        ("</e:CipherData>", "</e:CipherData><e:ReferenceList><e:DataReference URI=\"#_a\"/></e:ReferenceList>"),
+        ("</e:CipherData>", "</e:CipherData><e:CarriedKeyName>k</e:CarriedKeyName>"),
+        ("</e:EncryptedKey>", "</e:EncryptedKey><d:KeyName>k</d:KeyName>"),
+        ("e:EncryptedKey", "e:AgreementMethod"),
+    ] {
+        assert!(sealed.contains(from), "{from}");
+        assert_eq!(keys_of(&sealed.replace(from, to)), [None, None], "{to}");
+    }
+}
+
 const MORE: &str = "more in an authentication than where it was";
 const TWO: &str = "statements about two subjects";
 
@@ -277,7 +318,7 @@ fn a_use_is_remembered_as_long_as_the_assertion_is_taken_and_an_hour_in_any_case
         subjects: Vec::new(),
         attributes: Vec::new(),
         intermediaries: Vec::new(),
-        proofs: HolderProofs { signature: true, tls_certificate: false },
+        proofs: HolderProofs { signature: true, ..HolderProofs::default() },
     };
     let remembered = |minutes, end: &str| {
         let assertion = read_as(&NEW.replace("2026-01-01T01:00:00Z", end), "_a").unwrap();

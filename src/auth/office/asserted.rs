@@ -144,6 +144,23 @@ impl Office {
             Ok((holder, covered))
         };
         let (holder, covered) = held().map_err(|refused| self.not_asserted(asked.correlation, &refused))?;
+        let proven = Held { proof: Proof::Signature, key: holder.named() };
+        let meant = Meant { account, verified, signed };
+        let known = self.holds(config, rules, meant, (proven, covered), asked, now).await?;
+        Ok(Known { certificate: holder.certificate().map(Cow::Owned), ..known })
+    }
+
+    /// Whom an assertion means whose holder has proven so that he is, by a message that covers this. The message has to be
+    /// fresh, for us, and not have been here before.
+    pub(super) async fn holds<'a>(
+        &self,
+        config: &'a Auth,
+        rules: &Endpoint,
+        Meant { account, verified, signed }: Meant<'a, '_>,
+        (proven, covered): (Held, signature::Verified<'_>),
+        asked: &Asked<'_>,
+        now: Millis,
+    ) -> Result<Known<'a>, Ended> {
         let room = self.has_room(config, &account, asked).map_err(Ended::Known)?;
         let until = timestamp::until(now);
         // It is known which partner made the assertion, and nobody here registered the key.
@@ -151,7 +168,6 @@ impl Office {
         first.map_err(Ended::Stranger)?;
         self.pace(config, &account, asked)?;
         drop(room);
-        let proven = Held { proof: Proof::Signature, key: holder.named() };
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&verified.partner.name)).held(proven);
         let unproven = |why: &Unproven| his(Ended::Stranger(self.not_proven(asked.correlation, why)));
         let proof = covered.read(rules).map_err(|why| unproven(&why))?;
@@ -165,8 +181,7 @@ impl Office {
             self.first_presented(&verified).await.map_err(his)?;
         }
         self.tolerated(verified.tolerated());
-        let (held, certificate) = (Some(proven), holder.certificate().map(Cow::Owned));
-        Ok(Known { held, certificate, ..known(account, &verified, request, now) })
+        Ok(Known { held: Some(proven), ..known(account, &verified, request, now) })
     }
 
     pub(super) async fn first_presented(&self, verified: &assertion::Verified<'_>) -> Result<(), Ended> {
@@ -186,7 +201,7 @@ impl Office {
 }
 
 /// Whom it means, when a partner made it and it holds.
-fn meant<'a>(
+pub(super) fn meant<'a>(
     config: &'a Auth,
     signed: &SignedAssertion,
     now: Millis,

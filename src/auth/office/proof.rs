@@ -151,7 +151,7 @@ impl<'a> Known<'a> {
 
     /// The same, and for whom the answer is sealed, where answers are: that is known before there is anything to be.
     pub(super) fn with_recipient(self, rules: &Endpoint) -> Result<(Self, Option<Recipient>), Ended> {
-        let bare = self.held.is_some_and(|held| matches!(held.key, HeldKey::Thumbprint(_)));
+        let bare = self.held.is_some_and(|held| matches!(held.key, HeldKey::Thumbprint(_) | HeldKey::Sealed(_)));
         if !rules.sealed_replies || self.method != Method::X509 && !bare {
             return Ok((self, None));
         }
@@ -197,6 +197,9 @@ impl Office {
             }
             Evidence::Attested(signed, message) => {
                 ("saml", self.attested(config, rules, &signed, &message, asked).await)
+            }
+            Evidence::EndorsedAssertion(signed, message) => {
+                ("saml", self.attested_by_mac(config, rules, &signed, &message, asked).await)
             }
             Evidence::KeyedPassword { username, password, message } => {
                 let claimed = (&username, password);

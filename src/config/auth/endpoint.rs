@@ -160,6 +160,7 @@ fn usual() -> Endpoints {
 pub(super) struct Has {
     pub(super) store: bool,
     pub(super) partners: bool,
+    pub(super) macs: bool,
     pub(super) intermediaries: bool,
     pub(super) issuers: bool,
     pub(super) realms: bool,
@@ -245,7 +246,8 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
             "leniencies names \"unsigned-addressing\", and no credential here comes with a signature or a MAC",
         );
     }
-    if written.tolerates(LeniencyName::HmacSha1) && !symmetric && !token {
+    let held = saml && has.macs;
+    if written.tolerates(LeniencyName::HmacSha1) && !symmetric && !token && !held {
         return refuse("leniencies names \"hmac-sha1\", and no credential here comes with a MAC");
     }
     let certified = signature || saml || sender_vouches || jwt;

@@ -51,12 +51,14 @@ pub struct Partner {
 }
 
 /// What proves that somebody is the holder of an assertion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct HolderProofs {
     /// His signature of the message.
     pub signature: bool,
     /// The certificate of his connection. The request is the worker's word then.
     pub tls_certificate: bool,
+    /// A MAC over the message by a key that the assertion has, sealed for us. The partner knows that, too.
+    pub mac: bool,
 }
 
 /// How an assertion gives the name of an account.
@@ -106,6 +108,7 @@ pub(super) struct PartnerFile {
 enum ProofName {
     Signature,
     TlsCertificate,
+    Mac,
 }
 
 impl PartnerFile {
@@ -121,10 +124,17 @@ impl PartnerFile {
 
     /// Where it says that a connection proves the holder of an assertion.
     pub(super) fn by_connection(&self) -> Option<Range<usize>> {
-        self.holder_proofs
-            .as_ref()
-            .filter(|names| names.get_ref().contains(&ProofName::TlsCertificate))
-            .map(Spanned::span)
+        self.by(ProofName::TlsCertificate)
+    }
+
+    /// Does it say that a MAC does?
+    pub(super) fn by_mac(&self) -> bool {
+        self.by(ProofName::Mac).is_some()
+    }
+
+    fn by(&self, proof: ProofName) -> Option<Range<usize>> {
+        let names = self.holder_proofs.as_ref()?;
+        names.get_ref().contains(&proof).then(|| names.span())
     }
 
     /// Where it lets SHA-1 pass.
@@ -279,13 +289,17 @@ impl<T> Reading<'_, T> {
     }
 
     fn proofs(&self, names: Option<&Spanned<Vec<ProofName>>>) -> Result<HolderProofs, ConfigError> {
-        let Some(names) = names else { return Ok(HolderProofs { signature: true, tls_certificate: false }) };
+        let Some(names) = names else { return Ok(HolderProofs { signature: true, ..HolderProofs::default() }) };
         let named = |name| names.get_ref().contains(&name);
         if names.get_ref().is_empty() {
             let why = "holder_proofs: nobody could present an assertion that is for the holder of a key";
             return Err(self.refused(names.span(), why));
         }
-        Ok(HolderProofs { signature: named(ProofName::Signature), tls_certificate: named(ProofName::TlsCertificate) })
+        Ok(HolderProofs {
+            signature: named(ProofName::Signature),
+            tls_certificate: named(ProofName::TlsCertificate),
+            mac: named(ProofName::Mac),
+        })
     }
 
     fn certificates(&self, paths: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<Certificate>, ConfigError> {

@@ -140,6 +140,7 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
         match &held.key {
             HeldKey::Certificate(sha256) => put("holder", json!(hex(sha256))),
             HeldKey::Thumbprint(sha256) => put("holder_key", json!(hex(sha256))),
+            HeldKey::Sealed(sha256) => put("holder_sealed_key", json!(hex(sha256))),
         };
     }
     match &entry.private {

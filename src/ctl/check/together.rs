@@ -17,6 +17,7 @@ pub(super) fn check(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     endpoints(root, whole, wrong);
     certificates(root, whole, wrong);
     holders(root, whole, wrong);
+    shared_keys(root, whole, wrong);
     tickets(root, whole, wrong);
     handshake(root, whole, wrong);
     keys(root, whole, wrong);
@@ -206,6 +207,28 @@ fn holders(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
              certificates, or no [[endpoint]] that takes assertions",
             partner.name.as_str()
         );
+        wrong.push(at(&root.join("auth.d/auth.toml"), &["saml_partner", &index.to_string(), "holder_proofs"], why));
+    }
+}
+
+/// Partners whose assertions have a shared key for their holders: somebody can open that, where one is presented with a MAC that
+/// says whom its message is for.
+fn shared_keys(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
+    let takes = |endpoint: &Endpoint| {
+        let auths = whole.auth.endpoints.get(&endpoint.path);
+        let addressed = auths.is_some_and(|auths| auths.saml && (auths.to_absent || !auths.addresses.is_empty()));
+        endpoint.credential.takes_assertion() && addressed
+    };
+    let opens = |key: &Key| key.purpose == Purpose::Unwrap && key.state == KeyState::Active;
+    let why = if !whole.worker.endpoints.iter().any(takes) {
+        "no [[endpoint]] of worker.d/worker.toml takes assertions that has addresses in auth.d/auth.toml"
+    } else if !whole.issuer.keys.iter().any(opens) {
+        "no active key of issuer.d/issuer.toml has purpose \"unwrap\""
+    } else {
+        return;
+    };
+    for (index, partner) in whole.auth.partners.iter().enumerate().filter(|(_, partner)| partner.proofs.mac) {
+        let why = format!("partner {}: holder_proofs has \"mac\", and {why}", partner.name.as_str());
         wrong.push(at(&root.join("auth.d/auth.toml"), &["saml_partner", &index.to_string(), "holder_proofs"], why));
     }
 }

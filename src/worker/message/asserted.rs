@@ -5,8 +5,10 @@
 
 use super::fault::Fault;
 use super::rejection::Problem;
+use super::session::Session;
+use super::signed::{self, Covered, Place};
 use crate::trust::parts;
-use crate::wire::evidence::{MOST_ASSERTED_OCTETS, SignedAssertion};
+use crate::wire::evidence::{Evidence, KeyedMessage, MOST_ASSERTED_OCTETS, SignedAssertion};
 use crate::wire::{Octets, Secret, Text};
 use crate::xml::signature::{Signature, Unreadable};
 use crate::xml::{Element, Ids, Node, names};
@@ -58,6 +60,43 @@ pub(super) fn read<'t>(element: Element<'t>, ids: &Ids<'t>) -> Result<SignedAsse
         signed_info: Octets::new(signed_info.as_bytes()).map_err(|_| too_large)?,
         value: Octets::new(signature.value).map_err(|_| too_large)?,
         octets: Secret::new(octets.as_bytes()).map_err(|_| too_large)?,
+    })
+}
+
+/// Reads the assertion, and the signature beside it: by a key that it confirms, of a certificate or written out, or a MAC by one
+/// that its partner has sealed in it, or by one derived from that.
+pub(super) fn attested<'t>(
+    element: Element<'t>,
+    signature: Element<'t>,
+    place: &Place<'_, 't>,
+    derives: bool,
+) -> Result<Evidence, Problem> {
+    let assertion = read(element, place.ids)?;
+    let covered = signed::covered(signature, place)?;
+    let Some(algorithm) = parts::mac(covered.signature.info.method) else {
+        if derives {
+            return Err(Problem::new(Fault::UnsupportedSecurityToken, "security: derived key of nothing here"));
+        }
+        return Ok(Evidence::Attested(assertion, signed::message(covered, place)?));
+    };
+    signed::fits_mac(&covered)?;
+    let Covered { signature, signed_info, parts, addressing, .. } = covered;
+    let named = signature.key_info.and_then(Element::only_child);
+    let named = named.ok_or(invalid("signature: bad key information"))?;
+    let key = Session::of_assertion(place.security, element)?.named(named)?;
+    let value = Octets::new(signature.value).map_err(|_| invalid("signature: bad MAC"))?;
+    let message = KeyedMessage { key, algorithm, signed_info, value, parts, addressing };
+    Ok(Evidence::EndorsedAssertion(assertion, message))
+}
+
+/// Is this key one that an assertion in the security header has for its holder? Then it seals nothing here, and it is auth that reads
+/// it, in what the partner has signed.
+pub(super) fn has_for_holder(key: Element<'_>) -> bool {
+    let mut around = std::iter::successors(key.parent(), |element| element.parent());
+    around.any(|element| {
+        matches!(element.uri(), names::SAML11 | names::SAML20)
+            && element.local() == "Assertion"
+            && element.parent().is_some_and(|parent| parent.is(names::WSSE, "Security"))
     })
 }
 

@@ -73,7 +73,7 @@ pub(super) fn read(
     let session = Session::read(*security, &encrypted)?;
     let key = session.named(named)?;
     let confirmed = endpoint.signature_confirmation.then(|| signature.value.clone());
-    let (sha1, conversation) = (session.sha1.clone(), session.conversation);
+    let (sha1, conversation) = (session.sha1().to_vec(), session.conversation);
     shape.keyed = Some(Box::new(Keyed { sha1, conversation, confirmed, were: Were::default() }));
     let value = Octets::new(signature.value).map_err(|_| invalid("signature: bad MAC"))?;
     let message = KeyedMessage { key, algorithm, signed_info, value, parts, addressing };

@@ -15,7 +15,7 @@ use super::rejection::{Problem, Rejection};
 use super::session::Session;
 use super::shape::Shape;
 use super::signed::signs_sealed;
-use super::{Incoming, OCTETS, addressing, jwt, media};
+use super::{Incoming, OCTETS, addressing, asserted, jwt, media};
 use crate::config::worker::{Credential, Endpoint};
 use crate::trust::parts;
 use crate::trust::recipient::{self, Unnamed};
@@ -102,7 +102,7 @@ type Found = (Vec<Place>, Question, Option<PartCipher>);
 fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Result<Option<Apart>, Problem> {
     let media = media::read(incoming.content_type)?;
     let tree = parsed(incoming.body)?;
-    if !tree.elements().any(|element| element.is(names::XENC, "EncryptedKey")) {
+    if !tree.elements().any(seals) {
         return Ok(None);
     }
     // Whatever is wrong outside of what is sealed costs no key of ours.
@@ -154,6 +154,11 @@ pub(super) fn parsed(octets: &[u8]) -> Result<Tree, Problem> {
     Tree::parse(octets, &Limits { octets: OCTETS, ..Limits::default() }).map_err(Problem::unreadable)
 }
 
+/// Is it a key that seals something of the message?
+fn seals(element: Element<'_>) -> bool {
+    element.is(names::XENC, "EncryptedKey") && !asserted::has_for_holder(element)
+}
+
 struct Read<'a, 't> {
     tree: &'t Tree,
     envelope: &'a Envelope<'t>,
@@ -171,7 +176,7 @@ impl<'t> Read<'_, 't> {
     fn all(&self) -> Result<Found, Problem> {
         let named = |local| self.tree.elements().filter(move |element| element.is(names::XENC, local));
         let in_header = |element: Element<'t>| element.parent() == Some(self.security);
-        let (mut keys, mut lists) = (named("EncryptedKey"), named("ReferenceList"));
+        let (mut keys, mut lists) = (self.tree.elements().filter(|element| seals(*element)), named("ReferenceList"));
         let (Some(found), None) = (keys.next(), keys.next()) else {
             return Err(invalid("encryption: not one key"));
         };

@@ -47,6 +47,7 @@ pub(super) fn read(
     let (mut username, mut signature, mut assertion, mut token) = (None, None, None, None);
     let (mut tokens, mut references) = (Vec::new(), Vec::new());
     let (mut ticket, mut derives) = (None, false);
+    let derivable = endpoint.credential.takes_ticket() || endpoint.credential.takes_assertion();
     for child in security.children() {
         match (child.uri(), child.local()) {
             (names::WSU, "Timestamp") if at.is_none() => {
@@ -59,7 +60,7 @@ pub(super) fn read(
             (names::WSSE, "BinarySecurityToken") if is_other(&child) && tokens.len() < MOST_TOKENS => {
                 tokens.push(child)
             }
-            _ if derived::is_one(child) && endpoint.credential.takes_ticket() => derives = true,
+            _ if derived::is_one(child) && derivable => derives = true,
             (names::WSSE, "SecurityTokenReference") if references.len() < MOST_TOKENS => references.push(child),
             (names::SAML11 | names::SAML20, "Assertion") if assertion.is_none() => assertion = Some(child),
             (names::WSU, "Timestamp")
@@ -98,7 +99,8 @@ pub(super) fn read(
         };
         return Ok((evidence, at, None));
     }
-    if derives {
+    // Beside an assertion that depends on its signature.
+    if derives && (signature.is_none() || assertion.is_none()) {
         return Err(unsupported("security: derived key of nothing here"));
     }
     let alone = tokens.is_empty() && references.is_empty();
@@ -111,7 +113,7 @@ pub(super) fn read(
             })
         }
         (None, Some(signature), Some(assertion), None) if endpoint.credential.takes_assertion() => {
-            Evidence::Attested(asserted::read(assertion, &ids)?, signed::read(signature, &place)?)
+            asserted::attested(assertion, signature, &place, derives)?
         }
         (None, None, Some(assertion), None) if alone && endpoint.credential.takes_assertion() => {
             let assertion = asserted::read(assertion, &ids)?;
@@ -130,7 +132,10 @@ pub(super) fn read(
         (None, None, None, None) if tokens.is_empty() => return Err(invalid("security: no credential")),
         _ => return Err(unsupported("security: credential not offered here")),
     };
-    let signature = signature.and_then(|signature| signature.attribute("", "Id")).map(str::to_owned);
+    // A MAC proves no key that a token could be bound to.
+    let certified = !matches!(evidence, Evidence::EndorsedAssertion(..));
+    let signature = signature.filter(|_| certified).and_then(|signature| signature.attribute("", "Id"));
+    let signature = signature.map(str::to_owned);
     Ok((evidence, at, signature))
 }
 

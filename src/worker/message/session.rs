@@ -1,15 +1,18 @@
 //! How a message under a MAC names its keys: the one session key, by its id or by the digest of what is sealed (R-W045), or
-//! that of a ticket, likewise (R6904); and those that are derived from it. A name picks a key that auth has, and proves nothing.
+//! that of a ticket, likewise (R6904), or that of an assertion, by the assertion's id; and those that are derived from it. A name picks a key that auth has, and proves nothing.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
+use super::asserted;
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::signed::{encoded, invalid};
-use crate::trust::identifiers::{ENCRYPTED_KEY, ENCRYPTED_KEY_SHA1};
+use crate::trust::identifiers::{ENCRYPTED_KEY, ENCRYPTED_KEY_SHA1, key_identifier_type};
 use crate::wire::Text;
 use crate::wire::derivation::{Derivation, PartKey, USUAL_LENGTH};
+use crate::wire::order::TokenType;
 use crate::wire::reply::Conversation;
+use crate::xml::chars::trim;
 use crate::xml::derived::{self, DerivedKey};
 use crate::xml::encryption::EncryptedKey;
 use crate::xml::signature::base64;
@@ -21,12 +24,20 @@ const MOST_DERIVED: usize = 16;
 /// The keys of one message.
 pub(super) struct Session<'t> {
     id: Option<&'t str>,
-    /// `ValueType` of a reference to what brings the key, and of one by the digest.
+    /// `ValueType` of a reference to what brings the key, and of an identifier of it.
     kinds: [&'t str; 2],
-    pub(super) sha1: Vec<u8>,
+    identifier: Identifier,
     /// As the first derived key has it.
     pub(super) conversation: Conversation,
     derived: Vec<(&'t str, Derivation)>,
+}
+
+/// What an identifier of the key says.
+enum Identifier {
+    /// SHA-1 of what brings it.
+    Sha1(Vec<u8>),
+    /// The id of that.
+    Id,
 }
 
 impl<'t> Session<'t> {
@@ -43,7 +54,23 @@ impl<'t> Session<'t> {
         kinds: [&'t str; 2],
     ) -> Result<Self, Problem> {
         let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, octets).as_ref().to_vec();
-        let mut session = Self { id, kinds, sha1, conversation: Conversation::V13, derived: Vec::new() };
+        Self::identified(security, id, kinds, Identifier::Sha1(sha1))
+    }
+
+    /// The same beside the key that an assertion has for its holder.
+    pub(super) fn of_assertion(security: Element<'t>, assertion: Element<'t>) -> Result<Self, Problem> {
+        let version = if assertion.uri() == names::SAML20 { TokenType::Saml20 } else { TokenType::Saml11 };
+        let kind = key_identifier_type(version);
+        Self::identified(security, asserted::id(assertion), [kind; 2], Identifier::Id)
+    }
+
+    fn identified(
+        security: Element<'t>,
+        id: Option<&'t str>,
+        kinds: [&'t str; 2],
+        identifier: Identifier,
+    ) -> Result<Self, Problem> {
+        let mut session = Self { id, kinds, identifier, conversation: Conversation::V13, derived: Vec::new() };
         let mut found = Vec::new();
         for element in security.children().filter(|child| derived::is_one(*child)) {
             if found.len() == MOST_DERIVED {
@@ -68,6 +95,14 @@ impl<'t> Session<'t> {
         Ok((key.id, Derivation::new(label, key.nonce, key.offset, length).map_err(|_| bad)?))
     }
 
+    /// SHA-1 of what brings the key; nothing where it is not known by that.
+    pub(super) fn sha1(&self) -> &[u8] {
+        match &self.identifier {
+            Identifier::Sha1(sha1) => sha1,
+            Identifier::Id => &[],
+        }
+    }
+
     /// The key that a `wsse:SecurityTokenReference` names.
     pub(super) fn named(&self, reference: Element<'_>) -> Result<PartKey, Problem> {
         let bad = invalid("security: bad reference to a key");
@@ -83,7 +118,7 @@ impl<'t> Session<'t> {
             return Err(unsupported);
         }
         let kind = named.attribute("", "ValueType");
-        let [by_id, by_digest] = self.kinds;
+        let [by_id, identified] = self.kinds;
         let direct = kind.is_none_or(|kind| kind == by_id);
         match (named.uri(), named.local()) {
             (names::WSSE, "Reference") => {
@@ -97,9 +132,16 @@ impl<'t> Session<'t> {
                     _ => Err(unsupported),
                 }
             }
-            (names::WSSE, "KeyIdentifier") if kind == Some(by_digest) => {
-                let octets = base64(encoded(named)?, 20).ok_or(bad)?;
-                if self.sha1 == octets { Ok(PartKey::Session) } else { Err(unavailable) }
+            (names::WSSE, "KeyIdentifier") if kind == Some(identified) => {
+                let means = match &self.identifier {
+                    Identifier::Sha1(sha1) => *sha1 == base64(encoded(named)?, 20).ok_or(bad)?,
+                    Identifier::Id => {
+                        let id = named.text().map(trim).ok_or(bad)?;
+                        // Older clients write it as a reference (saml.md 4.5).
+                        self.id == Some(id.strip_prefix('#').unwrap_or(id))
+                    }
+                };
+                if means { Ok(PartKey::Session) } else { Err(unavailable) }
             }
             _ => Err(unsupported),
         }

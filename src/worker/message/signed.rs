@@ -133,7 +133,7 @@ pub(super) fn read<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Si
 }
 
 /// The message of whoever made this signature.
-fn message<'t>(covered: Covered<'t>, place: &Place<'_, 't>) -> Result<SignedMessage, Problem> {
+pub(super) fn message<'t>(covered: Covered<'t>, place: &Place<'_, 't>) -> Result<SignedMessage, Problem> {
     let Covered { signature, signed_info, parts, addressing, named } = covered;
     Ok(SignedMessage {
         key: key(signature.key_info, place)?,
@@ -150,17 +150,23 @@ fn message<'t>(covered: Covered<'t>, place: &Place<'_, 't>) -> Result<SignedMess
 /// Reads a signature that is to be a MAC: beside one SHA-1 digests nothing, wherever this is, and no certificate is meant.
 pub(super) fn under_mac<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
     let covered = covered(element, place)?;
+    fits_mac(&covered)?;
+    Ok(covered)
+}
+
+/// Is it one that may be a MAC?
+pub(super) fn fits_mac(covered: &Covered<'_>) -> Result<(), Problem> {
     if covered.signature.info.references.iter().any(|reference| reference.hash == Hash::Sha1) {
         return Err(algorithm("signature: SHA-1"));
     }
     if covered.named.is_some() {
         return Err(algorithm("signature: transform not offered"));
     }
-    Ok(covered)
+    Ok(())
 }
 
 /// Reads a signature, whatever it was made with.
-fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
+pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
     let signature = Signature::read(element).map_err(unreadable)?;
     let too_large = invalid(TOO_LARGE);
     let mut signed_info = signature.signed_octets(LARGEST_SIGNED_INFO).map_err(|_| too_large)?;

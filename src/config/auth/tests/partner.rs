@@ -104,17 +104,35 @@ fn how_a_holder_proves_his_key_is_a_partners_to_say_and_by_signature_where_nothi
     let proofs = |names: &str| {
         let partner = PARTNER.replace("audiences", &format!("{names}audiences"));
         let tree = with(&format!("server_certificates = [\"2.pem\"]\n{partner}"), USERS);
-        let HolderProofs { signature, tls_certificate } = tree.good().partners.pop().unwrap().proofs;
-        (signature, tls_certificate)
+        let HolderProofs { signature, tls_certificate, mac } = tree.good().partners.pop().unwrap().proofs;
+        (signature, tls_certificate, mac)
     };
-    assert_eq!(proofs(""), (true, false));
+    assert_eq!(proofs(""), (true, false, false));
     for (names, expected) in [
-        ("\"signature\"", (true, false)),
-        ("\"tls-certificate\"", (false, true)),
-        ("\"tls-certificate\", \"signature\"", (true, true)),
+        ("\"signature\"", (true, false, false)),
+        ("\"tls-certificate\"", (false, true, false)),
+        ("\"tls-certificate\", \"signature\"", (true, true, false)),
+        ("\"mac\"", (false, false, true)),
+        ("\"signature\", \"mac\"", (true, false, true)),
     ] {
         assert_eq!(proofs(&format!("holder_proofs = [{names}]\n")), expected);
     }
+}
+
+#[test]
+fn a_mac_by_sha1_is_a_leniency_where_some_partners_holders_prove_themselves_so() {
+    let endpoint = "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/held\"\ncredentials = [\"saml\"]\n\
+                    addresses = [\"https://sts.example.com/held\"]\nleniencies = [\"hmac-sha1\"]\n";
+    let written = |proofs: &str| {
+        let partner = PARTNER.replace("audiences", &format!("holder_proofs = [{proofs}]\naudiences"));
+        with(&format!("{endpoint}{partner}"), USERS)
+    };
+    assert!(written("\"mac\"").good().endpoints["/held"].hmac_sha1);
+    written("\"signature\"").refused(&["auth.toml:5:15", "no credential here comes with a MAC"]);
+    // One that takes no assertions has nothing of it.
+    let partner = PARTNER.replace("audiences", "holder_proofs = [\"mac\"]\naudiences");
+    let elsewhere = format!("{}{partner}", endpoint.replace("\"saml\"", "\"password\""));
+    with(&elsewhere, USERS).refused(&["auth.toml:5:15", "no credential here comes with a MAC"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ const DIGEST: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
 const EXCLUSIVE: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 
 /// A `ds:Signature` over that id, enveloped.
-fn signature(id: &str) -> String {
+pub(super) fn signature(id: &str) -> String {
     let ds = names::DS;
     format!(
         "<ds:Signature xmlns:ds='{ds}'><ds:SignedInfo><ds:CanonicalizationMethod Algorithm='{EXCLUSIVE}'/>\
@@ -23,7 +23,7 @@ fn signature(id: &str) -> String {
     )
 }
 
-fn new(id: &str, signature: &str) -> String {
+pub(super) fn new(id: &str, signature: &str) -> String {
     format!(
         "<m:Assertion xmlns:m='{}' Version='2.0' ID='{id}'><m:Issuer>urn:agency</m:Issuer>{signature}\
          <m:Subject><m:NameID>sam</m:NameID></m:Subject></m:Assertion>",
@@ -31,18 +31,18 @@ fn new(id: &str, signature: &str) -> String {
     )
 }
 
-fn old(id: &str, signature: &str) -> String {
+pub(super) fn old(id: &str, signature: &str) -> String {
     format!(
         "<m:Assertion xmlns:m='{}' Issuer='urn:agency' AssertionID='{id}'><m:Conditions/>{signature}</m:Assertion>",
         names::SAML11
     )
 }
 
-fn message(credential: String) -> Message {
+pub(super) fn message(credential: String) -> Message {
     Message { username: credential, ..Message::default() }
 }
 
-fn endpoint_for(credential: Credential) -> Endpoint {
+pub(super) fn endpoint_for(credential: Credential) -> Endpoint {
     Endpoint { credential, ..generic() }
 }
 
@@ -216,16 +216,16 @@ fn an_assertion_is_no_larger_than_auth_takes_it() {
     assert!(["assertion: too large", "xml: too large"].contains(&refused.reason()), "{}", refused.reason());
 }
 
-const SAML_ID: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
-const ASSERTION_ID: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.0#SAMLAssertionID";
+pub(super) const SAML_ID: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID";
+pub(super) const ASSERTION_ID: &str = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.0#SAMLAssertionID";
 
 /// A signature over the timestamp, whose key is named so.
-fn message_signature(key_info: &str) -> String {
+pub(super) fn message_signature(key_info: &str) -> String {
     let enveloped = format!("<ds:Transform Algorithm='{}enveloped-signature'/>", names::DS);
     signature("_0").replace(&enveloped, "").replace("<ds:X509Data/>", key_info)
 }
 
-fn str(inside: &str) -> String {
+pub(super) fn str(inside: &str) -> String {
     format!("<o:SecurityTokenReference>{inside}</o:SecurityTokenReference>")
 }
 

@@ -13,6 +13,7 @@ mod replies;
 mod requests;
 mod sealed;
 mod sealed_first;
+mod shared;
 mod signed;
 mod ticket;
 

@@ -1,0 +1,109 @@
+//! Keys that partners have sealed for us in their assertions, opened, so that each is opened once however often its
+//! assertion is presented. Nothing is asked of a key here but whether it is the one that was sealed so: who may use it is judged
+//! each time. They are wiped when they are over, and a bounded number of them is kept; where there are more, the first to end is opened anew.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use zeroize::Zeroizing;
+
+use crate::wire::Millis;
+
+/// At one time.
+const MOST: usize = 4096;
+
+/// The keys, by a hash of how each was sealed.
+#[derive(Default)]
+pub(super) struct SharedKeys(Mutex<HashMap<[u8; 32], Kept>>);
+
+impl fmt::Debug for SharedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<shared keys>")
+    }
+}
+
+struct Kept {
+    key: Zeroizing<Vec<u8>>,
+    until: Millis,
+}
+
+impl SharedKeys {
+    /// The one of that name.
+    pub(super) fn find(&self, name: &[u8; 32], now: Millis) -> Option<Zeroizing<Vec<u8>>> {
+        self.lock().get(name).filter(|kept| now < kept.until).map(|kept| kept.key.clone())
+    }
+
+    /// Keeps one until then.
+    pub(super) fn keep(&self, name: [u8; 32], key: Zeroizing<Vec<u8>>, until: Millis, now: Millis) {
+        let mut kept = self.lock();
+        if kept.len() >= MOST {
+            kept.retain(|_, one| now < one.until);
+        }
+        if kept.len() >= MOST
+            && let Some(first) = kept.iter().min_by_key(|(_, one)| one.until).map(|(name, _)| *name)
+        {
+            kept.remove(&first);
+        }
+        kept.insert(name, Kept { key, until });
+    }
+
+    /// Wipes those that are over.
+    pub(super) fn sweep(&self, now: Millis) {
+        self.lock().retain(|_, one| now < one.until);
+    }
+
+    /// Wipes all: partners and what is asked of them may be others now.
+    pub(super) fn forget(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(octet: u8) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(vec![octet; 32])
+    }
+
+    #[test]
+    fn a_key_is_kept_by_its_name_until_it_is_over() {
+        let keys = SharedKeys::default();
+        keys.keep([1; 32], key(1), Millis(10), Millis(0));
+        keys.keep([2; 32], key(2), Millis(20), Millis(0));
+        assert_eq!(keys.find(&[1; 32], Millis(9)), Some(key(1)));
+        assert_eq!(keys.find(&[1; 32], Millis(10)), None);
+        assert_eq!(keys.find(&[3; 32], Millis(0)), None);
+        keys.sweep(Millis(10));
+        let count = keys.lock().len();
+        assert_eq!((count, keys.find(&[2; 32], Millis(10))), (1, Some(key(2))));
+        keys.forget();
+        assert_eq!(keys.find(&[2; 32], Millis(10)), None);
+    }
+
+    #[test]
+    fn there_are_so_many_and_the_first_to_end_makes_room() {
+        let keys = SharedKeys::default();
+        let name = |number: usize| {
+            let mut name = [0; 32];
+            name[..8].copy_from_slice(&number.to_be_bytes());
+            name
+        };
+        let end = |number: usize| Millis(100 + i64::try_from(number).unwrap());
+        for number in 0..MOST {
+            keys.keep(name(number), key(0), end(number), Millis(0));
+        }
+        keys.keep(name(MOST), key(1), end(MOST), Millis(0));
+        assert_eq!(keys.lock().len(), MOST);
+        assert!(keys.find(&name(0), Millis(0)).is_none() && keys.find(&name(1), Millis(0)).is_some());
+        assert_eq!(keys.find(&name(MOST), Millis(0)), Some(key(1)));
+        // What is over goes before what is not.
+        keys.keep(name(MOST + 1), key(1), end(MOST + 1), end(MOST - 2));
+        assert_eq!(keys.lock().len(), 3);
+    }
+}

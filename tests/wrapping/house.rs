@@ -44,6 +44,8 @@ impl House {
         let before = intents(record.as_ref()).len();
         let config = directory.path().join("demo/etc");
         let_in(&config, cast);
+        let us = CertificateDer::from_pem_file(config.join("issuer.d/unwrap-1.pem")).unwrap();
+        cast.seal_for(&us);
         let demo = Demo::configured(directory.path(), |_| {});
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(config.join("worker.d/tls.pem")).unwrap()).unwrap();
@@ -128,7 +130,8 @@ fn let_in(config: &Path, cast: &Cast) {
         &format!(
             "[[endpoint]]\npath = \"/held\"\ncredentials = [\"saml\"]\ntoken_type = \"saml20\"\n\
              addresses = [\"https://sts.example.com/held\"]\n[[saml_partner]]\nname = \"agency\"\nissuer = \"{ISSUER}\"\n\
-             certificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\n"
+             certificates = [\"agency.pem\"]\naudiences = [\"{AUDIENCE}\"]\n\
+             holder_proofs = [\"signature\", \"mac\"]\n[[saml_partner.subject]]\nfrom = \"name-id\"\n"
         ),
     );
     let every = chancery::worker::message::Leniency::ALL.map(|leniency| format!("\"{}\"", leniency.name())).join(", ");

@@ -27,8 +27,13 @@ mod asserted;
 #[expect(dead_code, reason = "shared with tests/demo, which uses all of it")]
 mod demo;
 mod house;
+#[path = "../support/keyed.rs"]
+#[expect(dead_code, reason = "shared with tests/keyed_requests.rs, which uses all of it")]
+mod keyed;
 mod message;
 mod shapes;
+#[path = "../support/shared.rs"]
+mod shared;
 #[path = "../support/signed.rs"]
 #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
 mod signed;

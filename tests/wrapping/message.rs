@@ -2,15 +2,19 @@
 //! in canonical form by hand and stand in the envelope as they were digested, so every message that nobody
 //! changed is good.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::hmac;
 use base64ct::{Base64, Encoding};
 use chancery::trust::instant;
 use chancery::wire::Millis;
+use chancery::wire::evidence::MacAlgorithm;
 
 use crate::asserted::{BEARER, Words};
+use crate::keyed;
+use crate::shared::{held, sealed_for};
 use crate::signed::{Client, Part, TRUST, WSA, WSU, dereferenced};
 
 pub(crate) const WSSE: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
@@ -110,6 +114,22 @@ pub(crate) enum Naming {
     Data,
     /// By an assertion in the place of the token, which writes it out.
     Assertion,
+    /// The same, where the key is a shared one that it has, sealed for the service.
+    Shared,
+}
+
+impl Naming {
+    /// Is it by an assertion?
+    pub(crate) fn asserts(self) -> bool {
+        matches!(self, Self::Assertion | Self::Shared)
+    }
+}
+
+/// Whose key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Ours,
+    Strangers,
 }
 
 /// A kind of good message.
@@ -138,12 +158,44 @@ pub(crate) struct Cast {
     pub(crate) stranger: Client,
     /// Whose assertions say whose key is whose.
     pub(crate) agency: Client,
+    /// A shared key of each, in a `ds:KeyInfo`: sealed once, so that it is opened once.
+    sealed: OnceLock<[String; 2]>,
 }
 
 impl Cast {
     pub(crate) fn new() -> Self {
         let [ours, bob, stranger, agency] = std::array::from_fn(|_| Client::new());
-        Self { ours, ours_rsa: Client::rsa(false), bob, stranger, agency }
+        Self { ours, ours_rsa: Client::rsa(false), bob, stranger, agency, sealed: OnceLock::new() }
+    }
+
+    /// Seals the shared keys for this certificate.
+    pub(crate) fn seal_for(&self, certificate: &[u8]) {
+        let sealed = [Whose::Ours, Whose::Strangers].map(|whose| sealed_for(certificate, &self.secret(whose)));
+        self.sealed.set(sealed).expect("once");
+    }
+
+    /// A shared key as an assertion has it.
+    pub(crate) fn sealed(&self, whose: Whose) -> &str {
+        let [ours, strangers] = self.sealed.get().expect("sealed by then");
+        if whose == Whose::Ours { ours } else { strangers }
+    }
+
+    /// The key itself.
+    pub(crate) fn secret(&self, whose: Whose) -> [u8; 32] {
+        if whose == Whose::Ours { [1; 32] } else { [2; 32] }
+    }
+
+    fn client(&self, base: &Base, whose: Whose) -> &Client {
+        if whose == Whose::Ours { self.signer(base) } else { &self.stranger }
+    }
+
+    /// An assertion of that id for whoever has that key, made by somebody.
+    pub(crate) fn asserted(&self, base: &Base, id: &str, whose: Whose, by: &Client) -> String {
+        if base.naming == Naming::Shared {
+            let words = held(Words::saml20("machine"), self.sealed(whose));
+            return named(words, id).xml(by);
+        }
+        assertion(id, self.client(base, whose), by)
     }
 
     pub(crate) fn signer(&self, base: &Base) -> &Client {
@@ -256,13 +308,36 @@ impl Message {
         if base.naming == Naming::Token {
             message.token = message.token_of(client, " u:Id=\"x\"");
         }
-        if base.naming == Naming::Assertion {
-            message.token = assertion("x", client, &cast.agency);
+        if base.naming.asserts() {
+            message.token = cast.asserted(base, "x", Whose::Ours, &cast.agency);
         }
         message.body = message.asking(&id(Covered::Body), PARTY);
         message.signature.key_info = key_info(base.naming, client);
-        message.cover(base.covers, client);
+        message.prove(base, Whose::Ours, cast);
         message
+    }
+
+    /// Signs these pieces as they stand, or puts them under a MAC, whatever such a message has.
+    pub(crate) fn prove(&mut self, base: &Base, whose: Whose, cast: &Cast) {
+        if base.naming == Naming::Shared {
+            self.mac(base.covers, &cast.secret(whose));
+        } else {
+            self.cover(base.covers, cast.client(base, whose));
+        }
+    }
+
+    /// Puts these pieces under a MAC as they stand.
+    pub(crate) fn mac(&mut self, covered: &[Covered], key: &[u8]) {
+        let parts: Vec<Part> =
+            covered.iter().map(|part| Part { id: part.id(), octets: self.piece(*part).clone() }).collect();
+        self.signature.info = keyed::signed_info(MacAlgorithm::HmacSha256, &parts);
+        self.mac_as_it_stands(key);
+    }
+
+    /// A MAC over `SignedInfo` as it stands.
+    pub(crate) fn mac_as_it_stands(&mut self, key: &[u8]) {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        self.value(hmac::sign(&key, self.signature.info.as_bytes()).as_ref());
     }
 
     /// Signs these pieces as they stand.
@@ -417,13 +492,17 @@ impl Message {
 }
 
 /// An assertion of that id for whoever has this client's key, made by somebody.
-pub(crate) fn assertion(id: &str, holder: &Client, by: &Client) -> String {
+fn assertion(id: &str, holder: &Client, by: &Client) -> String {
     let data = "</saml:SubjectConfirmationData>";
     let key_info = format!("<ds:KeyInfo xmlns:ds=\"{DS}\">{}</ds:KeyInfo>{data}", holder.key_value());
     let words =
         Words::saml20("machine").but(BEARER, "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key").but(data, &key_info);
+    named(words, id).xml(by)
+}
+
+fn named(words: Words, id: &str) -> Words {
     let given = words.id.clone();
-    Words { id: id.to_owned(), ..words.but(&given, id) }.xml(by)
+    Words { id: id.to_owned(), ..words.but(&given, id) }
 }
 
 /// `ds:KeyInfo` that names this client's key.
@@ -442,7 +521,7 @@ pub(crate) fn key_info(naming: Naming, client: &Client) -> String {
                  </o:KeyIdentifier></o:SecurityTokenReference>"
             )
         }
-        Naming::Assertion => held_by("x"),
+        Naming::Assertion | Naming::Shared => held_by("x"),
         Naming::Data => format!("<ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate></ds:X509Data>", der(client)),
     };
     format!("<ds:KeyInfo>{inside}</ds:KeyInfo>")

@@ -8,7 +8,7 @@ use aws_lc_rs::hmac;
 
 use crate::message::{
     BINARY, Base, Cast, Covered, DS, EXCLUSIVE, Form, INCLUSIVE, Message, Naming, OTHER_PARTY, PARTY, SAML20, Soap,
-    THUMBPRINT, WSSE, X509V3, assertion, der, held_by, key_info,
+    THUMBPRINT, WSSE, Whose, X509V3, der, held_by, key_info,
 };
 use crate::signed::{Client, Part, TRUST, WSA, WSU, dereferenced};
 
@@ -50,6 +50,8 @@ pub(crate) const BASES: &[Base] = &[
     Base { name: "soap12-inclusive", form: Form::Inclusive, ..PLAIN },
     // The key is written out in the assertion of a partner.
     Base { name: "held", naming: Naming::Assertion, covers: HEADERS, path: "/held", ..PLAIN },
+    // A key that is shared with a partner, sealed in his assertion, makes a MAC.
+    Base { name: "shared", naming: Naming::Shared, covers: HEADERS, path: "/held", ..PLAIN },
     // An endpoint with every leniency there is, where wsa:To need not be signed.
     Base { name: "lenient", covers: &[Covered::Timestamp, Covered::Body], path: "/lenient", ..PLAIN },
 ];
@@ -180,6 +182,12 @@ impl Shapes {
             shapes.namespaces();
         }
         if is_one_of(&["held"]) {
+            shapes.written_out();
+        }
+        if is_one_of(&["shared"]) {
+            shapes.shared();
+        }
+        if base.naming.asserts() {
             shapes.holders();
         }
         if is_one_of(&["lenient"]) {
@@ -1086,8 +1094,8 @@ impl Shapes {
         });
     }
 
-    /// Assertions that say whose key it is: another's, one that nobody made, at another place, or beside the right one.
-    fn holders(&mut self) {
+    /// A key that an assertion writes out, and the message beside it.
+    fn written_out(&mut self) {
         let base = self.base;
         let written = |client: &Client| format!("<ds:KeyInfo>{}</ds:KeyInfo>", client.key_value());
         self.fine("key-written-out", "the same key by another name", move |message, cast| {
@@ -1116,14 +1124,6 @@ impl Shapes {
                 cast.ours.key_value().replacen("<ds:KeyValue>", &format!("<ds:KeyValue xmlns:ds=\"{DS}\">"), 1);
             message.signature.key_info = written(&cast.ours);
         });
-        self.bad("everything-by-a-stranger", move |message, cast| message.cover(base.covers, &cast.stranger));
-        self.bad("assertion-of-a-stranger", move |message, cast| {
-            message.token = assertion("x", &cast.stranger, &cast.stranger);
-            message.cover(base.covers, &cast.stranger);
-        });
-        self.bad("assertion-for-a-stranger", move |message, cast| {
-            message.token = assertion("x", &cast.stranger, &cast.agency);
-        });
         self.bad("assertion-with-the-key-of-a-stranger", move |message, cast| {
             swap(&mut message.token, &cast.ours.key_value(), &cast.stranger.key_value());
             message.cover(base.covers, &cast.stranger);
@@ -1142,6 +1142,98 @@ impl Shapes {
             swap(&mut message.token, "</ds:SignatureValue>", &format!("</ds:SignatureValue>{more}"));
             message.cover(base.covers, &cast.stranger);
         });
+    }
+
+    /// A key that is sealed in an assertion, and a MAC by it.
+    fn shared(&mut self) {
+        let base = self.base;
+        let sha1 = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#EncryptedKeySHA1";
+        let bare = |cast: &Cast, whose| {
+            let sealed = cast.sealed(whose);
+            let inside = sealed.split_once("<x:EncryptedKey ").expect("a key").1;
+            let inside = inside.strip_suffix("</ds:KeyInfo>").expect("in its place");
+            format!("<x:EncryptedKey xmlns:ds=\"{DS}\" Id=\"ek\" {inside}")
+        };
+        self.bad("signed-by-a-stranger", move |message, cast| message.cover(base.covers, &cast.stranger));
+        self.bad("signed-by-who-asks", move |message, cast| message.cover(base.covers, &cast.ours));
+        self.bad("mac-by-nothing", move |message, _| message.mac(base.covers, &[]));
+        self.bad("mac-by-what-is-sealed", move |message, cast| {
+            message.mac(base.covers, cast.sealed(Whose::Ours).as_bytes());
+        });
+        for (name, method) in [
+            ("sha1", "http://www.w3.org/2000/09/xmldsig#hmac-sha1"),
+            ("sha512", "http://www.w3.org/2001/04/xmldsig-more#hmac-sha512"),
+            ("rsa", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"),
+        ] {
+            for signed in [false, true] {
+                let name = format!("mac-said-to-be-{name}{}", if signed { "-signed-so" } else { "" });
+                self.bad(&name, move |message, cast| {
+                    swap(&mut message.signature.info, "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256", method);
+                    if signed {
+                        message.mac_as_it_stands(&cast.secret(Whose::Ours));
+                    }
+                });
+            }
+        }
+        self.bad("mac-of-so-many-bits", |message, cast| {
+            swap(
+                &mut message.signature.info,
+                "</ds:SignatureMethod>",
+                "<ds:HMACOutputLength>8</ds:HMACOutputLength></ds:SignatureMethod>",
+            );
+            message.mac_as_it_stands(&cast.secret(Whose::Ours));
+        });
+        self.bad("assertion-with-the-key-of-a-stranger", move |message, cast| {
+            swap(&mut message.token, cast.sealed(Whose::Ours), cast.sealed(Whose::Strangers));
+            message.prove(base, Whose::Strangers, cast);
+        });
+        for first in [false, true] {
+            self.bad(&format!("assertion-with-a-key-more/{first}"), move |message, cast| {
+                let (ours, more) = (cast.sealed(Whose::Ours), cast.sealed(Whose::Strangers));
+                let both = if first { format!("{more}{ours}") } else { format!("{ours}{more}") };
+                swap(&mut message.token, ours, &both);
+                message.prove(base, Whose::Strangers, cast);
+            });
+        }
+        self.bad("assertion-with-the-key-of-a-stranger-in-its-signature", move |message, cast| {
+            let more = cast.sealed(Whose::Strangers);
+            swap(&mut message.token, "</ds:SignatureValue>", &format!("</ds:SignatureValue>{more}"));
+            message.prove(base, Whose::Strangers, cast);
+        });
+        for (name, inside) in [
+            ("id", "<o:Reference URI=\"#ek\"/>".to_owned()),
+            ("digest", format!("<o:KeyIdentifier ValueType=\"{sha1}\">AAECAwQFBgcICQoLDA0ODxAREhM=</o:KeyIdentifier>")),
+            ("assertion", "<o:Reference URI=\"#x\"/>".to_owned()),
+        ] {
+            // Beside the assertion or in the signature, as a symmetric binding has it, and a MAC by that.
+            for place in ["before", "behind", "key-info"] {
+                let inside = inside.clone();
+                self.bad(&format!("key-of-a-stranger-{place}-named-by-{name}"), move |message, cast| {
+                    let key = bare(cast, Whose::Strangers);
+                    match place {
+                        "before" => message.token = format!("{key}{}", message.token),
+                        "behind" => message.more += &key,
+                        _ => append(&mut message.signature.key_info, &key),
+                    }
+                    let named = format!("<o:SecurityTokenReference>{inside}</o:SecurityTokenReference>");
+                    swap(&mut message.signature.key_info, &held_by("x"), &named);
+                    message.prove(base, Whose::Strangers, cast);
+                });
+            }
+        }
+    }
+
+    /// Assertions that say whose key it is: another's, one that nobody made, at another place, or beside the right one.
+    fn holders(&mut self) {
+        let base = self.base;
+        self.bad("everything-by-a-stranger", move |message, cast| message.prove(base, Whose::Strangers, cast));
+        self.bad("assertion-of-a-stranger", move |message, cast| {
+            message.token = cast.asserted(base, "x", Whose::Strangers, &cast.stranger);
+            message.prove(base, Whose::Strangers, cast);
+        });
+        self.bad("assertion-for-a-stranger", move |message, cast| {
+            message.token = cast.asserted(base, "x", Whose::Strangers, &cast.agency);
+        });
         self.bad("assertion-named-by-another-id", |message, _| {
             message.signature.key_info = format!("<ds:KeyInfo>{}</ds:KeyInfo>", held_by("y"));
         });
@@ -1158,10 +1250,10 @@ impl Shapes {
             for id in ["x", "y"] {
                 // Another's in its place, which he signs for; the one that was made hides somewhere.
                 self.bad(&format!("assertion-to-{place}/forged-{id}"), move |message, cast| {
-                    let forged = assertion(id, &cast.stranger, &cast.stranger);
+                    let forged = cast.asserted(base, id, Whose::Strangers, &cast.stranger);
                     let original = std::mem::replace(&mut message.token, forged);
                     message.signature.key_info = format!("<ds:KeyInfo>{}</ds:KeyInfo>", held_by(id));
-                    message.cover(base.covers, &cast.stranger);
+                    message.prove(base, Whose::Strangers, cast);
                     put(message, &original);
                 });
             }
@@ -1176,7 +1268,7 @@ impl Shapes {
                 let from = original.find("<ds:Signature ").expect("it is signed");
                 let to = original.find("</ds:Signature>").expect("to its end") + "</ds:Signature>".len();
                 // With the signature that is over the one within it.
-                let forged = assertion("y", &cast.stranger, &cast.stranger);
+                let forged = cast.asserted(base, "y", Whose::Strangers, &cast.stranger);
                 let signature = &forged[forged.find("<ds:Signature ").expect("it is signed")..];
                 let signature = &signature[..signature.find("</ds:Signature>").expect("to its end") + 15];
                 let mut forged = forged.replacen(signature, &original[from..to], 1);
@@ -1188,7 +1280,7 @@ impl Shapes {
                 swap(&mut forged, before, &wrapped);
                 message.token = forged;
                 message.signature.key_info = format!("<ds:KeyInfo>{}</ds:KeyInfo>", held_by("y"));
-                message.cover(base.covers, &cast.stranger);
+                message.prove(base, Whose::Strangers, cast);
             });
         }
     }

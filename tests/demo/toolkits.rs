@@ -208,6 +208,32 @@ fn apache_cxf_signs_by_keys_that_assertions_write_out() {
 }
 
 #[test]
+fn apache_cxf_makes_macs_by_keys_that_wss4j_seals_in_assertions() {
+    if !possible("cxf-sharers", ".java") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let [agency, other] = ["agency", "other"].map(|name| client(directory.path(), name));
+    let certificate = std::fs::read_to_string(&agency[1]).unwrap();
+    let demo = reconfigured(directory.path(), |config| {
+        crate::assertions::let_in(config, &certificate);
+        let file = config.join("auth.d/auth.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let name = "name = \"agency\"\n";
+        assert!(text.contains(name));
+        std::fs::write(&file, text.replace(name, &format!("{name}holder_proofs = [\"mac\"]\n"))).unwrap();
+    });
+    addressed(&demo, directory.path());
+    let mut java = java(&[]);
+    java.arg(&demo.ready_file).arg("sharers").args(agency).args(other);
+    java.arg(directory.path().join("demo/etc/issuer.d/unwrap-1.pem"));
+    checked("CxfClient", &mut java);
+    use RequestIntegrity::{Signed, Transport};
+    let expected = [Signed, Signed, Transport];
+    assert_eq!(issued_by(demo, Method::Saml), [expected, expected].concat());
+}
+
+#[test]
 fn node_soap_gets_tokens_by_password_digest_and_signature() {
     if !possible("node-soap", ".node") {
         return;

@@ -1,5 +1,6 @@
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
+import java.io.StringWriter;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -7,6 +8,7 @@ import java.security.KeyFactory;
 import java.security.KeyStore;
 import java.security.PrivateKey;
 import java.security.PublicKey;
+import java.security.SecureRandom;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
@@ -20,12 +22,18 @@ import java.util.Map;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import javax.crypto.spec.SecretKeySpec;
 import javax.net.ssl.HttpsURLConnection;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 import javax.security.auth.callback.CallbackHandler;
 import javax.xml.namespace.QName;
 import javax.xml.parsers.DocumentBuilderFactory;
+import javax.xml.transform.OutputKeys;
+import javax.xml.transform.Transformer;
+import javax.xml.transform.TransformerFactory;
+import javax.xml.transform.dom.DOMSource;
+import javax.xml.transform.stream.StreamResult;
 import org.apache.cxf.Bus;
 import org.apache.cxf.BusFactory;
 import org.apache.cxf.binding.soap.SoapFault;
@@ -44,6 +52,8 @@ import org.apache.neethi.Policy;
 import org.apache.wss4j.common.crypto.Crypto;
 import org.apache.wss4j.common.crypto.Merlin;
 import org.apache.wss4j.common.ext.WSPasswordCallback;
+import org.apache.wss4j.dom.WSConstants;
+import org.apache.wss4j.dom.message.WSSecEncryptedKey;
 import org.apache.xml.security.keys.KeyInfo;
 import org.apache.xml.security.signature.XMLSignature;
 import org.apache.xml.security.transforms.Transforms;
@@ -57,7 +67,9 @@ import org.w3c.dom.Element;
  * certificate, those of a stranger, the certificate that is sealed for, and the one that answers are signed by. Or told the
  * ready file, how to log in to a realm of Kerberos, the service, and where tickets are taken: then by those, alone and with a MAC by their key.
  * Or told the ready file, that it is about holders, and keys with certificates of a partner, a holder, a stranger and a holder with a key on
- * a curve: then by assertions that Santuario makes, which write the key out, and a signature by it.
+ * a curve: then by assertions that Santuario makes, which write the key out, and a signature by it. Or told the ready file, that it is
+ * about sharers, keys with certificates of a partner and of a stranger, and the certificate that is sealed for: then by assertions
+ * with a secret that WSS4J seals, and a MAC by it.
  */
 public class CxfClient {
     static final String TRUST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512";
@@ -408,18 +420,51 @@ public class CxfClient {
         return of(path, SYMMETRIC.formatted(SP, more[0], more[1], more[2]), properties);
     }
 
+    /** What a confirmation has in its place for a key. */
+    interface Confirmed {
+        Element in(Document document) throws Exception;
+    }
+
     /** An assertion for whoever has this key, as Santuario writes it out, signed by a partner. */
     static Element made(String words, PublicKey holder, PrivateKey partner) throws Exception {
+        return made(words, document -> {
+            KeyInfo confirmed = new KeyInfo(document);
+            confirmed.add(holder);
+            return confirmed.getElement();
+        }, partner);
+    }
+
+    /** One for whoever has this secret, as WSS4J seals it and the STS of CXF has it, for a certificate that it names so. */
+    static Element sealed(String words, byte[] secret, X509Certificate recipient, int named, PrivateKey partner)
+        throws Exception {
+        return made(words, document -> {
+            Merlin crypto = new Merlin();
+            crypto.setKeyStore(store());
+            WSSecEncryptedKey key = new WSSecEncryptedKey(document);
+            key.setKeyIdentifierType(named);
+            key.setUseThisCert(recipient);
+            key.setKeyEncAlgo("http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p");
+            key.prepare(crypto, new SecretKeySpec(secret, "AES"));
+            Element confirmed = new KeyInfo(document).getElement();
+            confirmed.appendChild(key.getEncryptedKeyElement());
+            // Not every namespace is declared before it is written out, and what is not would not be signed.
+            StringWriter text = new StringWriter();
+            Transformer writer = TransformerFactory.newInstance().newTransformer();
+            writer.setOutputProperty(OutputKeys.OMIT_XML_DECLARATION, "yes");
+            writer.transform(new DOMSource(confirmed), new StreamResult(text));
+            return (Element) document.importNode(element(text.toString()), true);
+        }, partner);
+    }
+
+    static Element made(String words, Confirmed holder, PrivateKey partner) throws Exception {
         Instant now = Instant.now().truncatedTo(ChronoUnit.MILLIS);
         String id = "_" + UUID.randomUUID();
         Element assertion = element(words.formatted(id, now, now.plusSeconds(300), address() + "/"));
         Document document = assertion.getOwnerDocument();
         boolean saml20 = SAML20.equals(assertion.getNamespaceURI());
         assertion.setIdAttribute(saml20 ? "ID" : "AssertionID", true);
-        KeyInfo confirmed = new KeyInfo(document);
-        confirmed.add(holder);
         String place = saml20 ? "SubjectConfirmationData" : "SubjectConfirmation";
-        assertion.getElementsByTagNameNS(assertion.getNamespaceURI(), place).item(0).appendChild(confirmed.getElement());
+        assertion.getElementsByTagNameNS(assertion.getNamespaceURI(), place).item(0).appendChild(holder.in(document));
         XMLSignature signature = new XMLSignature(document, "", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
             Transforms.TRANSFORM_C14N_EXCL_OMIT_COMMENTS);
         assertion.insertBefore(signature.getElement(), saml20
@@ -451,6 +496,56 @@ public class CxfClient {
             ((WSPasswordCallback) callbacks[0]).setPassword("secret"));
         properties.put("ws-security.asymmetric.signature.algorithm", algorithm);
         return of("/saml", POLICY.formatted(SP, ISSUED.formatted(SP, SIGNED_PARTS)), properties);
+    }
+
+    /** By that assertion, and a MAC by that secret, or by one derived from it. */
+    static STSClient sharing(Element assertion, byte[] secret, String parts, String derived, String hmac) throws Exception {
+        boolean saml20 = SAML20.equals(assertion.getNamespaceURI());
+        SecurityToken token = new SecurityToken(assertion.getAttribute(saml20 ? "ID" : "AssertionID"), assertion, null, null);
+        token.setTokenType("http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#" + (saml20 ? "SAMLV2.0" : "SAMLV1.1"));
+        token.setSecret(secret);
+        Map<String, Object> properties = new HashMap<>();
+        properties.put("ws-security.token", token);
+        properties.put("security.sts.token.cacher.impl", new Holds(token));
+        properties.put("ws-security.symmetric.signature.algorithm", hmac);
+        String issued = ISSUED.replace("<wsp:Policy/>", "<wsp:Policy>" + derived + "</wsp:Policy>");
+        return of("/saml", POLICY.formatted(SP, issued.formatted(SP, parts)), properties);
+    }
+
+    static void sharers(String[] arguments) throws Exception {
+        org.apache.xml.security.Init.init();
+        PrivateKey partner = key(arguments[2]);
+        PrivateKey stranger = key(arguments[4]);
+        X509Certificate other = certificate(arguments[5]);
+        X509Certificate us = certificate(arguments[6]);
+        String sha256 = "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256";
+        String sha1 = "http://www.w3.org/2000/09/xmldsig#hmac-sha1";
+        String to = SOME_PARTS.replace("<sp:Body/>", "");
+        String mail = "sam@example.com";
+        byte[] secret = new byte[32];
+        new SecureRandom().nextBytes(secret);
+        byte[] another = new byte[32];
+        new SecureRandom().nextBytes(another);
+        for (String words : List.of(NEW, OLD)) {
+            String version = words.equals(NEW) ? "SAML 2.0" : "SAML 1.1";
+            for (int named : new int[] {WSConstants.ISSUER_SERIAL, WSConstants.THUMBPRINT_IDENTIFIER}) {
+                Element good = sealed(words, secret, us, named, partner);
+                check(good.getElementsByTagNameNS("http://www.w3.org/2001/04/xmlenc#", "EncryptedKey").getLength() == 1, "no key");
+                gets("a shared key by a MAC over the body, " + version + " " + named,
+                    sharing(good, secret, SIGNED_PARTS, "", sha256), mail);
+            }
+            Element good = sealed(words, secret, us, WSConstants.ISSUER_SERIAL, partner);
+            gets("a shared key by a MAC over wsa:To, " + version, sharing(good, secret, to, "", sha256), mail);
+            refused("a MAC by another key, " + version, sharing(good, another, SIGNED_PARTS, "", sha256), "FailedAuthentication");
+            refused("a key that is sealed for another, " + version, sharing(
+                sealed(words, secret, other, WSConstants.ISSUER_SERIAL, partner), secret, SIGNED_PARTS, "", sha256), "FailedAuthentication");
+            refused("a key that a stranger sealed, " + version, sharing(
+                sealed(words, secret, us, WSConstants.ISSUER_SERIAL, stranger), secret, SIGNED_PARTS, "", sha256), "FailedAuthentication");
+            refused("a MAC by SHA-1, " + version, sharing(good, secret, SIGNED_PARTS, "", sha1), "FailedCheck");
+            // As beside a ticket, where a key is derived it digests by SHA-1.
+            refused("digests by SHA-1 under a MAC by a derived key, " + version,
+                sharing(good, secret, SIGNED_PARTS, "<sp:RequireDerivedKeys/>", sha256), "UnsupportedAlgorithm");
+        }
     }
 
     static void holders(String[] arguments) throws Exception {
@@ -671,6 +766,10 @@ public class CxfClient {
         bus.setExtension((name, address, conduit) -> conduit.setTlsClientParameters(trusting), HTTPConduitConfigurer.class);
         if (arguments[1].equals("holders")) {
             holders(arguments);
+            return;
+        }
+        if (arguments[1].equals("sharers")) {
+            sharers(arguments);
             return;
         }
         if (arguments.length == 5) {

@@ -18,7 +18,16 @@ mod jwts;
 #[expect(dead_code, reason = "shared with tests/kerberos, which uses all of it")]
 mod kdc;
 mod kerberos;
+#[path = "../support/keyed.rs"]
+#[expect(dead_code, reason = "shared with tests/keyed_requests.rs, which uses all of it")]
+mod keyed;
+#[path = "../support/sealing.rs"]
+#[expect(dead_code, reason = "shared with tests/sealed_requests.rs, which uses all of it")]
+mod sealing;
 mod service;
+mod shared;
+#[path = "../support/shared.rs"]
+mod shared_keys;
 #[path = "../support/signed.rs"]
 #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
 mod signed;

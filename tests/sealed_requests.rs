@@ -8,13 +8,12 @@
 mod support {
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
+    pub(crate) mod opening;
     pub(crate) mod processes;
     pub(crate) mod sealing;
     #[expect(dead_code, reason = "shared with tests/saml, which uses more of it")]
     pub(crate) mod signed;
 }
-
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64ct::{Base64, Encoding};
 use chancery::wire::evidence::{Evidence, Operation, Refusal, SignedMessage, Submission, Timestamp, Wish};
@@ -24,6 +23,7 @@ use chancery::wire::unwrap::{KeyTransport, NotUnwrapped, OpenSigned, Recipient, 
 use chancery::wire::{Correlation, List, Millis, Octets, Text};
 
 use support::office::{HOME, Office, Worker};
+use support::opening::{self, fresh};
 use support::processes::eventually;
 use support::sealing::{self, By, XENC};
 use support::signed::{Client, DS, Part, SOAP, TRUST, WSU, dereferenced};
@@ -116,12 +116,6 @@ fn sealed(by: By, plain: &str) -> Part {
 /// The parts of a message around this body.
 fn around(body: Part, created: Millis) -> Vec<Part> {
     vec![Part::timestamp(created, None), Part::to(ADDRESS), body, Part::message_id()]
-}
-
-/// A session key as nobody sealed it before.
-fn fresh() -> Vec<u8> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    [&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes()[..], &[7; 248]].concat()
 }
 
 fn opening(message: SignedMessage) -> OpenSigned {
@@ -655,6 +649,100 @@ fn a_worker_that_makes_something_else_of_what_was_opened_gets_no_token() {
     let decided = house.office.decisions();
     let allowed = decided.iter().filter(|(allowed, _)| *allowed).count();
     assert_eq!((allowed, house.refused_for().as_str()), (0, "false: contradicted"), "{decided:?}");
+}
+
+fn opened_first(worker: &mut Worker, parts: &[Vec<u8>]) -> Correlation {
+    opening::opened_first(worker, ENDPOINT, parts)
+}
+
+#[test]
+fn what_was_opened_with_its_signature_asks_for_what_is_in_the_octets_that_were_signed_and_nothing_else_r_w051() {
+    let house = House::open();
+    let mut worker = house.office.worker();
+    let now = Millis::now();
+    let by = By::Gcm(32);
+    let octets = |plain: &str| by.seal(&KEY, plain.as_bytes());
+    let body = |octets: &[u8]| sealing::body(&sealing::data(&by.algorithm(), octets));
+    let signature = by.seal(&KEY, b"<ds:Signature/>");
+    let of = |octets: &[u8]| house.sam.message(&around(body(octets), now));
+    let good = octets(&plain());
+    let correlation = opened_first(&mut worker, &[signature.clone(), good.clone()]);
+    worker.vouched(submission(correlation, of(&good), now));
+    let order = house.office.lodged().order;
+    assert_eq!((order.subject.account.as_str(), order.request), ("sam", RequestIntegrity::Signed));
+    let decisions = house.office.decisions().len();
+    // Another wish: what is declared around the body could make one of the same octets, so nobody is hung up on.
+    let correlation = opened_first(&mut worker, &[signature.clone(), good.clone()]);
+    let another = Wish { applies_to: Some(Text::new("urn:another").unwrap()), ..wish() };
+    let lie = Submission { wish: another, ..submission(correlation, of(&good), now) };
+    assert_eq!(worker.refused(lie), Refusal::InvalidRequest);
+    let busy = |refusal: Refusal, what: &str| assert!(matches!(refusal, Refusal::Busy { .. }), "{what}: {refusal:?}");
+    // What was opened is not what was signed, or was not for this request, or its path, or this channel.
+    let other = octets(&plain().replace("urn:office", "urn:other"));
+    for (what, parts) in [
+        ("another body", vec![signature.clone(), other.clone()]),
+        ("the signature alone", vec![signature.clone()]),
+        ("the body without its last octet", vec![signature.clone(), octets(&format!("{} ", plain()))]),
+    ] {
+        let correlation = opened_first(&mut worker, &parts);
+        busy(worker.refused(submission(correlation, of(&good), now)), what);
+        assert_eq!(house.refused_for(), "false: no-session", "{what}");
+    }
+    let correlation = opened_first(&mut worker, &[signature.clone(), good.clone()]);
+    busy(house.office.worker().refused(submission(correlation, of(&good), now)), "another channel");
+    let twin = Text::new("/twin").unwrap();
+    let correlation = opened_first(&mut worker, &[signature.clone(), good.clone()]);
+    busy(worker.refused(Submission { endpoint: twin, ..submission(correlation, of(&good), now) }), "another path");
+    let correlation = opened_first(&mut worker, &[signature.clone(), good.clone()]);
+    let (once, again) = (of(&good), of(&good));
+    worker.vouched(submission(correlation, once, now));
+    busy(worker.refused(submission(correlation, again, now)), "a second time");
+    // The same octets under the name of CBC: nobody verified anything before they were opened.
+    let correlation = opened_first(&mut worker, &[signature.clone(), good.clone()]);
+    let cbc = sealing::body(&sealing::data(&By::Cbc(32).algorithm(), &good));
+    let message = house.sam.message(&around(cbc, now));
+    assert_eq!(worker.refused(submission(correlation, message, now)), Refusal::FailedCheck);
+    assert_eq!(house.refused_for(), "false: cipher");
+    // Two that are sealed in what is signed, or one elsewhere.
+    let header = format!(
+        "<n:w xmlns:n=\"urn:n\" xmlns:u=\"{WSU}\" u:Id=\"w\">{}</n:w>",
+        sealing::data(&by.algorithm(), &good).replace("\"ed\"", "\"e2\"")
+    );
+    let header = Part { id: "w", octets: header };
+    let plain_body = Part::body("urn:office", "");
+    for parts in [
+        [&around(body(&good), now)[..], std::slice::from_ref(&header)].concat(),
+        [&around(plain_body, now)[..], &[header]].concat(),
+    ] {
+        let correlation = opened_first(&mut worker, &[signature.clone(), good.clone()]);
+        assert_eq!(worker.refused(submission(correlation, house.sam.message(&parts), now)), Refusal::InvalidSecurity);
+    }
+    // A stranger's is nobody's, whatever was opened.
+    let correlation = opened_first(&mut worker, &[signature.clone(), good.clone()]);
+    let message = Client::new().message(&around(body(&good), now));
+    assert_eq!(worker.refused(submission(correlation, message, now)), Refusal::FailedAuthentication);
+    let allowed = house.office.decisions()[decisions..].iter().filter(|(allowed, _)| *allowed).count();
+    assert_eq!(allowed, 1, "the one that was taken once");
+    // Another instant than is signed contradicts it.
+    let correlation = opened_first(&mut worker, &[signature, good.clone()]);
+    let mut lie = submission(correlation, of(&good), now);
+    lie.timestamp = Some(Timestamp { created: now.plus(1000), expires: None });
+    is_hung_up_on(&mut worker, &WorkerToAuth::Submit(lie));
+}
+
+#[test]
+fn keys_that_are_kept_for_a_signature_which_never_comes_keep_nobody_from_having_his_opened() {
+    let house = House::with("unwrap_burst = 5000\naccount_burst = 1000\n");
+    let mut worker = house.office.worker();
+    let part = By::Gcm(32).seal(&KEY, plain().as_bytes());
+    for _ in 0..1025 {
+        opened_first(&mut worker, std::slice::from_ref(&part));
+    }
+    // What was signed before it was sealed needs none.
+    let correlation = opened_first(&mut worker, &[part]);
+    let now = Millis::now();
+    let message = house.sam.message(&around(Part::body("urn:office", ""), now));
+    worker.vouched(submission(correlation, message, now));
 }
 
 #[test]

@@ -8,8 +8,10 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
+use super::derive::derived;
 use super::recipient::Recipient;
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{KeyedMessage, MacAlgorithm};
@@ -46,11 +48,25 @@ pub(super) struct Exchange {
     pub(super) sha1: [u8; 20],
     /// How parts were sealed, where any was, and whether by a derived key.
     pub(super) sealing: Option<(PartCipher, bool)>,
+    /// Which octets were opened by it before anything was verified, each by its SHA-256, and by which key: never by CBC.
+    pub(super) opened: Vec<([u8; 32], PartKey)>,
     /// What is good once, where that is not in the store yet.
     pub(super) unseen: Option<[u8; 32]>,
     /// Which message it is of, where its signature was verified before it was opened: the key opens that and no other, and
     /// whoever signed it was held to his pace.
     pub(super) verified: Option<[u8; 32]>,
+}
+
+impl Exchange {
+    /// The key by which these octets were opened; none where they were not.
+    pub(super) fn opens(&self, octets: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let name = digest(&SHA256, octets);
+        let (_, by) = self.opened.iter().find(|(opened, _)| opened == name.as_ref())?;
+        Some(match by {
+            PartKey::Session => self.key.clone(),
+            PartKey::Derived(by) => derived(&self.key, by),
+        })
+    }
 }
 
 /// How a request makes its MAC, which is how it is answered.
@@ -171,6 +187,7 @@ mod tests {
             key: Zeroizing::new(vec![first; 32]),
             sha1: [0; 20],
             sealing: None,
+            opened: Vec::new(),
             unseen: None,
             verified: None,
         }

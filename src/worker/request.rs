@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use super::asking::Asking;
 use super::http::Front;
@@ -58,11 +57,12 @@ pub(super) async fn obtain(
     };
     let signed = opened.as_mut().and_then(|whole| whole.signed.take());
     let (incoming, were) = match &opened {
-        Some(whole) => (message::Incoming { body: whole.body.as_bytes(), ..*incoming }, whole.were),
+        Some(Whole { whole, .. }) => (message::Incoming { body: whole.message.as_bytes(), ..*incoming }, whole.were),
         None => (*incoming, message::Were::default()),
     };
     let client = asking.client.map(|client| &client.handshake);
-    let around = message::Around { client, negotiation, server: front.server, signed };
+    let earlier = opened.as_ref().and_then(|opened| opened.whole.earlier.as_deref().map(String::as_str));
+    let around = message::Around { client, negotiation, server: front.server, signed, earlier };
     let (ended, message_id) = match message::read_of(around, endpoint, &incoming) {
         Ok(request) => {
             let message_id = request.message_id().map(str::to_owned);
@@ -120,8 +120,7 @@ fn rejected(front: &Front, asking: &Asking<'_>, rejection: &Rejection) -> Ended 
 
 /// A message with its sealed parts opened.
 struct Whole {
-    body: Zeroizing<String>,
-    were: message::Were,
+    whole: message::Whole,
     /// What was signed of it while they were not.
     signed: Option<SignedMessage>,
 }
@@ -154,8 +153,8 @@ async fn opened(
     };
     match opened {
         Ok(opened) => {
-            let (body, were) = sealed.opened(&opened.parts).map_err(refused)?;
-            Ok(Some(Whole { body, were, signed }))
+            let whole = sealed.opened(&opened.parts).map_err(refused)?;
+            Ok(Some(Whole { whole, signed }))
         }
         Err(why) => {
             let shape = sealed.into_shape();

@@ -59,7 +59,7 @@ pub(crate) fn holds(certificate: &[u8], text: &str) {
     }
 }
 
-/// The answer with what its body holds opened.
+/// The answer with all opened that is sealed.
 pub(crate) fn opened(client: &Client, answer: &str) -> String {
     let tree = parsed(answer);
     let key = child(child(child(tree.root(), "Header"), "Security"), "EncryptedKey");
@@ -68,13 +68,16 @@ pub(crate) fn opened(client: &Client, answer: &str) -> String {
     let mut session = vec![0; secret.min_output_size()];
     let sealed = binary(child(child(key, "CipherData"), "CipherValue"));
     let session = secret.decrypt(&OAEP_SHA1_MGF1SHA1, &sealed, &mut session, None).unwrap();
-    let data = child(child(tree.root(), "Body"), "EncryptedData");
-    let octets = binary(child(child(data, "CipherData"), "CipherValue"));
     let by = match session.len() {
         16 => PartCipher::Aes128Gcm,
         24 => PartCipher::Aes192Gcm,
         _ => PartCipher::Aes256Gcm,
     };
-    let plain = cipher::open(by, session, &octets).unwrap();
-    answer.replace(&answer[data.span()], std::str::from_utf8(&plain).unwrap())
+    let mut opened = answer.to_owned();
+    for data in tree.elements().filter(|element| element.is(names::XENC, "EncryptedData")) {
+        let octets = binary(child(child(data, "CipherData"), "CipherValue"));
+        let plain = cipher::open(by, session, &octets).unwrap();
+        opened = opened.replace(&answer[data.span()], std::str::from_utf8(&plain).unwrap());
+    }
+    opened
 }

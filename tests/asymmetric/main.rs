@@ -20,7 +20,7 @@ mod support {
 }
 
 use house::{CHAINED, CHAINED_SEALED, CONFIRMING, House, PLAIN, SEALED, SIGNED, STRICT};
-use sealed_first::{Message, Sealer, plain};
+use sealed_first::{LIST, Message, Sealer, plain};
 use support::sealing::{self, By};
 use support::signed::{Client, Part, WSSE};
 
@@ -100,6 +100,133 @@ fn a_client_that_seals_and_then_signs_gets_a_token_and_who_changes_that_learns_n
     // What was changed, or signed by nobody who may be believed, cost no key; nor did CBC where it is not taken.
     house.counts("chancery_unwraps_total{process=\"issuer\",result=\"opened\"}", unwraps);
     house.counts("chancery_leniencies_total{process=\"auth\",leniency=\"aes-cbc\"}", 4);
+}
+
+#[test]
+fn a_client_that_seals_then_signs_and_then_seals_the_signature_gets_a_token_for_what_it_signed_r_w051() {
+    if !demo::possible("asymmetric") {
+        return;
+    }
+    let house = House::open();
+    let (client, ours) = (&house.client, house.answers_with());
+    let certificate = house.opens_with();
+    let sealer = |by| Sealer::new(&certificate, by);
+    let whole = |by| {
+        let sealer = sealer(by);
+        sealer.sealing(sealer.message(client), str::to_owned)
+    };
+    for by in [By::Gcm(16), By::Gcm(24), By::Gcm(32)] {
+        for path in [STRICT, CHAINED, CHAINED_SEALED] {
+            let message = whole(by).text();
+            let text = house.gets_a_token(path, &message);
+            match path {
+                STRICT => assert!(text.contains("machine@example.com"), "{by:?}: {text}"),
+                CHAINED => answer::holds(&ours, &text),
+                // So is its signature.
+                _ => {
+                    assert!(
+                        !text.contains("machine@example.com") && !text.contains("SignatureValue"),
+                        "{by:?}: {text}"
+                    );
+                    answer::holds(&ours, &answer::opened(client, &text));
+                }
+            }
+            house.is_refused(path, &message, "FailedCheck");
+        }
+    }
+    // Signed while it was plain, and all of it sealed then.
+    let sealer = sealer(By::Gcm(32));
+    let plain_first = sealer.around(client, Part::body("https://rp.example.com/", ""));
+    let both = sealer.sealing(Message { body: sealer.body(&plain()).octets, ..plain_first }, str::to_owned);
+    house.gets_a_token(CHAINED, &both.text());
+    sealed_signatures_refused(&house, &certificate);
+    let log = house.log();
+    assert!(!log.contains("violation") && !log.contains("panicked"), "{log}");
+}
+
+fn sealed_signatures_refused(house: &House, certificate: &[u8]) {
+    let (client, stranger) = (&house.client, Client::rsa(false));
+    let sealer = || Sealer::new(certificate, By::Gcm(32));
+    for by in [By::Cbc(16), By::Cbc(32)] {
+        let sealer = Sealer::new(certificate, by);
+        let message = sealer.sealing(sealer.message(client), str::to_owned);
+        house.is_refused(CHAINED, &message.text(), "UnsupportedAlgorithm");
+        // Nor the body alone, which a signature covers that nobody can see yet.
+        let gcm = self::Sealer::new(certificate, By::Gcm(by.length()));
+        let message = gcm.sealing(gcm.around(client, sealer.body(&plain())), str::to_owned);
+        house.is_refused(CHAINED, &message.text(), "UnsupportedAlgorithm");
+    }
+    let sealer_of = sealer();
+    let by_stranger = sealer_of.sealing(sealer_of.message(&stranger), str::to_owned);
+    house.is_refused(CHAINED, &by_stranger.text(), "FailedAuthentication");
+    let wrapped = |inside: &str| format!("<n:w xmlns:n='urn:n'>{inside}</n:w>");
+    for (what, fault, made) in [
+        ("two signatures", "InvalidSecurity", (&|signature: &str| signature.repeat(2)) as &dyn Fn(&str) -> String),
+        ("a signature in something else", "InvalidSecurity", &wrapped),
+        ("no signature", "InvalidSecurity", &|_| "<n:w xmlns:n='urn:n'/>".to_owned()),
+        ("a certificate in its place", "InvalidSecurity", &|_| format!("<o:BinarySecurityToken xmlns:o='{WSSE}'/>")),
+        ("a user name in its place", "UnsupportedSecurityToken", &|_| {
+            format!("<o:UsernameToken xmlns:o='{WSSE}'><o:Username>machine</o:Username></o:UsernameToken>")
+        }),
+        ("another value", "FailedAuthentication", &|signature| {
+            let at = signature.find("<ds:SignatureValue>").unwrap() + "<ds:SignatureValue>".len();
+            let octet = if signature.as_bytes()[at] == b'A' { "B" } else { "A" };
+            [&signature[..at], octet, &signature[at + 1..]].concat()
+        }),
+    ] {
+        let sealer = sealer();
+        let text = sealer.sealing(sealer.message(client), made).text();
+        println!("{what}");
+        house.is_refused(CHAINED, &text, fault);
+    }
+    for (what, fault, change) in [
+        (
+            "another body",
+            "FailedAuthentication",
+            (&|sealer: &Sealer<'_>, message: &mut Message| {
+                message.body = sealer.body(&plain().replace("rp.example.com", "rp.example.org")).octets;
+            }) as &dyn Fn(&Sealer<'_>, &mut Message),
+        ),
+        ("the body that was signed in a header", "InvalidSecurity", &|sealer, message| {
+            let other = sealer.body(&plain()).octets.replace("\"b\"", "\"b2\"").replace("\"ed\"", "\"e2\"");
+            message.headers += &wrapped(&std::mem::replace(&mut message.body, other));
+        }),
+        ("the body that was signed in a header, and the other listed", "InvalidSecurity", &|sealer, message| {
+            let other = sealer.body(&plain()).octets.replace("\"b\"", "\"b2\"").replace("\"ed\"", "\"e2\"");
+            message.key = message.key.replace("#ed", "#e2");
+            message.headers += &wrapped(&std::mem::replace(&mut message.body, other));
+        }),
+        ("twice", "InvalidSecurity", &|_, message| message.more = message.more.repeat(2)),
+        ("twice by two names", "UnsupportedSecurityToken", &|_, message| {
+            let (list, data) = message.more.split_at(LIST.len());
+            let both = list.replace("</", "<x:DataReference URI=\"#e3\"/></");
+            message.more = format!("{both}{data}{}", data.replace("\"es\"", "\"e3\""));
+        }),
+        ("in a header of its own", "UnsupportedSecurityToken", &|_, message| {
+            let data = message.more.split_off(LIST.len());
+            message.headers += &wrapped(&data);
+        }),
+        ("beside the security header", "UnsupportedSecurityToken", &|_, message| {
+            let data = message.more.split_off(LIST.len());
+            message.headers += &data;
+        }),
+        ("not listed", "InvalidSecurity", &|_, message| _ = message.more.drain(..LIST.len())),
+        ("three lists", "InvalidSecurity", &|_, message| message.more += &LIST.replace("#es", "#e3")),
+        ("a list in a header of its own", "InvalidSecurity", &|_, message| {
+            let data = message.more.split_off(LIST.len());
+            message.headers += &wrapped(&std::mem::replace(&mut message.more, data));
+        }),
+        ("another one in clear beside it", "UnsupportedSecurityToken", &|sealer, message| {
+            message.signature = sealer.message(&stranger).signature;
+        }),
+        ("another key", "FailedCheck", &|_, message| message.key = Sealer::new(certificate, By::Gcm(32)).key()),
+    ] {
+        let sealer = sealer();
+        let mut message = sealer.sealing(sealer.message(client), str::to_owned);
+        change(&sealer, &mut message);
+        println!("{what}");
+        house.is_refused(CHAINED, &message.text(), fault);
+    }
 }
 
 /// Gives how many session keys it took.

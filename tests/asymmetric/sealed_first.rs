@@ -1,4 +1,4 @@
-//! A client that seals its body, and then signs it as it is sealed (EncryptBeforeSigning).
+//! A client that seals its body, and then signs it as it is sealed (EncryptBeforeSigning), and may seal the signature then.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};
@@ -111,6 +111,20 @@ impl<'c> Sealer<'c> {
         Message { headers, stamp, token, signature, key, body, more: String::new(), after: String::new() }
     }
 }
+
+impl Sealer<'_> {
+    /// The same with its signature, or what somebody makes of it, sealed after it was made, as EncryptSignature has it.
+    pub(crate) fn sealing(&self, message: Message, made: impl FnOnce(&str) -> String) -> Message {
+        let octets = self.by.seal(&self.session, made(&message.signature).as_bytes());
+        let data =
+            sealing::data(&self.by.algorithm(), &octets).replace("\"ed\"", "\"es\"").replace("Content", "Element");
+        Message { signature: String::new(), more: format!("{LIST}{data}"), ..message }
+    }
+}
+
+/// A second list, for the signature.
+pub(crate) const LIST: &str =
+    "<x:ReferenceList xmlns:x=\"http://www.w3.org/2001/04/xmlenc#\"><x:DataReference URI=\"#es\"/></x:ReferenceList>";
 
 /// What a good body holds.
 pub(crate) fn plain() -> String {

@@ -187,7 +187,7 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_password_digest_signature_and_sym
     if !possible("cxf", ".java") {
         return;
     }
-    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 37]);
+    assert_eq!(served("CxfClient", &mut java(&[])), [RequestIntegrity::Signed; 39]);
 }
 
 #[test]

@@ -11,8 +11,10 @@ mod support {
     pub(crate) mod keyed;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
+    pub(crate) mod opening;
     pub(crate) mod processes;
     pub(crate) mod refusals;
+    pub(crate) mod sealing;
     pub(crate) mod sha1;
     #[expect(dead_code, reason = "shared with tests/signed_requests.rs, which uses all of it")]
     pub(crate) mod signed;
@@ -22,6 +24,7 @@ mod bearer;
 mod connection;
 mod holder;
 mod house;
+mod sealed;
 mod sha1;
 mod shared;
 mod value;

@@ -4,11 +4,14 @@ use chancery::wire::evidence::{Evidence, KeyType, Refusal, SignedAssertion, Sign
 use chancery::wire::links::AuthToAudit;
 use chancery::wire::order::{Confirmation, Method, RequestIntegrity};
 use chancery::wire::record::AuthEntry;
-use chancery::wire::{Millis, Text};
+use chancery::wire::unwrap::SessionKey;
+use chancery::wire::{Correlation, Millis, Text};
 
 use crate::house::{ADDRESS, SUBJECTS, all_refused};
+use crate::sealed;
 use crate::support::asserted::{AUDIENCE, BEARER, ISSUER, Words};
 use crate::support::office::{Office, request};
+use crate::support::opening::opened_first;
 use crate::support::processes::eventually;
 use crate::support::sha1;
 use crate::support::signed::{Client, EXCLUSIVE, Part, TRUST, dereferenced};
@@ -475,4 +478,30 @@ fn an_intermediary_signs_by_sha1_where_the_endpoint_takes_it() {
     for path in ["/vouched", "/both"] {
         assert_eq!(worker.refused(at(path, sent())), Refusal::UnsupportedAlgorithm, "{path}");
     }
+}
+
+#[test]
+fn an_intermediary_who_seals_first_vouches_for_what_was_in_what_he_signed_r_w061() {
+    let house = House::with(&format!(
+        "[[endpoint]]\npath = \"/sealed\"\ncredentials = [\"sender-vouches\"]\naddresses = [\"{ADDRESS}\"]\n\
+         encryption = true\n"
+    ));
+    house.office.opens(Ok(SessionKey::new(sealed::KEY.to_vec()).unwrap()));
+    let mut worker = house.office.worker();
+    let (octets, body) = sealed::body();
+    let sent = |correlation| {
+        let mut sent = Sent::new(&of("sam"), &house.agency, &house.portal);
+        sent.parts[2] = body.clone();
+        Submission { correlation, endpoint: Text::new("/sealed").unwrap(), ..sent.submission() }
+    };
+    let correlation = opened_first(&mut worker, "/sealed", std::slice::from_ref(&octets));
+    worker.vouched(sent(correlation));
+    let order = house.office.lodged().order;
+    assert_eq!((order.subject.account.as_str(), order.request), ("sam", RequestIntegrity::Signed));
+    let correlation = opened_first(&mut worker, "/sealed", &[octets]);
+    let mut lie = sent(correlation);
+    lie.wish.applies_to = Some(Text::new("urn:another").unwrap());
+    assert_eq!(worker.refused(lie), Refusal::InvalidRequest);
+    let refusal = worker.refused(sent(Correlation::random()));
+    assert!(matches!(refusal, Refusal::Busy { .. }), "{refusal:?}");
 }

@@ -10,6 +10,7 @@ mod answer;
 mod demo;
 mod house;
 mod message;
+mod sealed_first;
 #[path = "../support"]
 mod support {
     pub(crate) mod caller;
@@ -35,6 +36,8 @@ fn a_client_that_makes_a_mac_with_what_it_seals_gets_tokens_and_nobody_else() {
     let house = House::open();
     served(&house);
     refused(&house);
+    sealed_first::served(&house);
+    sealed_first::refused(&house);
     let log = house.log();
     assert!(!log.contains(&house.password) && !log.contains("violation") && !log.contains("panicked"), "{log}");
 }

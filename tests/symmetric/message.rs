@@ -121,20 +121,20 @@ impl Client {
         )
     }
 
-    fn data(&self, id: &str, kind: &str, plain: &str) -> String {
+    /// In canonical form: a MAC may cover it as it is.
+    pub(crate) fn data(&self, id: &str, kind: &str, plain: &str) -> String {
         let (name, algorithm, _) = GCM.into_iter().find(|(.., length)| *length == self.session.len()).unwrap();
         let nonce: [u8; 12] = random(12).try_into().unwrap();
         let derived = self.derives.map(|_| derived(&self.session, &self.derivation(SEAL, self.session.len())));
         let secret = derived.as_ref().map_or(&self.session[..], |key| key);
         let key = LessSafeKey::new(UnboundKey::new(algorithm, secret).unwrap());
-        let mut octets = plain.as_bytes().to_vec();
+        let (mut octets, xenc) = (plain.as_bytes().to_vec(), names::XENC);
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut octets).unwrap();
         format!(
-            "<x:EncryptedData Id='{id}' Type='http://www.w3.org/2001/04/xmlenc#{kind}' xmlns:x='{}' xmlns:ds='{}'>\
-             <x:EncryptionMethod Algorithm='http://www.w3.org/2009/xmlenc11#{name}'/><ds:KeyInfo>\
-             <o:SecurityTokenReference xmlns:o='{}'><o:Reference URI='#{}'/></o:SecurityTokenReference></ds:KeyInfo>\
-             <x:CipherData><x:CipherValue>{}</x:CipherValue></x:CipherData></x:EncryptedData>",
-            names::XENC,
+            "<x:EncryptedData xmlns:x=\"{xenc}\" Id=\"{id}\" Type=\"{xenc}{kind}\"><x:EncryptionMethod \
+             Algorithm=\"http://www.w3.org/2009/xmlenc11#{name}\"></x:EncryptionMethod><ds:KeyInfo xmlns:ds=\"{}\">\
+             <o:SecurityTokenReference xmlns:o=\"{}\"><o:Reference URI=\"#{}\"></o:Reference></o:SecurityTokenReference>\
+             </ds:KeyInfo><x:CipherData><x:CipherValue>{}</x:CipherValue></x:CipherData></x:EncryptedData>",
             names::DS,
             names::WSSE,
             if self.derives.is_some() { "dk-e" } else { "ek" },
@@ -197,8 +197,7 @@ impl Client {
             list.push("ed-t");
         }
         if matches!(sealing, Sealing::Body | Sealing::Both) {
-            let (from, to) = (body.find("<t:").unwrap(), body.rfind("</s:Body>").unwrap());
-            body = [&body[..from], &self.data("ed-b", "Content", &body[from..to]), &body[to..]].concat();
+            body = self.body(&body, str::to_owned);
             list.push("ed-b");
         }
         if sealing == Sealing::Both {
@@ -206,6 +205,38 @@ impl Client {
             list.push("ed-s");
         }
         self.around(&parts, &format!("{}{}", self.key(&list), self.tokens()), &token, &signature, &body)
+    }
+
+    /// A body that is sealed, as somebody made of it what is in it.
+    pub(crate) fn body(&self, body: &str, made: impl FnOnce(&str) -> String) -> String {
+        let (from, to) = (body.find("<t:").unwrap(), body.rfind("</s:Body>").unwrap());
+        [&body[..from], &self.data("ed-b", "Content", &made(&body[from..to])), &body[to..]].concat()
+    }
+
+    /// A message whose body is sealed before the MAC is made, of what somebody makes of it; token and signature, of which
+    /// somebody makes something, too, are sealed after that, where they are.
+    pub(crate) fn first(
+        &self,
+        after: bool,
+        body: impl FnOnce(&str) -> String,
+        signature: impl FnOnce(String) -> String,
+    ) -> Pieces {
+        let mut parts = self.parts();
+        let plain = parts[2].octets.clone();
+        parts[2].octets = self.body(&plain, body);
+        let (mut token, mut signature) = (parts[3].octets.clone(), signature(self.signature(&parts)));
+        let mut key = format!("{}{}", self.key(&["ed-b"]), self.tokens());
+        if after {
+            (token, signature) = (self.data("ed-t", "Element", &token), self.data("ed-s", "Element", &signature));
+            key += &list(&["ed-t", "ed-s"]);
+        }
+        Pieces { body: parts[2].octets.clone(), plain, parts, key, token, signature, headers: String::new() }
+    }
+
+    pub(crate) fn text(&self, pieces: &Pieces) -> String {
+        let Pieces { parts, key, token, signature, body, headers, .. } = pieces;
+        let text = self.around(parts, key, token, signature, body);
+        text.replacen("<o:Security ", &format!("{headers}<o:Security "), 1)
     }
 
     fn derivation(&self, nonce: u8, length: usize) -> Derivation {
@@ -235,6 +266,25 @@ impl Client {
         let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.sealed);
         identifier(&format!("{WSS11}#EncryptedKeySHA1"), sha1.as_ref())
     }
+}
+
+/// A message in its pieces, each of which whoever it passes may change.
+pub(crate) struct Pieces {
+    pub(crate) parts: Vec<Part>,
+    /// Before it was sealed.
+    pub(crate) plain: String,
+    pub(crate) key: String,
+    pub(crate) token: String,
+    pub(crate) signature: String,
+    pub(crate) body: String,
+    /// More blocks of the header.
+    pub(crate) headers: String,
+}
+
+/// A list of what is sealed, beside the key.
+pub(crate) fn list(ids: &[&str]) -> String {
+    let ids: String = ids.iter().map(|id| format!("<x:DataReference URI='#{id}'/>")).collect();
+    format!("<x:ReferenceList xmlns:x='{}'>{ids}</x:ReferenceList>", names::XENC)
 }
 
 fn identifier(kind: &str, octets: &[u8]) -> String {

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::super::assertion::{self, Holder, Refused};
 use super::super::reason::Reason;
-use super::super::signature::{Admitted, Unproven};
+use super::super::signature::{Admitted, Content, Unproven};
 use super::super::store::Kind;
 use super::super::{signature, timestamp};
 use super::proof::{Asked, Beside, Known, Who};
@@ -170,7 +170,9 @@ impl Office {
         drop(room);
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&verified.partner.name)).held(proven);
         let unproven = |why: &Unproven| his(Ended::Stranger(self.not_proven(asked.correlation, why)));
-        let proof = covered.read(rules).map_err(|why| unproven(&why))?;
+        let whole = self.content(rules, &covered, asked).map_err(his)?;
+        let content = whole.as_ref().map_or(Content::Plain, Content::Opened);
+        let proof = covered.read_with(rules, content).map_err(|why| unproven(&why))?;
         // Where he has signed one, that is the one he presents.
         if proof.assertion.is_some_and(|whole| !assertion::is(signed, whole)) {
             return Err(unproven(&Unproven::by(Reason::Uncovered, "another assertion is signed than is presented")));

@@ -8,7 +8,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::super::exchanges::Exchange;
 use super::super::reason::Reason;
-use super::super::signature::{self, Unproven, Verified};
+use super::super::signature::{self, Content, Unproven, Verified};
 use super::super::store::Kind;
 use super::super::timestamp;
 use super::proof::{Asked, Beside, Known};
@@ -75,7 +75,9 @@ impl Office {
         now: Millis,
     ) -> Result<(), Ended> {
         let refused = |why: &Unproven| Ended::Stranger(self.not_proven(asked.correlation, why));
-        let proof = verified.read(rules).map_err(|why| refused(&why))?;
+        let whole = self.content(rules, verified, asked)?;
+        let content = whole.as_ref().map_or(Content::Plain, Content::Opened);
+        let proof = verified.read_with(rules, content).map_err(|why| refused(&why))?;
         match &proof.username {
             None => return Err(refused(&uncovered("no user name token with a password is covered"))),
             Some(covered) if !is(covered, username, password) => {

@@ -1,5 +1,5 @@
 //! Opening what a client has sealed, so that its worker can read it. The session key never leaves this process, and
-//! is gone when its parts are open, unless a MAC is to be judged by it. Whatever is wrong has one answer: without a key a random one is tried, so that a
+//! is gone when its parts are open, unless a MAC is to be judged by it, or a signature that covers what was sealed. Whatever is wrong has one answer: without a key a random one is tried, so that a
 //! padding that was wrong looks like a tag that was (R-W051, A-20).
 
 use std::collections::HashMap;
@@ -68,11 +68,15 @@ impl Office {
         let (correlation, source) = (open.correlation, open.source);
         let opened = self.parts(&self.config(), worker, open).await;
         let kept = opened.and_then(|(parts, exchange)| {
-            let kept = exchange.map(|exchange| exchanges.keep(correlation, exchange, Instant::now()));
+            let kept = exchange.map(|(exchange, is_needed)| {
+                exchanges.keep(correlation, exchange, Instant::now()).map_err(|why| (why, is_needed))
+            });
+            let kept = kept.transpose();
             match kept {
-                None | Some(Ok(())) => Ok(Some(parts)),
-                Some(Err(NotKept::Full)) => Err(Reason::TooManyKeys),
-                Some(Err(NotKept::Twice)) => Ok(None),
+                // Most of those that are signed were so before they were sealed.
+                Ok(_) | Err((NotKept::Full, false)) => Ok(Some(parts)),
+                Err((NotKept::Full, true)) => Err(Reason::TooManyKeys),
+                Err((NotKept::Twice, _)) => Ok(None),
             }
         });
         match kept {
@@ -89,7 +93,13 @@ impl Office {
         }
     }
 
-    async fn parts(&self, config: &Auth, worker: Peer, open: Open) -> Result<(Parts, Option<Exchange>), Reason> {
+    /// What is in the parts, and the key where it is kept, and whether the message is nothing without.
+    async fn parts(
+        &self,
+        config: &Auth,
+        worker: Peer,
+        open: Open,
+    ) -> Result<(Parts, Option<(Exchange, bool)>), Reason> {
         let Open { endpoint, source, recipient, transport, sealed, parts, .. } = open;
         let rules = config.endpoints.get(endpoint.as_str()).ok_or(Reason::Endpoint)?;
         if !rules.encryption {
@@ -98,8 +108,7 @@ impl Office {
         if !self.unwraps.admit(&config.throttle, (worker, source), Instant::now()) {
             return Err(Reason::TooManyKeys);
         }
-        let mut once = [0; 32];
-        once.copy_from_slice(digest(&SHA256, &sealed).as_ref());
+        let once = sha256(&sealed);
         let mut sha1 = [0; 20];
         sha1.copy_from_slice(digest(&SHA1_FOR_LEGACY_USE_ONLY, &sealed).as_ref());
         let unwrap = Unwrap { serial: 0, worker, recipient, transport, sealed };
@@ -116,23 +125,34 @@ impl Office {
             let mut other = Zeroizing::new(vec![0; 32]);
             getrandom::fill(&mut other).map_err(|_| Reason::NotUnwrapped)?;
             let key = key.map_or(other, |key| Zeroizing::new(key.to_vec()));
-            let exchange = Exchange { endpoint, key, sha1, sealing: None, unseen: Some(once), verified: None };
-            return Ok((Parts::default(), Some(exchange)));
+            let (sealing, opened, unseen) = (None, Vec::new(), Some(once));
+            let exchange = Exchange { endpoint, key, sha1, sealing, opened, unseen, verified: None };
+            return Ok((Parts::default(), Some((exchange, true))));
         }
-        let opened = opened(&parts, key)?;
-        let keyed = key.filter(|_| rules.password_symmetric).map(|key| Zeroizing::new(key.to_vec()));
+        let within = opened(&parts, key)?;
+        // Whatever covers the body may cover it as it was sealed, and nobody who has not the key could say what was in it.
+        let kept = rules.password_symmetric || rules.signature || rules.saml || rules.sender_vouches;
+        let kept = key.filter(|_| kept).map(|key| Zeroizing::new(key.to_vec()));
+        let opened = parts.iter().map(|part| (sha256(&part.octets), part.key.clone())).collect();
         let sealing = parts.first().map(|part| (part.cipher, part.key != PartKey::Session));
-        let exchange = keyed.map(|key| Exchange { endpoint, key, sha1, sealing, unseen: None, verified: None });
+        let exchange = kept.map(|key| Exchange { endpoint, key, sha1, sealing, opened, unseen: None, verified: None });
+        let kept = exchange.map(|exchange| (exchange, rules.password_symmetric));
         // Last, so that only what was sealed for us takes a place in the store, and no faster than keys are opened.
         match self.first_seen(Kind::CipherValue, &once, timestamp::until(Millis::now())).await {
             Ok(()) => {
                 failpoint("unsealed");
-                Ok((opened, exchange))
+                Ok((within, kept))
             }
             Err(Reason::Replayed) => Err(Reason::ReplayedKey),
             Err(reason) => Err(reason),
         }
     }
+}
+
+fn sha256(octets: &[u8]) -> [u8; 32] {
+    let mut name = [0; 32];
+    name.copy_from_slice(digest(&SHA256, octets).as_ref());
+    name
 }
 
 /// What is in every part, or nothing. All of them are tried whatever became of the first.

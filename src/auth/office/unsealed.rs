@@ -135,7 +135,8 @@ impl Office {
         failpoint("unsealed");
         let key = Zeroizing::new(session.unwrap_or_default().to_vec());
         let verified = Some(*verified.once());
-        let exchange = Exchange { endpoint, key, sha1: [0; 20], sealing: None, unseen: None, verified };
+        let (sha1, sealing, opened, unseen) = ([0; 20], None, Vec::new(), None);
+        let exchange = Exchange { endpoint, key, sha1, sealing, opened, unseen, verified };
         Ok((within, exchange, (account, authority)))
     }
 
@@ -163,15 +164,17 @@ impl Office {
         Ok(sealed)
     }
 
-    /// What the body of this message holds, where it was opened for this request; none where nothing of it was sealed.
+    /// What the body of this message holds, where it was opened for this request; none where nothing of it was sealed. Where
+    /// it was opened before the message was verified, because the signature was sealed, too, it is opened once more in what was
+    /// signed: that is what counts, and what a worker has made of it is not.
     pub(super) fn content(
         &self,
         rules: &Endpoint,
         verified: &Verified<'_>,
         asked: &Asked<'_>,
     ) -> Result<Option<Whole>, Ended> {
-        let kept = asked.exchange.and_then(|exchange| Some((exchange.verified?, &*exchange.key)));
-        if kept.is_some_and(|(of, _)| of != *verified.once()) {
+        let verified_before = asked.exchange.and_then(|exchange| exchange.verified);
+        if verified_before.is_some_and(|of| of != *verified.once()) {
             return Err(Ended::Breach("another message than was opened for this request"));
         }
         if !rules.encryption {
@@ -180,8 +183,13 @@ impl Office {
         let sealed = Sealed::find(verified);
         let sealed = sealed.map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
         let Some(sealed) = sealed else { return Ok(None) };
-        let (_, key) = kept.ok_or(Ended::Stranger(Reason::NoSession))?;
-        opened(&sealed, Some(key)).map(|(_, whole)| Some(whole)).map_err(Ended::Stranger)
+        let exchange = asked.exchange.ok_or(Ended::Stranger(Reason::NoSession))?;
+        let key = match verified_before {
+            Some(_) => exchange.key.clone(),
+            None if sealed.cipher.gcm().is_none() => return Err(Ended::Stranger(Reason::Cipher)),
+            None => exchange.opens(&sealed.octets).ok_or(Ended::Stranger(Reason::NoSession))?,
+        };
+        opened(&sealed, Some(&key)).map(|(_, whole)| Some(whole)).map_err(Ended::Stranger)
     }
 }
 

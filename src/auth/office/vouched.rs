@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use super::super::assertion;
 use super::super::reason::Reason;
-use super::super::signature::{Admitted, Unproven};
+use super::super::signature::{Admitted, Content, Unproven};
 use super::super::store::Kind;
 use super::super::timestamp;
 use super::asserted::known;
@@ -57,7 +57,9 @@ impl Office {
         }
         let unproven = |why: &Unproven| his(Ended::Stranger(self.not_proven(asked.correlation, why)));
         let uncovered = |why| Err(unproven(&Unproven::by(Reason::Uncovered, why)));
-        let proof = covered.read(rules).map_err(|why| unproven(&why))?;
+        let whole = self.content(rules, &covered, asked).map_err(his)?;
+        let content = whole.as_ref().map_or(Content::Plain, Content::Opened);
+        let proof = covered.read_with(rules, content).map_err(|why| unproven(&why))?;
         match proof.assertion {
             None => return uncovered("the assertion is not covered"),
             Some(whole) if !assertion::is(signed, whole) => {

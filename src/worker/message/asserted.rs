@@ -79,8 +79,7 @@ pub(super) fn attested<'t>(
         }
         return Ok(Evidence::Attested(assertion, signed::message(covered, place)?));
     };
-    signed::fits_mac(&covered)?;
-    let Covered { signature, signed_info, parts, addressing, .. } = covered;
+    let Covered { signature, signed_info, parts, addressing, .. } = signed::under_mac(covered)?;
     let named = signature.key_info.and_then(Element::only_child);
     let named = named.ok_or(invalid("signature: bad key information"))?;
     let key = Session::of_assertion(place.security, element)?.named(named)?;

@@ -1,7 +1,9 @@
 //! A user name and a password under a MAC. auth has kept the session key; its element stands in the header, and here it
 //! is looked only which key the signature names. A MAC proves nobody. That the token is covered, and whether any of it
-//! is true, is auth's to say.
+//! is true, is auth's to say. Where the body was sealed before the MAC was made, that covers it so, and what was in it is read
+//! all the same.
 
+use super::earlier;
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::opened::Were;
@@ -22,12 +24,13 @@ fn unsupported(reason: &'static str) -> Problem {
     Problem::new(Fault::UnsupportedSecurityToken, reason)
 }
 
-/// Reads the header of a message that is open.
+/// Reads the header of a message that is open; `text` is the same before its body was, where that was sealed.
 pub(super) fn read(
     tree: &Tree,
     envelope: &Envelope<'_>,
     endpoint: &Endpoint,
     shape: &mut Shape,
+    text: Option<&str>,
 ) -> Result<(Evidence, Timestamp), Problem> {
     let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));
     let (Some(security), None) = (ours.next(), ours.next()) else {
@@ -64,18 +67,38 @@ pub(super) fn read(
         return Err(unsupported("security: digest under a MAC"));
     };
     let place = Place { envelope, security: *security, tokens: &[], assertion: None, references: &[], ids: &ids };
-    let Covered { signature, signed_info, parts, addressing, .. } = signed::under_mac(signature, &place)?;
+    let before = text.and_then(|text| {
+        earlier::read(text, shape, |signature, place| {
+            let key = place.security.children().find(|child| child.is(names::XENC, "EncryptedKey"))?;
+            Some(under(signed::over_sealed(signature, place)?, key, place, endpoint))
+        })
+    });
+    let (message, keyed) = match before {
+        Some(before) => before?,
+        None => under(signed::covered(signature, &place)?, key, &place, endpoint)?,
+    };
+    shape.keyed = Some(Box::new(keyed));
+    Ok((Evidence::KeyedPassword { username, password, message }, at))
+}
+
+/// What the MAC covers, and how it is made.
+fn under<'t>(
+    covered: Covered<'t>,
+    key: Element<'t>,
+    place: &Place<'_, 't>,
+    endpoint: &Endpoint,
+) -> Result<(KeyedMessage, Keyed), Problem> {
+    let Covered { signature, signed_info, parts, addressing, .. } = signed::under_mac(covered)?;
     let algorithm = parts::mac(signature.info.method);
     let algorithm = algorithm.ok_or(signed::algorithm("signature: no MAC where one is due"))?;
     let bad = invalid("signature: bad key information");
     let encrypted = EncryptedKey::read(key).map_err(|_| invalid("encryption: not of the grammar"))?;
     let named = signature.key_info.and_then(Element::only_child).ok_or(bad)?;
-    let session = Session::read(*security, &encrypted)?;
+    let session = Session::read(place.security, &encrypted)?;
     let key = session.named(named)?;
     let confirmed = endpoint.signature_confirmation.then(|| signature.value.clone());
     let (sha1, conversation) = (session.sha1().to_vec(), session.conversation);
-    shape.keyed = Some(Box::new(Keyed { sha1, conversation, confirmed, were: Were::default() }));
+    let keyed = Keyed { sha1, conversation, confirmed, were: Were::default() };
     let value = Octets::new(signature.value).map_err(|_| invalid("signature: bad MAC"))?;
-    let message = KeyedMessage { key, algorithm, signed_info, value, parts, addressing };
-    Ok((Evidence::KeyedPassword { username, password, message }, at))
+    Ok((KeyedMessage { key, algorithm, signed_info, value, parts, addressing }, keyed))
 }

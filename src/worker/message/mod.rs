@@ -7,6 +7,7 @@
 mod addressing;
 mod asserted;
 mod certified;
+mod earlier;
 mod envelope;
 mod fault;
 mod inquiry;
@@ -33,11 +34,13 @@ pub use crate::config::worker::Leniency;
 pub use certified::Unsigned;
 pub use fault::Fault;
 pub use inquiry::{Description, Inquiry, OCTETS as INQUIRY, inquire};
-pub use opened::Were;
+pub use opened::{Were, Whole};
 pub use protected::{Protected, Unanswerable};
 pub use rejection::Rejection;
 pub use sealed::{Question, Sealed, Within, sealed};
 pub use shape::Shape;
+
+use earlier::Before;
 
 use crate::config::worker::{Credential, Endpoint, Replies};
 use crate::trust::request::UNPROVEN;
@@ -120,6 +123,8 @@ pub struct Around<'a> {
     pub server: [u8; 32],
     /// What was signed of the message as it came, where auth has verified that before it was opened.
     pub signed: Option<SignedMessage>,
+    /// The message before its body was opened, where that was sealed and auth has verified nothing.
+    pub earlier: Option<&'a str>,
 }
 
 /// Reads one message sent to `endpoint`, with what is around it.
@@ -157,10 +162,13 @@ fn parts(
             (outside::negotiated(around.negotiation)?, timestamp, None)
         }
         Credential::UsernameSymmetric => {
-            let (evidence, timestamp) = keyed::read(&tree, &envelope, endpoint, shape)?;
+            let (evidence, timestamp) = keyed::read(&tree, &envelope, endpoint, shape, around.earlier)?;
             (evidence, Some(timestamp), None)
         }
-        _ => security::read(&tree, &envelope, endpoint, shape, (around.client, around.server, around.signed))?,
+        _ => {
+            let before = Before::of(around.signed, around.earlier, shape);
+            security::read(&tree, &envelope, endpoint, shape, (around.client, around.server, before))?
+        }
     };
     if let (Evidence::Signature(message), Replies::Signed | Replies::Sealed) = (&evidence, endpoint.replies) {
         let confirmed = endpoint.signature_confirmation.then(|| message.value.to_vec());

@@ -25,7 +25,7 @@ pub(super) enum What {
     /// The key and its list, which are not needed any more.
     Cut,
     /// The part of this number, in the order they are asked for, within the element around.
-    Part { number: usize, around: Range<usize>, one: bool, of: Of },
+    Part { number: usize, around: Range<usize>, one: bool, of: Of, in_body: bool },
 }
 
 /// What a part may be.
@@ -39,12 +39,19 @@ pub(super) enum Of {
     Assertion,
 }
 
+/// A message with its parts in their places.
+#[derive(Debug)]
+pub struct Whole {
+    /// As it is read.
+    pub message: Zeroizing<String>,
+    /// Which of it was sealed.
+    pub were: Were,
+    /// As it was before the body was opened, where that was sealed: what was signed may be this.
+    pub earlier: Option<Zeroizing<String>>,
+}
+
 /// Puts the parts in their places and looks that they have stayed there.
-pub(super) fn whole(
-    source: &str,
-    places: &[Place],
-    within: &[Secret<MOST_PART_OCTETS>],
-) -> Result<(Zeroizing<String>, Were), Problem> {
+pub(super) fn whole(source: &str, places: &[Place], within: &[Secret<MOST_PART_OCTETS>]) -> Result<Whole, Problem> {
     let bad = invalid("encryption: content that is not what was sealed there");
     let mut message = Zeroizing::new(String::with_capacity(OCTETS));
     let mut moved = Moved::default();
@@ -54,7 +61,7 @@ pub(super) fn whole(
         // Neither within the other: elements that are read are of the header or the body.
         message.push_str(source.get(done..span.start).ok_or(bad)?);
         let start = message.len();
-        if let What::Part { number, around, one, of } = what {
+        if let What::Part { number, around, one, of, .. } = what {
             let text = std::str::from_utf8(within.get(*number).ok_or(bad)?.expose()).map_err(|_| bad)?;
             if message.len() + text.len() > OCTETS {
                 return Err(invalid("encryption: too much is sealed"));
@@ -83,7 +90,32 @@ pub(super) fn whole(
             _ => return Err(bad),
         }
     }
-    Ok((message, were))
+    let earlier = earlier(source, places, within).map_err(|()| bad)?;
+    Ok(Whole { message, were, earlier })
+}
+
+/// The message as it came, but for what was sealed in its header; none where its body was not.
+fn earlier(
+    source: &str,
+    places: &[Place],
+    within: &[Secret<MOST_PART_OCTETS>],
+) -> Result<Option<Zeroizing<String>>, ()> {
+    if !places.iter().any(|place| matches!(place.what, What::Part { in_body: true, .. })) {
+        return Ok(None);
+    }
+    // Room for all of it at once: growing would leave copies behind.
+    let length = source.len() + within.iter().map(|part| part.expose().len()).sum::<usize>();
+    let mut message = Zeroizing::new(String::with_capacity(length));
+    let mut done = 0;
+    for Place { span, what } in places {
+        let What::Part { number, in_body: false, .. } = what else { continue };
+        let text = std::str::from_utf8(within.get(*number).ok_or(())?.expose()).map_err(drop)?;
+        message.push_str(source.get(done..span.start).ok_or(())?);
+        message.push_str(trim(text));
+        done = span.end;
+    }
+    message.push_str(source.get(done..).ok_or(())?);
+    Ok(Some(message))
 }
 
 /// Which parts of a request were sealed that an answer has, too.

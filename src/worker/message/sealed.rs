@@ -4,13 +4,14 @@
 //! where they were, the key is cut out, and the whole is read again as if it had come so: by the same parser with
 //! the same limits. Where a MAC is made with the key it stays where it is. It must be what it says, and only there: a content that ends the element around it, or is not
 //! the one element that was sealed, is refused (R-W050 to R-W053, A-24, A-25). Where a signature covers the body as it is sealed,
-//! auth is given that and no part: it verifies before it opens anything, and by CBC it opens nothing else.
+//! auth is given that and no part: it verifies before it opens anything, and by CBC it opens nothing else. Where the signature or a
+//! token beside it is sealed, too, what it covers shows when that is open: so all of it is opened, and none of it by CBC.
 
 use zeroize::Zeroizing;
 
 use super::envelope::{self, Envelope};
 use super::fault::Fault;
-use super::opened::{Of, Place, Were, What, whole};
+use super::opened::{Of, Place, Were, What, Whole, whole};
 use super::rejection::{Problem, Rejection};
 use super::session::Session;
 use super::shape::Shape;
@@ -97,6 +98,9 @@ struct Apart {
     cipher: Option<PartCipher>,
 }
 
+/// Lists of what is sealed, in one message.
+const MOST_LISTS: usize = 2;
+
 type Found = (Vec<Place>, Question, Option<PartCipher>);
 
 fn apart(endpoint: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Result<Option<Apart>, Problem> {
@@ -176,7 +180,7 @@ impl<'t> Read<'_, 't> {
     fn all(&self) -> Result<Found, Problem> {
         let named = |local| self.tree.elements().filter(move |element| element.is(names::XENC, local));
         let in_header = |element: Element<'t>| element.parent() == Some(self.security);
-        let (mut keys, mut lists) = (self.tree.elements().filter(|element| seals(*element)), named("ReferenceList"));
+        let mut keys = self.tree.elements().filter(|element| seals(*element));
         let (Some(found), None) = (keys.next(), keys.next()) else {
             return Err(invalid("encryption: not one key"));
         };
@@ -191,17 +195,10 @@ impl<'t> Read<'_, 't> {
         if !self.keyed {
             places.push(Place { span: found.span(), what: What::Cut });
         }
-        // The list is in the key, or beside it.
-        let listed = match (lists.next(), lists.next()) {
-            (Some(list), None) if list.parent() == Some(found) => key.references.clone(),
-            (Some(list), None) if in_header(list) => {
-                places.push(Place { span: list.span(), what: What::Cut });
-                encryption::references(list).map_err(unreadable)?
-            }
-            (None, None) if self.keyed => Vec::new(),
-            _ => return Err(invalid("encryption: not one list of what is sealed")),
-        };
-        let signed = if self.signs { signs_sealed(self.envelope, self.security, self.ids) } else { None };
+        let listed = self.listed((&key, found), &mut places)?;
+        let mut sealed = named("EncryptedData");
+        let sole = sealed.next() == Some(self.envelope.body) && sealed.next().is_none();
+        let signed = if self.signs && sole { signs_sealed(self.envelope, self.security, self.ids) } else { None };
         if let Some(message) = signed {
             return self.signed((key, found), &listed, places, message);
         }
@@ -227,7 +224,31 @@ impl<'t> Read<'_, 't> {
         Ok((places, self.question(key, within(parts)?)?, cipher))
     }
 
-    /// A message that is signed as it is sealed. The one thing that is, is what the body holds.
+    /// The ids of what is sealed. The list is in the key, or beside it; there is another one beside it where something was sealed
+    /// when the rest was signed.
+    fn listed(
+        &self,
+        (key, found): (&EncryptedKey<'t>, Element<'t>),
+        places: &mut Vec<Place>,
+    ) -> Result<Vec<&'t str>, Problem> {
+        let bad = invalid("encryption: not one list of what is sealed, or two");
+        let mut ids = key.references.clone();
+        let lists: Vec<_> = self.tree.elements().filter(|element| element.is(names::XENC, "ReferenceList")).collect();
+        if lists.len() > MOST_LISTS || lists.is_empty() && !self.keyed {
+            return Err(bad);
+        }
+        for list in lists.into_iter().filter(|list| list.parent() != Some(found)) {
+            if list.parent() != Some(self.security) {
+                return Err(bad);
+            }
+            places.push(Place { span: list.span(), what: What::Cut });
+            ids.extend(encryption::references(list).map_err(unreadable)?);
+        }
+        Ok(ids)
+    }
+
+    /// A message that is signed as it is sealed. The one thing that is, is what the body holds: where more is, it is not known
+    /// yet what was signed.
     fn signed(
         &self,
         (key, found): (EncryptedKey<'t>, Element<'t>),
@@ -235,11 +256,7 @@ impl<'t> Read<'_, 't> {
         mut places: Vec<Place>,
         message: SignedMessage,
     ) -> Result<Found, Problem> {
-        let mut sealed = self.tree.elements().filter(|element| element.is(names::XENC, "EncryptedData"));
         let element = self.envelope.body;
-        if sealed.next() != Some(element) || sealed.next().is_some() {
-            return Err(invalid("encryption: more is sealed than the body that is signed so"));
-        }
         let data = EncryptedData::read_signed(element).map_err(unreadable)?;
         let meant = matches!(listed, [id] if data.id == Some(*id)) && found.span().start < element.span().start;
         if !meant || by(&key, None, data.key_info)? != PartKey::Session {
@@ -314,7 +331,7 @@ impl<'t> Read<'_, 't> {
             return Err(bad);
         }
         let of = if inside { Of::Saml20 } else { Of::Assertion };
-        let what = What::Part { number: 0, around: self.security.span(), one: true, of };
+        let what = What::Part { number: 0, around: self.security.span(), one: true, of, in_body: false };
         let octets = Octets::new(read.value).map_err(|_| invalid("encryption: too much is sealed"))?;
         let part = SealedPart { key: PartKey::Session, cipher: parts::cipher(read.cipher), octets };
         let (cipher, within) = (Some(part.cipher), within(vec![part])?);
@@ -331,7 +348,7 @@ impl<'t> Read<'_, 't> {
             Some(Extent::Content) if in_body => false,
             _ => return Err(invalid("encryption: sealed at no place for it")),
         };
-        Ok(What::Part { number, around: around.span(), one, of: Of::Any })
+        Ok(What::Part { number, around: around.span(), one, of: Of::Any, in_body })
     }
 }
 
@@ -384,12 +401,8 @@ impl Sealed {
     ///
     /// # Errors
     /// [`Rejection`] when a part is not what belongs there.
-    pub fn opened(
-        self,
-        within: &List<Secret<MOST_PART_OCTETS>, MOST_PARTS>,
-    ) -> Result<(Zeroizing<String>, Were), Rejection> {
-        let (message, were) =
-            whole(&self.source, &self.places, within).map_err(|problem| Rejection::new(self.shape, problem))?;
-        Ok((message, Were { by: self.by, ..were }))
+    pub fn opened(self, within: &List<Secret<MOST_PART_OCTETS>, MOST_PARTS>) -> Result<Whole, Rejection> {
+        let whole = whole(&self.source, &self.places, within).map_err(|problem| Rejection::new(self.shape, problem))?;
+        Ok(Whole { were: Were { by: self.by, ..whole.were }, ..whole })
     }
 }

@@ -2,6 +2,7 @@
 //! signature, an assertion, a JWT or a ticket, or one of these three and a signature by the key that it confirms or brings. The values are
 //! handed on as they came; whether the time is right and the credential true is auth's to say.
 
+use super::earlier::Before;
 use super::envelope::Envelope;
 use super::fault::Fault;
 use super::rejection::Problem;
@@ -10,7 +11,7 @@ use super::{Leniency, asserted, jwt, signed, ticket};
 use crate::config::worker::Endpoint;
 use crate::trust::timestamp;
 use crate::trust::username::{self, Unusable};
-use crate::wire::evidence::{ClientHandshake, Evidence, Presenter, SignedMessage, Timestamp};
+use crate::wire::evidence::{ClientHandshake, Evidence, Presenter, Timestamp};
 use crate::xml::{Element, Ids, Tree, derived, names};
 
 /// Binary tokens in one header, at most (A-00d).
@@ -32,7 +33,7 @@ pub(super) fn read(
     envelope: &Envelope<'_>,
     endpoint: &Endpoint,
     shape: &mut Shape,
-    (client, server, before): (Option<&ClientHandshake>, [u8; 32], Option<SignedMessage>),
+    (client, server, before): (Option<&ClientHandshake>, [u8; 32], Option<Before>),
 ) -> Result<(Evidence, Option<Timestamp>, Option<String>), Problem> {
     let mut ours = envelope.headers.iter().filter(|block| block.is(names::WSSE, "Security"));
     let (Some(security), None) = (ours.next(), ours.next()) else {
@@ -79,7 +80,7 @@ pub(super) fn read(
     }
     let place =
         signed::Place { envelope, security: *security, tokens: &tokens, assertion, references: &references, ids: &ids };
-    if before.is_some() && (username, assertion, token, ticket) != (None, None, None, None) {
+    if matches!(before, Some(Before::Verified(_))) && (username, assertion, token, ticket) != (None, None, None, None) {
         return Err(unsupported("security: another credential beside a signature over what is sealed"));
     }
     if let Some(element) = ticket {
@@ -108,13 +109,15 @@ pub(super) fn read(
         (Some(username), None, None, None) if alone && endpoint.credential.takes_username() => read_username(username)?,
         (None, Some(signature), None, None) if endpoint.credential.takes_signature() => {
             Evidence::Signature(match before {
-                Some(message) => message,
+                Some(before) => before.message(),
                 None => signed::read(signature, &place)?,
             })
         }
-        (None, Some(signature), Some(assertion), None) if endpoint.credential.takes_assertion() => {
-            asserted::attested(assertion, signature, &place, derives)?
-        }
+        (None, Some(signature), Some(assertion), None) if endpoint.credential.takes_assertion() => match before {
+            Some(_) if derives => return Err(unsupported("security: derived key of nothing here")),
+            Some(before) => Evidence::Attested(asserted::read(assertion, &ids)?, before.message()),
+            None => asserted::attested(assertion, signature, &place, derives)?,
+        },
         (None, None, Some(assertion), None) if alone && endpoint.credential.takes_assertion() => {
             let assertion = asserted::read(assertion, &ids)?;
             match client {
@@ -140,7 +143,7 @@ pub(super) fn read(
 }
 
 /// Is it a binary token that proves nobody by itself, as that of a certificate?
-fn is_other(token: &Element<'_>) -> bool {
+pub(super) fn is_other(token: &Element<'_>) -> bool {
     !jwt::is_one(token) && !ticket::is_one(token)
 }
 

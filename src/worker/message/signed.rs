@@ -147,22 +147,15 @@ pub(super) fn message<'t>(covered: Covered<'t>, place: &Place<'_, 't>) -> Result
     })
 }
 
-/// Reads a signature that is to be a MAC: beside one SHA-1 digests nothing, wherever this is, and no certificate is meant.
-pub(super) fn under_mac<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result<Covered<'t>, Problem> {
-    let covered = covered(element, place)?;
-    fits_mac(&covered)?;
-    Ok(covered)
-}
-
-/// Is it one that may be a MAC?
-pub(super) fn fits_mac(covered: &Covered<'_>) -> Result<(), Problem> {
+/// What a MAC covers: beside one SHA-1 digests nothing, wherever this is, and no certificate is meant.
+pub(super) fn under_mac(covered: Covered<'_>) -> Result<Covered<'_>, Problem> {
     if covered.signature.info.references.iter().any(|reference| reference.hash == Hash::Sha1) {
         return Err(algorithm("signature: SHA-1"));
     }
     if covered.named.is_some() {
         return Err(algorithm("signature: transform not offered"));
     }
-    Ok(())
+    Ok(covered)
 }
 
 /// Reads a signature, whatever it was made with.
@@ -228,8 +221,14 @@ pub(super) fn signs_sealed<'t>(envelope: &Envelope<'t>, security: Element<'t>, i
     let [element] = of(names::DS, "Signature")[..] else { return None };
     let (tokens, references) = (of(names::WSSE, "BinarySecurityToken"), of(names::WSSE, "SecurityTokenReference"));
     let place = Place { envelope, security, tokens: &tokens, assertion: None, references: &references, ids };
-    let body = envelope.body.parent().filter(|_| alone && envelope.body.is(names::XENC, "EncryptedData"))?;
-    let all = covered(element, &place).ok()?;
+    if alone { message(over_sealed(element, &place)?, &place).ok() } else { None }
+}
+
+/// What a signature covers, where the body is sealed and is covered as it is.
+pub(super) fn over_sealed<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Option<Covered<'t>> {
+    let within = place.envelope.body;
+    let body = within.parent().filter(|_| within.is(names::XENC, "EncryptedData"))?;
+    let all = covered(element, place).ok()?;
     // One that means a certificate has no part.
     let absent = all.named.as_ref().map(|named| usize::from(named.reference));
     let references = all.signature.info.references.iter().enumerate().filter(|(at, _)| Some(*at) != absent);
@@ -241,11 +240,11 @@ pub(super) fn signs_sealed<'t>(envelope: &Envelope<'t>, security: Element<'t>, i
             Hash::Sha384 => &digest::SHA384,
             Hash::Sha512 => &digest::SHA512,
         };
-        ids.element(&reference.id) == Some(body)
+        place.ids.element(&reference.id) == Some(body)
             && !reference.transform.dereferenced
             && digest(function, part.expose()).as_ref() == reference.digest
     });
-    if covers { message(all, &place).ok() } else { None }
+    covers.then_some(all)
 }
 
 /// Is one element within the other?

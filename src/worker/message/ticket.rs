@@ -33,7 +33,8 @@ pub(super) fn endorsing<'t>(
     (token, ticket): (Element<'t>, &BinaryTicket),
     place: &Place<'_, 't>,
 ) -> Result<KeyedMessage, Problem> {
-    let Covered { signature, signed_info, parts, addressing, .. } = signed::under_mac(signature, place)?;
+    let Covered { signature, signed_info, parts, addressing, .. } =
+        signed::under_mac(signed::covered(signature, place)?)?;
     let algorithm = parts::mac(signature.info.method);
     let unsupported = Problem::new(Fault::UnsupportedSecurityToken, "ticket: a signature that is no MAC beside it");
     let algorithm = algorithm.ok_or(unsupported)?;

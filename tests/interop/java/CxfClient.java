@@ -225,6 +225,8 @@ public class CxfClient {
         }
     }
 
+    static final String SEALS_FIRST = "<sp:EncryptBeforeSigning/>";
+
     static final String LISTED = "https://localhost:[0-9]+";
 
     static String ready;
@@ -643,17 +645,30 @@ public class CxfClient {
      * AES-GCM, or not sealed at all: so it takes them by another policy, as where a description says one of each message.
      */
     static STSClient sealedFirst(String path, String key, String certificate, String sealedFor, String trusted,
-        String cipher, String confirms) throws Exception {
+        String cipher, String seals, String confirms) throws Exception {
         Map<String, Object> properties = certified(key, certificate, sealedFor, trusted);
         properties.put("ws-security.asymmetric.signature.algorithm", "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256");
         String suite = custom(properties, cipher);
         String sealed = "<sp:EncryptedParts><sp:Body/></sp:EncryptedParts>";
         String request =
-            ASYMMETRIC.formatted(SP, suite, "<sp:EncryptBeforeSigning/>", confirms, SIGNED_PARTS + sealed);
+            ASYMMETRIC.formatted(SP, suite, SEALS_FIRST + seals, confirms, SIGNED_PARTS + sealed);
         String answer =
-            ASYMMETRIC.formatted(SP, suite, "", confirms, SIGNED_PARTS + (cipher.contains("gcm") ? sealed : ""));
-        Policy answers = bus.getExtension(PolicyBuilder.class).getPolicy(element(answer));
-        STSClient client = of(path, request, properties);
+            ASYMMETRIC.formatted(SP, suite, seals, confirms, SIGNED_PARTS + (cipher.contains("gcm") ? sealed : ""));
+        return answeredBy(answer, of(path, request, properties));
+    }
+
+    /** The same for a symmetric binding, in which the user name token is sealed, too: that, and the MAC, after it is made. */
+    static STSClient symmetricFirst(String path, String password, String sealedFor, String hmac, int bits, String derived,
+        String seals, String confirms) throws Exception {
+        STSClient client = symmetric(path, password, sealedFor, hmac, bits, derived, SEALS_FIRST + seals, confirms);
+        String request = SYMMETRIC.replace("SignedSupporting", "SignedEncryptedSupporting");
+        client.setPolicy(element(request.formatted(SP, derived, SEALS_FIRST + seals, confirms)));
+        return answeredBy(request.formatted(SP, derived, seals, confirms), client);
+    }
+
+    /** The same client, which takes answers by another policy. */
+    static STSClient answeredBy(String policy, STSClient client) throws Exception {
+        Policy answers = bus.getExtension(PolicyBuilder.class).getPolicy(element(policy));
         client.getInInterceptors().add(new AbstractPhaseInterceptor<Message>(Phase.RECEIVE) {
             {
                 addBefore(PolicyConstants.POLICY_IN_INTERCEPTOR_ID);
@@ -799,6 +814,19 @@ public class CxfClient {
                 }
             }
         }
+        for (String derived : List.of("", derives)) {
+            for (String sealed : List.of("", seals)) {
+                for (String path : List.of("/symmetric", "/confirming")) {
+                    String confirmed = path.equals("/symmetric") ? "" : confirms;
+                    String name = "a symmetric binding that seals first " + derived + sealed + confirmed;
+                    STSClient client =
+                        symmetricFirst(path, password, arguments[7], hmac, 256, derived, sealed, confirmed);
+                    gets(name, client, "alice@example.com");
+                }
+            }
+        }
+        refused("another password in a symmetric binding that seals first",
+            symmetricFirst("/symmetric", "another", arguments[7], hmac, 256, derives, seals, ""), "FailedAuthentication");
         STSClient first = symmetric("/symmetric", password, arguments[7], hmac, 256, derives, seals, "");
         first.setSoap11();
         gets("a symmetric binding in SOAP 1.1", first, "alice@example.com");
@@ -887,19 +915,28 @@ public class CxfClient {
         }
         for (String cipher : List.of("aes256-gcm", "aes128-gcm")) {
             STSClient client =
-                sealedFirst("/answer-sealed", arguments[3], arguments[4], arguments[7], arguments[8], cipher, confirms);
+                sealedFirst("/answer-sealed", arguments[3], arguments[4], arguments[7], arguments[8], cipher, "", confirms);
             gets("an asymmetric binding that seals first, " + cipher, client, "machine@example.com");
+            client =
+                sealedFirst("/answer-sealed", arguments[3], arguments[4], arguments[7], arguments[8], cipher, seals, confirms);
+            gets("an asymmetric binding that seals first, and its signature then, " + cipher, client, "machine@example.com");
         }
+        refused("a stranger's asymmetric binding that seals first, and its signature then",
+            sealedFirst("/answer-signed", arguments[5], arguments[6], arguments[7], arguments[8], "aes256-gcm", seals, ""),
+            "FailedAuthentication");
+        refused("a signature that is sealed by CBC",
+            sealedFirst("/chained", arguments[3], arguments[4], arguments[7], arguments[8], "Basic256Sha256", seals, ""),
+            "UnsupportedAlgorithm");
         for (String suite : List.of("Basic256Sha256", "Basic128Sha256")) {
             STSClient client =
-                sealedFirst("/chained", arguments[3], arguments[4], arguments[7], arguments[8], suite, confirms);
+                sealedFirst("/chained", arguments[3], arguments[4], arguments[7], arguments[8], suite, "", confirms);
             gets("an asymmetric binding that seals first, by CBC: " + suite, client, "machine@example.com");
             refused("CBC where it is not taken: " + suite,
-                sealedFirst("/answer-signed", arguments[3], arguments[4], arguments[7], arguments[8], suite, ""),
+                sealedFirst("/answer-signed", arguments[3], arguments[4], arguments[7], arguments[8], suite, "", ""),
                 "FailedCheck");
         }
         refused("a stranger's asymmetric binding that seals first",
-            sealedFirst("/chained", arguments[5], arguments[6], arguments[7], arguments[8], "Basic256Sha256", confirms),
+            sealedFirst("/chained", arguments[5], arguments[6], arguments[7], arguments[8], "Basic256Sha256", "", confirms),
             "FailedAuthentication");
         fails("nothing sealed where it wants that", at("/answer-signed",
             sealing(arguments[3], arguments[4], arguments[7], arguments[8], 256, "", "")));

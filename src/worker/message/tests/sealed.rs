@@ -57,7 +57,10 @@ fn of(within: Within) -> List<SealedPart, MOST_PARTS> {
 fn whole(text: &str, parts: &[&str]) -> Result<String, &'static str> {
     let parts: Vec<_> = parts.iter().map(|part| Secret::new(part.as_bytes()).unwrap()).collect();
     let sealed = apart(text)?.expect("something is sealed");
-    sealed.opened(&List::new(parts).unwrap()).map(|(text, _)| text.to_string()).map_err(|rejection| rejection.reason())
+    sealed
+        .opened(&List::new(parts).unwrap())
+        .map(|whole| whole.message.to_string())
+        .map_err(|rejection| rejection.reason())
 }
 
 #[test]
@@ -254,10 +257,10 @@ fn no_mutation_of_what_is_sealed_moves_it() {
             for mutant in [[before, changed, after].concat(), [before, changed, octet, octet, after].concat()] {
                 if let Ok(Some(sealed)) = apart(&mutant) {
                     let parts = List::new(vec![Secret::new(TOKEN.as_bytes()).unwrap()]).unwrap();
-                    if let Ok((whole, _)) = sealed.opened(&parts) {
+                    if let Ok(whole) = sealed.opened(&parts) {
                         let rest = |text: &str| text[text.find("</o:Security>").unwrap()..].to_owned();
-                        assert!(whole.contains(TOKEN) && !whole.contains("EncryptedKey"), "{mutant}");
-                        assert_eq!(rest(&whole), rest(&text), "{mutant}");
+                        assert!(whole.message.contains(TOKEN) && !whole.message.contains("EncryptedKey"), "{mutant}");
+                        assert_eq!(rest(&whole.message), rest(&text), "{mutant}");
                     }
                 }
             }
@@ -334,7 +337,7 @@ fn opened_at(endpoint: &Endpoint, text: &str, part: &str) -> Result<String, &'st
     let sealed =
         sealed(endpoint, &incoming(text)).map_err(|rejection| rejection.reason())?.expect("something is sealed");
     let parts = List::new(vec![Secret::new(part.as_bytes()).unwrap()]).unwrap();
-    sealed.opened(&parts).map(|(text, _)| text.to_string()).map_err(|rejection| rejection.reason())
+    sealed.opened(&parts).map(|whole| whole.message.to_string()).map_err(|rejection| rejection.reason())
 }
 
 #[test]

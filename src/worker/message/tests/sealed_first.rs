@@ -84,7 +84,7 @@ fn what_is_signed_as_it_is_sealed_is_handed_on_as_it_was_signed_and_read_when_it
             let mut apart = apart(credential, &text).unwrap();
             let (_, transport, ..) = apart.question().unwrap();
             let parts = List::new(vec![Secret::new(PLAIN.as_bytes()).unwrap()]).unwrap();
-            let (whole, were) = apart.opened(&parts).unwrap();
+            let Whole { message: whole, were, .. } = apart.opened(&parts).unwrap();
             assert!(were.body && !were.signature && were.by == by.map(|by| (transport, by)), "{were:?}");
             assert!(whole.contains(PLAIN) && !whole.contains("Encrypted"), "{}", *whole);
             // What is submitted is what was verified, and not what stands there now.
@@ -131,7 +131,7 @@ fn what_was_signed_before_it_was_sealed_is_opened_first_and_never_by_cbc_a_21() 
 #[test]
 fn beside_a_body_that_is_signed_as_it_is_sealed_nothing_else_is() {
     let sealed = body(&data("ed", CBC));
-    let more = "encryption: more is sealed than the body that is signed so";
+    let unknown = "encryption: unknown algorithm";
     let other = "encryption: sealed by no key before it";
     let gcm = data("e2", GCM);
     let both = KEY.replace("<x:DataReference URI='#ed'/>", "<x:DataReference URI='#ed'/><x:DataReference URI='#e2'/>");
@@ -145,8 +145,14 @@ fn beside_a_body_that_is_signed_as_it_is_sealed_nothing_else_is() {
         sealed.replace("<x:CipherData>", &info)
     };
     for (what, text, reason) in [
-        ("one in the header", message(&sealed, &sealed, KEY, &gcm), more),
-        ("one in the header that is listed", message(&sealed, &sealed, &both, &gcm), more),
+        ("one in the header", message(&sealed, &sealed, KEY, &gcm), other),
+        (
+            "one in the header that is listed",
+            message(&sealed, &sealed, &both, &gcm),
+            "encryption: sealed at no place for it",
+        ),
+        // What may be sealed there is opened to be read, and all else with it.
+        ("an element that is", message(&sealed, &sealed, &both, &gcm.replace("#Content", "#Element")), unknown),
         ("one in another element", message(&sealed, &sealed, KEY, &format!("<o:a>{gcm}</o:a>")), other),
         ("a list of another", message(&sealed, &sealed, &KEY.replace("#ed", "#t"), ""), other),
         ("a list of more", message(&sealed, &sealed, &both, ""), other),
@@ -161,4 +167,79 @@ fn beside_a_body_that_is_signed_as_it_is_sealed_nothing_else_is() {
     let around = Around { signed: covered, ..Around::default() };
     let refused = read_of(around, &at(Credential::Any), &incoming(&whole)).map(drop).unwrap_err();
     assert_eq!(refused.reason(), "security: another credential beside a signature over what is sealed");
+}
+
+/// A message with this body, whose signature, made while its body was that one, was sealed then; and the signature.
+fn signature_sealed(body: &str, signed: &str) -> (String, String) {
+    let text = message(body, signed, KEY, "");
+    let (start, end) = (text.find("<ds:Signature ").unwrap(), text.find("</ds:Signature>").unwrap());
+    let end = end + "</ds:Signature>".len();
+    let signature = text[start..end].to_owned();
+    let list = "<x:ReferenceList><x:DataReference URI='#es'/></x:ReferenceList>";
+    let data = data("es", GCM).replace("xmlenc#Content", "xmlenc#Element");
+    let text = [&text[..start], &text[end..]].concat().replace(KEY, &format!("{KEY}{list}{data}"));
+    (text, signature)
+}
+
+/// What is submitted of it, once this is in its parts.
+fn submitted(text: &str, within: [&str; 2]) -> Result<(Evidence, Were), &'static str> {
+    let at = at(Credential::Signature);
+    let within = within.map(|part| Secret::new(part.as_bytes()).unwrap());
+    let opened = apart(Credential::Signature, text)?.opened(&List::new(within.to_vec()).unwrap());
+    let Whole { message, were, earlier } = opened.map_err(|rejection| rejection.reason())?;
+    let around = Around { earlier: earlier.as_deref().map(String::as_str), ..Around::default() };
+    let request = read_of(around, &at, &incoming(&message)).map_err(|rejection| rejection.reason())?;
+    Ok((request.evidence, were))
+}
+
+#[test]
+fn a_signature_that_was_sealed_covers_the_body_as_it_was_when_it_was_made_whichever_that_is() {
+    let (sealed, plain) = (body(&data("ed", GCM)), body(PLAIN));
+    for (signed, covered) in [(&sealed, &sealed), (&plain, &plain), (&body("<a></a>"), &plain)] {
+        let (text, signature) = signature_sealed(&sealed, signed);
+        // All of it is asked for, since nobody can see what was signed.
+        let Within::Parts(parts) = apart(Credential::Signature, &text).unwrap().question().unwrap().3 else {
+            panic!("signed as it is sealed")
+        };
+        assert_eq!(parts.len(), 2);
+        let (evidence, were) = submitted(&text, [&signature, PLAIN]).unwrap();
+        assert!(were.body && were.signature && were.by.is_some(), "{were:?}");
+        let Evidence::Signature(message) = evidence else { panic!("a signature") };
+        assert_eq!(message.parts.iter().map(Secret::expose).collect::<Vec<_>>(), [covered.as_bytes()]);
+    }
+    // Nor is any of it opened by CBC, of which nobody has verified anything.
+    let chained = body(&data("ed", CBC));
+    let (text, _) = signature_sealed(&chained, &chained);
+    assert_eq!(apart(Credential::Signature, &text).map(drop).unwrap_err(), "encryption: unknown algorithm");
+}
+
+#[test]
+fn what_was_sealed_in_the_place_of_a_signature_is_one_and_stays_there() {
+    let sealed = body(&data("ed", GCM));
+    let (text, signature) = signature_sealed(&sealed, &sealed);
+    for (what, inside) in [
+        ("two", signature.repeat(2)),
+        ("one and text", format!("{signature}text")),
+        ("one in another header", format!("</o:Security><o:Security>{signature}")),
+        ("one in something else", format!("<n:w xmlns:n='urn:n'>{signature}</n:w>")),
+        ("a timestamp", STAMP.to_owned()),
+        ("something that is sealed", data("ex", GCM)),
+        ("nothing", String::new()),
+    ] {
+        assert!(submitted(&text, [&inside, PLAIN]).is_err(), "{what}");
+    }
+    let list = "<x:ReferenceList><x:DataReference URI='#es'/></x:ReferenceList>";
+    let data = data("es", GCM).replace("xmlenc#Content", "xmlenc#Element");
+    for (what, from, to) in [
+        ("listed by none", list, ""),
+        ("listed twice", list, &list.repeat(2)),
+        ("in a list of something else", list, &list.replace("#es", "#t")),
+        ("in a list elsewhere", list, &format!("<o:a>{list}</o:a>")),
+        ("elsewhere", &data, &format!("<o:a>{data}</o:a>")),
+        ("twice", &data, &data.repeat(2)),
+        ("nowhere", &data, ""),
+    ] {
+        assert!(text.contains(from), "{what}");
+        assert!(apart(Credential::Signature, &text.replace(from, to)).is_err(), "{what}");
+    }
 }

@@ -41,6 +41,8 @@ impl House {
         let made = Demo::start(directory.path());
         let record = made.fact("record").to_owned();
         assert_eq!(made.stop().code(), Some(0));
+        let service = directory.path().join("demo/etc/issuer.d/unwrap-1.pem");
+        cast.service.set(CertificateDer::from_pem_file(service).unwrap().to_vec()).unwrap();
         let before = intents(record.as_ref()).len();
         let config = directory.path().join("demo/etc");
         let_in(&config, cast);
@@ -124,7 +126,7 @@ fn let_in(config: &Path, cast: &Cast) {
             ),
         );
     }
-    append("auth.d/auth.toml", "[throttle]\naccount_burst = 100000\n");
+    append("auth.d/auth.toml", "[throttle]\naccount_burst = 100000\nunwrap_burst = 100000\n");
     append(
         "auth.d/auth.toml",
         &format!(
@@ -135,7 +137,15 @@ fn let_in(config: &Path, cast: &Cast) {
         ),
     );
     let every = chancery::worker::message::Leniency::ALL.map(|leniency| format!("\"{}\"", leniency.name())).join(", ");
-    let mut worker = "[[endpoint]]\npath = \"/held\"\ncredential = \"saml\"\nleniencies = []\n".to_owned();
+    append(
+        "auth.d/auth.toml",
+        "[[endpoint]]\npath = \"/sealed\"\ncredentials = [\"signature\"]\ntoken_type = \"saml20\"\nencryption = true\n\
+         addresses = [\"https://sts.example.com/sealed\"]\nleniencies = [\"unsigned-addressing\", \"aes-cbc\"]\n",
+    );
+    let issuer = config.join("issuer.d/issuer.toml");
+    let text = std::fs::read_to_string(&issuer).unwrap();
+    std::fs::write(&issuer, format!("unwraps_per_second = 10000\n{text}")).unwrap();
+    let mut worker = "[[endpoint]]\npath = \"/sealed\"\ncredential = \"signature\"\nencryption = true\n[[endpoint]]\npath = \"/held\"\ncredential = \"saml\"\nleniencies = []\n".to_owned();
     // Most shapes are of parts that mean something where the other headers need not be signed, too.
     let lenient = "\"to-absent\", \"enveloped-transform\", \"unsigned-addressing\"";
     for (path, of_auth, leniencies) in

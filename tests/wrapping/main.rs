@@ -31,6 +31,7 @@ mod house;
 #[expect(dead_code, reason = "shared with tests/keyed_requests.rs, which uses all of it")]
 mod keyed;
 mod message;
+mod sealed;
 mod shapes;
 #[path = "../support/shared.rs"]
 mod shared;
@@ -73,7 +74,13 @@ fn is_what_was_signed(answer: &Answer) -> bool {
 /// Why the worker refuses it, when it is the worker that does.
 fn worker_says(house: &House, base: &Base, xml: &str) -> Option<&'static str> {
     let incoming = Incoming { content_type: Some(base.soap.media_type()), soap_action: None, body: xml.as_bytes() };
-    reader::read(house.endpoint(base.path), &incoming).err().map(|rejection| rejection.reason())
+    let endpoint = house.endpoint(base.path);
+    let sealed = match reader::sealed(endpoint, &incoming) {
+        Ok(Some(sealed)) if endpoint.encryption => sealed,
+        Err(rejection) if endpoint.encryption => return Some(rejection.reason()),
+        _ => return reader::read(endpoint, &incoming).err().map(|rejection| rejection.reason()),
+    };
+    sealed::worker_says(endpoint, &incoming, sealed)
 }
 
 /// Is the list to be written anew? auth's log has a line for each refusal only where they come slowly.

@@ -14,6 +14,7 @@ use chancery::wire::evidence::MacAlgorithm;
 
 use crate::asserted::{BEARER, Words};
 use crate::keyed;
+use crate::sealed::{Sealed, seal};
 use crate::shared::{held, sealed_for};
 use crate::signed::{Client, Part, TRUST, WSA, WSU, dereferenced};
 
@@ -132,6 +133,16 @@ pub(crate) enum Whose {
     Strangers,
 }
 
+/// What is sealed of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sealing {
+    Nothing,
+    /// The signature, once it was made.
+    Signature,
+    /// The body before, and the signature after.
+    First,
+}
+
 /// A kind of good message.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Base {
@@ -142,6 +153,7 @@ pub(crate) struct Base {
     pub(crate) naming: Naming,
     pub(crate) path: &'static str,
     pub(crate) rsa: bool,
+    pub(crate) sealing: Sealing,
 }
 
 impl Base {
@@ -160,12 +172,22 @@ pub(crate) struct Cast {
     pub(crate) agency: Client,
     /// A shared key of each, in a `ds:KeyInfo`: sealed once, so that it is opened once.
     sealed: OnceLock<[String; 2]>,
+    /// For whom session keys are sealed, DER.
+    pub(crate) service: OnceLock<Vec<u8>>,
 }
 
 impl Cast {
     pub(crate) fn new() -> Self {
         let [ours, bob, stranger, agency] = std::array::from_fn(|_| Client::new());
-        Self { ours, ours_rsa: Client::rsa(false), bob, stranger, agency, sealed: OnceLock::new() }
+        Self {
+            ours,
+            ours_rsa: Client::rsa(false),
+            bob,
+            stranger,
+            agency,
+            sealed: OnceLock::new(),
+            service: OnceLock::new(),
+        }
     }
 
     /// Seals the shared keys for this certificate.
@@ -212,6 +234,8 @@ pub(crate) fn der(client: &Client) -> String {
 pub(crate) struct Message {
     pub(crate) soap: Soap,
     form: Form,
+    /// What its signature covers.
+    pub(crate) covers: &'static [Covered],
     /// Before the envelope.
     pub(crate) prolog: String,
     /// More attributes of the envelope.
@@ -230,6 +254,8 @@ pub(crate) struct Message {
     pub(crate) token: String,
     pub(crate) timestamp: String,
     pub(crate) signature: Signature,
+    /// How that is sealed, where it is.
+    pub(crate) sealed: Option<Sealed>,
     /// What stands in the security header after the signature.
     pub(crate) more: String,
     /// Header blocks after the security header.
@@ -280,6 +306,7 @@ impl Message {
         let mut message = Self {
             soap,
             form,
+            covers: base.covers,
             prolog: String::new(),
             envelope: String::new(),
             before: String::new(),
@@ -292,6 +319,7 @@ impl Message {
             token: String::new(),
             timestamp: String::new(),
             signature: Signature::default(),
+            sealed: (base.sealing != Sealing::Nothing).then(|| Sealed::new(cast, base.sealing == Sealing::First)),
             more: String::new(),
             last: String::new(),
             between: String::new(),
@@ -462,6 +490,18 @@ impl Message {
 
     /// A body that asks for a token for this party.
     pub(crate) fn asking(&self, attributes: &str, party: &str) -> String {
+        let body = self.asking_plainly(attributes, party);
+        let id = if party == PARTY { "ed" } else { "ed-other" };
+        match &self.sealed {
+            Some(sealed) if sealed.first => {
+                let (from, to) = (body.find("<t:").expect("a request"), body.len() - "</s:Body>".len());
+                [&body[..from], &seal(id, "Content", &body[from..to]), &body[to..]].concat()
+            }
+            _ => body,
+        }
+    }
+
+    fn asking_plainly(&self, attributes: &str, party: &str) -> String {
         let soap = self.soap.namespace();
         format!(
             "<s:Body xmlns:s=\"{soap}\" xmlns:u=\"{WSU}\"{attributes}><t:RequestSecurityToken xmlns:t=\"{TRUST}\">\
@@ -474,7 +514,10 @@ impl Message {
 
     pub(crate) fn security_header(&self) -> String {
         let Self { security, token, timestamp, signature, more, .. } = self;
-        let signature = signature.xml();
+        let signature = match &self.sealed {
+            Some(sealed) => sealed.key.clone() + &sealed.data(signature),
+            None => signature.xml(),
+        };
         format!(
             "<o:Security xmlns:o=\"{WSSE}\" s:mustUnderstand=\"1\"{security}>{token}{timestamp}{signature}{more}</o:Security>"
         )
@@ -484,10 +527,14 @@ impl Message {
         let Self { prolog, envelope, before, header, first, action, message_id, to, .. } = self;
         let Self { last, between, body, after, epilog, .. } = self;
         let (soap, security) = (self.soap.namespace(), self.security_header());
-        format!(
+        let text = format!(
             "{prolog}<s:Envelope xmlns:s=\"{soap}\"{envelope}>{before}<s:Header{header}>{first}{action}{message_id}{to}\
              {security}{last}</s:Header>{between}{body}{after}</s:Envelope>{epilog}"
-        )
+        );
+        match &self.sealed {
+            Some(sealed) => sealed.listed(&text),
+            None => text,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 
 use crate::message::{
-    BINARY, Base, Cast, Covered, DS, EXCLUSIVE, Form, INCLUSIVE, Message, Naming, OTHER_PARTY, PARTY, SAML20, Soap,
-    THUMBPRINT, WSSE, Whose, X509V3, der, held_by, key_info,
+    BINARY, Base, Cast, Covered, DS, EXCLUSIVE, Form, INCLUSIVE, Message, Naming, OTHER_PARTY, PARTY, SAML20, Sealing,
+    Soap, THUMBPRINT, WSSE, Whose, X509V3, der, held_by, key_info,
 };
 use crate::signed::{Client, Part, TRUST, WSA, WSU, dereferenced};
 
@@ -27,6 +27,7 @@ const PLAIN: Base = Base {
     naming: Naming::Token,
     path: "/signed",
     rsa: false,
+    sealing: Sealing::Nothing,
 };
 /// Where nothing is let pass, and so no header of WS-Addressing that is not signed.
 const STRICT: Base = Base { covers: EVERYTHING, path: "/strict", ..PLAIN };
@@ -54,6 +55,9 @@ pub(crate) const BASES: &[Base] = &[
     Base { name: "shared", naming: Naming::Shared, covers: HEADERS, path: "/held", ..PLAIN },
     // An endpoint with every leniency there is, where wsa:To need not be signed.
     Base { name: "lenient", covers: &[Covered::Timestamp, Covered::Body], path: "/lenient", ..PLAIN },
+    // The signature is sealed, and of the second one the body was before it was signed.
+    Base { name: "sealed", path: "/sealed", sealing: Sealing::Signature, ..PLAIN },
+    Base { name: "sealed-first", path: "/sealed", sealing: Sealing::First, ..PLAIN },
 ];
 
 type Make = dyn Fn(&Cast) -> String + Send + Sync;
@@ -79,8 +83,8 @@ pub(crate) fn all() -> Vec<Variant> {
     BASES.iter().flat_map(|base| Shapes::of(base).variants).collect()
 }
 
-struct Shapes {
-    base: &'static Base,
+pub(crate) struct Shapes {
+    pub(crate) base: &'static Base,
     variants: Vec<Variant>,
 }
 
@@ -111,10 +115,10 @@ fn id_forms(id: &str) -> [(&'static str, String); 9] {
     ]
 }
 
-type Put = fn(&mut Message, &str);
+pub(crate) type Put = fn(&mut Message, &str);
 
 /// Where the element that was signed can be hidden.
-const PLACES: &[(&str, Put)] = &[
+pub(crate) const PLACES: &[(&str, Put)] = &[
     ("header", |message, original| message.last += original),
     ("first-header", |message, original| message.first += original),
     ("wrapper", |message, original| message.last += &format!("<x:W xmlns:x=\"urn:x\">{original}</x:W>")),
@@ -181,6 +185,9 @@ impl Shapes {
         if is_one_of(&["soap12", "soap12-listed", "soap12-inclusive"]) {
             shapes.namespaces();
         }
+        if base.sealing != Sealing::Nothing {
+            shapes.sealed();
+        }
         if is_one_of(&["held"]) {
             shapes.written_out();
         }
@@ -202,7 +209,7 @@ impl Shapes {
         shapes
     }
 
-    fn add(
+    pub(crate) fn add(
         &mut self,
         name: &str,
         harmless: Option<&'static str>,
@@ -222,11 +229,16 @@ impl Shapes {
         self.variants.push(Variant { name: named, base, harmless, make: Box::new(make) });
     }
 
-    fn bad(&mut self, name: &str, change: impl Fn(&mut Message, &Cast) + Send + Sync + 'static) {
+    pub(crate) fn bad(&mut self, name: &str, change: impl Fn(&mut Message, &Cast) + Send + Sync + 'static) {
         self.add(name, None, change);
     }
 
-    fn fine(&mut self, name: &str, why: &'static str, change: impl Fn(&mut Message, &Cast) + Send + Sync + 'static) {
+    pub(crate) fn fine(
+        &mut self,
+        name: &str,
+        why: &'static str,
+        change: impl Fn(&mut Message, &Cast) + Send + Sync + 'static,
+    ) {
         self.add(name, Some(why), change);
     }
 

@@ -9,7 +9,10 @@ mod support {
     pub(crate) mod keyed;
     #[expect(dead_code, reason = "shared with tests/auth.rs, which uses all of it")]
     pub(crate) mod office;
+    pub(crate) mod opening;
     pub(crate) mod processes;
+    #[expect(dead_code, reason = "shared with tests/sealed_requests.rs, which uses all of it")]
+    pub(crate) mod sealing;
     #[expect(dead_code, reason = "shared with tests/saml, which uses more of it")]
     pub(crate) mod signed;
 }
@@ -33,7 +36,9 @@ use nix::sys::signal::{Signal, kill};
 
 use support::keyed::{self, username};
 use support::office::{HOME, Office, Worker, hash};
+use support::opening::opened_first;
 use support::processes::eventually;
+use support::sealing::{self, By};
 use support::signed::Part;
 
 const PARTY: &str = r#"
@@ -571,5 +576,62 @@ fn a_worker_that_asks_for_what_no_answer_has_loses_its_channel() {
         let seal = Seal { parts: of(parts), ..sealing(vouched(&mut worker)) };
         worker.duplex.send(&WorkerToAuth::Seal(seal)).unwrap();
         eventually("auth hangs up", || worker.duplex.receive().is_err().then_some(()));
+    }
+}
+
+#[test]
+fn a_token_that_was_sealed_under_the_mac_is_read_in_the_octets_that_it_covers_and_is_the_one_that_was_opened() {
+    let office = office("");
+    let mut worker = office.worker();
+    let now = Millis::now();
+    let by = By::Gcm(32);
+    let seal = |plain: &str| by.seal(&KEY, plain.as_bytes());
+    let token = |octets: &[u8]| Part {
+        id: "ed",
+        octets: sealing::data(&by.algorithm(), octets).replace("xmlenc#Content", "xmlenc#Element"),
+    };
+    let around = |token: Part| {
+        let [stamp, to, body, _, id] = parts(now);
+        keyed::message(&KEY, SHA256, &[stamp, to, body, token, id])
+    };
+    let plain = username("alice", "wonderland").octets;
+    let good = seal(&plain);
+    let correlation = opened_first(&mut worker, ENDPOINT, std::slice::from_ref(&good));
+    worker.vouched(submission(correlation, around(token(&good)), now));
+    assert_eq!(office.lodged().order.subject.account.as_str(), "alice");
+    // The password of another, who has not made it: bob has the same, so that only the name differs.
+    let correlation = opened_first(&mut worker, ENDPOINT, std::slice::from_ref(&good));
+    let evidence = claimed("bob", "wonderland", around(token(&good)));
+    let lie = Submission { evidence, ..submission(correlation, around(token(&good)), now) };
+    assert_eq!(worker.refused(lie), Refusal::InvalidSecurity);
+    assert_eq!(office.decisions().pop().unwrap(), (false, "uncovered".to_owned()));
+    // What was opened is not what the MAC covers.
+    let correlation = opened_first(&mut worker, ENDPOINT, &[seal(&format!("{plain} "))]);
+    let refusal = worker.refused(submission(correlation, around(token(&good)), now));
+    assert!(matches!(refusal, Refusal::Busy { .. }), "{refusal:?}");
+    assert_eq!(office.decisions().pop().unwrap(), (false, "no-session".to_owned()));
+    // What is in it is a user name token and nothing else, and what it is called is how it is referred to.
+    let body = Part::body("urn:office", "").octets;
+    for (what, octets) in [("a body", body), ("two", plain.repeat(2)), ("text", "alice".to_owned())] {
+        let octets = seal(&octets);
+        let correlation = opened_first(&mut worker, ENDPOINT, std::slice::from_ref(&octets));
+        assert_eq!(
+            worker.refused(submission(correlation, around(token(&octets)), now)),
+            Refusal::FailedCheck,
+            "{what}"
+        );
+        assert_eq!(office.decisions().pop().unwrap(), (false, "unopened".to_owned()), "{what}");
+    }
+    let content = Part { octets: sealing::data(&by.algorithm(), &good), ..token(&good) };
+    let renamed = Part { id: "other", ..token(&good) };
+    let cbc = sealing::data(&By::Cbc(32).algorithm(), &good).replace("xmlenc#Content", "xmlenc#Element");
+    for (what, part, reason) in [
+        ("said to be content", content, "unreadable-signature"),
+        ("by another name", renamed, "unreadable-signature"),
+        ("said to be CBC", Part { octets: cbc, ..token(&good) }, "cipher"),
+    ] {
+        let correlation = opened_first(&mut worker, ENDPOINT, std::slice::from_ref(&good));
+        worker.refused(submission(correlation, around(part), now));
+        assert_eq!(office.decisions().pop().unwrap(), (false, reason.to_owned()), "{what}");
     }
 }

@@ -116,6 +116,11 @@ impl<'c> Content<'c> {
             Self::Plain | Self::Sealed => None,
         }
     }
+
+    /// Is what is read there a token that was sealed whole?
+    fn is_token(self, number: usize) -> bool {
+        matches!(self, Self::Opened(whole) if whole.is_token(number))
+    }
 }
 
 /// A message whose signature holds by a key of which it does not say whose it is.
@@ -394,7 +399,7 @@ impl<'m> Verified<'m> {
                 if !matches!(part, Part::Assertion | Part::Token) {
                     return Err(refused(Reason::Transform));
                 }
-            } else {
+            } else if !content.is_token(number) {
                 // An element has an id of each kind, and one that two references mean would count as two.
                 let means = |reference: &Reference| ids.element(&reference.id).map(Element::id) == Some(root.id());
                 if !means(reference) || self.info.references.iter().filter(|other| means(other)).count() > 1 {
@@ -449,7 +454,7 @@ impl<'m> Verified<'m> {
             enveloped_transform,
             unsigned_addressing,
             left_out,
-            opened: matches!(content, Content::Opened(_)),
+            opened: matches!(content, Content::Opened(whole) if whole.has_body()),
             rsa_sha1,
             reference_sha1,
         })

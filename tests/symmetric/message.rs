@@ -233,6 +233,27 @@ impl Client {
         Pieces { body: parts[2].octets.clone(), plain, parts, key, token, signature, headers: String::new() }
     }
 
+    /// A message whose token is sealed before the MAC is made, of what somebody makes of it, and so is the body where it is; the
+    /// signature is after that, where it is.
+    pub(crate) fn token_first(&self, body: bool, after: bool, made: impl FnOnce(&str) -> String) -> Pieces {
+        let mut parts = self.parts();
+        let (plain, mut ids) = (parts[2].octets.clone(), vec!["ed-t"]);
+        parts[3] = Part { id: "ed-t", octets: self.data("ed-t", "Element", &made(&parts[3].octets)) };
+        if body {
+            parts[2].octets = self.body(&plain, str::to_owned);
+            ids.push("ed-b");
+        }
+        let covering = Self { covered: [&self.covered[..], &["ed-t"]].concat(), ..self.clone() };
+        let mut signature = covering.signature(&parts);
+        let mut key = format!("{}{}", self.key(&ids), self.tokens());
+        if after {
+            signature = self.data("ed-s", "Element", &signature);
+            key += &list(&["ed-s"]);
+        }
+        let (token, body) = (parts[3].octets.clone(), parts[2].octets.clone());
+        Pieces { body, plain, parts, key, token, signature, headers: String::new() }
+    }
+
     pub(crate) fn text(&self, pieces: &Pieces) -> String {
         let Pieces { parts, key, token, signature, body, headers, .. } = pieces;
         let text = self.around(parts, key, token, signature, body);

@@ -9,6 +9,7 @@ use crate::{answered, support};
 
 /// What is sealed in the place of a signature.
 type Made<'a> = dyn Fn(&Client, String) -> String + 'a;
+type MadeOf<'a> = dyn Fn(&Client, &str) -> String + 'a;
 type Change<'a> = dyn Fn(&Client, &mut Pieces) + 'a;
 
 pub(crate) fn served(house: &House) {
@@ -28,6 +29,17 @@ pub(crate) fn served(house: &House) {
         let pieces = client.first(after, |body| format!("\n {body}\n"), |signature| format!(" {signature}\n"));
         let text = client.text(&pieces);
         house.gets_a_token("between spaces", &text);
+    }
+    // The token, too, before the MAC is made, as it is signed then.
+    for (body, after) in [(false, false), (true, false), (false, true), (true, true)] {
+        for (derives, form) in [(None, Form::Direct), (Some(names::WSC13), Form::Sha1)] {
+            let client = Client { derives, form, ..house.client(32) };
+            let what = format!("a token sealed first, body: {body}, after: {after}, {derives:?} {form:?}");
+            house.gets_a_token(&what, &client.text(&client.token_first(body, after, str::to_owned)));
+            let client = client.sealed_anew();
+            let spaced = client.token_first(body, after, |token| format!(" {token}\n"));
+            house.gets_a_token(&what, &client.text(&spaced));
+        }
     }
     let client = house.client(32);
     let mut pieces = client.first(true, str::to_owned, |signature| signature);
@@ -56,6 +68,70 @@ pub(crate) fn refused(house: &House) {
     signatures(house);
     moved(house);
     bodies(house);
+    tokens(house);
+}
+
+/// Who asks is who stands in the token that the MAC covers as it is sealed.
+fn tokens(house: &House) {
+    let wrapped = |inside: &str| format!("<n:w xmlns:n='urn:n'>{inside}</n:w>");
+    let assertion = format!("<m:Assertion xmlns:m='{}' ID='a'/>", names::SAML20);
+    let alice = support::keyed::username("alice", &house.password).octets;
+    for (body, after) in [(false, false), (true, false), (false, true), (true, true)] {
+        let good = |client: &Client| client.token_first(body, after, str::to_owned);
+        let guess = Client { password: "another".to_owned(), ..house.client(32) };
+        house.is_refused("a guess", &guess.text(&good(&guess)), "FailedAuthentication");
+        let other = Client { by: vec![7; 32], ..house.client(32) };
+        house.is_refused("another key", &other.text(&good(&other)), "FailedCheck");
+        // By the key, and not what was covered: of the right user, with the right password.
+        let client = house.client(32);
+        let text =
+            client.text(&Pieces { token: client.data("ed-t", "Element", &format!("{alice}\n")), ..good(&client) });
+        // Where nothing that is covered is sealed so, nothing that the MAC refers to is there.
+        house.is_refused("another token", &text, if body { "FailedAuthentication" } else { "InvalidSecurity" });
+        // In clear it is another element than the one that is referred to.
+        let client = house.client(32);
+        let pieces = good(&client);
+        let key =
+            pieces.key.replace("<x:DataReference URI='#ed-t'/>", "").replace("<x:ReferenceList></x:ReferenceList>", "");
+        let text = client.text(&Pieces { token: alice.clone(), key, ..pieces });
+        house.is_refused("a token in clear", &text, "InvalidSecurity");
+        let client = house.client(32);
+        let pieces = good(&client);
+        let (headers, token) = (wrapped(&pieces.token), client.data("ed-u", "Element", &alice));
+        for named in ["#ed-t", "#ed-u"] {
+            let key = pieces.key.replace("#ed-t", named);
+            let moved = Pieces { headers: headers.clone(), token: token.clone(), key, ..good(&client.sealed_anew()) };
+            house.is_refused("the token that was covered in a header", &client.text(&moved), "InvalidSecurity");
+        }
+        let pieces = good(&client);
+        let key = pieces
+            .key
+            .replace("<x:DataReference URI='#ed-t'/>", "<x:DataReference URI='#ed-t'/><x:DataReference URI='#ed-u'/>");
+        let both = Pieces { token: format!("{}{token}", pieces.token), key, ..pieces };
+        house.is_refused("two tokens", &client.text(&both), "InvalidSecurity");
+        let cases: [(&str, &str, &MadeOf); 6] = [
+            ("two tokens in one", "InvalidSecurity", &|_, token| token.repeat(2)),
+            ("a token in something else", "InvalidSecurity", &|_, token| wrapped(token)),
+            ("an assertion", "UnsupportedSecurityToken", &|_, _| assertion.clone()),
+            ("something that is sealed", "InvalidSecurity", &|client, token| client.data("ed-x", "Element", token)),
+            ("a prefix of the envelope", "FailedCheck", &|_, token| {
+                let declared = format!(" xmlns:o=\"{}\"", names::WSSE);
+                assert!(token.contains(&declared), "{token}");
+                token.replacen(&declared, "", 1)
+            }),
+            ("an id of the header", "InvalidSecurity", &|_, token| token.replace("\"ut\"", "\"t\"")),
+        ];
+        for (what, code, made) in cases {
+            let client = house.client(32);
+            let text = client.text(&client.token_first(body, after, |token| made(&client, token)));
+            house.is_refused(what, &text, code);
+        }
+    }
+    // Sealed as its content says, but covered by another name, or sealed by CBC.
+    let client = house.client(32);
+    let pieces = client.token_first(true, true, str::to_owned);
+    let token = pieces.token.replace("2009/xmlenc11#aes256-gcm", "2001/04/xmlenc#aes256-cbc");
+    house.is_refused("a token by CBC", &client.text(&Pieces { token, ..pieces }), "UnsupportedAlgorithm");
 }
 
 /// What is sealed in the place of the signature is one signature, and stays there.

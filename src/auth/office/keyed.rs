@@ -8,6 +8,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 
 use super::super::exchanges::Exchange;
 use super::super::reason::Reason;
+use super::super::sealed::Whole;
 use super::super::signature::{self, Content, Unproven, Verified};
 use super::super::store::Kind;
 use super::super::timestamp;
@@ -80,6 +81,10 @@ impl Office {
         let proof = verified.read_with(rules, content).map_err(|why| refused(&why))?;
         match &proof.username {
             None => return Err(refused(&uncovered("no user name token with a password is covered"))),
+            // Nor did the worker read it where nothing was declared around it.
+            Some(covered) if !is(covered, username, password) && whole.as_ref().is_some_and(Whole::has_token) => {
+                return Err(refused(&uncovered("what was sealed is another user name token")));
+            }
             Some(covered) if !is(covered, username, password) => {
                 return Err(Ended::Breach("a password that is not the one covered"));
             }

@@ -15,7 +15,7 @@ use super::super::confirmed::Confirmed;
 use super::super::exchanges::{Exchange, Exchanges, NotKept};
 use super::super::reason::Reason;
 use super::super::sealed::{self, Sealed, Whole};
-use super::super::signature::{Admitted, Content, Verified};
+use super::super::signature::{Admitted, Content, Unproven, Verified};
 use super::super::store::Kind;
 use super::super::timestamp;
 use super::proof::{Asked, Beside, Signer};
@@ -157,14 +157,20 @@ impl Office {
         timestamp::judge_once(&config.timestamp, proof.timestamp, now).map_err(Ended::Stranger)?;
         let sealed = Sealed::find(verified).map_err(refused)?;
         // An honest worker asks here for what a signature covers, and in another way for what none does.
-        let sealed = sealed.ok_or(Ended::Breach("a message to be opened in which nothing is sealed"))?;
+        let mut sealed = sealed.into_iter();
+        let one = sealed.next().ok_or(Ended::Breach("a message to be opened in which nothing is sealed"))?;
+        let sealed = if one.in_body && sealed.next().is_none() {
+            one
+        } else {
+            return Err(refused(Unproven::by(Reason::UnreadableSignature, "more is sealed than what the body holds")));
+        };
         if sealed.cipher.gcm().is_none() && !rules.aes_cbc {
             return Err(Ended::Stranger(Reason::Cipher));
         }
         Ok(sealed)
     }
 
-    /// What the body of this message holds, where it was opened for this request; none where nothing of it was sealed. Where
+    /// What was sealed of this message when it was signed, where that was opened for this request; none where nothing was. Where
     /// it was opened before the message was verified, because the signature was sealed, too, it is opened once more in what was
     /// signed: that is what counts, and what a worker has made of it is not.
     pub(super) fn content(
@@ -182,14 +188,21 @@ impl Office {
         }
         let sealed = Sealed::find(verified);
         let sealed = sealed.map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
-        let Some(sealed) = sealed else { return Ok(None) };
+        if sealed.is_empty() {
+            return Ok(None);
+        }
         let exchange = asked.exchange.ok_or(Ended::Stranger(Reason::NoSession))?;
-        let key = match verified_before {
-            Some(_) => exchange.key.clone(),
-            None if sealed.cipher.gcm().is_none() => return Err(Ended::Stranger(Reason::Cipher)),
-            None => exchange.opens(&sealed.octets).ok_or(Ended::Stranger(Reason::NoSession))?,
-        };
-        opened(&sealed, Some(&key)).map(|(_, whole)| Some(whole)).map_err(Ended::Stranger)
+        let mut whole = Whole::default();
+        for sealed in &sealed {
+            let key = match verified_before {
+                Some(_) => exchange.key.clone(),
+                None if sealed.cipher.gcm().is_none() => return Err(Ended::Stranger(Reason::Cipher)),
+                None => exchange.opens(&sealed.octets).ok_or(Ended::Stranger(Reason::NoSession))?,
+            };
+            let (_, opened) = opened(sealed, Some(&key)).map_err(Ended::Stranger)?;
+            whole.join(opened);
+        }
+        Ok(Some(whole))
     }
 }
 

@@ -11,7 +11,7 @@ use super::sealed::{invalid, parsed};
 use crate::wire::Secret;
 use crate::wire::unwrap::{KeyTransport, MOST_PART_OCTETS, PartCipher};
 use crate::xml::chars::trim;
-use crate::xml::{Element, names};
+use crate::xml::{Element, Tree, names};
 
 /// A piece of the source that is replaced.
 #[derive(Debug)]
@@ -25,7 +25,16 @@ pub(super) enum What {
     /// The key and its list, which are not needed any more.
     Cut,
     /// The part of this number, in the order they are asked for, within the element around.
-    Part { number: usize, around: Range<usize>, one: bool, of: Of, in_body: bool },
+    Part { number: usize, around: Range<usize>, one: bool, of: Of, sealed: Sealed },
+}
+
+/// Where a part is.
+#[derive(Debug)]
+pub(super) enum Sealed {
+    /// It is what the body holds.
+    InBody,
+    /// In the security header, by that id where it has one.
+    InHeader(Option<String>),
 }
 
 /// What a part may be.
@@ -46,7 +55,7 @@ pub struct Whole {
     pub message: Zeroizing<String>,
     /// Which of it was sealed.
     pub were: Were,
-    /// As it was before the body was opened, where that was sealed: what was signed may be this.
+    /// As it was before the body was opened, or what is signed of the header as it is sealed: what was signed may be this.
     pub earlier: Option<Zeroizing<String>>,
 }
 
@@ -90,17 +99,35 @@ pub(super) fn whole(source: &str, places: &[Place], within: &[Secret<MOST_PART_O
             _ => return Err(bad),
         }
     }
-    let earlier = earlier(source, places, within).map_err(|()| bad)?;
+    let earlier = earlier(source, places, within, &referred(&tree)).map_err(|()| bad)?;
     Ok(Whole { message, were, earlier })
 }
 
-/// The message as it came, but for what was sealed in its header; none where its body was not.
+/// The ids that the signature in the header refers to.
+fn referred(tree: &Tree) -> Vec<&str> {
+    let parent = |element: Element<'_>, uri, local| element.parent().is_some_and(|parent| parent.is(uri, local));
+    let of_message = |element: &Element<'_>| {
+        let signature = element.parent().and_then(|info| info.parent());
+        element.is(names::DS, "Reference")
+            && parent(*element, names::DS, "SignedInfo")
+            && signature.is_some_and(|signature| parent(signature, names::WSSE, "Security"))
+    };
+    let references = tree.elements().filter(of_message);
+    references.filter_map(|reference| reference.attribute("", "URI")?.strip_prefix('#')).collect()
+}
+
+/// The message as it came, but for what was sealed in its header and is not signed so; none where that is all.
 fn earlier(
     source: &str,
     places: &[Place],
     within: &[Secret<MOST_PART_OCTETS>],
+    signed: &[&str],
 ) -> Result<Option<Zeroizing<String>>, ()> {
-    if !places.iter().any(|place| matches!(place.what, What::Part { in_body: true, .. })) {
+    let stays = |sealed: &Sealed| match sealed {
+        Sealed::InBody => true,
+        Sealed::InHeader(id) => id.as_deref().is_some_and(|id| signed.contains(&id)),
+    };
+    if !places.iter().any(|place| matches!(&place.what, What::Part { sealed, .. } if stays(sealed))) {
         return Ok(None);
     }
     // Room for all of it at once: growing would leave copies behind.
@@ -108,7 +135,10 @@ fn earlier(
     let mut message = Zeroizing::new(String::with_capacity(length));
     let mut done = 0;
     for Place { span, what } in places {
-        let What::Part { number, in_body: false, .. } = what else { continue };
+        let What::Part { number, sealed, .. } = what else { continue };
+        if stays(sealed) {
+            continue;
+        }
         let text = std::str::from_utf8(within.get(*number).ok_or(())?.expose()).map_err(drop)?;
         message.push_str(source.get(done..span.start).ok_or(())?);
         message.push_str(trim(text));

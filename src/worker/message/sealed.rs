@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::envelope::{self, Envelope};
 use super::fault::Fault;
-use super::opened::{Of, Place, Were, What, Whole, whole};
+use super::opened::{Of, Place, Sealed as Where, Were, What, Whole, whole};
 use super::rejection::{Problem, Rejection};
 use super::session::Session;
 use super::shape::Shape;
@@ -212,7 +212,7 @@ impl<'t> Read<'_, 't> {
                 return Err(invalid("encryption: sealed by no key before it"));
             }
             let by = by(&key, session.as_ref(), data.key_info)?;
-            places.push(Place { span: element.span(), what: self.part(element, data.extent, parts.len())? });
+            places.push(Place { span: element.span(), what: self.part(element, &data, parts.len())? });
             let octets = Octets::new(data.value).map_err(|_| invalid("encryption: too much is sealed"))?;
             parts.push(SealedPart { key: by, cipher: parts::cipher(data.cipher), octets });
         }
@@ -262,7 +262,7 @@ impl<'t> Read<'_, 't> {
         if !meant || by(&key, None, data.key_info)? != PartKey::Session {
             return Err(invalid("encryption: sealed by no key before it"));
         }
-        places.push(Place { span: element.span(), what: self.part(element, data.extent, 0)? });
+        places.push(Place { span: element.span(), what: self.part(element, &data, 0)? });
         places.sort_by_key(|place| place.span.start);
         let cipher = data.cipher.gcm().map(parts::cipher);
         Ok((places, self.question(key, Within::Signed(message))?, cipher))
@@ -331,7 +331,7 @@ impl<'t> Read<'_, 't> {
             return Err(bad);
         }
         let of = if inside { Of::Saml20 } else { Of::Assertion };
-        let what = What::Part { number: 0, around: self.security.span(), one: true, of, in_body: false };
+        let what = What::Part { number: 0, around: self.security.span(), one: true, of, sealed: Where::InHeader(None) };
         let octets = Octets::new(read.value).map_err(|_| invalid("encryption: too much is sealed"))?;
         let part = SealedPart { key: PartKey::Session, cipher: parts::cipher(read.cipher), octets };
         let (cipher, within) = (Some(part.cipher), within(vec![part])?);
@@ -340,15 +340,17 @@ impl<'t> Read<'_, 't> {
 
     /// What may be sealed: the one element in the body, whole or as the body's content, and children of the security
     /// header.
-    fn part(&self, element: Element<'t>, extent: Option<Extent>, number: usize) -> Result<What, Problem> {
+    fn part<C>(&self, element: Element<'t>, data: &EncryptedData<'t, C>, number: usize) -> Result<What, Problem> {
         let around = element.parent().ok_or(invalid("encryption: sealed at no place for it"))?;
         let in_body = element == self.envelope.body;
+        let EncryptedData { id, extent, .. } = *data;
         let one = match extent {
             Some(Extent::Element) if in_body || around == self.security => true,
             Some(Extent::Content) if in_body => false,
             _ => return Err(invalid("encryption: sealed at no place for it")),
         };
-        Ok(What::Part { number, around: around.span(), one, of: Of::Any, in_body })
+        let sealed = if in_body { Where::InBody } else { Where::InHeader(id.map(str::to_owned)) };
+        Ok(What::Part { number, around: around.span(), one, of: Of::Any, sealed })
     }
 }
 

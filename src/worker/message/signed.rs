@@ -224,10 +224,12 @@ pub(super) fn signs_sealed<'t>(envelope: &Envelope<'t>, security: Element<'t>, i
     if alone { message(over_sealed(element, &place)?, &place).ok() } else { None }
 }
 
-/// What a signature covers, where the body is sealed and is covered as it is.
+/// What a signature covers, where it covers what is sealed as it is: the body, or an element of the security header.
 pub(super) fn over_sealed<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Option<Covered<'t>> {
+    let is_data = |element: Element<'_>| element.is(names::XENC, "EncryptedData");
     let within = place.envelope.body;
-    let body = within.parent().filter(|_| within.is(names::XENC, "EncryptedData"))?;
+    let body = within.parent().filter(|_| is_data(within));
+    let is_sealed = |element: Element<'t>| is_data(element) || Some(element) == body;
     let all = covered(element, place).ok()?;
     // One that means a certificate has no part.
     let absent = all.named.as_ref().map(|named| usize::from(named.reference));
@@ -240,7 +242,7 @@ pub(super) fn over_sealed<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Op
             Hash::Sha384 => &digest::SHA384,
             Hash::Sha512 => &digest::SHA512,
         };
-        place.ids.element(&reference.id) == Some(body)
+        place.ids.element(&reference.id).is_some_and(is_sealed)
             && !reference.transform.dereferenced
             && digest(function, part.expose()).as_ref() == reference.digest
     });

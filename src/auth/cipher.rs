@@ -43,7 +43,6 @@ pub fn open(cipher: PartCipher, key: &[u8], octets: &[u8]) -> Option<Zeroizing<V
 }
 
 /// What became of a part that a verified signature covers.
-#[derive(Debug)]
 pub struct Tried {
     /// What was in it. Where it did not open, octets that mean nothing and are of the same use to whoever takes as long over
     /// them.

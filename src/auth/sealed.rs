@@ -2,6 +2,7 @@
 //! octets that were signed and nowhere else. What is in it takes its place there, and the whole is read under the same limits
 //! as everything that was signed. Nothing is opened here.
 
+use std::fmt;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
@@ -34,11 +35,16 @@ pub(super) struct Sealed<'m> {
 #[derive(Debug, Default)]
 pub(super) struct Whole(Vec<Piece>);
 
-#[derive(Debug)]
 struct Piece {
     number: usize,
     in_body: bool,
     octets: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Piece").field("number", &self.number).finish_non_exhaustive()
+    }
 }
 
 impl Whole {

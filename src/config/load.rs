@@ -153,7 +153,6 @@ fn secret(line: &str) -> Option<usize> {
 }
 
 /// A parsed file with its source, so that a later check can still point at a line.
-#[derive(Debug)]
 pub struct Loaded<T> {
     /// Where it was read from.
     pub path: PathBuf,

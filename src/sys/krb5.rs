@@ -69,12 +69,17 @@ pub struct Accepted {
 }
 
 /// A key, and the type of its encryption.
-#[derive(Debug)]
 pub struct Key {
     /// As the library numbers it.
     pub kind: i32,
     /// The key.
     pub octets: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// The library with the keys of our services. It stays on the thread that made it.

@@ -49,7 +49,6 @@ pub(super) enum Of {
 }
 
 /// A message with its parts in their places.
-#[derive(Debug)]
 pub struct Whole {
     /// As it is read.
     pub message: Zeroizing<String>,

@@ -1,11 +1,14 @@
 //! A message with sealed parts, before they are open: one `xenc:EncryptedKey` in the security header and the
 //! `xenc:EncryptedData` it is for, each at a place where something may be sealed; or an assertion in that header which
-//! its partner has sealed, with its key in it (`saml2:EncryptedAssertion`, or `xenc:EncryptedData` alone). What auth gives for them is put
-//! where they were, the key is cut out, and the whole is read again as if it had come so: by the same parser with
-//! the same limits. Where a MAC is made with the key it stays where it is. It must be what it says, and only there: a content that ends the element around it, or is not
-//! the one element that was sealed, is refused (R-W050 to R-W053, A-24, A-25). Where a signature covers the body as it is sealed,
-//! auth is given that and no part: it verifies before it opens anything, and by CBC it opens nothing else. Where the signature or a
-//! token beside it is sealed, too, what it covers shows when that is open: so all of it is opened, and none of it by CBC.
+//! its partner has sealed, with its key in it (`saml2:EncryptedAssertion`, or `xenc:EncryptedData` alone). What auth
+//! gives for them is put where they were, the key is cut out, and the whole is read again as if it had come so: by the
+//! same parser with the same limits. Where a MAC is made with the key it stays where it is. It must be what it says,
+//! and only there: a content that ends the element around it, or is not the one element that was sealed, is refused
+//! (R-W050 to R-W053, A-24, A-25). Where a signature covers the body as it is sealed, auth is given that and no part:
+//! it verifies before it opens anything, and by CBC it opens nothing else. Where the signature or a token beside it is
+//! sealed, too, what it covers shows when that is open: so all of it is opened, and none of it by CBC.
+
+use std::fmt;
 
 use zeroize::Zeroizing;
 
@@ -63,7 +66,6 @@ pub enum Within {
 }
 
 /// A message with sealed parts.
-#[derive(Debug)]
 pub struct Sealed {
     shape: Shape,
     source: Zeroizing<String>,
@@ -72,6 +74,12 @@ pub struct Sealed {
     question: Option<Question>,
     /// How it is sealed, where any part is.
     by: Option<(KeyTransport, PartCipher)>,
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealed").field("by", &self.by).finish_non_exhaustive()
+    }
 }
 
 /// Takes the message apart as far as it can be read.

@@ -1008,6 +1008,13 @@ fn an_unlock_whose_pin_the_token_did_not_look_at_leaves_the_mark_as_it_was() {
         assert!(unlock(), "{call}");
     }
     assert!(unlock() && marks(&hsm, "pin-refused-").is_empty());
+    // One that the token cannot have is not set, and stops nobody.
+    let (short, calls) = (hsm.path("short"), hsm.calls("C_InitPIN"));
+    std::fs::write(&short, "123\n").unwrap();
+    let words = ["--pin-file", short.to_str().unwrap(), "--so-pin-file", officer.to_str().unwrap()];
+    let output = hsm.try_chancery(&[&["token", "unlock"], &words[..]].concat());
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("4 to 255"), "{output:?}");
+    assert!(hsm.calls("C_InitPIN") == calls && marks(&hsm, "pin-refused-").is_empty());
     drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
 }
 

@@ -81,7 +81,7 @@ pub(super) fn unlock(
     if let Some(so_pin) = so_pin {
         voice.doing("setting the PIN anew");
         officer(module, &found, &session, &secret(so_pin)?, &Marks::of_officer(state_directory, &found.serial))?;
-        set_anew(module, &session, &pin, &marks)?;
+        set_anew(module, &found, &session, &pin, &marks)?;
         module.call(|_| session.logout())?;
     }
     let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
@@ -106,9 +106,15 @@ pub(super) fn unlock(
 }
 
 /// Sets the user's PIN. From here on signers have another one, perhaps, and must not try that by what they knew: the mark
-/// stands until this one was right.
-fn set_anew(module: &Module, session: &Session, pin: &AuthPin, marks: &Marks) -> Result<(), Fault> {
-    if marks.check().is_ok() {
+/// stands until this one was right. One that the token cannot have is none, and leaves signers theirs.
+fn set_anew(module: &Module, found: &Found, session: &Session, pin: &AuthPin, marks: &Marks) -> Result<(), Fault> {
+    let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
+    let length = secrecy::ExposeSecret::expose_secret(pin).len();
+    let (least, most) = (info.min_pin_length(), info.max_pin_length());
+    if length < least || (length > most && most >= least) {
+        return Err(Fault::Refused(format!("the new PIN has {length} octets, and this token takes {least} to {most}")));
+    }
+    if !marks.is_refused()? {
         marks.refuse("a PIN was being set anew")?;
     }
     // Also where the token says that it was not set: to take the mark back would forget how often another was tried.

@@ -101,17 +101,21 @@ impl Marks {
         if passes(error) { Fault::NotYet(why) } else { Fault::Refused(why) }
     }
 
-    /// Refused when the mark is there.
-    pub(crate) fn check(&self) -> Result<(), Fault> {
+    /// Is the mark there?
+    pub(crate) fn is_refused(&self) -> Result<bool, Fault> {
         let path = self.refused();
-        match path.try_exists() {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(Fault::Refused(format!(
+        path.try_exists().map_err(|error| self.fault(&path, &error))
+    }
+
+    /// Refused when it is.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        if self.is_refused()? {
+            return Err(Fault::Refused(format!(
                 "{} is there: the PIN was refused once and is not tried again; `chancery token unlock`",
-                path.display()
-            ))),
-            Err(error) => Err(self.fault(&path, &error)),
+                self.refused().display()
+            )));
         }
+        Ok(())
     }
 
     /// Waits for the lock all signers of this token share.

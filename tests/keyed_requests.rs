@@ -513,7 +513,7 @@ fn an_answer_is_under_a_mac_by_the_key_of_its_request_once_and_auth_writes_what_
     let key = hmac::Key::new(hmac::HMAC_SHA256, &KEY);
     hmac::verify(&key, octets.as_bytes(), &signature.value).unwrap();
     let said: Vec<_> = signature.info.references.iter().map(|part| (part.id.as_str(), part.digest[0])).collect();
-    assert_eq!(said, [("_0", 1), ("_1", 2)]);
+    assert_eq!(said, [("chancery-answer-timestamp", 1), ("chancery-answer-body", 2)]);
     let busy = |answer| assert!(matches!(answer, Err(Refusal::Busy { .. })), "{answer:?}");
     busy(sealed(&mut worker, sealing(correlation)));
     // Of a request that was not made, not submitted, refused, or made over another channel.

@@ -600,7 +600,7 @@ fn what_is_signed_as_an_answer_of_ours_is_no_request_whoever_signed_it() {
     let client = Client::new();
     let office = office(&client, "replies = \"signed\"");
     let now = Millis::now();
-    let ids = [ReplyPart::Timestamp, ReplyPart::To, ReplyPart::Body].map(ReplyPart::signed_id);
+    let ids = [ReplyPart::Timestamp, ReplyPart::To, ReplyPart::Body].map(ReplyPart::id);
     for renamed in [&ids[..], &ids[2..], &[]] {
         let mut parts = [Part::timestamp(now, None), Part::to(ADDRESS), Part::body("urn:office", "")];
         for (part, id) in parts.iter_mut().rev().zip(renamed.iter().rev()) {

@@ -53,7 +53,7 @@ fn identifier(algorithm: MacAlgorithm) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::reply::ReplyPart;
+    use crate::wire::reply::{ReplyPart, SIGNED_IDS};
     use crate::xml::signature::{Signature, SignedInfo};
     use crate::xml::{Limits, Method, Tree};
 
@@ -70,7 +70,8 @@ mod tests {
             let read = SignedInfo::read(tree.root()).unwrap();
             assert_eq!(crate::trust::parts::mac(read.method), Some(algorithm));
             let ids: Vec<&str> = read.references.iter().map(|reference| reference.id.as_str()).collect();
-            assert_eq!(ids, ["_0", "_1", "_2", "_3", "_4", "_5", "_6"]);
+            assert_eq!(ids, ReplyPart::ALL.map(ReplyPart::id));
+            assert!(ids.iter().all(|id| id.starts_with(SIGNED_IDS)));
             assert!(read.references.iter().all(|reference| !reference.transform.enveloped));
             for named in
                 [Named::Session(&[7; 20]), Named::Derived(Conversation::V13), Named::Derived(Conversation::V2005)]

@@ -22,7 +22,7 @@ impl Unsigned {
     /// Over these parts.
     #[must_use]
     pub fn of(parts: &[Covered], algorithm: Algorithm) -> Self {
-        let parts = parts.iter().map(|covered| (covered.part.signed_id(), &covered.digest));
+        let parts = parts.iter().map(|covered| (covered.part.id(), &covered.digest));
         Self { signed_info: detached::signed_info(algorithm.uri(), parts), algorithm }
     }
 
@@ -84,7 +84,7 @@ mod tests {
             let read = SignedInfo::read(tree.root()).unwrap();
             assert_eq!(read.references.len(), parts.len());
             for (reference, covered) in read.references.iter().zip(&parts) {
-                assert_eq!(reference.id, covered.part.signed_id());
+                assert_eq!(reference.id, covered.part.id());
                 assert!(reference.id.starts_with(SIGNED_IDS) && reference.digest == covered.digest);
                 // Without it no signature of an assertion can hold (R-S013).
                 assert!(!reference.transform.enveloped && !reference.transform.dereferenced);

@@ -1,8 +1,7 @@
 //! An answer under a MAC by the key of its request, or signed by ours where a certificate's key signed the request. The
 //! worker names parts from a closed list with a digest each; auth writes what the MAC is made of, issuer what is signed:
-//! with ids of their own and one transform. A worker that chose the digests could pass a MAC off as a request's where the key
-//! may be opened once more, and would need the password all the same. A signature needs nothing else, so its ids are such
-//! as no request that is taken has.
+//! with ids of their own and one transform. A worker that chose the digests could pass a MAC or a signature off as a
+//! request's, if ever a key were good for both, so the ids are such as no request that is taken has.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -41,23 +40,9 @@ impl ReplyPart {
         Self::SignatureConfirmation,
     ];
 
-    /// Its `wsu:Id` in every answer.
+    /// Its `wsu:Id` in every answer: [`SIGNED_IDS`] and a word.
     #[must_use]
     pub fn id(self) -> &'static str {
-        match self {
-            Self::Timestamp => "_0",
-            Self::Body => "_1",
-            Self::Action => "_2",
-            Self::To => "_3",
-            Self::RelatesTo => "_4",
-            Self::MessageId => "_5",
-            Self::SignatureConfirmation => "_6",
-        }
-    }
-
-    /// Its `wsu:Id` in an answer that is signed: [`SIGNED_IDS`] and a word.
-    #[must_use]
-    pub fn signed_id(self) -> &'static str {
         match self {
             Self::Timestamp => "chancery-answer-timestamp",
             Self::Body => "chancery-answer-body",
@@ -70,8 +55,9 @@ impl ReplyPart {
     }
 }
 
-/// What all ids begin with that our own key signs in answers. auth takes no message that says so of itself: nobody passes
-/// an answer of ours off as a request, whatever certificate is made out for the key.
+/// What all ids begin with that answers have under a MAC or our own signature. auth takes no message that says so of
+/// itself: nobody passes an answer of ours off as a request, whatever certificate is made out for the key, and whatever
+/// else the shared key of a MAC is good for.
 pub const SIGNED_IDS: &str = "chancery-answer-";
 
 /// The id of the certificate in an answer that is signed.

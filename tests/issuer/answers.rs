@@ -70,7 +70,7 @@ fn an_answer_is_signed_once_by_the_key_for_answers_and_nothing_of_it_is_recorded
     let info = Tree::parse(info.as_bytes(), &Limits::default()).unwrap();
     let info = SignedInfo::read(info.root()).unwrap();
     let ids: Vec<&str> = info.references.iter().map(|reference| reference.id.as_str()).collect();
-    assert_eq!(ids, parts.map(ReplyPart::signed_id));
+    assert_eq!(ids, parts.map(ReplyPart::id));
     for reference in &info.references {
         assert!(reference.id.starts_with(SIGNED_IDS) && reference.digest == [7; 32]);
         assert!(!reference.transform.enveloped, "it could verify as an assertion");

@@ -38,7 +38,7 @@ pub struct Unsigned {
 
 impl Unsigned {
     pub(super) fn of(certified: &Certified, reply: &Reply) -> Result<Self, Unanswerable> {
-        Ok(Self { certified: certified.clone(), written: Written::read(reply, ReplyPart::signed_id)? })
+        Ok(Self { certified: certified.clone(), written: Written::read(reply, ReplyPart::id)? })
     }
 
     /// What issuer is asked.

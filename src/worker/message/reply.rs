@@ -18,6 +18,8 @@ use crate::xml::{Writer, names};
 
 /// How long a reply may travel, milliseconds (R-W090).
 const REPLY_LIFETIME: i64 = 5 * 60 * 1000;
+/// The `wsu:Id` of a timestamp that nothing covers: AD FS's.
+const UNCOVERED_TIMESTAMP: &str = "_0";
 
 /// The prefixes of a profile.
 struct Prefixes {
@@ -322,7 +324,7 @@ fn named(writer: &mut Writer, shape: &Shape, prefixes: &Prefixes, part: ReplyPar
 fn security(writer: &mut Writer, shape: &Shape, prefixes: &Prefixes, now: Millis) {
     writer.open_in(prefixes.security, "Security").namespace(prefixes.security, names::WSSE);
     writer.attribute_in(prefixes.soap, "mustUnderstand", "1");
-    let id = shape.id(ReplyPart::Timestamp).unwrap_or(ReplyPart::Timestamp.id());
+    let id = shape.id(ReplyPart::Timestamp).unwrap_or(UNCOVERED_TIMESTAMP);
     writer.open_in(prefixes.utility, "Timestamp").attribute_in(prefixes.utility, "Id", id);
     writer.leaf_in(prefixes.utility, "Created", &instant::format(now));
     writer.leaf_in(prefixes.utility, "Expires", &instant::format(now.plus(REPLY_LIFETIME)));

@@ -170,11 +170,7 @@ impl Shape {
 
     /// The id of a part, where anything covers it.
     pub(super) fn id(&self, part: ReplyPart) -> Option<&'static str> {
-        match (&self.keyed, &self.certified) {
-            (Some(_), _) => Some(part.id()),
-            (None, Some(_)) => Some(part.signed_id()),
-            (None, None) => None,
-        }
+        (self.keyed.is_some() || self.certified.is_some()).then(|| part.id())
     }
 
     /// The MAC or the signature that the answer repeats (R-W044).

@@ -70,6 +70,8 @@ pub(super) struct Office {
     pub(super) excess: Excess,
     /// Session keys by where they come from.
     unwraps: Unwraps,
+    /// Those of assertions, by whom they are about.
+    holder_unwraps: Unwraps,
     /// Keys that assertions have for their holders, opened.
     shared_keys: SharedKeys,
     /// The way into the record.
@@ -199,6 +201,7 @@ impl Office {
             strangers: Strangers::default(),
             excess,
             unwraps,
+            holder_unwraps: Unwraps::default(),
             shared_keys: SharedKeys::default(),
             record,
             vouchers,
@@ -264,6 +267,7 @@ impl Office {
     pub(super) fn gone(&self, worker: Peer) {
         self.passwords.gone(worker);
         self.unwraps.gone(worker);
+        self.holder_unwraps.gone(worker);
     }
 
     /// Decides one submission, from the channel `number` of a worker; with the session key of its message, where one

@@ -91,7 +91,8 @@ pub(super) struct Office {
     asked: HashMap<u64, Asked>,
     in_flight: HashMap<(Kind, Peer), usize>,
     rates: Usage<Peer>,
-    unwrap_rates: Usage<Peer>,
+    /// Of messages, and of assertions.
+    unwrap_rates: Usage<(Peer, bool)>,
     next: u64,
     measures: Measures,
     /// For what is ours to say, and what a worker cannot have said at will.
@@ -125,7 +126,7 @@ impl Office {
             asked: HashMap::new(),
             in_flight: HashMap::new(),
             rates: Usage::new(MOST_WORKERS),
-            unwrap_rates: Usage::new(MOST_WORKERS),
+            unwrap_rates: Usage::new(2 * MOST_WORKERS),
             next: 1,
             measures,
             lines: Lines::new(now),

@@ -149,6 +149,8 @@ pub struct Unwrap {
     pub serial: u64,
     /// The worker whose message brought it.
     pub worker: Peer,
+    /// Has a partner sealed it, in an assertion that holds? Then strangers have not used up its turn.
+    pub asserted: bool,
     /// For whom it is sealed.
     pub recipient: Recipient,
     /// How.

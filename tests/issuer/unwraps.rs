@@ -19,7 +19,13 @@ pub(crate) fn thumbprint(house: &House, key: &str) -> Recipient {
 
 pub(crate) fn unwrap(serial: u64, worker: Peer, recipient: Recipient) -> AuthToIssuer {
     let sealed = Octets::new([9; 256]).unwrap();
-    AuthToIssuer::Unwrap(Unwrap { serial, worker, recipient, transport: TRANSPORT, sealed })
+    AuthToIssuer::Unwrap(Unwrap { serial, worker, asserted: false, recipient, transport: TRANSPORT, sealed })
+}
+
+/// The same of an assertion.
+fn asserted(question: AuthToIssuer) -> AuthToIssuer {
+    let AuthToIssuer::Unwrap(unwrap) = question else { panic!("{question:?}") };
+    AuthToIssuer::Unwrap(Unwrap { asserted: true, ..unwrap })
 }
 
 fn session() -> SessionKey {
@@ -193,7 +199,7 @@ fn a_worker_has_no_more_opened_than_its_share() {
     let house = House::new();
     let mut scene = caught_up(&house);
     let mut refused = 0;
-    for serial in 0..40 {
+    for serial in 0..60 {
         // Also what is sealed for nobody counts.
         let recipient = if serial % 2 == 0 { thumbprint(&house, "sealed") } else { Recipient::Thumbprint([0; 20]) };
         scene.auth.say(&unwrap(serial, me(), recipient));
@@ -203,7 +209,10 @@ fn a_worker_has_no_more_opened_than_its_share() {
                 assert!(matches!(scene.auth.hear(), IssuerToAuth::Unwrapped { serial: of, .. } if of == serial));
             }
             None => match scene.not_unwrapped() {
-                (of, NotUnwrapped::Rate) if of == serial => refused += 1,
+                (of, NotUnwrapped::Rate) if of == serial => {
+                    refused += 1;
+                    break;
+                }
                 (of, NotUnwrapped::Unopened) => assert_eq!(of % 2, 1),
                 other => panic!("{other:?}"),
             },
@@ -212,6 +221,11 @@ fn a_worker_has_no_more_opened_than_its_share() {
     }
     // Twenty at once, and twenty a second while this lasts.
     assert!(refused >= 1, "{refused}");
+    // What a partner has sealed has room of its own.
+    scene.auth.say(&asserted(unwrap(98, me(), thumbprint(&house, "sealed"))));
+    let (id, _) = scene.given();
+    scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
+    assert!(matches!(scene.auth.hear(), IssuerToAuth::Unwrapped { serial: 98, .. }));
     // Its neighbour is served.
     let neighbour = Neighbour::of(&house);
     scene.auth.say(&unwrap(99, neighbour.peer(), thumbprint(&house, "sealed")));

@@ -518,7 +518,7 @@ fn a_shared_key_binds_no_token_and_has_no_answer_sealed() {
 }
 
 #[test]
-fn what_nobody_could_open_now_is_asked_for_again_and_an_address_has_so_many_opened() {
+fn what_nobody_could_open_now_is_asked_for_again_and_an_account_has_so_many_opened() {
     let house = house();
     let mut worker = house.office.worker();
     let busy = |refusal| matches!(refusal, Refusal::Busy { .. });
@@ -528,7 +528,7 @@ fn what_nobody_could_open_now_is_asked_for_again_and_an_address_has_so_many_open
     }
     let house = opening(house);
     worker.vouched(by(&house, &held(), &KEY));
-    // More than any address may have opened at once. What is open already costs nothing.
+    // More than any account may have opened at once. What is open already costs nothing.
     let fresh = |number: u16| {
         let mut octets = SEALED;
         octets[..2].copy_from_slice(&number.to_be_bytes());

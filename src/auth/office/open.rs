@@ -27,9 +27,9 @@ use crate::wire::frame::Violation;
 use crate::wire::ids::Peer;
 use crate::wire::links::AuthToWorker;
 use crate::wire::unwrap::{MOST_PART_OCTETS, MOST_PARTS, NotUnwrapped, Open, Opened, SealedPart, Unwrap};
-use crate::wire::{List, Millis, Secret};
+use crate::wire::{List, Millis, Secret, Text};
 
-/// How many session keys come from where. Anybody can seal one, so nothing is paid back.
+/// How many session keys come from where, or from whom where a partner has sealed them for somebody. Nothing is paid back.
 #[derive(Debug, Default)]
 pub(super) struct Unwraps {
     hasher: RandomState,
@@ -40,10 +40,19 @@ pub(super) struct Unwraps {
 impl Unwraps {
     /// May one more be opened? An address is a worker's word, so its budget belongs to that worker.
     pub(super) fn admit(&self, rules: &ThrottleRules, from: (Peer, IpAddr), now: Instant) -> bool {
-        let key = self.hasher.hash_one(network(from.1));
+        self.pay(rules, (from.0, self.hasher.hash_one(network(from.1))), now)
+    }
+
+    /// The same for one that a partner has sealed for the holder of an assertion about this account. Such have a table of
+    /// their own: anybody can seal one for a message, and nobody else's assertions are this account's.
+    pub(super) fn admit_holder(&self, rules: &ThrottleRules, from: (Peer, &Text<256>), now: Instant) -> bool {
+        self.pay(rules, (from.0, self.hasher.hash_one(from.1.as_str())), now)
+    }
+
+    fn pay(&self, rules: &ThrottleRules, (worker, key): (Peer, u64), now: Instant) -> bool {
         let pace = Pace::new(rules.unwrap_burst, rules.unwrap_per_minute);
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
-        budgets.entry(from.0).or_default().pay(key, pace, now).is_some()
+        budgets.entry(worker).or_default().pay(key, pace, now).is_some()
     }
 
     /// The worker's last channel is over. What issuer lets its process have opened does not begin anew.
@@ -111,7 +120,7 @@ impl Office {
         let once = sha256(&sealed);
         let mut sha1 = [0; 20];
         sha1.copy_from_slice(digest(&SHA1_FOR_LEGACY_USE_ONLY, &sealed).as_ref());
-        let unwrap = Unwrap { serial: 0, worker, recipient, transport, sealed };
+        let unwrap = Unwrap { serial: 0, worker, asserted: false, recipient, transport, sealed };
         let key = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
             Ok(key) => Some(key),
             Err(NotUnwrapped::Unopened) => None,
@@ -258,5 +267,9 @@ mod tests {
         assert!(unwraps.admit(&rules, (Peer(1), at(1)), now + std::time::Duration::from_secs(1)));
         unwraps.gone(Peer(1));
         assert_eq!(unwraps.budgets.lock().unwrap().len(), 1);
+        let account = |name| Text::new(name).unwrap();
+        assert!((0..3).all(|_| unwraps.admit_holder(&rules, (Peer(3), &account("a")), now)));
+        assert!(!unwraps.admit_holder(&rules, (Peer(3), &account("a")), now));
+        assert!(unwraps.admit_holder(&rules, (Peer(3), &account("b")), now));
     }
 }

@@ -18,10 +18,10 @@ use super::vouched::Meant;
 use super::{Ended, Office};
 use crate::config::auth::Auth;
 use crate::config::auth::endpoint::Endpoint;
-use crate::wire::Millis;
 use crate::wire::evidence::{KeyedMessage, MacAlgorithm, SignedAssertion};
 use crate::wire::record::{Held, HeldKey, Proof};
 use crate::wire::unwrap::{NotUnwrapped, Unwrap};
+use crate::wire::{Millis, Text};
 
 /// For how long what did not open is not tried again.
 const NOT_OPENED_MS: i64 = 60_000;
@@ -47,7 +47,10 @@ impl Office {
         let refused = |refused: Refused<'_>| self.not_asserted(asked.correlation, &refused);
         let (account, verified) = meant(config, signed, now).map_err(refused)?;
         let sealed = sealed_key(&verified, rules, asked, now).map_err(refused)?.clone();
-        let key = self.shared_key(config, &sealed, verified.over(), asked, now).await.map_err(Ended::Stranger)?;
+        let key = self
+            .shared_key(config, (&sealed, verified.over()), &account.name, asked, now)
+            .await
+            .map_err(Ended::Stranger)?;
         let covered = covered(&verified, &key, message, rules).map_err(refused)?;
         let proven = Held { proof: Proof::Mac, key: HeldKey::Sealed(hash(&sealed.sealed)) };
         let known =
@@ -59,12 +62,12 @@ impl Office {
     }
 
     /// What was sealed, or a random key in the place of what does not open. An assertion may be presented again and again while
-    /// it holds, so it is remembered as long, and opened once; at the pace of all that is sealed for us.
+    /// it holds, so it is remembered as long, and opened once; at the pace of whom it is about: no stranger can use that up.
     async fn shared_key(
         &self,
         config: &Auth,
-        sealed: &SealedKey,
-        over: Millis,
+        (sealed, over): (&SealedKey, Millis),
+        whose: &Text<256>,
         asked: &Asked<'_>,
         now: Millis,
     ) -> Result<Zeroizing<Vec<u8>>, Reason> {
@@ -74,10 +77,10 @@ impl Office {
         if let Some(key) = self.shared_keys.find(&name, now) {
             return Ok(key);
         }
-        if !self.unwraps.admit(&config.throttle, (asked.worker, asked.source), Instant::now()) {
+        if !self.holder_unwraps.admit_holder(&config.throttle, (asked.worker, whose), Instant::now()) {
             return Err(Reason::TooManyKeys);
         }
-        let unwrap = Unwrap { serial: 0, worker: asked.worker, recipient, transport, sealed };
+        let unwrap = Unwrap { serial: 0, worker: asked.worker, asserted: true, recipient, transport, sealed };
         let (key, until) = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
             Ok(key) => (Zeroizing::new(key.expose().to_vec()), over),
             Err(NotUnwrapped::Unopened) => {

@@ -113,7 +113,7 @@ impl Office {
         }
         let mut once = [0; 32];
         once.copy_from_slice(digest(&SHA256, &key).as_ref());
-        let unwrap = Unwrap { serial: 0, worker: asked.worker, recipient, transport, sealed: key };
+        let unwrap = Unwrap { serial: 0, worker: asked.worker, asserted: false, recipient, transport, sealed: key };
         let session = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
             Ok(session) => Some(session),
             Err(NotUnwrapped::Unopened) => None,

@@ -27,18 +27,20 @@ pub(in crate::issuer) struct Opening {
 
 impl Office {
     pub(super) fn unwrap(&mut self, channel: u64, unwrap: Unwrap, now: Instant) -> Result<(), Closed> {
-        let Unwrap { serial, worker, recipient, transport, sealed } = unwrap;
+        let Unwrap { serial, worker, asserted, recipient, transport, sealed } = unwrap;
+        // What partners have sealed has as much room as what anybody may seal.
+        let payer = (worker, asserted);
         let opening = Opening { channel, worker, serial };
         if !self.workers.values().any(|duplex| duplex.peer() == worker) {
             return self.not_opened(&opening, (NotUnwrapped::NotYet, "unavailable"), now);
         }
         let key = self.keys.recipient(&recipient).map(|key| key.id.clone());
         let quota = Quota::new(self.config.unwraps_per_second, SECOND);
-        let used = self.unwrap_rates.one_more(&worker, quota, now);
+        let used = self.unwrap_rates.one_more(&payer, quota, now);
         let (key, used) = match (key, used) {
             // A worker pays for what it has tried, whether or not there is such a key.
             (None, Some(used)) => {
-                self.unwrap_rates.note(worker, used);
+                self.unwrap_rates.note(payer, used);
                 return self.not_opened(&opening, UNOPENED, now);
             }
             (_, None) => return self.not_opened(&opening, (NotUnwrapped::Rate, "rate"), now),
@@ -50,7 +52,7 @@ impl Office {
         let Some(place) = self.place(Kind::Unwrap, worker, &key) else {
             return self.not_opened(&opening, (NotUnwrapped::Unavailable, "full"), now);
         };
-        self.unwrap_rates.note(worker, used);
+        self.unwrap_rates.note(payer, used);
         self.begin(Kind::Unwrap, worker);
         let task = Task::Unwrap { transport, sealed };
         self.signers.perform(place, Job { key, task, work: Work::Unwrap(opening) }, now);

@@ -19,8 +19,8 @@ use crate::wire::evidence::{KeyedMessage, MacAlgorithm};
 use crate::wire::unwrap::PartCipher;
 use crate::wire::{Correlation, Text};
 
-/// Of one channel at one time, that were opened. As many again may wait for their answer: strangers have messages opened, and
-/// take no place from those who have proved themselves.
+/// Of one channel at one time, that were opened before anything was verified; as many again that were verified first, and as
+/// many that wait for their answer: strangers have messages opened, and take no place from those who have proved themselves.
 const MOST: usize = 1024;
 /// From the opening of a message to its submission, which an honest worker sends at once.
 const TO_SUBMIT: Duration = Duration::from_secs(10);
@@ -109,7 +109,9 @@ impl Exchanges {
     pub(super) fn keep(&self, correlation: Correlation, exchange: Exchange, now: Instant) -> Result<(), NotKept> {
         let mut kept = self.lock();
         kept.retain(|_, (_, until)| now < *until);
-        let full = kept.values().filter(|(kept, _)| matches!(kept, Kept::Opened(_))).count() >= MOST;
+        let verified = exchange.verified.is_some();
+        let alike = |kept: &Kept| matches!(kept, Kept::Opened(other) if other.verified.is_some() == verified);
+        let full = kept.values().filter(|(kept, _)| alike(kept)).count() >= MOST;
         match kept.entry(correlation) {
             Entry::Occupied(_) => Err(NotKept::Twice),
             Entry::Vacant(_) if full => Err(NotKept::Full),
@@ -277,6 +279,11 @@ mod tests {
             keep(number, now).unwrap();
         }
         assert_eq!(keep(MOST as u128, now), Err(NotKept::Full));
+        // Nor does a stranger take the place of a message that was verified first.
+        let verified = Exchange { verified: Some([1; 32]), ..exchange(0) };
+        let name = Correlation([254; 16]);
+        exchanges.keep(name, verified, now).unwrap();
+        assert!(exchanges.take(name, now).is_some());
         // Who was vouched for has a place all the same.
         let (name, manner) = (Correlation([255; 16]), Manner { algorithm: MacAlgorithm::HmacSha256, derived: None });
         exchanges.vouched(name, exchange(0), manner, now);

@@ -80,7 +80,13 @@ pub(super) fn read(
     }
     let place =
         signed::Place { envelope, security: *security, tokens: &tokens, assertion, references: &references, ids: &ids };
-    if matches!(before, Some(Before::Verified(_))) && (username, assertion, token, ticket) != (None, None, None, None) {
+    let others = (username, token, ticket) != (None, None, None);
+    let unread = match before {
+        Some(Before::Verified(_)) => others || assertion.is_some(),
+        Some(Before::Unverified(_)) => others,
+        None => false,
+    };
+    if unread {
         return Err(unsupported("security: another credential beside a signature over what is sealed"));
     }
     if let Some(element) = ticket {

@@ -32,8 +32,9 @@ const LARGEST: usize = 200_000;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Metrics {
-    /// For the process of that name (`auth`, `worker@1`). Opens the way to the exporter, when there is one:
-    /// call it after `sandbox::begin` and before lock-down. An exporter that is restarted inherits the same socket, so the way stays.
+    /// For the process of that name (`auth`, `worker@1`). Opens the way to the exporter, when there is one: call it
+    /// after `sandbox::begin` and before lock-down. An exporter that is restarted inherits the same socket, so the way
+    /// stays.
     #[must_use]
     pub fn new(process: &str) -> Self {
         let exporter = exporter().map(Arc::new);

@@ -109,8 +109,8 @@ reasons! {
     /// No responder answered in time, or none whose answer counts, whether it was taken back.
     NoResponder = "no-responder" => BUSY,
         "ocsp-not-answered and certificate-refused in the log, and ocsp of the [[certificate_authority]]";
-    /// The certificate, assertion, JWT or ticket means no account, or one that is not for its authority, partner, issuer or
-    /// realm.
+    /// The certificate, assertion, JWT or ticket means no account, or one that is not for its authority, partner,
+    /// issuer or realm.
     NoAccount = "no-account" => Refusal::FailedAuthentication,
         "certificate-refused, assertion-refused, jwt-refused or ticket-refused in the log, and the subject rules there";
     /// No partner calls itself what the assertion says, or another one than its key is for.
@@ -193,7 +193,8 @@ reasons! {
     SignatureAlgorithm = "signature-algorithm" => Refusal::FailedAuthentication,
         "algorithms of the [[saml_partner]] or [[jwt_issuer]], the key of the client, and assertion-refused in the log: by SHA-1 it \
          takes leniencies of the [[saml_partner]]";
-    /// The message is signed by RSA with SHA-1, or digests a part by SHA-1, and this endpoint takes neither unless it is told to.
+    /// The message is signed by RSA with SHA-1, or digests a part by SHA-1, and this endpoint takes neither unless it
+    /// is told to.
     Sha1 = "sha1" => Refusal::UnsupportedAlgorithm,
         "the algorithm suite of the client, which should sign and digest by SHA-256; else rsa-sha1 and reference-sha1 among the \
          leniencies of the [[endpoint]], and SECURITY.md for what they give up";
@@ -258,8 +259,8 @@ reasons! {
     Uncovered = "uncovered" => Refusal::InvalidSecurity,
         "signature-refused in the log, and the policy of the client: all of it covers body, timestamp and wsa:To, a MAC \
          the user name token, and the signature of an intermediary the assertion";
-    /// The worker says something else than what its client has signed or put under a MAC. It is hung up on: its client is
-    /// told to come back.
+    /// The worker says something else than what its client has signed or put under a MAC. It is hung up on: its client
+    /// is told to come back.
     Contradicted = "contradicted" => Refusal::InvalidSecurity,
         "violation in the log: a worker that does this is not the program that was installed";
     /// No session key is kept for this request: auth was restarted since, or it took too long.

@@ -147,7 +147,8 @@ fn the_same_messages_are_too_old_an_hour_later() {
     }
 }
 
-/// Answers of an AD FS of 2014, which signed its assertions by RSA with SHA-1: what is written out was not changed since.
+/// Answers of an AD FS of 2014, which signed its assertions by RSA with SHA-1: what is written out was not changed
+/// since.
 const OLD_ANSWERS: [&str; 2] = ["adal-node/common.rstr.xml", "adal-python/common.rstr.xml"];
 
 /// auth at that instant, with that AD FS as a partner that has these leniencies.
@@ -256,8 +257,8 @@ fn holds(octets: &[u8], key: &[u8]) -> bool {
     covered && key.verify(signed.as_bytes(), &signature.value).is_ok()
 }
 
-/// Also those that ask for what is not offered yet, or name their key in an assertion of a partner that is gone: whoever
-/// offers it one day finds that they verify.
+/// Also those that ask for what is not offered yet, or name their key in an assertion of a partner that is gone:
+/// whoever offers it one day finds that they verify.
 #[test]
 fn every_captured_signature_holds_and_none_with_an_octet_of_what_it_covers_changed() {
     let Some(data) = data("captured-signatures") else { return };

@@ -343,7 +343,8 @@ fn a_second_client_hello_is_signed_for_too() {
     assert_eq!(client.seen().kind, Some(rustls::HandshakeKind::FullWithHelloRetryRequest));
 }
 
-/// Or strangers would have more signed at one time than is let in, by the first one or the second that they are asked for.
+/// Or strangers would have more signed at one time than is let in, by the first one or the second that they are asked
+/// for.
 #[test]
 fn each_client_hello_has_its_turn() {
     for awkward in [false, true] {

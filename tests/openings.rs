@@ -192,8 +192,8 @@ fn a_worker_that_does_not_read_what_was_opened_has_no_more_opened() {
             last = (now, Instant::now());
         }
     }
-    // As many as may be under way, the one that the channel is sending, and what the kernel has room for: less than one,
-    // and where an operator has given sockets more, a few.
+    // As many as may be under way, the one that the channel is sending, and what the kernel has room for: less than
+    // one, and where an operator has given sockets more, a few.
     assert!(last.0 <= LIMIT + 4, "{:?}", asked(&office));
     for correlation in waiting {
         match worker.answer(correlation) {

@@ -1,6 +1,6 @@
-//! An HSM that is elsewhere: behind a TCP port, a daemon's socket or a device. The fault module in front of SoftHSM asks
-//! a server of the test in C_Initialize and in each C_Sign. A signer that was granted the way signs; one that was not
-//! never becomes ready and says what it lacks, and so does the ceremony, before there is a key.
+//! An HSM that is elsewhere: behind a TCP port, a daemon's socket or a device. The fault module in front of SoftHSM
+//! asks a server of the test in C_Initialize and in each C_Sign. A signer that was granted the way signs; one that was
+//! not never becomes ready and says what it lacks, and so does the ceremony, before there is a key.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,5 +1,5 @@
-//! auth as it is shipped, sealing answers for whoever signed the request. The test plays the worker: the honest one, and one
-//! that asks for what it has no right to.
+//! auth as it is shipped, sealing answers for whoever signed the request. The test plays the worker: the honest one,
+//! and one that asks for what it has no right to.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,6 +1,6 @@
 //! auth as it is shipped, before messages that were sealed first and signed then (EncryptBeforeSigning). The test plays
-//! issuer, the clients, those among them who would like to know what another has sealed, and the worker: the honest one, and
-//! one that somebody has taken over.
+//! issuer, the clients, those among them who would like to know what another has sealed, and the worker: the honest
+//! one, and one that somebody has taken over.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -633,7 +633,8 @@ fn a_worker_that_makes_something_else_of_what_was_opened_gets_no_token() {
                 submission.evidence = Evidence::Signature(plain);
             }
         }
-        // What is declared around the body an honest worker reads in what was sealed, so another wish says nothing of it.
+        // What is declared around the body an honest worker reads in what was sealed, so another wish says nothing of
+        // it.
         if lie == "wish" {
             assert_eq!(worker.refused(submission), Refusal::InvalidRequest);
             continue;

@@ -214,8 +214,8 @@ fn no_other_kind_of_key_signs_by_sha1() {
     }
 }
 
-/// An authority whose key and certificates openssl makes: what the others are made with signs neither by SHA-1 nor by 1024
-/// bits.
+/// An authority whose key and certificates openssl makes: what the others are made with signs neither by SHA-1 nor by
+/// 1024 bits.
 struct Authority(tempfile::TempDir);
 
 impl Authority {

@@ -130,7 +130,8 @@ fn a_signer_has_no_way_to_an_hsm_but_by_the_drop_in_of_its_kind() {
     assert!(settings(&device, "DeviceAllow")[0].starts_with("/dev/"));
 }
 
-/// Where code may be mapped from: `NoExecPaths=/` of the unit keeps every other module out, with an error of the loader.
+/// Where code may be mapped from: `NoExecPaths=/` of the unit keeps every other module out, with an error of the
+/// loader.
 #[test]
 fn every_module_that_a_profile_names_can_be_mapped_with_a_drop_in() {
     let unit = std::fs::read_to_string(units("chancery-signer@.service").remove(0)).unwrap();

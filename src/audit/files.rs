@@ -80,8 +80,8 @@ impl Frames {
         Ok(step)
     }
 
-    /// Is this frame, the one just given, which is not as it should be, what a write leaves whose first octets alone came
-    /// as far as the disk: is its last octet zero, and all that follow?
+    /// Is this frame, the one just given, which is not as it should be, what a write leaves whose first octets alone
+    /// came as far as the disk: is its last octet zero, and all that follow?
     ///
     /// # Errors
     /// What the kernel says.

@@ -263,8 +263,8 @@ pub fn next_head(head: &Hash, leaf: &Hash) -> Hash {
     sha256(&[head, leaf])
 }
 
-/// Could this frame, which is not the next entry, be that entry with zeros in the place of what did not come to disk? Where
-/// some of its head came, all before it did, and the head must be of that.
+/// Could this frame, which is not the next entry, be that entry with zeros in the place of what did not come to disk?
+/// Where some of its head came, all before it did, and the head must be of that.
 #[must_use]
 pub fn is_cut_short(frame: &[u8], heads: &[Hash]) -> bool {
     let Some((public, stored)) = frame.split_last_chunk::<32>() else { return false };

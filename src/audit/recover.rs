@@ -1,7 +1,7 @@
-//! What audit does with the files it finds at its start. An incomplete end, which cannot have been
-//! acknowledged, is kept aside in a `torn-…` file and cut off: octets that are not all there, or are zeros from some place
-//! on, as a power cut leaves them where the length of a file came to disk before what stands in it. Everything else that
-//! is not as it was written is damage, and audit refuses to append to it.
+//! What audit does with the files it finds at its start. An incomplete end, which cannot have been acknowledged, is
+//! kept aside in a `torn-…` file and cut off: octets that are not all there, or are zeros from some place on, as a
+//! power cut leaves them where the length of a file came to disk before what stands in it. Everything else that is not
+//! as it was written is damage, and audit refuses to append to it.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,6 +1,7 @@
 //! kerberos, as auth sees it: asked whose ticket an `AP-REQ` has. Nobody is connected to before the first question, so
-//! that where there is no Kerberos nobody misses it. A question is put once: one that its peer does not survive would kill
-//! the next one, too, and what was used is used. So whoever waits when the channel breaks is told that there is no answer.
+//! that where there is no Kerberos nobody misses it. A question is put once: one that its peer does not survive would
+//! kill the next one, too, and what was used is used. So whoever waits when the channel breaks is told that there is no
+//! answer.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,9 +21,9 @@ use crate::wire::kerberos::{AcceptedTicket, NotAccepted, Presented};
 use crate::wire::links::{AuthToKerberos, KerberosToAuth};
 use crate::wire::{Octets, Peer};
 
-/// Questions that wait, and those that are put: beyond these nobody is asked. kerberos takes less than a millisecond for
-/// one. A worker may have half of them, a network half, too, and by one worker an eighth: which network it is is the worker's
-/// word, so one that lies keeps nobody there from more than that.
+/// Questions that wait, and those that are put: beyond these nobody is asked. kerberos takes less than a millisecond
+/// for one. A worker may have half of them, a network half, too, and by one worker an eighth: which network it is is
+/// the worker's word, so one that lies keeps nobody there from more than that.
 const WAITING: usize = 256;
 const OPEN: usize = 16;
 

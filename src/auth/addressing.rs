@@ -1,11 +1,11 @@
-//! Which headers of WS-Addressing a signature or a MAC covers (R-W042). Where it covers the body, the message is its client's
-//! own words, and whoever adds a header to it on its way has to be seen; so each must be covered. Where it covers time and
-//! address alone (R-W043), TLS keeps the rest, these headers among it.
+//! Which headers of WS-Addressing a signature or a MAC covers (R-W042). Where it covers the body, the message is its
+//! client's own words, and whoever adds a header to it on its way has to be seen; so each must be covered. Where it
+//! covers time and address alone (R-W043), TLS keeps the rest, these headers among it.
 //!
-//! What is covered auth has verified; which headers there are is the worker's word, for auth parses nothing that was not.
-//! A worker that was taken over may say that there are none, and gains nothing: auth acts on `wsa:To` alone, and on that as
-//! it was signed; what the others do, to be echoed and compared, they do in the worker. Of one that is signed
-//! it cannot say that it is not there.
+//! What is covered auth has verified; which headers there are is the worker's word, for auth parses nothing that was
+//! not. A worker that was taken over may say that there are none, and gains nothing: auth acts on `wsa:To` alone, and
+//! on that as it was signed; what the others do, to be echoed and compared, they do in the worker. Of one that is
+//! signed it cannot say that it is not there.
 
 use super::reason::Reason;
 use super::signature::Unproven;

@@ -1,6 +1,6 @@
-//! Opening and sealing encrypted parts of messages: AES in Galois/Counter Mode as XML Encryption 1.1 lays it out, 96 bits of
-//! nonce, the ciphertext, 128 bits of tag. Nothing is given of a part whose tag is wrong. AES in Cipher Block Chaining opens
-//! what a verified signature covers and seals nothing.
+//! Opening and sealing encrypted parts of messages: AES in Galois/Counter Mode as XML Encryption 1.1 lays it out, 96
+//! bits of nonce, the ciphertext, 128 bits of tag. Nothing is given of a part whose tag is wrong. AES in Cipher Block
+//! Chaining opens what a verified signature covers and seals nothing.
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, MAX_TAG_LEN, NONCE_LEN, Nonce, UnboundKey,
@@ -44,8 +44,8 @@ pub fn open(cipher: PartCipher, key: &[u8], octets: &[u8]) -> Option<Zeroizing<V
 
 /// What became of a part that a verified signature covers.
 pub struct Tried {
-    /// What was in it. Where it did not open, octets that mean nothing and are of the same use to whoever takes as long over
-    /// them.
+    /// What was in it. Where it did not open, octets that mean nothing and are of the same use to whoever takes as long
+    /// over them.
     pub octets: Zeroizing<Vec<u8>>,
     /// Did it open?
     pub opened: bool,
@@ -76,8 +76,8 @@ pub fn open_signed(cipher: SignedCipher, key: &[u8], octets: &[u8]) -> Tried {
 const BLOCK: usize = IV_LEN_128_BIT;
 
 /// What the blocks behind the vector hold, and whether it is padded as it should be: the last octet says how many the
-/// padding has, one block of them at most, and the others are anything (XML Encryption 5.2.1). None where there are no such
-/// blocks.
+/// padding has, one block of them at most, and the others are anything (XML Encryption 5.2.1). None where there are no
+/// such blocks.
 fn chained(algorithm: &'static cipher::Algorithm, key: &[u8], octets: &[u8]) -> Option<(Zeroizing<Vec<u8>>, bool)> {
     let (vector, blocks) = octets.split_at_checked(BLOCK)?;
     let vector: [u8; BLOCK] = vector.try_into().ok()?;

@@ -1,7 +1,7 @@
 //! Session keys of messages that were opened for a channel and are not answered yet, each by the request it came with.
 //! A worker names the request and never has the key. One is good for one submission at the path it was opened for, and
-//! where that was vouched for, for one answer; each within so many seconds, and gone with the channel. So is whom an answer
-//! is sealed for, where a certificate's key signed the request.
+//! where that was vouched for, for one answer; each within so many seconds, and gone with the channel. So is whom an
+//! answer is sealed for, where a certificate's key signed the request.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -19,8 +19,9 @@ use crate::wire::evidence::{KeyedMessage, MacAlgorithm};
 use crate::wire::unwrap::PartCipher;
 use crate::wire::{Correlation, Text};
 
-/// Of one channel at one time, that were opened before anything was verified; as many again that were verified first, and as
-/// many that wait for their answer: strangers have messages opened, and take no place from those who have proved themselves.
+/// Of one channel at one time, that were opened before anything was verified; as many again that were verified first,
+/// and as many that wait for their answer: strangers have messages opened, and take no place from those who have proved
+/// themselves.
 const MOST: usize = 1024;
 /// From the opening of a message to its submission, which an honest worker sends at once.
 const TO_SUBMIT: Duration = Duration::from_secs(10);
@@ -48,12 +49,13 @@ pub(super) struct Exchange {
     pub(super) sha1: [u8; 20],
     /// How parts were sealed, where any was, and whether by a derived key.
     pub(super) sealing: Option<(PartCipher, bool)>,
-    /// Which octets were opened by it before anything was verified, each by its SHA-256, and by which key: never by CBC.
+    /// Which octets were opened by it before anything was verified, each by its SHA-256, and by which key: never by
+    /// CBC.
     pub(super) opened: Vec<([u8; 32], PartKey)>,
     /// What is good once, where that is not in the store yet.
     pub(super) unseen: Option<[u8; 32]>,
-    /// Which message it is of, where its signature was verified before it was opened: the key opens that and no other, and
-    /// whoever signed it was held to his pace.
+    /// Which message it is of, where its signature was verified before it was opened: the key opens that and no other,
+    /// and whoever signed it was held to his pace.
     pub(super) verified: Option<[u8; 32]>,
 }
 
@@ -140,8 +142,8 @@ impl Exchanges {
         self.to_answer(correlation, Kept::For(recipient), now);
     }
 
-    /// Where there is no room the oldest goes: an honest worker asks at once, and who has tokens made and never asks for
-    /// their answers keeps nobody else from his.
+    /// Where there is no room the oldest goes: an honest worker asks at once, and who has tokens made and never asks
+    /// for their answers keeps nobody else from his.
     fn to_answer(&self, correlation: Correlation, one: Kept, now: Instant) {
         let mut kept = self.lock();
         let waiting = kept.iter().filter(|(_, (kept, _))| !matches!(kept, Kept::Opened(_)));

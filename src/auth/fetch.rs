@@ -1,6 +1,7 @@
-//! Keeping what others publish: revocation lists and key sets. One task a source visits it when its document becomes old,
-//! sooner when somebody needs a newer set of keys, and after failures at growing distances. A document that is not taken leaves
-//! the one before in place, which ends by itself: a list with its `nextUpdate`, a key set after so many hours.
+//! Keeping what others publish: revocation lists and key sets. One task a source visits it when its document becomes
+//! old, sooner when somebody needs a newer set of keys, and after failures at growing distances. A document that is not
+//! taken leaves the one before in place, which ends by itself: a list with its `nextUpdate`, a key set after so many
+//! hours.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -80,8 +81,8 @@ fn all(config: &Auth) -> Vec<Which> {
     lists.chain(issuers.map(|(issuer, _)| Which::Keys(issuer))).collect()
 }
 
-/// Hands on what was fetched, as far as it is as good under the new configuration: lists by who has signed them, sets of keys
-/// by where they came from.
+/// Hands on what was fetched, as far as it is as good under the new configuration: lists by who has signed them, sets
+/// of keys by where they came from.
 fn keep(config: &Auth, before: &Auth) {
     for authority in &config.authorities {
         let old = before.authorities.iter().find(|old| old.name == authority.name).and_then(|old| old.lists.as_ref());

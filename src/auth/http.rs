@@ -1,5 +1,5 @@
-//! One request, over a connection of its own, to the address of the configuration. Whatever is not 200 is a failure, nobody
-//! is followed elsewhere, and time and octets are bounded from the first to the last.
+//! One request, over a connection of its own, to the address of the configuration. Whatever is not 200 is a failure,
+//! nobody is followed elsewhere, and time and octets are bounded from the first to the last.
 
 use std::time::Duration;
 

@@ -92,8 +92,8 @@ pub(super) fn presented(config: &Auth, reference: &KeyReference) -> Option<Certi
     Certificate::from_der(der.to_vec()).ok()
 }
 
-/// The account that this certificate means, and the authority that says so. With `last`, nobody is asked any more, for that
-/// reason.
+/// The account that this certificate means, and the authority that says so. With `last`, nobody is asked any more, for
+/// that reason.
 ///
 /// # Errors
 /// No path, taken back, not known whether it is, or a name that is no account's or not for this authority.

@@ -1,10 +1,11 @@
-//! Signatures over certificates that were found to hold. Whether one holds follows from the key, the octets and the value and
-//! from nothing else, so it is verified once, and known afterwards by a hash of the three. That is all that is remembered:
-//! paths are built anew for each request, and dates, purposes, names, policies, anchors and what was taken back judged
-//! anew. What does not hold is verified each time.
+//! Signatures over certificates that were found to hold. Whether one holds follows from the key, the octets and the
+//! value and from nothing else, so it is verified once, and known afterwards by a hash of the three. That is all that
+//! is remembered: paths are built anew for each request, and dates, purposes, names, policies, anchors and what was
+//! taken back judged anew. What does not hold is verified each time.
 //!
-//! webpki verifies from the anchor down, so only what was issued below an anchor comes here: whoever would fill this needs
-//! an authority of the operator's that issues for him. Then what was not used lately goes, and costs its owner a verification.
+//! webpki verifies from the anchor down, so only what was issued below an anchor comes here: whoever would fill this
+//! needs an authority of the operator's that issues for him. Then what was not used lately goes, and costs its owner a
+//! verification.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

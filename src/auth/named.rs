@@ -1,6 +1,6 @@
-//! A certificate that a signature covers and its message only names. What is digested in the place of the reference is a
-//! `wsse:BinarySecurityToken` that nobody sends: whoever knows the certificate writes it (WSS 1.1.1 8.3, R-W063). It is written
-//! here as WSS4J does, in exclusive canonical form, and is never parsed.
+//! A certificate that a signature covers and its message only names. What is digested in the place of the reference is
+//! a `wsse:BinarySecurityToken` that nobody sends: whoever knows the certificate writes it (WSS 1.1.1 8.3, R-W063). It
+//! is written here as WSS4J does, in exclusive canonical form, and is never parsed.
 
 use base64ct::{Base64, Encoding};
 

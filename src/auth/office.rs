@@ -86,8 +86,8 @@ pub(super) struct Office {
     pub(super) comings: LogGate,
     /// For lines on workers that break the protocol; apart, so that coming and going hides none of them.
     pub(super) breaches: LogGate,
-    /// For lines on certificates that no authority vouches for, on assertions, JWTs, tickets and signed messages that prove
-    /// nothing; apart, for a stranger can have as many of one kind as he likes.
+    /// For lines on certificates that no authority vouches for, on assertions, JWTs, tickets and signed messages that
+    /// prove nothing; apart, for a stranger can have as many of one kind as he likes.
     certificates: LogGate,
     assertions: LogGate,
     jwts: LogGate,
@@ -247,8 +247,9 @@ impl Office {
         self.passwords.forget();
         self.known.forget();
         self.shared_keys.forget();
-        // Policies of many parties and many users take a while to be let go of, and requests do not wait for it. The last of
-        // those that began under it would have to: so somebody else waits for them. Where there is no thread, they do.
+        // Policies of many parties and many users take a while to be let go of, and requests do not wait for it. The
+        // last of those that began under it would have to: so somebody else waits for them. Where there is no thread,
+        // they do.
         let let_go = move || {
             let patience = Instant::now() + LET_GO;
             while Arc::strong_count(&config) + Arc::strong_count(&directories) > 2 && Instant::now() < patience {

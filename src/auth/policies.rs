@@ -1,7 +1,7 @@
-//! Certificate policies (RFC 5280 6.1): under which rules was a path issued, and are they such as are asked for? Where no
-//! authority maps one policy to another, the valid policy tree is as good as the set of its leaves, which is what is kept
-//! here; a path that maps is refused where policies count. webpki refuses whatever of this is critical, and passes over
-//! the rest, so requireExplicitPolicy and inhibitAnyPolicy are judged here where they are not.
+//! Certificate policies (RFC 5280 6.1): under which rules was a path issued, and are they such as are asked for? Where
+//! no authority maps one policy to another, the valid policy tree is as good as the set of its leaves, which is what is
+//! kept here; a path that maps is refused where policies count. webpki refuses whatever of this is critical, and passes
+//! over the rest, so requireExplicitPolicy and inhibitAnyPolicy are judged here where they are not.
 
 use std::collections::BTreeSet;
 

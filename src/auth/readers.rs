@@ -13,8 +13,8 @@ pub fn answer(octets: &[u8]) -> bool {
     is_answer(octets, 1)
 }
 
-/// An answer of an OCSP responder (RFC 6960 4.2), as it comes over the wire, or what is signed in one, as if somebody had:
-/// then it is read to its end.
+/// An answer of an OCSP responder (RFC 6960 4.2), as it comes over the wire, or what is signed in one, as if somebody
+/// had: then it is read to its end.
 #[must_use]
 pub fn revocation(octets: &[u8]) -> bool {
     ocsp::is_answer(octets)

@@ -1,5 +1,5 @@
-//! Whom an answer is sealed for: the certificate that signed the request. It has to be one that keys may be sealed for, and
-//! that is known before anything is issued.
+//! Whom an answer is sealed for: the certificate that signed the request. It has to be one that keys may be sealed for,
+//! and that is known before anything is issued.
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
 use x509_parser::extensions::ParsedExtension;
@@ -22,8 +22,8 @@ impl std::fmt::Debug for Recipient {
 }
 
 impl Recipient {
-    /// Of this certificate, where its key is RSA of at most 4096 bits and its key usage, if it has any, lets keys be sealed
-    /// for it.
+    /// Of this certificate, where its key is RSA of at most 4096 bits and its key usage, if it has any, lets keys be
+    /// sealed for it.
     pub(super) fn of(certificate: &Certificate) -> Option<Self> {
         let (_, read) = X509Certificate::from_der(&certificate.der).ok()?;
         let allowed = read.extensions().iter().all(|extension| match extension.parsed_extension() {

@@ -1,5 +1,5 @@
-//! The signature of an answer, written here and nowhere else: fixed ids, exclusive canonical form the only transform, and
-//! the one key there is, named as WS-Security has it. A worker has a say in digests alone.
+//! The signature of an answer, written here and nowhere else: fixed ids, exclusive canonical form the only transform,
+//! and the one key there is, named as WS-Security has it. A worker has a say in digests alone.
 
 use base64ct::{Base64, Encoding};
 

@@ -1,8 +1,8 @@
-//! Was a certificate of this path taken back? webpki has built the path and asks no list; what it says of several
-//! paths that fail is no ground to say that one was or was not. Here every certificate of a path that holds is looked
-//! for by name and number on every list of every authority, and among what responders have answered, so that the order of
-//! authorities hides nothing. Then the authority of the path must know of each that it was not taken back: by a list, by
-//! a responder, or by both, as its configuration says.
+//! Was a certificate of this path taken back? webpki has built the path and asks no list; what it says of several paths
+//! that fail is no ground to say that one was or was not. Here every certificate of a path that holds is looked for by
+//! name and number on every list of every authority, and among what responders have answered, so that the order of
+//! authorities hides nothing. Then the authority of the path must know of each that it was not taken back: by a list,
+//! by a responder, or by both, as its configuration says.
 
 use std::cell::LazyCell;
 use std::sync::Arc;
@@ -104,8 +104,8 @@ impl Court<'_> {
                 Held::Unknown => return Err(Fault::Unknown),
                 Held::Silent(why) => why,
                 Held::Nothing => match self.last {
-                    // No list is enough for that, and no other authority: whoever keeps the responder from having its turn
-                    // could see to it.
+                    // No list is enough for that, and no other authority: whoever keeps the responder from having its
+                    // turn could see to it.
                     Some(why) => return Err(Fault::Unasked(why)),
                     None => {
                         unasked.push((desk.clone(), question.clone()));
@@ -135,8 +135,8 @@ impl Court<'_> {
         certificates.get(number + 1).map_or(Ok(()), |issuer| may_sign_lists(&issuer.der()))
     }
 
-    /// May he answer for the issuer, as far as lists know? Where his certificate does not say that nobody is to ask, a list
-    /// has to say that it was not taken back.
+    /// May he answer for the issuer, as far as lists know? Where his certificate does not say that nobody is to ask, a
+    /// list has to say that it was not taken back.
     fn may_answer(
         &self,
         lists: Option<&[Arc<List>]>,

@@ -1,6 +1,6 @@
-//! What is sealed of a message whose signature was verified over it: the content of its body, or its user name token, found in the
-//! octets that were signed and nowhere else. What is in it takes its place there, and the whole is read under the same limits
-//! as everything that was signed. Nothing is opened here.
+//! What is sealed of a message whose signature was verified over it: the content of its body, or its user name token,
+//! found in the octets that were signed and nowhere else. What is in it takes its place there, and the whole is read
+//! under the same limits as everything that was signed. Nothing is opened here.
 
 use std::fmt;
 use std::ops::Range;
@@ -77,7 +77,8 @@ impl<'m> Sealed<'m> {
     /// What is sealed of a verified message: nothing, what the body holds, a token, or both.
     ///
     /// # Errors
-    /// Why it is not opened: it is neither the body's whole content nor an element of its own, or there is another one of its kind.
+    /// Why it is not opened: it is neither the body's whole content nor an element of its own, or there is another one
+    /// of its kind.
     pub(super) fn find(verified: &Verified<'m>) -> Result<Vec<Self>, Unproven> {
         let mut found: Vec<Self> = Vec::new();
         for (number, (reference, part)) in verified.parts().enumerate() {
@@ -116,8 +117,8 @@ impl<'m> Sealed<'m> {
         Ok(found)
     }
 
-    /// The part with this in its place; none where that is not one element, well-formed by itself, in which nothing is sealed,
-    /// and all of a part not a user name token: nothing else is read there.
+    /// The part with this in its place; none where that is not one element, well-formed by itself, in which nothing is
+    /// sealed, and all of a part not a user name token: nothing else is read there.
     pub(super) fn with(&self, plain: &[u8]) -> Option<Whole> {
         // Around an element it is nothing; in a body it is left as it was.
         let plain = if self.in_body { plain } else { plain.trim_ascii() };
@@ -156,8 +157,8 @@ fn only(body: Element<'_>) -> Option<Element<'_>> {
     }
 }
 
-/// Is this the session key, sealed so, of a message that has signed one? One that has not lets whoever hands it on choose
-/// another, by which what was signed opens to nothing.
+/// Is this the session key, sealed so, of a message that has signed one? One that has not lets whoever hands it on
+/// choose another, by which what was signed opens to nothing.
 pub(super) fn is_key(verified: &Verified<'_>, transport: KeyTransport, sealed: &[u8]) -> Result<bool, Unproven> {
     for (_, part) in verified.parts() {
         let tree: Tree = parsed(part)?;

@@ -1,6 +1,7 @@
 //! Keys that partners have sealed for us in their assertions, opened, so that each is opened once however often its
-//! assertion is presented. Nothing is asked of a key here but whether it is the one that was sealed so: who may use it is judged
-//! each time. They are wiped when they are over, and a bounded number of them is kept; where there are more, the first to end is opened anew.
+//! assertion is presented. Nothing is asked of a key here but whether it is the one that was sealed so: who may use it
+//! is judged each time. They are wiped when they are over, and a bounded number of them is kept; where there are more,
+//! the first to end is opened anew.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,7 +1,8 @@
 //! Verifies a signed message, and reads it. First the signature or the MAC over the octets of `SignedInfo`; then,
-//! elsewhere, whether its certificate means somebody, or the password that came with it is right; then the digests of the parts: that makes a [`Verified`], and only one of
-//! those is read, once it is known not to have been here before. No XML parser here runs over octets that nobody
-//! we trust has signed (A-00b); what is read is read from those octets, and nothing else of the message is.
+//! elsewhere, whether its certificate means somebody, or the password that came with it is right; then the digests of
+//! the parts: that makes a [`Verified`], and only one of those is read, once it is known not to have been here before.
+//! No XML parser here runs over octets that nobody we trust has signed (A-00b); what is read is read from those octets,
+//! and nothing else of the message is.
 
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::hmac;
@@ -62,8 +63,8 @@ pub(super) struct Proof<'m> {
     pub(super) reference_sha1: bool,
 }
 
-/// A message that is signed in a way in which its endpoint takes it. What is refused here is so whoever signed, and the client
-/// hears why: so this comes before it is asked whose key or assertion that is, and nobody learns that by it.
+/// A message that is signed in a way in which its endpoint takes it. What is refused here is so whoever signed, and the
+/// client hears why: so this comes before it is asked whose key or assertion that is, and nobody learns that by it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Admitted<'m>(&'m SignedMessage);
 
@@ -349,9 +350,9 @@ impl From<Reason> for Unproven {
     }
 }
 
-/// What of a message may be used once: what was signed, and the key by kind and octets. Not the value of the signature, for of an
-/// ECDSA signature everybody can make another one that holds; and not the certificate, for the message names it
-/// where nothing is signed, and a key may have two.
+/// What of a message may be used once: what was signed, and the key by kind and octets. Not the value of the signature,
+/// for of an ECDSA signature everybody can make another one that holds; and not the certificate, for the message names
+/// it where nothing is signed, and a key may have two.
 fn once((kind, octets): (u8, &[u8]), signed_info: &[u8]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(&[kind]);
@@ -481,8 +482,8 @@ struct Seen<'m> {
 }
 
 impl Seen<'_> {
-    /// What a token brings along by which somebody may be known. One that is not read proves nobody: it was handed on by
-    /// nobody who is honest, either.
+    /// What a token brings along by which somebody may be known. One that is not read proves nobody: it was handed on
+    /// by nobody who is honest, either.
     fn token(&mut self, token: Element<'_>) -> Result<(), Reason> {
         match token.attribute("", "ValueType") {
             Some(binary::JWT) => {

@@ -65,7 +65,8 @@ impl<T> Successes<T> {
         self.known.get(mac).filter(|(until, _)| *until > now).map(|(_, known)| known)
     }
 
-    /// It was. Where there is no room, one of the others goes: somebody who is right in many spellings keeps nobody out.
+    /// It was. Where there is no room, one of the others goes: somebody who is right in many spellings keeps nobody
+    /// out.
     pub(super) fn remember(&mut self, mac: Mac, known: T, memory: &PasswordRules, now: Instant) {
         if memory.cache == Duration::ZERO {
             return;

@@ -1,10 +1,10 @@
-//! Lodging vouchers at issuer. A voucher is kept until issuer says it was redeemed or its seconds are over,
-//! and is lodged again when issuer was restarted in between. Issuer says `Redeemed` before it does anything
-//! with a voucher, and what it said before it died is read before its death is noticed, so a voucher that was
-//! taken is never lodged again: single use survives a crash of issuer. Questions about handshakes go the same way; a new
-//! issuer remembers none, and says so. So do session keys: opening one has no effect, so whether the issuer that is gone
-//! had opened it does not matter, and one that is new is asked again when it does not know the worker yet. An answer
-//! belongs to the channel it comes over, and so to the issuer that was asked.
+//! Lodging vouchers at issuer. A voucher is kept until issuer says it was redeemed or its seconds are over, and is
+//! lodged again when issuer was restarted in between. Issuer says `Redeemed` before it does anything with a voucher,
+//! and what it said before it died is read before its death is noticed, so a voucher that was taken is never lodged
+//! again: single use survives a crash of issuer. Questions about handshakes go the same way; a new issuer remembers
+//! none, and says so. So do session keys: opening one has no effect, so whether the issuer that is gone had opened it
+//! does not matter, and one that is new is asked again when it does not know the worker yet. An answer belongs to the
+//! channel it comes over, and so to the issuer that was asked.
 
 use std::collections::HashMap;
 use std::sync::Arc;

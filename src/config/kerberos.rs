@@ -1,5 +1,5 @@
-//! `kerberos.d/kerberos.toml`: for which services tickets are accepted, with which keys, and where it is remembered which
-//! were used. Where there is no such file there is no Kerberos. Whom a ticket means is `auth.d`'s to say.
+//! `kerberos.d/kerberos.toml`: for which services tickets are accepted, with which keys, and where it is remembered
+//! which were used. Where there is no such file there is no Kerberos. Whom a ticket means is `auth.d`'s to say.
 
 pub mod keytab;
 
@@ -21,7 +21,8 @@ const MOST_SERVICES: usize = 16;
 pub struct Kerberos {
     /// The keys of the services, by their principals: those that are strong.
     pub keys: Vec<Entry>,
-    /// Where the library's replay cache is and its configuration is written, absolute or relative to the working directory.
+    /// Where the library's replay cache is and its configuration is written, absolute or relative to the working
+    /// directory.
     pub state_directory: PathBuf,
     /// How far the clocks of clients and KDCs may differ from ours.
     pub clock_skew: Duration,

@@ -158,7 +158,8 @@ fn logged(out: &mut impl Write, id: &str, mut log: impl BufRead, words: &mut Wor
         }
         found = true;
         writeln!(out, "log: {}", text.trim_end().replace(|c: char| c.is_control(), "\u{FFFD}"))?;
-        // Other processes have words of their own, which may be spelled alike: what issuer calls a wrong signature is ours.
+        // Other processes have words of their own, which may be spelled alike: what issuer calls a wrong signature is
+        // ours.
         if ours.split_ascii_whitespace().any(|field| field.ends_with("auth:")) {
             reasons(&text).for_each(|word| words.note(word));
         }

@@ -1,6 +1,6 @@
-//! Answers that may be signed: where auth has said so of a voucher, once, within a minute from when its token left, and over
-//! a channel of the worker that was given it. A worker that asks without has no signature, and has done nothing wrong:
-//! it may have asked the issuer before this one, or over a channel that broke.
+//! Answers that may be signed: where auth has said so of a voucher, once, within a minute from when its token left, and
+//! over a channel of the worker that was given it. A worker that asks without has no signature, and has done nothing
+//! wrong: it may have asked the issuer before this one, or over a channel that broke.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

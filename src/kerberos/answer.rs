@@ -117,8 +117,8 @@ fn said(error: Error) -> Refused {
         34 => NotAccepted::Replayed,
         // Expired, not yet valid, skewed.
         32 | 33 | 37 => NotAccepted::Dates,
-        // Not us, wrong version of the key, no such key, wrong principal, not in the keytab, not of that version there; and
-        // a ticket that the key does not open.
+        // Not us, wrong version of the key, no such key, wrong principal, not in the keytab, not of that version there;
+        // and a ticket that the key does not open.
         31 | 35 | 44 | 45 | 144 | 181 | 230 => NotAccepted::OtherService,
         _ => NotAccepted::Refused,
     };

@@ -1,8 +1,8 @@
-//! The process that has tickets accepted by MIT Kerberos: C code on a stranger's octets, and the keys of our services. It
-//! inherits its listener, reads its configuration, opens what the library needs, locks itself down, says ready, and loops.
-//! It decides nothing: auth, its only peer, has read the `AP-REQ` that it is asked about and is told what the library
-//! found in it. An acceptor needs no KDC, so it has no network, and it opens no file but the library's replay cache and
-//! the configuration that it has written for it.
+//! The process that has tickets accepted by MIT Kerberos: C code on a stranger's octets, and the keys of our services.
+//! It inherits its listener, reads its configuration, opens what the library needs, locks itself down, says ready, and
+//! loops. It decides nothing: auth, its only peer, has read the `AP-REQ` that it is asked about and is told what the
+//! library found in it. An acceptor needs no KDC, so it has no network, and it opens no file but the library's replay
+//! cache and the configuration that it has written for it.
 
 mod answer;
 mod serve;

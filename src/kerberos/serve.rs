@@ -1,5 +1,5 @@
-//! The loop: auth's channels, one request after the other. The library takes less than a millisecond for one; a call that
-//! takes longer than it may ends the process, and with it what else it was asked.
+//! The loop: auth's channels, one request after the other. The library takes less than a millisecond for one; a call
+//! that takes longer than it may ends the process, and with it what else it was asked.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};

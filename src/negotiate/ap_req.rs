@@ -1,5 +1,5 @@
-//! An `AP-REQ` (RFC 4120 5.5.1): for which service its ticket is, how both of its parts are encrypted, and the part that
-//! no two of them have in common. What is encrypted is for whoever has the key.
+//! An `AP-REQ` (RFC 4120 5.5.1): for which service its ticket is, how both of its parts are encrypted, and the part
+//! that no two of them have in common. What is encrypted is for whoever has the key.
 
 use super::Unusable;
 use super::der::{Values, number, only};
@@ -21,8 +21,8 @@ pub struct Request<'a> {
     realm: &'a [u8],
     /// The components of the service's name, DER.
     name: &'a [u8],
-    /// The encrypted authenticator. All else could be spelled in another way by whoever has seen it, so this is what tells
-    /// one that was used.
+    /// The encrypted authenticator. All else could be spelled in another way by whoever has seen it, so this is what
+    /// tells one that was used.
     pub authenticator: &'a [u8],
 }
 

@@ -1,6 +1,6 @@
-//! What a `wsse:BinarySecurityToken` with a ticket holds (WSS Kerberos Token Profile 1.1): an `AP-REQ`, alone or in the frame
-//! of GSS-API. Which of the two is said beside it, and neither is taken for the other. There is nothing to negotiate in a
-//! message, so SPNEGO is not read here, whatever mechanism it prefers.
+//! What a `wsse:BinarySecurityToken` with a ticket holds (WSS Kerberos Token Profile 1.1): an `AP-REQ`, alone or in the
+//! frame of GSS-API. Which of the two is said beside it, and neither is taken for the other. There is nothing to
+//! negotiate in a message, so SPNEGO is not read here, whatever mechanism it prefers.
 
 use super::Unusable;
 use super::ap_req::Request;

@@ -1,5 +1,5 @@
-//! The checksum field of an authenticator that is meant for GSS-API (RFC 4121 4.1.1): to what the client has bound it and
-//! whether he wants to know who we are. What he delegates behind that is not read.
+//! The checksum field of an authenticator that is meant for GSS-API (RFC 4121 4.1.1): to what the client has bound it
+//! and whether he wants to know who we are. What he delegates behind that is not read.
 
 /// Its type.
 pub const TYPE: i32 = 0x8003;

@@ -1,7 +1,7 @@
-//! What a token of HTTP Negotiate says (RFC 4559, RFC 4178), or one in the header of a message: that a client proves himself
-//! by Kerberos in one round, and with which `AP-REQ`. These are octets of strangers, so that everything is bounded, read in one way only and refused
-//! where it could be read in two; the C library is shown an `AP-REQ` that was read here, and never what was around it.
-//! Nothing here verifies anything.
+//! What a token of HTTP Negotiate says (RFC 4559, RFC 4178), or one in the header of a message: that a client proves
+//! himself by Kerberos in one round, and with which `AP-REQ`. These are octets of strangers, so that everything is
+//! bounded, read in one way only and refused where it could be read in two; the C library is shown an `AP-REQ` that was
+//! read here, and never what was around it. Nothing here verifies anything.
 
 pub mod ap_req;
 pub mod binary;

@@ -1,7 +1,7 @@
 //! SPNEGO (RFC 4178): the first token of a client that is sure of its mechanism, and the one answer there is to it.
-//! Kerberos has to come first, for only the first mechanism's token is in the first round; then there is nothing to agree
-//! on, and no list to protect (RFC 4178 5). Some clients leave SPNEGO out and send the token of Kerberos as it is; they are
-//! answered so.
+//! Kerberos has to come first, for only the first mechanism's token is in the first round; then there is nothing to
+//! agree on, and no list to protect (RFC 4178 5). Some clients leave SPNEGO out and send the token of Kerberos as it
+//! is; they are answered so.
 
 use super::Unusable;
 use super::ap_req::Request;
@@ -79,7 +79,8 @@ impl<'a> First<'a> {
         self.mechanism.is_some()
     }
 
-    /// Tells the client that this was all, and by that `AP-REP` who we are. Without SPNEGO there is nothing else to tell.
+    /// Tells the client that this was all, and by that `AP-REP` who we are. Without SPNEGO there is nothing else to
+    /// tell.
     #[must_use]
     pub fn answer(&self, reply: Option<&[u8]>) -> Option<Vec<u8>> {
         const ACCEPT_COMPLETED: u8 = 0;

@@ -1,5 +1,6 @@
 //! Landlock: which files a process can still reach, that it can neither bind nor connect TCP but to the ports it was
-//! granted, nor signal or meet others outside. The second layer: where the kernel has none, the system-call filter stands alone.
+//! granted, nor signal or meet others outside. The second layer: where the kernel has none, the system-call filter
+//! stands alone.
 
 use std::path::Path;
 

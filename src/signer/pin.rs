@@ -1,7 +1,7 @@
-//! A PIN that the token refuses has been tried once, and is not tried again; one to which the token gives no clear answer,
-//! twice at most. Between the PIN and `C_Login` stand the token's own warnings, a mark on disk that names the token whose
-//! PIN was refused, a lock that lets one process at a time go through, and, for the second signer and those after it, the
-//! wait until the first has shown that the PIN is right.
+//! A PIN that the token refuses has been tried once, and is not tried again; one to which the token gives no clear
+//! answer, twice at most. Between the PIN and `C_Login` stand the token's own warnings, a mark on disk that names the
+//! token whose PIN was refused, a lock that lets one process at a time go through, and, for the second signer and those
+//! after it, the wait until the first has shown that the PIN is right.
 
 mod marks;
 
@@ -113,8 +113,8 @@ impl Door {
         Ok(was_there)
     }
 
-    /// Was this PIN right in this boot? What `unlock` has proved since is the one it was given, which may not be ours, and what
-    /// signers have proved is theirs, and not that of a ceremony.
+    /// Was this PIN right in this boot? What `unlock` has proved since is the one it was given, which may not be ours,
+    /// and what signers have proved is theirs, and not that of a ceremony.
     fn knows(&self, marks: &Marks) -> bool {
         let stamp = self.stamp.as_ref();
         let passed = self.passed.load(Ordering::Relaxed) && !marks.is_unlocked(stamp);
@@ -162,7 +162,8 @@ impl Door {
         let began = Instant::now();
         loop {
             if marks.check().is_err() {
-                // Who sets a PIN anew marks it for as long as that takes, and has the lock: only what stays there counts.
+                // Who sets a PIN anew marks it for as long as that takes, and has the lock: only what stays there
+                // counts.
                 let _lock = marks.lock()?;
                 marks.check()?;
             }

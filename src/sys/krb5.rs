@@ -1,8 +1,8 @@
-//! MIT Kerberos, as far as somebody needs it who accepts tickets: `libkrb5` itself, and not GSS-API over it, which would
-//! read more of what a stranger sends (SPNEGO, delegated credentials) and load what the system has in its directories of
-//! mechanisms. The keys are in memory. The library reads no configuration but the file it is given, takes nothing from the
-//! environment of a process that has cleared it, and remembers what was used in its own replay cache each time, or accepts
-//! nothing. Whatever it gives is copied here, and freed.
+//! MIT Kerberos, as far as somebody needs it who accepts tickets: `libkrb5` itself, and not GSS-API over it, which
+//! would read more of what a stranger sends (SPNEGO, delegated credentials) and load what the system has in its
+//! directories of mechanisms. The keys are in memory. The library reads no configuration but the file it is given,
+//! takes nothing from the environment of a process that has cleared it, and remembers what was used in its own replay
+//! cache each time, or accepts nothing. Whatever it gives is copied here, and freed.
 
 mod library;
 
@@ -150,9 +150,9 @@ impl Acceptor {
         let length = c_uint::try_from(request.len()).map_err(|_| Error::of("a request is too long"))?;
         let request = Data { magic: 0, length, data: request.as_ptr().cast_mut().cast() };
         let (mut ticket, mut options, mut same) = (null_mut(), 0, conversation.pointer);
-        // SAFETY: the conversation is there already, so that none is made in its place; the octets of the request are read
-        // during the call and not written; without a name of a server the keytab decides which are ours. One pointer and one
-        // number are written.
+        // SAFETY: the conversation is there already, so that none is made in its place; the octets of the request are
+        // read during the call and not written; without a name of a server the keytab decides which are ours. One
+        // pointer and one number are written.
         let code = unsafe {
             library::krb5_rd_req(
                 self.context,
@@ -166,8 +166,8 @@ impl Acceptor {
         };
         self.went(code)?;
         let ticket = Owned { acceptor: self, pointer: ticket, free: library::krb5_free_ticket };
-        // SAFETY: a ticket that was accepted has been decrypted, and the library gave all of it; it lives until `ticket` is
-        // dropped, and everything is copied before.
+        // SAFETY: a ticket that was accepted has been decrypted, and the library gave all of it; it lives until
+        // `ticket` is dropped, and everything is copied before.
         let (client, times, session) = unsafe {
             let part = ticket.pointer.as_ref().and_then(|ticket| ticket.part.as_ref());
             let part = part.ok_or_else(|| Error::of("no ticket"))?;
@@ -188,8 +188,8 @@ impl Acceptor {
         })
     }
 
-    /// MD5, by which channel bindings are said (RFC 4121 4.1.1.2): the secrecy of nothing rests on it, and what it says is
-    /// encrypted with the session key.
+    /// MD5, by which channel bindings are said (RFC 4121 4.1.1.2): the secrecy of nothing rests on it, and what it says
+    /// is encrypted with the session key.
     ///
     /// # Errors
     /// What the library says.
@@ -228,7 +228,8 @@ impl Acceptor {
 #[expect(unsafe_code, reason = "the library is C")]
 impl Drop for Acceptor {
     fn drop(&mut self) {
-        // SAFETY: both were made by `start`, are freed here and nowhere else, and nothing that was made of them is left.
+        // SAFETY: both were made by `start`, are freed here and nowhere else, and nothing that was made of them is
+        // left.
         unsafe {
             if !self.keytab.is_null() {
                 library::krb5_kt_close(self.context, self.keytab);
@@ -246,15 +247,15 @@ struct Conversation<'a> {
 
 #[expect(unsafe_code, reason = "the library is C")]
 impl<'a> Conversation<'a> {
-    /// Left to itself the library would look for the cache, too; where it is put in place nothing can be accepted without
-    /// it.
+    /// Left to itself the library would look for the cache, too; where it is put in place nothing can be accepted
+    /// without it.
     fn with_replay_cache(acceptor: &'a Acceptor) -> Result<Self, Error> {
         let mut conversation = Self { acceptor, pointer: null_mut() };
         let context = acceptor.context;
         let service = Data { magic: 0, length: 0, data: null_mut() };
         let mut cache = null_mut();
-        // SAFETY: the context lives longer than the conversation; each call writes one pointer; the cache belongs to the
-        // conversation from `setrcache` on, which frees it.
+        // SAFETY: the context lives longer than the conversation; each call writes one pointer; the cache belongs to
+        // the conversation from `setrcache` on, which frees it.
         unsafe {
             acceptor.went(library::krb5_auth_con_init(context, &raw mut conversation.pointer))?;
             acceptor.went(library::krb5_auth_con_setflags(context, conversation.pointer, FLAGS))?;

@@ -100,9 +100,9 @@ where
     }
 }
 
-/// Starts logging for this process. `CHANCERY_LOG=debug` shows more. A line that cannot be written is lost and counted, and
-/// that is all: neither a full disk nor a file that may not grow ends anybody. Whoever reads a pipe and stops holds everybody up,
-/// though. Call before there are threads.
+/// Starts logging for this process. `CHANCERY_LOG=debug` shows more. A line that cannot be written is lost and counted,
+/// and that is all: neither a full disk nor a file that may not grow ends anybody. Whoever reads a pipe and stops holds
+/// everybody up, though. Call before there are threads.
 pub fn start(process: &str) {
     let mut held = SigSet::empty();
     held.add(Signal::SIGXFSZ);

@@ -5,8 +5,9 @@ use std::io;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-/// SIGTERM and SIGINT are read, so that what is in hand is finished. SIGHUP is held back, for there is nothing to read anew,
-/// and so is SIGXFSZ: a write beyond RLIMIT_FSIZE is then an error like a full disk. Call before there are threads.
+/// SIGTERM and SIGINT are read, so that what is in hand is finished. SIGHUP is held back, for there is nothing to read
+/// anew, and so is SIGXFSZ: a write beyond RLIMIT_FSIZE is then an error like a full disk. Call before there are
+/// threads.
 ///
 /// # Errors
 /// What the kernel says.

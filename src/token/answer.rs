@@ -1,6 +1,6 @@
-//! The signature of an answer, by the key that is for answers. What is signed is written here: references to ids that no
-//! assertion, no metadata and no request that auth takes has, exclusive canonical form, nothing enveloped. A worker has a say
-//! in digests alone, so what it has signed is an answer, whatever it says.
+//! The signature of an answer, by the key that is for answers. What is signed is written here: references to ids that
+//! no assertion, no metadata and no request that auth takes has, exclusive canonical form, nothing enveloped. A worker
+//! has a say in digests alone, so what it has signed is an answer, whatever it says.
 
 use aws_lc_rs::digest;
 

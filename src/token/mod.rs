@@ -1,5 +1,5 @@
-//! Values to octets: SAML 2.0 and SAML 1.1 assertions, the signatures in them and those of answers. Everything is written in
-//! exclusive canonical form by construction, so what is digested is what is sent; there is no parser here,
+//! Values to octets: SAML 2.0 and SAML 1.1 assertions, the signatures in them and those of answers. Everything is
+//! written in exclusive canonical form by construction, so what is digested is what is sent; there is no parser here,
 //! and nothing here decides what a token may say.
 
 pub mod answer;

@@ -24,8 +24,8 @@ pub enum Unnamed {
     Absent,
 }
 
-/// Reads the `ds:KeyInfo` of a sealed key: one way of naming a certificate, and nothing that has to be fetched. `token` is
-/// the binary token with an id, where there may be any.
+/// Reads the `ds:KeyInfo` of a sealed key: one way of naming a certificate, and nothing that has to be fetched. `token`
+/// is the binary token with an id, where there may be any.
 ///
 /// # Errors
 /// [`Unnamed`].

@@ -76,7 +76,8 @@ pub enum Evidence {
     Negotiation(Negotiation),
     /// A ticket of Kerberos in the security header (WSS Kerberos Token Profile 1.1).
     Ticket(BinaryTicket),
-    /// The same beside a MAC over parts of the message, by the key that the client shares with us by the ticket (R-W071).
+    /// The same beside a MAC over parts of the message, by the key that the client shares with us by the ticket
+    /// (R-W071).
     EndorsedTicket(BinaryTicket, KeyedMessage),
     /// A SAML assertion over a connection whose client has proved a certificate, which it may be confirmed by.
     Connected(SignedAssertion, ClientHandshake),
@@ -224,9 +225,10 @@ impl AddressingHeader {
     }
 }
 
-/// A message under a MAC, as far as the MAC covers it. Its key is that of the ticket beside it, which only its client and we
-/// know; or the one that the assertion beside it has for its holder, whose partner knows it, too; or the one that auth keeps of what it
-/// opened for this request, and then it proves nobody, for whoever can seal for us can make a MAC.
+/// A message under a MAC, as far as the MAC covers it. Its key is that of the ticket beside it, which only its client
+/// and we know; or the one that the assertion beside it has for its holder, whose partner knows it, too; or the one
+/// that auth keeps of what it opened for this request, and then it proves nobody, for whoever can seal for us can make
+/// a MAC.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct KeyedMessage {
     /// By which key.

@@ -98,9 +98,9 @@ fn shift() -> i64 {
     0
 }
 
-/// The process id the kernel gave for the other end of a channel when it was accepted: of a worker that of its dialer, which
-/// makes all of its connections and lives as long. It names a worker's channels alike in auth and in issuer, whatever user
-/// namespace they run in.
+/// The process id the kernel gave for the other end of a channel when it was accepted: of a worker that of its dialer,
+/// which makes all of its connections and lives as long. It names a worker's channels alike in auth and in issuer,
+/// whatever user namespace they run in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub struct Peer(pub i32);
 

@@ -34,8 +34,8 @@ pub struct AcceptedTicket {
     pub authenticated: Millis,
     /// When the ticket ends.
     pub expires: Millis,
-    /// Is it bound to the connection, by the bindings that were given? Where the client has bound it to something else, it
-    /// is not accepted.
+    /// Is it bound to the connection, by the bindings that were given? Where the client has bound it to something else,
+    /// it is not accepted.
     pub bound: bool,
     /// `AP-REP`, DER, where the client wants to know who we are.
     pub reply: Option<Octets<2048>>,

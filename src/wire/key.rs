@@ -1,5 +1,5 @@
-//! A public key that stands alone, as a message or an assertion writes it: numbers, of which nobody has said yet that they
-//! are a key. auth makes one of them, or refuses them.
+//! A public key that stands alone, as a message or an assertion writes it: numbers, of which nobody has said yet that
+//! they are a key. auth makes one of them, or refuses them.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 

@@ -1,7 +1,7 @@
 //! An answer under a MAC by the key of its request, or signed by ours where a certificate's key signed the request. The
-//! worker names parts from a closed list with a digest each; auth writes what the MAC is made of, issuer what is signed:
-//! with ids of their own and one transform. A worker that chose the digests could pass a MAC or a signature off as a
-//! request's, if ever a key were good for both, so the ids are such as no request that is taken has.
+//! worker names parts from a closed list with a digest each; auth writes what the MAC is made of, issuer what is
+//! signed: with ids of their own and one transform. A worker that chose the digests could pass a MAC or a signature off
+//! as a request's, if ever a key were good for both, so the ids are such as no request that is taken has.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -157,8 +157,8 @@ pub struct SignedReply {
     pub signature: Octets<{ 16 * 1024 }>,
 }
 
-/// What a worker asks to have sealed for whoever signed the request, once for each request that auth has said so of: for his
-/// certificate, as auth has verified it.
+/// What a worker asks to have sealed for whoever signed the request, once for each request that auth has said so of:
+/// for his certificate, as auth has verified it.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct SealFor {
     /// Names the request.

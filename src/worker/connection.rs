@@ -191,10 +191,10 @@ impl Door {
     ) -> Result<(TlsStream<TcpStream>, Option<Arc<Client>>), Closed> {
         let (config, seen) = tls.one().map_err(|_| "tls")?;
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await.map_err(refused)?;
-        // rustls asks for the signature while a ClientHello is worked on, within the call: the first one here, and the second,
-        // where it has asked for another, in some poll. The place in the queue is given back after it, so that clients which
-        // then say nothing hold none; and who has his signature, or needs none, is not to stand behind everybody who came
-        // meanwhile to say a word.
+        // rustls asks for the signature while a ClientHello is worked on, within the call: the first one here, and the
+        // second, where it has asked for another, in some poll. The place in the queue is given back after it, so that
+        // clients which then say nothing hold none; and who has his signature, or needs none, is not to stand behind
+        // everybody who came meanwhile to say a word.
         let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;
         let mut retried = false;
         let mut accept = pin!(start.into_stream_with(config, |connection| {
@@ -218,7 +218,8 @@ impl Door {
         Ok((stream, seen.client()))
     }
 
-    /// Goes on with a client that was asked for another ClientHello, each time when it has its turn, until it has its signature.
+    /// Goes on with a client that was asked for another ClientHello, each time when it has its turn, until it has its
+    /// signature.
     async fn second_hello<A: Future>(&self, mut accept: Pin<&mut A>) -> Result<A::Output, Closed> {
         loop {
             let turn = self.handshakes.acquire().await.map_err(|_| "tls")?;

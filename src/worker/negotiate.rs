@@ -1,6 +1,6 @@
-//! HTTP Negotiate (RFC 4559), one round of it: a request brings its token in its head, or is asked for one. The token is
-//! decoded and not looked into; whom it means is auth's to say. Nothing is remembered of a connection: its next request
-//! brings a token of its own.
+//! HTTP Negotiate (RFC 4559), one round of it: a request brings its token in its head, or is asked for one. The token
+//! is decoded and not looked into; whom it means is auth's to say. Nothing is remembered of a connection: its next
+//! request brings a token of its own.
 
 use base64ct::{Base64, Encoding};
 use hyper::header::{self, HeaderMap, HeaderValue};

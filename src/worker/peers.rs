@@ -1,5 +1,5 @@
-//! The two processes a worker talks to. Both know this worker by the process id of its dialer, which made both lines, so they
-//! belong to this process and nothing else of it may speak to them.
+//! The two processes a worker talks to. Both know this worker by the process id of its dialer, which made both lines,
+//! so they belong to this process and nothing else of it may speak to them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -74,9 +74,9 @@ pub(super) async fn obtain(
     Ended { message_id, ..ended }
 }
 
-/// What is no request for a token. Apache CXF's client, which knows nothing of an endpoint but its address, asks there for
-/// its description (R-P020): that is told from everything else here, so that a request is read once, and answered as at the
-/// path of the description.
+/// What is no request for a token. Apache CXF's client, which knows nothing of an endpoint but its address, asks there
+/// for its description (R-P020): that is told from everything else here, so that a request is read once, and answered
+/// as at the path of the description.
 fn no_request(
     front: &Front,
     endpoint: &Endpoint,

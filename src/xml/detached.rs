@@ -1,5 +1,5 @@
-//! A signature beside what it is over, as we write it for answers: exclusive canonical form the only transform, SHA-256 the
-//! only digest, and nothing enveloped. Whoever calls says ids and digests; no octets of anybody's come in.
+//! A signature beside what it is over, as we write it for answers: exclusive canonical form the only transform, SHA-256
+//! the only digest, and nothing enveloped. Whoever calls says ids and digests; no octets of anybody's come in.
 
 use base64ct::{Base64, Encoding};
 

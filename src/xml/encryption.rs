@@ -1,7 +1,7 @@
 //! `xenc:EncryptedKey` and `xenc:EncryptedData` by the letter of a grammar much smaller than the standard's: octets
 //! that stand in the message, keys named and not brought. No `CipherReference`, so nothing is fetched and nothing
-//! transformed; no label, no properties, no key derivation, no PKCS#1 v1.5, and CBC for nobody who has not verified
-//! a signature over it. This reads what is claimed; it holds no key and opens nothing.
+//! transformed; no label, no properties, no key derivation, no PKCS#1 v1.5, and CBC for nobody who has not
+//! verified a signature over it. This reads what is claimed; it holds no key and opens nothing.
 
 use super::signature::{Hash, base64};
 use super::{Element, grammar, names};
@@ -51,8 +51,8 @@ impl Cipher {
     }
 }
 
-/// How a part is encrypted that a verified signature covers: as any other, or by AES in Cipher Block Chaining, whose padding
-/// would tell whoever may change the ciphertext what is in it.
+/// How a part is encrypted that a verified signature covers: as any other, or by AES in Cipher Block Chaining, whose
+/// padding would tell whoever may change the ciphertext what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignedCipher {
     /// As any other.

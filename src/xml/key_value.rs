@@ -1,6 +1,6 @@
-//! `ds:KeyValue`: a public key itself, in the two forms that clients write, an RSA key and a point on a curve that has a
-//! name. Parameters of a curve of one's own are read nowhere. This gives the numbers as they stand there and says nothing
-//! about whether they are a key, and less whose.
+//! `ds:KeyValue`: a public key itself, in the two forms that clients write, an RSA key and a point on a curve that has
+//! a name. Parameters of a curve of one's own are read nowhere. This gives the numbers as they stand there and says
+//! nothing about whether they are a key, and less whose.
 
 use super::signature::base64;
 use super::{Element, grammar, names};

@@ -1,5 +1,5 @@
-//! What a client makes of an answer that is signed: it holds the signature against the certificate that it knows, and every
-//! digest against what stands there.
+//! What a client makes of an answer that is signed: it holds the signature against the certificate that it knows, and
+//! every digest against what stands there.
 
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};

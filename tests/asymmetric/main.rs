@@ -1,5 +1,5 @@
-//! Answers that are signed, and sealed, against the whole service, real processes and a real token: a client that signs with
-//! its certificate's key holds the answer against ours, and opens it with its own.
+//! Answers that are signed, and sealed, against the whole service, real processes and a real token: a client that signs
+//! with its certificate's key holds the answer against ours, and opens it with its own.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,4 +1,5 @@
-//! A client that seals its body, and then signs it as it is sealed (EncryptBeforeSigning), and may seal the signature then.
+//! A client that seals its body, and then signs it as it is sealed (EncryptBeforeSigning), and may seal the signature
+//! then.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};

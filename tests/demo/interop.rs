@@ -153,8 +153,8 @@ pub(crate) fn append(config: &Path, file: &str, more: &str) {
     std::fs::write(config.join(file), format!("{text}\n{more}")).unwrap();
 }
 
-/// How an operator lets a client in that signs: an account with a certificate, and three endpoints, two of them
-/// for clients that sign no headers of WS-Addressing, `wsa:To` among them, and one of those for clients that sign by SHA-1.
+/// How an operator lets a client in that signs: an account with a certificate, and three endpoints, two of them for
+/// clients that sign no headers of WS-Addressing, `wsa:To` among them, and one of those for clients that sign by SHA-1.
 fn let_signers_in(config: &Path, certificate: &str) {
     std::fs::copy(certificate, config.join("auth.d/machine.pem")).unwrap();
     append(

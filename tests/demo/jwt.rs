@@ -1,5 +1,5 @@
-//! JWTs as a credential, through the front door of the whole service: those of an issuer who was written here, for whoever
-//! has one, for who signs the message and for who connects with a certificate, and those that PyJWT makes.
+//! JWTs as a credential, through the front door of the whole service: those of an issuer who was written here, for
+//! whoever has one, for who signs the message and for who connects with a certificate, and those that PyJWT makes.
 
 use std::path::Path;
 use std::process::Command;

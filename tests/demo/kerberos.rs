@@ -1,5 +1,5 @@
-//! Tickets of a KDC through the front door of the whole service, by HTTP Negotiate and in messages: from a client of MIT
-//! Kerberos, from requests-kerberos, and from Apache CXF.
+//! Tickets of a KDC through the front door of the whole service, by HTTP Negotiate and in messages: from a client of
+//! MIT Kerberos, from requests-kerberos, and from Apache CXF.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Assertions for the holder of a shared key, through the front door of the whole service, also where messages may be sealed,
-//! and one that is sealed itself.
+//! Assertions for the holder of a shared key, through the front door of the whole service, also where messages may be
+//! sealed, and one that is sealed itself.
 
 use std::path::Path;
 

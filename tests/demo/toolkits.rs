@@ -24,8 +24,8 @@ pub(crate) fn possible(test: &str, directory: &str) -> bool {
     here && service::possible(&format!("interop-{test}"))
 }
 
-/// An endpoint for every credential these clients have, one that puts up with what node-soap does unasked, and two for how
-/// CXF signs unasked: by SHA-1, whatever its suite digests by, and with a suite that does so by SHA-1, too.
+/// An endpoint for every credential these clients have, one that puts up with what node-soap does unasked, and two for
+/// how CXF signs unasked: by SHA-1, whatever its suite digests by, and with a suite that does so by SHA-1, too.
 fn configure(config: &Path, certificate: &str) {
     std::fs::copy(certificate, config.join("auth.d/machine.pem")).unwrap();
     append(

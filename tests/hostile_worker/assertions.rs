@@ -1,4 +1,5 @@
-//! What he makes of assertions that a partner issued: he has seen them, and not the partner's key, nor that of a holder.
+//! What he makes of assertions that a partner issued: he has seen them, and not the partner's key, nor that of a
+//! holder.
 
 use chancery::wire::Text;
 use chancery::wire::evidence::{

@@ -1,5 +1,5 @@
-//! What he makes of JWTs that an issuer made: he has seen them, and not the issuer's key, nor that of a holder. The issuer
-//! signs assertions with the same key, as AD FS does.
+//! What he makes of JWTs that an issuer made: he has seen them, and not the issuer's key, nor that of a holder. The
+//! issuer signs assertions with the same key, as AD FS does.
 
 use chancery::wire::evidence::{Evidence, Presenter, Refusal, SignatureAlgorithm, SignedJwt, Submission, Timestamp};
 use chancery::wire::{Millis, Secret, Text};

@@ -61,7 +61,8 @@ fn link_to(place: Place) -> Link {
 
 /// Every row but `submit`, `open`, `seal`, `seal-for` and `open-signed`.
 pub(super) const FOREIGN_TO_AUTH: u64 = PERMITS.len() as u64 - 5;
-/// Every row but `redeem`, `sign-reply` and the two of handshakes; and `vouched`, whose octets are those of a redemption.
+/// Every row but `redeem`, `sign-reply` and the two of handshakes; and `vouched`, whose octets are those of a
+/// redemption.
 pub(super) const FOREIGN_TO_ISSUER: u64 = PERMITS.len() as u64 - 5;
 /// What [`malformed`] sends.
 pub(super) const MALFORMED: u64 = 22;

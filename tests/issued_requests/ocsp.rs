@@ -1,5 +1,5 @@
-//! Responders that say of one certificate whether it was taken back: auth asks them, believes what the issuer has signed or
-//! whom he certified for it, and waits for nobody without end.
+//! Responders that say of one certificate whether it was taken back: auth asks them, believes what the issuer has
+//! signed or whom he certified for it, and waits for nobody without end.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -384,8 +384,8 @@ fn those_who_wait_for_a_responder_leave_their_worker_to_others() {
     assert_eq!(hung.asked(), 1);
 }
 
-/// Or whoever holds a certificate that was taken back a moment ago would ask so often that a list decides, which does not
-/// say so yet.
+/// Or whoever holds a certificate that was taken back a moment ago would ask so often that a list decides, which does
+/// not say so yet.
 #[test]
 fn where_no_more_may_wait_no_list_is_enough() {
     let (root, hung) = (Ca::root("root"), after(8000, Vec::new()));
@@ -401,7 +401,8 @@ fn where_no_more_may_wait_no_list_is_enough() {
     assert!(begun.elapsed() < Duration::from_secs(4) && hung.asked() == 1, "{:?}", begun.elapsed());
 }
 
-/// However long one may take by its rules, and however many there are: it is known that they are silent before the request ends.
+/// However long one may take by its rules, and however many there are: it is known that they are silent before the
+/// request ends.
 #[test]
 fn where_all_are_silent_for_as_long_as_they_may_be_a_list_is_enough() {
     let (root, hung) = (Ca::root("root"), after(9000, Vec::new()));

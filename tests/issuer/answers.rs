@@ -1,5 +1,5 @@
-//! Signatures of answers. A worker has one for each token it was given where auth has said so, over parts of a closed list,
-//! and nothing else that it asks for is signed.
+//! Signatures of answers. A worker has one for each token it was given where auth has said so, over parts of a closed
+//! list, and nothing else that it asks for is signed.
 
 use chancery::wire::reply::{Covered, ReplyPart, SIGNED_IDS, SignedReply, ToSign};
 use chancery::xml::signature::{Signature, SignedInfo};

@@ -1,5 +1,5 @@
-//! JWTs that whoever has one may present: good ones, those that are somebody else's or for somebody else, and those that
-//! are none.
+//! JWTs that whoever has one may present: good ones, those that are somebody else's or for somebody else, and those
+//! that are none.
 
 use chancery::wire::evidence::{KeyType, Refusal, SignatureAlgorithm, SignedJwt, Submission};
 use chancery::wire::links::{AuthToAudit, AuthToWorker};

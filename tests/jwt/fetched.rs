@@ -1,4 +1,5 @@
-//! Keys that an issuer publishes: fetched over TLS from the one place of the configuration, and nothing else is taken for them.
+//! Keys that an issuer publishes: fetched over TLS from the one place of the configuration, and nothing else is taken
+//! for them.
 
 use std::sync::Arc;
 

@@ -36,7 +36,8 @@ fn held_by(client: &Client) -> Words {
     by_certificate(&der(client))
 }
 
-/// For whoever has a key of this thumbprint. The members of a P-256 key are in the order of RFC 7638 but for the first two.
+/// For whoever has a key of this thumbprint. The members of a P-256 key are in the order of RFC 7638 but for the first
+/// two.
 fn by_thumbprint(client: &Client) -> Words {
     let members = jwk(client, "").replace("\"kty\":\"EC\",\"crv\":\"P-256\"", "\"crv\":\"P-256\",\"kty\":\"EC\"");
     sam().but("cnf", format!("{{\"jkt\":\"{}\"}}", sha256(members.as_bytes())))

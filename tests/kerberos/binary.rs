@@ -1,4 +1,5 @@
-//! Tickets in the header of a message, by the forms of the WSS Kerberos Token Profile, and what is none, or not one for us.
+//! Tickets in the header of a message, by the forms of the WSS Kerberos Token Profile, and what is none, or not one for
+//! us.
 
 use chancery::wire::evidence::{BinaryTicket, Evidence, MacAlgorithm, Refusal, Submission, TicketForm, Timestamp};
 use chancery::wire::links::AuthToWorker;

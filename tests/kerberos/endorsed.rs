@@ -1,5 +1,5 @@
-//! A MAC by the key of a ticket over parts of the message: of its client, of a worker that somebody has taken over, and of
-//! whoever has seen a ticket and not its key.
+//! A MAC by the key of a ticket over parts of the message: of its client, of a worker that somebody has taken over, and
+//! of whoever has seen a ticket and not its key.
 
 use chancery::auth::derive::derived;
 use chancery::wire::derivation::{Derivation, PartKey};
@@ -206,7 +206,8 @@ fn a_mac_that_does_not_cover_what_it_has_to_is_refused_and_the_record_knows_whos
     }
     // An old one is refused by what the worker says of it, before anybody is asked.
     assert_eq!(worker.refused(at(old, sent(&house, WAYS[0], &usual(old), unchanged))), Refusal::MessageExpired);
-    // Where wsa:To may be absent beside a body, the ticket is bound to nobody by that: it must be by itself, or need not be.
+    // Where wsa:To may be absent beside a body, the ticket is bound to nobody by that: it must be by itself, or need
+    // not be.
     let whole = [Part::timestamp(now, None), Part::body("urn:office", "")];
     let absent = |endpoint: &str, options: &[&str]| {
         let submission = at(now, sent(&house, (FRAMED, options), &whole, unchanged));

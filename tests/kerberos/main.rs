@@ -1,5 +1,5 @@
-//! auth and kerberos as they are shipped, before tickets of a real KDC, and what somebody would like to be one. The test
-//! plays the worker, and in the end the processes that auth takes the word of.
+//! auth and kerberos as they are shipped, before tickets of a real KDC, and what somebody would like to be one. The
+//! test plays the worker, and in the end the processes that auth takes the word of.
 
 #![cfg(all(feature = "auth", feature = "kerberos"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]

@@ -1,5 +1,5 @@
-//! Assertions for the holder of a key who has proved it when he connected, where their partner's table says that this is
-//! enough: the handshakes are real.
+//! Assertions for the holder of a key who has proved it when he connected, where their partner's table says that this
+//! is enough: the handshakes are real.
 
 use chancery::wire::evidence::{ClientHandshake, Evidence, KeyType, Refusal, Submission, TlsVersion};
 use chancery::wire::links::AuthToAudit;
@@ -87,7 +87,8 @@ fn whoever_connected_with_the_certificate_that_an_assertion_confirms_is_its_subj
         assert_eq!(held.len(), 5);
         assert!(held.iter().all(|(allowed, held)| *allowed && held.proof == Proof::TlsCertificate && held.key == key));
     }
-    // A signature is as good, and one that is for whoever holds it may come over any connection, which proves nothing of it.
+    // A signature is as good, and one that is for whoever holds it may come over any connection, which proves nothing
+    // of it.
     let signer = Client::new();
     worker.vouched(now(&house, &crate::holder::held_by(&signer), &signer));
     worker.vouched(over(&house, &sam(), handshake(&p256("localhost"), &holder, TlsVersion::V13)));

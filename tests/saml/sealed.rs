@@ -1,5 +1,5 @@
-//! Messages whose body was sealed before they were signed, by the holder of a key or by an intermediary, with the assertion
-//! sealed after that: what is asked for is what was in the octets that were signed.
+//! Messages whose body was sealed before they were signed, by the holder of a key or by an intermediary, with the
+//! assertion sealed after that: what is asked for is what was in the octets that were signed.
 
 use chancery::wire::evidence::{KeyReference, Refusal, SignedMessage, Submission, Wish};
 use chancery::wire::order::RequestIntegrity;

@@ -1,5 +1,5 @@
-//! Assertions that a partner signs by RSA with SHA-1 or digests by SHA-1: what the leniencies in its own table let pass, and
-//! that neither they nor those of an endpoint help anybody else.
+//! Assertions that a partner signs by RSA with SHA-1 or digests by SHA-1: what the leniencies in its own table let
+//! pass, and that neither they nor those of an endpoint help anybody else.
 
 use chancery::wire::evidence::{KeyReference, Refusal, SignatureAlgorithm, SignedAssertion, Submission};
 use chancery::wire::order::{Method, RequestIntegrity};

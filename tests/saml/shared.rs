@@ -1,5 +1,5 @@
-//! Assertions for the holder of a key that their partner has made and sealed for us: what proves it, what does not, and when
-//! it is opened.
+//! Assertions for the holder of a key that their partner has made and sealed for us: what proves it, what does not, and
+//! when it is opened.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64, Encoding};

@@ -1,4 +1,5 @@
-//! Assertions for the holder of a key that has no certificate: what proves it, what does not, and what it is not good for.
+//! Assertions for the holder of a key that has no certificate: what proves it, what does not, and what it is not good
+//! for.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64UrlUnpadded, Encoding};

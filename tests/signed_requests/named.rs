@@ -1,5 +1,5 @@
-//! A certificate that a signature covers and its message only names (R-W063): auth writes the token that was digested, of the
-//! certificate that it knows.
+//! A certificate that a signature covers and its message only names (R-W063): auth writes the token that was digested,
+//! of the certificate that it knows.
 
 use chancery::config::worker::{Credential, Endpoint as Front, Profile, Replies, Trust};
 use chancery::wire::evidence::{Evidence, NamedToken, Refusal, SignedMessage, Submission};
@@ -10,8 +10,8 @@ use chancery::worker::message::{Incoming, read};
 use super::support::signed::{Client, Part};
 use super::{ENDPOINT, Office, PARTY, auth, office, parts, submission};
 
-/// Messages that WSS4J 4.0.0 signed, and the token with them, whose certificate is named by its thumbprint and by its key
-/// identifier.
+/// Messages that WSS4J 4.0.0 signed, and the token with them, whose certificate is named by its thumbprint and by its
+/// key identifier.
 const BY_WSS4J: [&str; 2] = [include_str!("../wss4j/thumbprint.xml"), include_str!("../wss4j/identifier.xml")];
 const SIGNER: &str = include_str!("../wss4j/named.pem");
 

@@ -1,5 +1,5 @@
-//! A KDC of MIT Kerberos for one test, with two realms that trust each other, on a free port; users, services, and a client
-//! that gets tickets. It is a child of the test, and is ended by pid.
+//! A KDC of MIT Kerberos for one test, with two realms that trust each other, on a free port; users, services, and a
+//! client that gets tickets. It is a child of the test, and is ended by pid.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -33,8 +33,8 @@ pub(crate) struct Kdc {
 }
 
 impl Kdc {
-    /// Starts one. It knows alice, bob and eve, and carol of the other realm; `HTTP/localhost`, and services that are not
-    /// ours.
+    /// Starts one. It knows alice, bob and eve, and carol of the other realm; `HTTP/localhost`, and services that are
+    /// not ours.
     pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");

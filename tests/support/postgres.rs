@@ -1,6 +1,6 @@
-//! PostgreSQL for one test: a server with a directory of its own, on a free port, certified by an authority of the test.
-//! It will not run as root, so there it runs as somebody who has nothing. It is a child of the test, and is ended by
-//! pid.
+//! PostgreSQL for one test: a server with a directory of its own, on a free port, certified by an authority of the
+//! test. It will not run as root, so there it runs as somebody who has nothing. It is a child of the test, and is ended
+//! by pid.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};

@@ -1,4 +1,5 @@
-//! Somebody who publishes a document over HTTP, with TLS or without: what he says is set octet for octet, head included.
+//! Somebody who publishes a document over HTTP, with TLS or without: what he says is set octet for octet, head
+//! included.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

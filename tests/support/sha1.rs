@@ -1,5 +1,5 @@
-//! RSA with SHA-1, as old clients and partners sign, and digests by SHA-1. What the product is built on does not sign so:
-//! it is done here by the book (RFC 8017 8.2 and 9.2), by arithmetic that takes no care of a secret.
+//! RSA with SHA-1, as old clients and partners sign, and digests by SHA-1. What the product is built on does not sign
+//! so: it is done here by the book (RFC 8017 8.2 and 9.2), by arithmetic that takes no care of a secret.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64ct::{Base64, Encoding};

@@ -1,5 +1,5 @@
-//! A key that a partner makes for the holder of an assertion and seals for us in it, as WS-Trust 1.4 (`SymmetricKey`) has it. As
-//! in `signed`, the octets are canonical by hand.
+//! A key that a partner makes for the holder of an assertion and seals for us in it, as WS-Trust 1.4 (`SymmetricKey`)
+//! has it. As in `signed`, the octets are canonical by hand.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPublicEncryptingKey, PublicEncryptingKey};

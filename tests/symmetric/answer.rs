@@ -1,5 +1,5 @@
-//! What a client makes of an answer under a MAC: it opens what is sealed, and holds the MAC and every digest against what
-//! then stands there.
+//! What a client makes of an answer under a MAC: it opens what is sealed, and holds the MAC and every digest against
+//! what then stands there.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::hmac;

@@ -213,8 +213,8 @@ impl Client {
         [&body[..from], &self.data("ed-b", "Content", &made(&body[from..to])), &body[to..]].concat()
     }
 
-    /// A message whose body is sealed before the MAC is made, of what somebody makes of it; token and signature, of which
-    /// somebody makes something, too, are sealed after that, where they are.
+    /// A message whose body is sealed before the MAC is made, of what somebody makes of it; token and signature, of
+    /// which somebody makes something, too, are sealed after that, where they are.
     pub(crate) fn first(
         &self,
         after: bool,
@@ -233,8 +233,8 @@ impl Client {
         Pieces { body: parts[2].octets.clone(), plain, parts, key, token, signature, headers: String::new() }
     }
 
-    /// A message whose token is sealed before the MAC is made, of what somebody makes of it, and so is the body where it is; the
-    /// signature is after that, where it is.
+    /// A message whose token is sealed before the MAC is made, of what somebody makes of it, and so is the body where
+    /// it is; the signature is after that, where it is.
     pub(crate) fn token_first(&self, body: bool, after: bool, made: impl FnOnce(&str) -> String) -> Pieces {
         let mut parts = self.parts();
         let (plain, mut ids) = (parts[2].octets.clone(), vec!["ed-t"]);

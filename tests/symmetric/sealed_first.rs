@@ -1,5 +1,5 @@
-//! A client that seals its body, makes its MAC over that, and seals the signature and the token then, as an Apache CXF client
-//! does with EncryptBeforeSigning, EncryptSignature and a token that is to be sealed.
+//! A client that seals its body, makes its MAC over that, and seals the signature and the token then, as an Apache CXF
+//! client does with EncryptBeforeSigning, EncryptSignature and a token that is to be sealed.
 
 use chancery::xml::names;
 

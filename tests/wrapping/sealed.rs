@@ -1,6 +1,6 @@
-//! Messages whose signature is sealed once it was made, and of which the body may have been sealed before: what can be put in
-//! the place of a signature that nobody sees before it is open, and where. Whoever seals knows the key, so whoever changes
-//! such a message may seal what he likes; the list says what there is, for nobody has signed it.
+//! Messages whose signature is sealed once it was made, and of which the body may have been sealed before: what can be
+//! put in the place of a signature that nobody sees before it is open, and where. Whoever seals knows the key, so
+//! whoever changes such a message may seal what he likes; the list says what there is, for nobody has signed it.
 
 use std::sync::LazyLock;
 

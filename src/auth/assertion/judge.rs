@@ -51,8 +51,8 @@ impl Verified<'_> {
             .collect()
     }
 
-    /// By which shared key somebody may present it at this endpoint who proves that he has it. Of several, each for somebody of
-    /// its own, whoever knows one could pass for its holder here.
+    /// By which shared key somebody may present it at this endpoint who proves that he has it. Of several, each for
+    /// somebody of its own, whoever knows one could pass for its holder here.
     ///
     /// # Errors
     /// A clause for the operator.

@@ -123,8 +123,8 @@ fn covered(partner: &Partner, signed: &SignedAssertion) -> Result<Covered, (Reas
 }
 
 /// Is this assertion, which has its signature in it, the one that was handed on beside it? Both must be verified. Each
-/// was signed in a form of its own: a prefix that the partner has among those to keep, and uses in a value alone, is not
-/// declared in what a holder digests without that list. Compared is what both have.
+/// was signed in a form of its own: a prefix that the partner has among those to keep, and uses in a value alone, is
+/// not declared in what a holder digests without that list. Compared is what both have.
 pub(super) fn is(signed: &SignedAssertion, whole: &[u8]) -> bool {
     let (Ok(whole), Ok(signed)) = (parsed(whole), parsed(signed.octets.expose())) else { return false };
     let mut signatures = whole.root().children().filter(|child| child.is(names::DS, "Signature"));

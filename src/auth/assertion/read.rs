@@ -159,8 +159,8 @@ fn key(key_info: Element<'_>) -> Option<Named> {
     })
 }
 
-/// One that is sealed by RSA-OAEP for a certificate that is named, and seals nothing itself. No token is beside it that could
-/// be meant: what stands in the message the partner has not signed.
+/// One that is sealed by RSA-OAEP for a certificate that is named, and seals nothing itself. No token is beside it that
+/// could be meant: what stands in the message the partner has not signed.
 fn sealed_key(element: Element<'_>) -> Option<SealedKey> {
     let key = EncryptedKey::read(element).ok().filter(|key| key.references.is_empty())?;
     let recipient = recipient::read(key.key_info, |_| None).ok()?;

@@ -59,8 +59,8 @@ pub(super) struct Directory {
 #[derive(Debug, Default)]
 struct State {
     successes: Successes<Arc<Account>>,
-    /// Guesses being tried, each for the worker it came through: what one worker is told for its own sake is no answer to
-    /// another.
+    /// Guesses being tried, each for the worker it came through: what one worker is told for its own sake is no answer
+    /// to another.
     flights: HashMap<(Peer, Mac), watch::Receiver<Option<Landed>>>,
     /// How often each account that has proved itself through a worker is asked about at this moment.
     turns: HashMap<(Peer, Text<256>), usize>,
@@ -386,7 +386,8 @@ impl<'a> Paid<'a> {
         Ok(Self { config, passwords, from, name, charge })
     }
 
-    /// Has the guess paid by this name instead. Where that has nothing left, what was paid stays paid: it cost a search.
+    /// Has the guess paid by this name instead. Where that has nothing left, what was paid stays paid: it cost a
+    /// search.
     fn by(&mut self, name: String) -> Result<(), Reason> {
         if name != self.name {
             let charge = self.passwords.charge(&self.config.throttle, &name, self.from);

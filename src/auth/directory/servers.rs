@@ -1,9 +1,10 @@
 //! What is known of the servers of a directory, and connections to them. A server that fails is left alone for a
 //! second, then two, four, …, and then one question alone tries it. It fails when no connection is to be had, or when
-//! questions about three users in a row have no answer: one user alone may be one who is hard to answer for, and whoever
-//! knows of such a one could take the servers from everybody. Each kind of question fails for itself, for a server may
-//! find users and have nobody to ask for their passwords. Connections are kept in two piles: those that search are
-//! bound as ourselves, the others carry binds and nothing else, so that no search is ever made with a user's rights.
+//! questions about three users in a row have no answer: one user alone may be one who is hard to answer for, and
+//! whoever knows of such a one could take the servers from everybody. Each kind of question fails for itself, for a
+//! server may find users and have nobody to ask for their passwords. Connections are kept in two piles: those that
+//! search are bound as ourselves, the others carry binds and nothing else, so that no search is ever made with a user's
+//! rights.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

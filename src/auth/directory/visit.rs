@@ -57,8 +57,8 @@ impl<'a> Visit<'a> {
         let (code, entries) = self.ask(kind, Question::Search(search)).await?;
         match code {
             Code::SUCCESS => Ok(entries),
-            // Whoever asks for a few is told that there are more by how many he got. Pages have no limit but the server's
-            // own, and what ends there is not all.
+            // Whoever asks for a few is told that there are more by how many he got. Pages have no limit but the
+            // server's own, and what ends there is not all.
             Code::SIZE_LIMIT if search.page.is_none() && entries.len() >= search.most as usize => Ok(entries),
             Code::NO_SUCH_OBJECT if search.filter.is_none() => Ok(Vec::new()),
             code => Err(self.servers.no_answer("search", &format!("result {}", code.0))),
@@ -114,8 +114,8 @@ impl<'a> Visit<'a> {
     }
 }
 
-/// One name for many spellings of it, and one for all that a directory may compare in ways of its own: until somebody is
-/// found, fewer are told apart than there are.
+/// One name for many spellings of it, and one for all that a directory may compare in ways of its own: until somebody
+/// is found, fewer are told apart than there are.
 fn folded(name: &str) -> String {
     if !name.is_ascii() {
         return "another".to_owned();

@@ -1,5 +1,5 @@
-//! Which account a JWT means: the issuer's rules give a name, and the account of that name says that this issuer may name
-//! it. What the issuer says of it besides stands where its table says, and nowhere else.
+//! Which account a JWT means: the issuer's rules give a name, and the account of that name says that this issuer may
+//! name it. What the issuer says of it besides stands where its table says, and nowhere else.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

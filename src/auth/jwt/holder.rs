@@ -1,5 +1,5 @@
-//! For whom a JWT is that says whose key must be proven (`cnf`, RFC 7800). The key comes with a certificate, that of the
-//! TLS connection (RFC 8705) or that which signed the message; nobody vouches for it but the JWT.
+//! For whom a JWT is that says whose key must be proven (`cnf`, RFC 7800). The key comes with a certificate, that of
+//! the TLS connection (RFC 8705) or that which signed the message; nobody vouches for it but the JWT.
 
 use aws_lc_rs::digest::{SHA256, digest};
 

@@ -1,6 +1,7 @@
-//! JWTs that others made. First the signature, by a key that is registered for the issuer who is said to have made it and
-//! as that key signs; only then are header and claims read, in the octets that were signed. What they say of the key and
-//! of the issuer must be what they were verified by. A header brings no key along, and names none that is fetched.
+//! JWTs that others made. First the signature, by a key that is registered for the issuer who is said to have made it
+//! and as that key signs; only then are header and claims read, in the octets that were signed. What they say of the
+//! key and of the issuer must be what they were verified by. A header brings no key along, and names none that is
+//! fetched.
 
 mod account;
 mod holder;

@@ -1,6 +1,6 @@
-//! What a responder answers (RFC 6960 4.2). Of it no more is read than what is signed and by whom, until the issuer of the
-//! certificate, or whom he delegated for nothing but that, has signed it; and then it must be about that certificate, of
-//! this moment and, where a nonce counts, for this question.
+//! What a responder answers (RFC 6960 4.2). Of it no more is read than what is signed and by whom, until the issuer of
+//! the certificate, or whom he delegated for nothing but that, has signed it; and then it must be about that
+//! certificate, of this moment and, where a nonce counts, for this question.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::wire::Millis;
 /// `id-pkix-ocsp-basic` and `id-pkix-ocsp-nocheck`.
 const BASIC: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x01];
 const NOCHECK: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05];
-/// What may be critical in the certificate of a responder: basic constraints, key usage, extended key usage. All are looked at.
+/// What may be critical in the certificate of a responder: basic constraints, key usage, extended key usage. All are
+/// looked at.
 const UNDERSTOOD: [&[u8]; 3] = [&[0x55, 0x1d, 0x13], &[0x55, 0x1d, 0x0f], &[0x55, 0x1d, 0x25]];
 /// Certificates that an answer brings, certificates that it is about, and extensions in one place, at most.
 const CERTIFICATES: usize = 4;

@@ -71,8 +71,8 @@ impl Answers {
             Some(before) if before.status == (Status::Revoked { for_good: true }) => {
                 return Err("was taken back for good");
             }
-            // An older one that takes back for good is true all the same: whoever called it good later was wrong, or is asked
-            // elsewhere.
+            // An older one that takes back for good is true all the same: whoever called it good later was wrong, or is
+            // asked elsewhere.
             Some(_) if answer.status == (Status::Revoked { for_good: true }) => {}
             Some(before) if before.this_update > answer.this_update => return Err("an older answer than before"),
             Some(_) | None => {}
@@ -110,8 +110,8 @@ impl Answers {
     }
 }
 
-/// Makes room for one more. What is over goes first, and then what ends soonest; what was taken back goes last, for whoever
-/// has it forgotten is asked about anew.
+/// Makes room for one more. What is over goes first, and then what ends soonest; what was taken back goes last, for
+/// whoever has it forgotten is asked about anew.
 fn make_room(known: &mut HashMap<Question, Known>, question: &Question, now: Millis) {
     if known.len() < MOST || known.contains_key(question) {
         return;

@@ -1,5 +1,5 @@
-//! Certificates that were taken back for good, whoever said so and whether or not he is asked any more. A reload may take the
-//! responders of an authority out, or the authority; what they have said then stays true.
+//! Certificates that were taken back for good, whoever said so and whether or not he is asked any more. A reload may
+//! take the responders of an authority out, or the authority; what they have said then stays true.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

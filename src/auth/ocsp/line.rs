@@ -139,10 +139,10 @@ impl Line {
         self.failures().until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// One who has no good answer for somebody may have one for others, and says so as he likes: by a status of HTTP, as many do
-    /// of an issuer that is not theirs, or by one of OCSP. Who has many such certificates could have it left alone for
-    /// everybody. But whoever takes his time over what is no answer costs as much as who is
-    /// silent, and anybody on the way may be he.
+    /// One who has no good answer for somebody may have one for others, and says so as he likes: by a status of HTTP,
+    /// as many do of an issuer that is not theirs, or by one of OCSP. Who has many such certificates could have it left
+    /// alone for everybody. But whoever takes his time over what is no answer costs as much as who is silent, and
+    /// anybody on the way may be he.
     fn doubted(&self, asked: Instant, deadline: Duration) {
         if asked.elapsed() * 2 >= deadline {
             self.failed(asked);

@@ -1,7 +1,8 @@
-//! Asking the responders of an authority whether certificates were taken back (RFC 6960). Nobody but who has a certificate
-//! below that authority, and has proved its key, has anybody asked; each certificate is asked about once at a time, however
-//! many wait for it, and whoever waits does so for no longer than [`WAIT`], in a place that leaves most of its worker to those
-//! who do not. A responder that is down is left alone for a while, and those of other authorities do not know of it.
+//! Asking the responders of an authority whether certificates were taken back (RFC 6960). Nobody but who has a
+//! certificate below that authority, and has proved its key, has anybody asked; each certificate is asked about once at
+//! a time, however many wait for it, and whoever waits does so for no longer than [`WAIT`], in a place that leaves most
+//! of its worker to those who do not. A responder that is down is left alone for a while, and those of other
+//! authorities do not know of it.
 
 mod answer;
 mod answers;
@@ -40,14 +41,14 @@ use crate::wire::{Millis, Peer, Text};
 
 /// How long a request waits for answers, all in all.
 pub(super) const WAIT: Duration = Duration::from_secs(5);
-/// How much of it those have who are asked about one certificate: it is known that they are silent before nobody waits to
-/// hear so.
+/// How much of it those have who are asked about one certificate: it is known that they are silent before nobody waits
+/// to hear so.
 const ALL: Duration = Duration::from_secs(4);
 /// Lines of log a second.
 const LINES: u32 = 10;
 
-/// Octets of an answer, or of what is signed in one, as of the issuer with this name and key about its certificate of number
-/// 5: for whoever hunts for those that the reader does not stand.
+/// Octets of an answer, or of what is signed in one, as of the issuer with this name and key about its certificate of
+/// number 5: for whoever hunts for those that the reader does not stand.
 pub(super) fn is_answer(octets: &[u8]) -> bool {
     use crate::config::auth::responder::{CertIdHash, Issuer};
     let issuer = Issuer { name: Vec::new(), key: b"\x30\x06\x30\x00\x03\x02\x00\x04".to_vec() };
@@ -98,8 +99,8 @@ impl Desks {
         desks
     }
 
-    /// Goes on with this configuration: with what was answered where the responders are the same, and else with what was
-    /// taken back. What was for good stays so where nobody is asked any more.
+    /// Goes on with this configuration: with what was answered where the responders are the same, and else with what
+    /// was taken back. What was for good stays so where nobody is asked any more.
     pub(super) fn follow(&self, config: &Auth) {
         let mut of = self.of.write().unwrap_or_else(PoisonError::into_inner);
         let asked = config.authorities.iter().filter(|authority| !authority.responders.is_empty());
@@ -128,8 +129,8 @@ impl Desks {
         self.of.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// A place for a request that waits for those of an authority, if one is left to that worker, to that network and to it,
-    /// where a worker may have so many requests under way.
+    /// A place for a request that waits for those of an authority, if one is left to that worker, to that network and
+    /// to it, where a worker may have so many requests under way.
     pub(super) fn place(&self, from: (Peer, IpAddr), asked: &Desk, under_way: usize) -> Option<Place> {
         let alone = self.of.read().unwrap_or_else(PoisonError::into_inner).len() < 2;
         self.waiting.place(from, (&asked.authority, alone), under_way)
@@ -163,8 +164,8 @@ impl Desk {
         }
     }
 
-    /// Puts a question, unless it is put already, and gives something that changes when it is over. None where there are
-    /// too many for the responder that is asked first.
+    /// Puts a question, unless it is put already, and gives something that changes when it is over. None where there
+    /// are too many for the responder that is asked first.
     pub(super) fn put(self: &Arc<Self>, question: &Question) -> Option<watch::Receiver<()>> {
         let mut flights = self.flights();
         if let Some(flight) = flights.get(question) {
@@ -186,8 +187,8 @@ impl Desk {
         Some(flight)
     }
 
-    /// Asks one responder after the other until one has an answer that counts. Where none has, why; nothing where one had
-    /// no time to be asked, for then nobody can say that it was silent.
+    /// Asks one responder after the other until one has an answer that counts. Where none has, why; nothing where one
+    /// had no time to be asked, for then nobody can say that it was silent.
     async fn ask(&self, question: &Question) -> Result<(), Option<String>> {
         let mut last = Some("no responder is for its issuer".to_owned());
         let mut busy = false;

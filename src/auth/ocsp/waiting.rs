@@ -1,7 +1,7 @@
-//! Who may wait for responders. Whoever waits has a place among what its worker has under way, for seconds where a responder
-//! is slow, and all that takes is a certificate with a path. So of a worker only some wait, and fewer of those from one
-//! network: the others go on, whatever becomes of responders. Where several authorities have some, those of one leave half
-//! of the places to the others.
+//! Who may wait for responders. Whoever waits has a place among what its worker has under way, for seconds where a
+//! responder is slow, and all that takes is a certificate with a path. So of a worker only some wait, and fewer of
+//! those from one network: the others go on, whatever becomes of responders. Where several authorities have some, those
+//! of one leave half of the places to the others.
 
 use std::net::IpAddr;
 
@@ -44,9 +44,9 @@ impl Waiting {
         Self { of_workers, of_networks, of_authorities: Shares::new(2 * OF_WORKER) }
     }
 
-    /// A place for a request that came by that worker from there and asks those of that authority, which may be alone in
-    /// having some, where a worker may have so many under way. The network is the worker's word: naming others gains it no
-    /// more than its own share.
+    /// A place for a request that came by that worker from there and asks those of that authority, which may be alone
+    /// in having some, where a worker may have so many under way. The network is the worker's word: naming others gains
+    /// it no more than its own share.
     pub(super) fn place(
         &self,
         (worker, source): (Peer, IpAddr),

@@ -1,6 +1,6 @@
 //! An assertion that is presented: whose it is and whether it holds; then whether whoever presents it may, because he
-//! holds it or because he has signed the message, or the handshake, with a key that it confirms; then that neither was here before,
-//! where it is good once. Whatever is wrong with an assertion, a client hears that authentication failed.
+//! holds it or because he has signed the message, or the handshake, with a key that it confirms; then that neither was
+//! here before, where it is good once. Whatever is wrong with an assertion, a client hears that authentication failed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -56,9 +56,9 @@ impl Office {
         Ok(Known { held, certificate, ..known(account, &verified, RequestIntegrity::Transport, now) })
     }
 
-    /// The certificate that it confirms, where the client of this connection has proved that one and its partner's table
-    /// says that this is enough. A worker could ask for anything over such a connection, and lay any such assertion beside it:
-    /// that is why it must say so.
+    /// The certificate that it confirms, where the client of this connection has proved that one and its partner's
+    /// table says that this is enough. A worker could ask for anything over such a connection, and lay any such
+    /// assertion beside it: that is why it must say so.
     async fn connected_as<'a>(
         &self,
         config: &Auth,
@@ -89,7 +89,8 @@ impl Office {
     }
 
     /// Whom an assertion means that confirms the key by which this very message is signed (R-W060), or that whoever
-    /// signed it vouches for. The message has to be fresh, for us, and not have been here before, like any that is signed.
+    /// signed it vouches for. The message has to be fresh, for us, and not have been here before, like any that is
+    /// signed.
     pub(super) async fn attested<'a>(
         &self,
         config: &'a Auth,
@@ -150,8 +151,8 @@ impl Office {
         Ok(Known { certificate: holder.certificate().map(Cow::Owned), ..known })
     }
 
-    /// Whom an assertion means whose holder has proven so that he is, by a message that covers this. The message has to be
-    /// fresh, for us, and not have been here before.
+    /// Whom an assertion means whose holder has proven so that he is, by a message that covers this. The message has to
+    /// be fresh, for us, and not have been here before.
     pub(super) async fn holds<'a>(
         &self,
         config: &'a Auth,

@@ -97,8 +97,8 @@ impl Office {
         Ok(known(account, &verified, RequestIntegrity::Transport, Some(certificate), now))
     }
 
-    /// By whoever has signed this very message with its key. The message has to be fresh, for us, and not have been here
-    /// before, like any that is signed.
+    /// By whoever has signed this very message with its key. The message has to be fresh, for us, and not have been
+    /// here before, like any that is signed.
     async fn beside<'a>(
         &self,
         config: &'a Auth,
@@ -165,8 +165,8 @@ fn meant<'a>(config: &'a Auth, signed: &SignedJwt, now: Millis) -> Result<Meant<
     Ok((account, verified))
 }
 
-/// Could what came with it be the proof it asks for? Beside a signature it has to ask for one: or there would be two who
-/// ask. A connection may have a certificate for something else.
+/// Could what came with it be the proof it asks for? Beside a signature it has to ask for one: or there would be two
+/// who ask. A connection may have a certificate for something else.
 fn may_be_presented<'a>(verified: &Verified<'a>, presenter: &Presenter) -> Result<(), Refused<'a>> {
     let why = match (verified.is_for(), presenter) {
         (For::Other, _) => {

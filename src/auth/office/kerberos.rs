@@ -1,7 +1,7 @@
-//! A client who proves himself with a ticket of Kerberos, by HTTP Negotiate or, in a file of its own, in the header of his
-//! message. What he sent is read here before any C code sees it; kerberos says whose ticket it is; then it is judged whether it
-//! is bound to this server, looked for the account that it means, and settled that it was not here before, whichever way it
-//! came. Whatever is wrong with a ticket, a client hears that authentication failed.
+//! A client who proves himself with a ticket of Kerberos, by HTTP Negotiate or, in a file of its own, in the header of
+//! his message. What he sent is read here before any C code sees it; kerberos says whose ticket it is; then it is
+//! judged whether it is bound to this server, looked for the account that it means, and settled that it was not here
+//! before, whichever way it came. Whatever is wrong with a ticket, a client hears that authentication failed.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tracing::warn;

@@ -1,8 +1,8 @@
-//! A password under a MAC, and a message around it that the same MAC covers. Whoever can seal for us can make a MAC:
-//! it proves nobody, and what it covers is a stranger's until the password is known to be right. So the MAC is judged
+//! A password under a MAC, and a message around it that the same MAC covers. Whoever can seal for us can make a MAC: it
+//! proves nobody, and what it covers is a stranger's until the password is known to be right. So the MAC is judged
 //! first, over octets; then the password, as the worker has read it; and only then is anything parsed, and the password
-//! must stand in what was parsed. A worker has the password, and could seal a key of its own for a request of its own: so
-//! what vouches for the request is the connection, as for any password.
+//! must stand in what was parsed. A worker has the password, and could seal a key of its own for a request of its own:
+//! so what vouches for the request is the connection, as for any password.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 

@@ -1,6 +1,7 @@
-//! Opening what a client has sealed, so that its worker can read it. The session key never leaves this process, and
-//! is gone when its parts are open, unless a MAC is to be judged by it, or a signature that covers what was sealed. Whatever is wrong has one answer: without a key a random one is tried, so that a
-//! padding that was wrong looks like a tag that was (R-W051, A-20).
+//! Opening what a client has sealed, so that its worker can read it. The session key never leaves this process, and is
+//! gone when its parts are open, unless a MAC is to be judged by it, or a signature that covers what was sealed.
+//! Whatever is wrong has one answer: without a key a random one is tried, so that a padding that was wrong looks like a
+//! tag that was (R-W051, A-20).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -29,7 +30,8 @@ use crate::wire::links::AuthToWorker;
 use crate::wire::unwrap::{MOST_PART_OCTETS, MOST_PARTS, NotUnwrapped, Open, Opened, SealedPart, Unwrap};
 use crate::wire::{List, Millis, Secret, Text};
 
-/// How many session keys come from where, or from whom where a partner has sealed them for somebody. Nothing is paid back.
+/// How many session keys come from where, or from whom where a partner has sealed them for somebody. Nothing is paid
+/// back.
 #[derive(Debug, Default)]
 pub(super) struct Unwraps {
     hasher: RandomState,
@@ -43,8 +45,8 @@ impl Unwraps {
         self.pay(rules, (from.0, self.hasher.hash_one(network(from.1))), now)
     }
 
-    /// The same for one that a partner has sealed for the holder of an assertion about this account. Such have a table of
-    /// their own: anybody can seal one for a message, and nobody else's assertions are this account's.
+    /// The same for one that a partner has sealed for the holder of an assertion about this account. Such have a table
+    /// of their own: anybody can seal one for a message, and nobody else's assertions are this account's.
     pub(super) fn admit_holder(&self, rules: &ThrottleRules, from: (Peer, &Text<256>), now: Instant) -> bool {
         self.pay(rules, (from.0, self.hasher.hash_one(from.1.as_str())), now)
     }
@@ -139,7 +141,8 @@ impl Office {
             return Ok((Parts::default(), Some((exchange, true))));
         }
         let within = opened(&parts, key)?;
-        // Whatever covers the body may cover it as it was sealed, and nobody who has not the key could say what was in it.
+        // Whatever covers the body may cover it as it was sealed, and nobody who has not the key could say what was in
+        // it.
         let kept = rules.password_symmetric || rules.signature || rules.saml || rules.sender_vouches;
         let kept = key.filter(|_| kept).map(|key| Zeroizing::new(key.to_vec()));
         let opened = parts.iter().map(|part| (sha256(&part.octets), part.key.clone())).collect();

@@ -1,5 +1,6 @@
 //! Who asks, by what he proves it with: a password, a digest, a signature, and, in files of their own, an assertion, a
-//! JWT, a ticket or the handshake. A proof that is good once is used up here, and whoever has proved himself is held to his pace.
+//! JWT, a ticket or the handshake. A proof that is good once is used up here, and whoever has proved himself is held to
+//! his pace.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -112,8 +113,8 @@ pub(super) enum Beside<'e> {
 }
 
 impl Beside<'_> {
-    /// Is that all there was? Or whom a message is from would be the worker's choice: the one who signed it, or whom a token is
-    /// about that he signed, too.
+    /// Is that all there was? Or whom a message is from would be the worker's choice: the one who signed it, or whom a
+    /// token is about that he signed, too.
     pub(super) fn is_all_of(self, proof: &Proof<'_>) -> bool {
         let jwt = match (&proof.jwt, self) {
             (None, _) => true,
@@ -135,7 +136,8 @@ pub(super) struct Signer<'a, 'm> {
     pub(super) verified: Verified<'m>,
 }
 
-/// What is covered by a signature that holds. Whoever was disabled is trusted no more: nothing that he signed is parsed.
+/// What is covered by a signature that holds. Whoever was disabled is trusted no more: nothing that he signed is
+/// parsed.
 fn read<'m>(account: &Account, signed: Signed<'m>, rules: &Endpoint) -> Result<Verified<'m>, Unproven> {
     if account.disabled { Err(Reason::Disabled.into()) } else { signed.covers(rules) }
 }
@@ -311,8 +313,8 @@ impl Office {
             return Err(Ended::Breach("a timestamp that is not the one signed"));
         }
         if proof.wish.as_ref().is_some_and(|signed| Some(signed) != asked.wish) {
-            // What is declared around a body and not rendered in what was signed, as a default namespace may be, an honest
-            // worker reads in what was sealed, and we do not.
+            // What is declared around a body and not rendered in what was signed, as a default namespace may be, an
+            // honest worker reads in what was sealed, and we do not.
             return Err(if proof.opened {
                 Ended::Stranger(Reason::UnreadableRequest)
             } else {
@@ -380,8 +382,9 @@ impl Office {
         Ok(Signer { account, authority: Some(authority), certificate: Cow::Owned(certificate), verified })
     }
 
-    /// The account that a certificate means, which nobody registered. Where responders are to be asked whether it was taken
-    /// back, or one that it is below, they are asked first, and no longer than a while, where there is a place to wait in.
+    /// The account that a certificate means, which nobody registered. Where responders are to be asked whether it was
+    /// taken back, or one that it is below, they are asked first, and no longer than a while, where there is a place to
+    /// wait in.
     pub(super) async fn issued<'a>(
         &self,
         config: &'a Auth,
@@ -408,8 +411,8 @@ impl Office {
             });
             rounds += 1;
             let put = || refused.ask.iter().map(|(desk, question)| desk.put(question)).collect::<Option<Vec<_>>>();
-            // That nobody could be asked is our fault and not a responder's, and whoever wants a list to be enough could see
-            // to it: he comes back.
+            // That nobody could be asked is our fault and not a responder's, and whoever wants a list to be enough
+            // could see to it: he comes back.
             let Some(put) = place.as_ref().and_then(|_| put()) else {
                 let why = "as many wait for responders as may, of all, of its network or of its authority".to_owned();
                 return Err(self.not_issued(asked.correlation, &issued::Refused { why, ..refused }));

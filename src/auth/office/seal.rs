@@ -1,7 +1,7 @@
-//! The answer to a request under a MAC, under one by the same key, and sealed where the request was. The worker says which
-//! parts of a closed list there are and their digests; what the MAC is made of is written here. One answer to a request
-//! that was vouched for, and the key is gone. The answer to one that a certificate's key signed is sealed for that
-//! certificate, where the endpoint says so, with a key that is made here and gone as soon.
+//! The answer to a request under a MAC, under one by the same key, and sealed where the request was. The worker says
+//! which parts of a closed list there are and their digests; what the MAC is made of is written here. One answer to a
+//! request that was vouched for, and the key is gone. The answer to one that a certificate's key signed is sealed for
+//! that certificate, where the endpoint says so, with a key that is made here and gone as soon.
 
 use std::time::Instant;
 

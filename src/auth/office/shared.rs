@@ -1,8 +1,9 @@
-//! An assertion for the holder of a key that its partner has made and sealed for us in it, beside a MAC over the message by
-//! that key (R-W060). Whose assertion it is, whether it holds and whether he may present it here is judged first: no key is opened that
-//! no partner has sealed, so that nobody learns anything by sealing one. Then it is opened, and the MAC judged, over
-//! octets; only then is anything parsed that it covers. No worker has the key, so that what the MAC covers is its client's own
-//! words; its partner has it. That there is none looks as a MAC does that is wrong.
+//! An assertion for the holder of a key that its partner has made and sealed for us in it, beside a MAC over the
+//! message by that key (R-W060). Whose assertion it is, whether it holds and whether he may present it here is judged
+//! first: no key is opened that no partner has sealed, so that nobody learns anything by sealing one. Then it is
+//! opened, and the MAC judged, over octets; only then is anything parsed that it covers. No worker has the key, so that
+//! what the MAC covers is its client's own words; its partner has it. That there is none looks as a MAC does that is
+//! wrong.
 
 use std::time::Instant;
 
@@ -61,8 +62,9 @@ impl Office {
         Ok(known)
     }
 
-    /// What was sealed, or a random key in the place of what does not open. An assertion may be presented again and again while
-    /// it holds, so it is remembered as long, and opened once; at the pace of whom it is about: no stranger can use that up.
+    /// What was sealed, or a random key in the place of what does not open. An assertion may be presented again and
+    /// again while it holds, so it is remembered as long, and opened once; at the pace of whom it is about: no stranger
+    /// can use that up.
     async fn shared_key(
         &self,
         config: &Auth,

@@ -1,6 +1,6 @@
-//! A ticket of Kerberos in the header of a message, alone or with a MAC by its key beside it. The MAC is judged first, over
-//! octets, by a key that kerberos has given for this question; then whom the ticket means; and only then is anything parsed that
-//! it covers. Unlike a key that was sealed for us this one proves its client: no worker has it.
+//! A ticket of Kerberos in the header of a message, alone or with a MAC by its key beside it. The MAC is judged first,
+//! over octets, by a key that kerberos has given for this question; then whom the ticket means; and only then is
+//! anything parsed that it covers. Unlike a key that was sealed for us this one proves its client: no worker has it.
 
 use super::super::reason::Reason;
 use super::super::signature::{self, Verified};
@@ -16,8 +16,9 @@ use crate::wire::evidence::{BinaryTicket, KeyedMessage, MacAlgorithm, TicketForm
 use crate::wire::order::{Method, RequestIntegrity};
 
 impl Office {
-    /// Whose ticket it is that stands in the message. Where there is a MAC by its key, which a worker does not have, what it
-    /// covers is its client's own words: the message is for us then, so that the ticket need not be bound to this server.
+    /// Whose ticket it is that stands in the message. Where there is a MAC by its key, which a worker does not have,
+    /// what it covers is its client's own words: the message is for us then, so that the ticket need not be bound to
+    /// this server.
     pub(super) async fn ticketed<'a>(
         &self,
         config: &'a Auth,
@@ -46,7 +47,8 @@ impl Office {
         let key = ticket.key.clone().ok_or_else(|| refused((Reason::RefusedTicket, "no key of it".to_owned())))?;
         let signed = signature::authentic(key.expose(), message);
         let signed = signed.map_err(|_| Ended::Stranger(Reason::WrongEndorsement))?;
-        // Before anything is parsed: whoever has no account here, or a disabled one, is trusted no more than a stranger.
+        // Before anything is parsed: whoever has no account here, or a disabled one, is trusted no more than a
+        // stranger.
         let taken = meant(config, ticket).map_err(refused)?;
         let verified = signed.covers(rules);
         let verified = verified.map_err(|why| Ended::Stranger(self.not_proven(asked.correlation, &why)))?;
@@ -63,7 +65,8 @@ impl Office {
         Ok(Known { request: covered, ..taken.known() })
     }
 
-    /// What vouches for the wording of the request. A MAC that does not say whom the message is for binds the ticket to nobody.
+    /// What vouches for the wording of the request. A MAC that does not say whom the message is for binds the ticket to
+    /// nobody.
     fn endorsed(
         &self,
         config: &Auth,

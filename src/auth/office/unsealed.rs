@@ -1,9 +1,10 @@
-//! Opening what was sealed before it was signed. The signature, whose it is, the digests, the instant and the address are
-//! judged first, while nothing is open; then the session key is opened, and by it what was found in the octets that were
-//! signed, and nothing that stood beside them. So nobody learns what is in a ciphertext by changing it, which CBC would tell
-//! him (R-W051, A-21): whoever has one opened has signed it as it is. Somebody with an account could sign one that he made
-//! of another's, beside that one's session key, which he cannot read. So a session key is used up before anything is opened
-//! by it, whatever becomes of that: he has one try and no second, and where it comes to nothing the record has it under his name.
+//! Opening what was sealed before it was signed. The signature, whose it is, the digests, the instant and the address
+//! are judged first, while nothing is open; then the session key is opened, and by it what was found in the octets that
+//! were signed, and nothing that stood beside them. So nobody learns what is in a ciphertext by changing it, which CBC
+//! would tell him (R-W051, A-21): whoever has one opened has signed it as it is. Somebody with an account could sign
+//! one that he made of another's, beside that one's session key, which he cannot read. So a session key is used up
+//! before anything is opened by it, whatever becomes of that: he has one try and no second, and where it comes to
+//! nothing the record has it under his name.
 
 use std::time::Instant;
 
@@ -39,8 +40,8 @@ impl Office {
     /// Opens what is sealed of a message that is signed as it is.
     ///
     /// # Errors
-    /// A violation when the worker contradicts what its client has signed, or one of this request was opened before and has
-    /// not been submitted yet.
+    /// A violation when the worker contradicts what its client has signed, or one of this request was opened before and
+    /// has not been submitted yet.
     pub(in crate::auth) async fn open_signed(
         &self,
         (worker, confirmed): (Peer, &Confirmed),
@@ -98,7 +99,8 @@ impl Office {
         let _room = self.has_room(config, account, asked).map_err(Ended::Known)?;
         // Whoever keeps a copy would have each charged to him, and in the record as his.
         self.first_seen(Kind::OpenedMessage, verified.once(), timestamp::until(now)).await.map_err(stranger)?;
-        // Whatever becomes of it, it is his, and has a place in the store; what is submitted of it then is not paid for again.
+        // Whatever becomes of it, it is his, and has a place in the store; what is submitted of it then is not paid for
+        // again.
         self.pace(config, account, asked)?;
         let authority = authority.map(|authority| &authority.name);
         let his = |ended: Ended| ended.of(account, Method::X509, authority);
@@ -170,9 +172,9 @@ impl Office {
         Ok(sealed)
     }
 
-    /// What was sealed of this message when it was signed, where that was opened for this request; none where nothing was. Where
-    /// it was opened before the message was verified, because the signature was sealed, too, it is opened once more in what was
-    /// signed: that is what counts, and what a worker has made of it is not.
+    /// What was sealed of this message when it was signed, where that was opened for this request; none where nothing
+    /// was. Where it was opened before the message was verified, because the signature was sealed, too, it is opened
+    /// once more in what was signed: that is what counts, and what a worker has made of it is not.
     pub(super) fn content(
         &self,
         rules: &Endpoint,
@@ -206,8 +208,8 @@ impl Office {
     }
 }
 
-/// What was sealed, and the body that it belongs in. Without a key, or by one of another length, a random one is tried, and
-/// what does not open is read all the same: all that is wrong takes as long.
+/// What was sealed, and the body that it belongs in. Without a key, or by one of another length, a random one is tried,
+/// and what does not open is read all the same: all that is wrong takes as long.
 fn opened(sealed: &Sealed<'_>, key: Option<&[u8]>) -> Result<(Zeroizing<Vec<u8>>, Whole), Reason> {
     let mut other = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *other).map_err(|_| Reason::NotUnwrapped)?;

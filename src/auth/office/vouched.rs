@@ -1,6 +1,7 @@
-//! An assertion that somebody vouches for (sender-vouches): its partner made it, and an intermediary whom that partner's
-//! table names has signed the message around it, the assertion and the body among the rest, for one of those whom he may
-//! vouch for (R-W061). Who he is his certificate says, and no key within the assertion. The record has both.
+//! An assertion that somebody vouches for (sender-vouches): its partner made it, and an intermediary whom that
+//! partner's table names has signed the message around it, the assertion and the body among the rest, for one of those
+//! whom he may vouch for (R-W061). Who he is his certificate says, and no key within the assertion. The record
+//! has both.
 
 use std::borrow::Cow;
 
@@ -44,8 +45,8 @@ impl Office {
         let his = |ended: Ended| ended.of(&account, Method::Saml, Some(&partner.name)).by(intermediary);
         let room = self.has_room(config, intermediary, asked).map_err(Ended::Known)?;
         self.first_seen(Kind::SignedMessage, covered.once(), timestamp::until(now)).await.map_err(Ended::Stranger)?;
-        // Both are known, and what is wrong from here on is in the record under both names, at his pace alone: it is he who
-        // asks, and the other, who may know nothing of it, is not kept out by him.
+        // Both are known, and what is wrong from here on is in the record under both names, at his pace alone: it is he
+        // who asks, and the other, who may know nothing of it, is not kept out by him.
         self.pace(config, intermediary, asked)?;
         drop(room);
         let mut intermediaries = partner.intermediaries.iter();

@@ -1,7 +1,7 @@
-//! The rows, as their one writer sees them: a batch of questions is decided in one transaction, and the
-//! verdicts hold once it is committed. A row that is still valid is never removed. Which those are the wall clock says; where
-//! it says an instant before one that was over already when rows were removed, what it says to be new may have been
-//! here, and nobody is answered.
+//! The rows, as their one writer sees them: a batch of questions is decided in one transaction, and the verdicts hold
+//! once it is committed. A row that is still valid is never removed. Which those are the wall clock says; where it says
+//! an instant before one that was over already when rows were removed, what it says to be new may have been here, and
+//! nobody is answered.
 
 use std::fmt;
 
@@ -101,8 +101,8 @@ impl<'c> Rows<'c> {
     /// Decides every question, in their order, durably.
     ///
     /// # Errors
-    /// What SQLite says, or that the clock is behind. Nothing was decided; of what was asked, some may be remembered after
-    /// a crash.
+    /// What SQLite says, or that the clock is behind. Nothing was decided; of what was asked, some may be remembered
+    /// after a crash.
     pub(super) fn decide_at(&mut self, asked: &[Asked], now: Millis) -> Result<Vec<Verdict>> {
         self.not_behind(now)?;
         self.transaction(|rows| {

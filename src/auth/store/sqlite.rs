@@ -14,7 +14,8 @@ use super::rows::{Rows, Trouble};
 use super::writer::{Terms, Writer};
 use crate::wire::Millis;
 
-/// A commit costs the same for one value and for several. Whoever comes later than this after the one before does not wait.
+/// A commit costs the same for one value and for several. Whoever comes later than this after the one before does not
+/// wait.
 const SPACING: Duration = Duration::from_millis(2);
 /// How long a question waits for its answer.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -53,8 +54,8 @@ impl<'c> Timed<'c> {
         Self { rows, before: (Instant::now(), Millis::now()), shaken: None }
     }
 
-    /// The instant, by which rows are forgotten only if the clock has gone on as time does: one that is ahead for a moment
-    /// would have values forgotten that hold when it is set right.
+    /// The instant, by which rows are forgotten only if the clock has gone on as time does: one that is ahead for a
+    /// moment would have values forgotten that hold when it is set right.
     fn now(&mut self) -> Millis {
         let (instant, now) = (Instant::now(), Millis::now());
         let passed = i64::try_from((instant - self.before.0).as_millis()).unwrap_or(i64::MAX);
@@ -97,7 +98,8 @@ mod tests {
     use super::super::file::File;
     use super::*;
 
-    /// Is something forgotten, when both clocks said last what they say now, but the wall clock so many milliseconds less?
+    /// Is something forgotten, when both clocks said last what they say now, but the wall clock so many milliseconds
+    /// less?
     fn forgets(timed: &mut Timed<'_>, ahead_ms: i64) -> bool {
         timed.before = (Instant::now(), Millis::now().plus(-ahead_ms));
         timed.now();

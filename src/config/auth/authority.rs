@@ -46,7 +46,8 @@ pub struct Authority {
     pub enough: Enough,
     /// What a certificate must be issued for.
     pub usages: Vec<Usage>,
-    /// Certificate policies, object identifiers as DER has them: a path is issued under one of these, where there are any.
+    /// Certificate policies, object identifiers as DER has them: a path is issued under one of these, where there are
+    /// any.
     pub policies: Vec<Vec<u8>>,
     /// Whom a certificate means. The first rule that gives a name decides.
     pub subjects: Vec<SubjectRule>,

@@ -84,7 +84,8 @@ impl VerifyingKey {
         })
     }
 
-    /// The same, and by RSA with SHA-1 besides: for messages and assertions, where the configuration says that it may be.
+    /// The same, and by RSA with SHA-1 besides: for messages and assertions, where the configuration says that it may
+    /// be.
     #[must_use]
     pub fn verifier_or_sha1(
         &self,

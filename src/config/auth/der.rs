@@ -1,5 +1,6 @@
-//! DER of others, read one value after the other: nothing calls itself, nothing is copied, and of a row no more values are
-//! looked at than it may have. And what is signed in X.509, which is the octets, an algorithm and a signature in each case.
+//! DER of others, read one value after the other: nothing calls itself, nothing is copied, and of a row no more values
+//! are looked at than it may have. And what is signed in X.509, which is the octets, an algorithm and a signature in
+//! each case.
 
 use webpki::ALL_VERIFICATION_ALGS;
 use x509_parser::der_parser::asn1_rs::{Any, Class, FromDer, Tag};

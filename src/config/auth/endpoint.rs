@@ -38,7 +38,8 @@ pub struct Endpoint {
     pub kerberos_token: bool,
     /// Is a ticket let pass here that is bound to no server, whatever holds for others?
     pub unbound_ticket: bool,
-    /// The addresses that a message may be sent to which is signed or under a MAC (`wsa:To`), and an assertion be made for (`Recipient`).
+    /// The addresses that a message may be sent to which is signed or under a MAC (`wsa:To`), and an assertion be made
+    /// for (`Recipient`).
     pub addresses: Vec<String>,
     /// Is a signed message without a signed `wsa:To` let pass?
     pub to_absent: bool,

@@ -1,6 +1,7 @@
-//! Public keys as JWKs (RFC 7517, 7518), and what one is called by its content (RFC 7638). A set is one of the operator's
-//! files or fetched from its issuer's place: a private or shared key in it is refused, and so is a key that is weak or of a kind that
-//! nobody here verifies with. What a key signs by is its own matter, and never that of what it has signed.
+//! Public keys as JWKs (RFC 7517, 7518), and what one is called by its content (RFC 7638). A set is one of the
+//! operator's files or fetched from its issuer's place: a private or shared key in it is refused, and so is a key that
+//! is weak or of a kind that nobody here verifies with. What a key signs by is its own matter, and never that of what
+//! it has signed.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64UrlUnpadded, Encoding};

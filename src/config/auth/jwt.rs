@@ -1,6 +1,6 @@
-//! `[[jwt_issuer]]` of `auth.toml`: whose JWTs prove a requestor, signed by which keys, made for whom, how old, and which
-//! account one means. The keys are a JWK set, in a file beside it that is read when it is read, or at one place of the issuer's
-//! over TLS. A key that is not in it verifies nothing, and where it is no JWT says.
+//! `[[jwt_issuer]]` of `auth.toml`: whose JWTs prove a requestor, signed by which keys, made for whom, how old, and
+//! which account one means. The keys are a JWK set, in a file beside it that is read when it is read, or at one place
+//! of the issuer's over TLS. A key that is not in it verifies nothing, and where it is no JWT says.
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -191,9 +191,9 @@ fn sharing<'a>(issuers: impl IntoIterator<Item = &'a JwtIssuer>, keys: &[Key]) -
 }
 
 impl JwtIssuer {
-    /// Holds a set that our source gave, but for keys that are not understood, sign in other ways than are taken, or are
-    /// known to be somebody else's here: an issuer publishes what others need as well, and it is not for him to take
-    /// another's keys from him. False where it is the one that is held already, and how many were left out.
+    /// Holds a set that our source gave, but for keys that are not understood, sign in other ways than are taken, or
+    /// are known to be somebody else's here: an issuer publishes what others need as well, and it is not for him to
+    /// take another's keys from him. False where it is the one that is held already, and how many were left out.
     ///
     /// # Errors
     /// Why it is not taken, for the operator.

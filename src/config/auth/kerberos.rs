@@ -1,6 +1,6 @@
-//! `[kerberos]` and `[[kerberos_realm]]` of `auth.toml`: users of which realms prove themselves with tickets, which account
-//! one means, and whether a ticket must be bound to the server it is shown to. The keys of our services are not here:
-//! another process has them (`kerberos.d`).
+//! `[kerberos]` and `[[kerberos_realm]]` of `auth.toml`: users of which realms prove themselves with tickets, which
+//! account one means, and whether a ticket must be bound to the server it is shown to. The keys of our services are not
+//! here: another process has them (`kerberos.d`).
 
 use std::time::Duration;
 

@@ -84,8 +84,8 @@ impl List {
         })
     }
 
-    /// Is this signed by one of these, of whom it says it is? Names as [`Self::issuer`] has them, and keys. Nothing else of
-    /// it is read: of what strangers send, a list that is read takes many times the room.
+    /// Is this signed by one of these, of whom it says it is? Names as [`Self::issuer`] has them, and keys. Nothing
+    /// else of it is read: of what strangers send, a list that is read takes many times the room.
     pub(super) fn is_genuine<K: AsRef<[u8]>>(der: &[u8], signers: impl IntoIterator<Item = (Vec<u8>, K)>) -> bool {
         let Some(signed) = Signed::read(der) else { return false };
         let Some(name) = signed.issuer() else { return false };

@@ -1,6 +1,7 @@
-//! The revocation lists of an authority: those in the operator's files, and those that its sources give. A list in a file is
-//! the operator's word. One that was fetched is taken only where a certificate of the configuration has signed it, while
-//! it holds, and never in the place of a newer one: whoever is on the way can keep lists back, and no more than that.
+//! The revocation lists of an authority: those in the operator's files, and those that its sources give. A list in a
+//! file is the operator's word. One that was fetched is taken only where a certificate of the configuration has signed
+//! it, while it holds, and never in the place of a newer one: whoever is on the way can keep lists back, and no more
+//! than that.
 
 use std::cmp::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -33,7 +34,8 @@ impl Lists {
         Self { files, sources, fetched: RwLock::default() }
     }
 
-    /// Those there are now, newest first: the first one of an issuer is asked, and no other, for an older one says less.
+    /// Those there are now, newest first: the first one of an issuer is asked, and no other, for an older one says
+    /// less.
     #[must_use]
     pub fn now(&self) -> Vec<Arc<List>> {
         let mut lists: Vec<_> = self.files.iter().cloned().chain(self.fetched()).collect();
@@ -47,8 +49,8 @@ impl Lists {
         self.fetched.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// In how many milliseconds it is looked for newer ones: half of the time until one of them ends, and as long as it has
-    /// ended. A list that nobody publishes any more is so asked for more and more seldom.
+    /// In how many milliseconds it is looked for newer ones: half of the time until one of them ends, and as long as it
+    /// has ended. A list that nobody publishes any more is so asked for more and more seldom.
     #[must_use]
     pub fn patience(&self, now: Millis) -> Option<i64> {
         let left = |list: &Arc<List>| match list.next_update.0.saturating_sub(now.0) {
@@ -58,9 +60,10 @@ impl Lists {
         self.fetched().iter().map(left).min()
     }
 
-    /// Puts a list among those that were fetched. It takes the place of one that is for the same certificates and not newer,
-    /// and, if it is for all of its issuer's, of older ones that are past. So for each certificate the newest that spoke for
-    /// it is held, past or not, and whoever can choose among lists that are genuine puts none out of force, nor back in.
+    /// Puts a list among those that were fetched. It takes the place of one that is for the same certificates and not
+    /// newer, and, if it is for all of its issuer's, of older ones that are past. So for each certificate the newest
+    /// that spoke for it is held, past or not, and whoever can choose among lists that are genuine puts none out of
+    /// force, nor back in.
     fn add(&self, list: Arc<List>, now: Millis) -> Result<bool, String> {
         let mut fetched = self.fetched.write().unwrap_or_else(PoisonError::into_inner);
         let same = |other: &Arc<List>| other.issuer() == list.issuer() && other.is_for_the_same(&list);
@@ -111,8 +114,8 @@ impl Authority {
         anchors.chain(between.filter_map(|(der, _)| signer(der)))
     }
 
-    /// Holds a list that one of our sources gave. False where it is held already. One that says where it is published is
-    /// taken from there only.
+    /// Holds a list that one of our sources gave. False where it is held already. One that says where it is published
+    /// is taken from there only.
     ///
     /// # Errors
     /// Why it is not taken, for the operator.
@@ -129,8 +132,8 @@ impl Authority {
         Ok(new)
     }
 
-    /// Holds those that were fetched before as they were, but for lists of nobody we know: also what is past, for who stands
-    /// on it is taken back, and nothing older is taken. Nothing was fetched yet.
+    /// Holds those that were fetched before as they were, but for lists of nobody we know: also what is past, for who
+    /// stands on it is taken back, and nothing older is taken. Nothing was fetched yet.
     pub fn keep(&self, mut lists: Vec<Arc<List>>) {
         let now = Millis::now();
         lists.retain(|list| self.has_signed(list, now));

@@ -1,5 +1,5 @@
-//! Public keys of their numbers, as a JWK or a `ds:KeyValue` has them. What is weak, of a kind that nobody here verifies
-//! with, or no key at all is refused; of what is taken there is one spelling, by which it is known.
+//! Public keys of their numbers, as a JWK or a `ds:KeyValue` has them. What is weak, of a kind that nobody here
+//! verifies with, or no key at all is refused; of what is taken there is one spelling, by which it is known.
 
 use aws_lc_rs::signature::ParsedPublicKey;
 

@@ -1,5 +1,5 @@
-//! `[[certificate_authority.ocsp]]`: who is asked about a single certificate, and how (RFC 6960). Where it is stands in the
-//! configuration and never in a certificate: whoever shows one would have us ask whom he likes.
+//! `[[certificate_authority.ocsp]]`: who is asked about a single certificate, and how (RFC 6960). Where it is stands in
+//! the configuration and never in a certificate: whoever shows one would have us ask whom he likes.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! SHA-1 in what others sign, where `auth.toml` lets it pass: of messages it is a leniency of an `[[endpoint]]`, of
-//! assertions one of their `[[saml_partner]]`, and neither is the other's. The hash of the signature and that of what it
-//! covers are two leniencies, for a client may be told to change one of them alone. Each is doubted wherever it stands.
+//! assertions one of their `[[saml_partner]]`, and neither is the other's. The hash of the signature and that of what
+//! it covers are two leniencies, for a client may be told to change one of them alone. Each is doubted wherever it
+//! stands.
 
 use serde::Deserialize;
 use toml::Spanned;

@@ -1,6 +1,6 @@
-//! Where a document of somebody else's is fetched from: a revocation list, a key set. What is fetched is judged like a file
-//! of the operator's, and more strictly, for others write it and, over plain HTTP, whoever is on the way. A host is one
-//! of the configuration, and its address a number, for auth asks no resolver and follows nobody elsewhere.
+//! Where a document of somebody else's is fetched from: a revocation list, a key set. What is fetched is judged like a
+//! file of the operator's, and more strictly, for others write it and, over plain HTTP, whoever is on the way. A host
+//! is one of the configuration, and its address a number, for auth asks no resolver and follows nobody elsewhere.
 
 use std::net::SocketAddr;
 use std::ops::{Range, RangeInclusive};

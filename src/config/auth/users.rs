@@ -131,9 +131,9 @@ impl Users {
         signers.iter().all(|(_, certificate)| certificate.key == first.1.key).then_some(first)
     }
 
-    /// The same of each certificate that the reference could mean, those that hold first: whose key signed is to be tried.
-    /// None where more hold than a few. Every authority counts from where it likes, so that those of several may have
-    /// one serial number, and those for one key have one key identifier.
+    /// The same of each certificate that the reference could mean, those that hold first: whose key signed is to be
+    /// tried. None where more hold than a few. Every authority counts from where it likes, so that those of several may
+    /// have one serial number, and those for one key have one key identifier.
     #[must_use]
     pub fn signers(&self, reference: &KeyReference, now: Millis) -> Vec<(&Account, &Certificate)> {
         let meant = |certificate: &Certificate| match reference {
@@ -164,7 +164,8 @@ impl Users {
         certificates.find(|(certificate, _)| certificate.key == *key).map(|(_, name)| name.as_str())
     }
 
-    /// The name of the account that a key is registered for, by its SubjectPublicKeyInfo, DER, whose end its octets are.
+    /// The name of the account that a key is registered for, by its SubjectPublicKeyInfo, DER, whose end its octets
+    /// are.
     #[must_use]
     pub fn registered(&self, public_key: &[u8]) -> Option<&str> {
         let mut certificates = self.certificates.iter();

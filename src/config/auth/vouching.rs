@@ -148,8 +148,8 @@ impl<T> Reading<'_, T> {
 
 /// Are there all the attributes that they say something of? They are declared in `users.toml`, so that one that is
 /// spelled wrong is not silently nobody's. And is each one's word alone? Claims and policies go by the name of an
-/// attribute: where others have one of that name too, somebody could say of its subject what is theirs to say, so
-/// it has to be written that this is meant. `of_directories` are the attributes that directories give.
+/// attribute: where others have one of that name too, somebody could say of its subject what is theirs to say,
+/// so it has to be written that this is meant. `of_directories` are the attributes that directories give.
 pub(super) fn known<T>(
     file: &Loaded<T>,
     says: &[Says<'_>],

@@ -1,5 +1,5 @@
-//! A certificate file, read once at start: the octets that go into tokens, the public key signatures are
-//! checked with, the dates, and the names clients have for it. It builds no path and trusts nothing; the certificate is our own.
+//! A certificate file, read once at start: the octets that go into tokens, the public key signatures are checked with,
+//! the dates, and the names clients have for it. It builds no path and trusts nothing; the certificate is our own.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! A keytab, as MIT Kerberos, Heimdal and `ktpass` write it: version 5.2, numbers with the highest octet first. Read here
-//! so that what is wrong with one is said before anything is started, and so that the library is given the keys that are
-//! to be used and no others.
+//! A keytab, as MIT Kerberos, Heimdal and `ktpass` write it: version 5.2, numbers with the highest octet first. Read
+//! here so that what is wrong with one is said before anything is started, and so that the library is given the keys
+//! that are to be used and no others.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;

@@ -1,6 +1,6 @@
-//! Does the state directory outlive whoever supervises the signers? A mark that is gone after the next start has stopped
-//! nobody: a container that is made anew with a wrong PIN tries it again each time. It is judged by the file system, so
-//! what a volume hides is not seen.
+//! Does the state directory outlive whoever supervises the signers? A mark that is gone after the next start has
+//! stopped nobody: a container that is made anew with a wrong PIN tries it again each time. It is judged by the file
+//! system, so what a volume hides is not seen.
 
 use std::io;
 use std::path::Path;
@@ -16,8 +16,8 @@ const RAMFS_MAGIC: FsType = FsType(0x8584_58f6);
 const AUFS_MAGIC: FsType = FsType(0x6175_6673);
 
 impl Signer {
-    /// What is wrong with the place of the marks, unless the file accepts it. One that cannot be looked at is not judged:
-    /// no PIN is tried without marks.
+    /// What is wrong with the place of the marks, unless the file accepts it. One that cannot be looked at is not
+    /// judged: no PIN is tried without marks.
     #[must_use]
     pub fn volatile_state(&self) -> Option<ConfigError> {
         if self.accept_volatile_state_directory {

@@ -211,8 +211,8 @@ fn holders(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     }
 }
 
-/// Partners whose assertions have a shared key for their holders: somebody can open that, where one is presented with a MAC that
-/// says whom its message is for.
+/// Partners whose assertions have a shared key for their holders: somebody can open that, where one is presented with a
+/// MAC that says whom its message is for.
 fn shared_keys(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let takes = |endpoint: &Endpoint| {
         let auths = whole.auth.endpoints.get(&endpoint.path);
@@ -233,8 +233,8 @@ fn shared_keys(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     }
 }
 
-/// Endpoints where a ticket proves a client: each is one that asks for it, auth knows the server that it is bound to, and
-/// somebody has the key.
+/// Endpoints where a ticket proves a client: each is one that asks for it, auth knows the server that it is bound to,
+/// and somebody has the key.
 fn tickets(root: &Path, whole: &Whole, wrong: &mut Vec<ConfigError>) {
     let file = root.join("auth.d/auth.toml");
     let served = |path: &str, takes: &dyn Fn(Credential) -> bool| {

@@ -1,5 +1,5 @@
-//! `xsd:duration`, as far as metadata needs it: not negative, whole numbers but for the seconds. A year and a month have
-//! as many days as the shortest of them.
+//! `xsd:duration`, as far as metadata needs it: not negative, whole numbers but for the seconds. A year and a month
+//! have as many days as the shortest of them.
 
 /// Milliseconds of each unit, before and after the `T`, in their order.
 const DATE: [(char, i64); 3] = [('Y', 365 * 86_400_000), ('M', 28 * 86_400_000), ('D', 86_400_000)];

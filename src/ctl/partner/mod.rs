@@ -1,7 +1,8 @@
 //! `chancery partner import`: a partner's signing certificates, from the metadata it publishes into `auth.d`. Which
 //! document is believed is the operator's word: one that a certificate of his verifies, or the one whose digest he has.
-//! Keys and the name of the issuer are all that is taken; whose accounts a partner may name, for whom its assertions are
-//! made and what else they say stays what the operator wrote. Nothing is fetched, and nothing is written unless asked for.
+//! Keys and the name of the issuer are all that is taken; whose accounts a partner may name, for whom its assertions
+//! are made and what else they say stays what the operator wrote. Nothing is fetched, and nothing is written unless
+//! asked for.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -166,8 +167,8 @@ fn entity(verified: Verified, wanted: Option<&str>) -> Result<Entity, String> {
     }
 }
 
-/// Holds it now, and are its keys such as the configuration takes? A weak one refuses it all: whoever signs with it would
-/// have to hear of it.
+/// Holds it now, and are its keys such as the configuration takes? A weak one refuses it all: whoever signs with it
+/// would have to hear of it.
 fn judged(entity: &Entity, now: Millis) -> Result<Taken, String> {
     if let Some(until) = entity.until.filter(|until| *until <= now) {
         return Err(format!("it was valid until {}", instant::format(until)));

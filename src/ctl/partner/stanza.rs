@@ -1,6 +1,6 @@
 //! The table of a partner in `auth.toml`, as it is and as it would be. Of one that is there the list of certificates is
-//! exchanged and no other octet; what would come of it is read by auth's own code before anything is written. Files with
-//! certificates are named by what they hold and never written over, so a table always names what it named before.
+//! exchanged and no other octet; what would come of it is read by auth's own code before anything is written. Files
+//! with certificates are named by what they hold and never written over, so a table always names what it named before.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;

@@ -1,5 +1,5 @@
-//! How a document comes to be believed: by a signature that the operator's certificate verifies, or because the operator
-//! says which document it is. No XML of a stranger is parsed here: `SignedInfo` is, once its signature holds.
+//! How a document comes to be believed: by a signature that the operator's certificate verifies, or because the
+//! operator says which document it is. No XML of a stranger is parsed here: `SignedInfo` is, once its signature holds.
 
 use aws_lc_rs::digest::{self, digest};
 use aws_lc_rs::signature::UnparsedPublicKey;

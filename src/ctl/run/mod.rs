@@ -186,8 +186,8 @@ fn forget(ready_file: Option<&Path>) -> io::Result<()> {
     }
 }
 
-/// Why whoever starts this again, in a container made anew, would try a refused PIN again. What else is wrong with that file
-/// a signer says.
+/// Why whoever starts this again, in a container made anew, would try a refused PIN again. What else is wrong with that
+/// file a signer says.
 fn volatile_state(config: &Path) -> Option<ConfigError> {
     Signer::load(config).ok()?.volatile_state()
 }

@@ -1,5 +1,6 @@
-//! One answer from question to signature. Nothing of it is recorded here: the token in it is, and there is one signature at
-//! most for each token that was released. What is signed is written by `token::answer`, over parts of a closed list.
+//! One answer from question to signature. Nothing of it is recorded here: the token in it is, and there is one
+//! signature at most for each token that was released. What is signed is written by `token::answer`, over parts of a
+//! closed list.
 
 use std::time::Instant;
 

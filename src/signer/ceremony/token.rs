@@ -105,8 +105,8 @@ pub(super) fn unlock(
     Ok(())
 }
 
-/// Sets the user's PIN. From here on signers have another one, perhaps, and must not try that by what they knew: the mark
-/// stands until this one was right. One that the token cannot have is none, and leaves signers theirs.
+/// Sets the user's PIN. From here on signers have another one, perhaps, and must not try that by what they knew: the
+/// mark stands until this one was right. One that the token cannot have is none, and leaves signers theirs.
 fn set_anew(module: &Module, found: &Found, session: &Session, pin: &AuthPin, marks: &Marks) -> Result<(), Fault> {
     let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
     let length = secrecy::ExposeSecret::expose_secret(pin).len();

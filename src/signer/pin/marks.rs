@@ -1,5 +1,5 @@
-//! What is on disk of one token's PIN: the mark of a refusal, the tries that had no answer, the proof that it was right, and
-//! the lock that lets one process at a time go through.
+//! What is on disk of one token's PIN: the mark of a refusal, the tries that had no answer, the proof that it was
+//! right, and the lock that lets one process at a time go through.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use super::super::pkcs11::Fault;
 
-/// Tries without an answer that says whether the PIN is right, after which nobody tries again: the token may have counted
-/// each of them.
+/// Tries without an answer that says whether the PIN is right, after which nobody tries again: the token may have
+/// counted each of them.
 const UNANSWERED: usize = 2;
 /// How long a process waits for another one to go first.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What a `pin-proved` mark must say to count: this boot, and this runtime directory, or that a person had the PIN tried
-/// since.
+/// What a `pin-proved` mark must say to count: this boot, and this runtime directory, or that a person had the PIN
+/// tried since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stamp {
     here: String,
@@ -73,8 +73,8 @@ impl Marks {
         self.directory.join(format!("pin-refused-{}", self.name))
     }
 
-    /// The file that says where signers were logged in, last. Neither a refusal nor an unlock takes it away: that a token
-    /// was there says nothing of a PIN.
+    /// The file that says where signers were logged in, last. Neither a refusal nor an unlock takes it away: that a
+    /// token was there says nothing of a PIN.
     fn service(&self) -> PathBuf {
         self.directory.join(format!("pin-served-{}", self.name))
     }

@@ -102,8 +102,8 @@ pub(crate) struct Code {
 }
 
 impl Code {
-    /// Does it say, of a login, that the PIN was not looked at? The token was not there, or the session, or it was busy.
-    /// Whatever else it is may be some vendor's word for a wrong one.
+    /// Does it say, of a login, that the PIN was not looked at? The token was not there, or the session, or it was
+    /// busy. Whatever else it is may be some vendor's word for a wrong one.
     pub(crate) fn leaves_pin_alone(self) -> bool {
         const BEFORE: [u64; 9] = [0x02, 0x03, 0x32, 0x50, 0xb0, 0xb3, 0xe0, 0xe1, 0x190];
         self.class == Busy || self.class != Pin && BEFORE.contains(&self.rv)

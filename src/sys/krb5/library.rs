@@ -1,6 +1,6 @@
 //! What of `krb5.h` and `profile.h` is called, as MIT Kerberos 1.18 and later declare it. The layouts are part of the
-//! library's ABI and have been since its file has been called `libkrb5.so.3`; of larger structures only the part is here
-//! that is looked at, and none is made here but those that are here whole.
+//! library's ABI and have been since its file has been called `libkrb5.so.3`; of larger structures only the part is
+//! here that is looked at, and none is made here but those that are here whole.
 
 use std::ffi::{c_char, c_int, c_long, c_uint};
 

@@ -66,8 +66,8 @@ pub(super) fn read(headers: &[Element<'_>], endpoint: &Endpoint, shape: &mut Sha
     Ok(action)
 }
 
-/// Which there are, for auth, which wants each under the signature (R-W042). Those that are for another are not read here,
-/// and `messageID` is none.
+/// Which there are, for auth, which wants each under the signature (R-W042). Those that are for another are not read
+/// here, and `messageID` is none.
 pub(super) fn present(headers: &[Element<'_>]) -> Result<List<AddressingHeader, MOST_ADDRESSING_HEADERS>, Problem> {
     let header = |block: &Element<'_>| match Part::of(*block) {
         Part::Addressing(header) => Some(header),

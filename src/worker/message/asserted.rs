@@ -1,7 +1,7 @@
-//! A SAML assertion in the security header, handed on as evidence: the octets that its signature speaks of, and who
-//! it says has issued it. Whether the signature holds, may be by SHA-1, and what the assertion means, is auth's to say. What is
-//! checked here is that it is one assertion with one signature, at the place of the schema, over this very element
-//! (threats.md 2), for of the signature's own place auth sees nothing.
+//! A SAML assertion in the security header, handed on as evidence: the octets that its signature speaks of, and who it
+//! says has issued it. Whether the signature holds, may be by SHA-1, and what the assertion means, is auth's to say.
+//! What is checked here is that it is one assertion with one signature, at the place of the schema, over this very
+//! element (threats.md 2), for of the signature's own place auth sees nothing.
 
 use super::fault::Fault;
 use super::rejection::Problem;
@@ -63,8 +63,8 @@ pub(super) fn read<'t>(element: Element<'t>, ids: &Ids<'t>) -> Result<SignedAsse
     })
 }
 
-/// Reads the assertion, and the signature beside it: by a key that it confirms, of a certificate or written out, or a MAC by one
-/// that its partner has sealed in it, or by one derived from that.
+/// Reads the assertion, and the signature beside it: by a key that it confirms, of a certificate or written out, or a
+/// MAC by one that its partner has sealed in it, or by one derived from that.
 pub(super) fn attested<'t>(
     element: Element<'t>,
     signature: Element<'t>,
@@ -88,8 +88,8 @@ pub(super) fn attested<'t>(
     Ok(Evidence::EndorsedAssertion(assertion, message))
 }
 
-/// Is this key one that an assertion in the security header has for its holder? Then it seals nothing here, and it is auth that reads
-/// it, in what the partner has signed.
+/// Is this key one that an assertion in the security header has for its holder? Then it seals nothing here, and it is
+/// auth that reads it, in what the partner has signed.
 pub(super) fn has_for_holder(key: Element<'_>) -> bool {
     let mut around = std::iter::successors(key.parent(), |element| element.parent());
     around.any(|element| {

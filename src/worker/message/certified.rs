@@ -1,6 +1,6 @@
 //! An answer that is signed by our key for answers, where a certificate's key signed the request, and sealed for that
-//! certificate where the endpoint says so. The answer is written as any other; here its parts are digested, and what issuer
-//! has signed and auth sealed is put where it belongs.
+//! certificate where the endpoint says so. The answer is written as any other; here its parts are digested, and what
+//! issuer has signed and auth sealed is put where it belongs.
 
 use base64ct::{Base64, Encoding};
 

@@ -1,7 +1,7 @@
-//! A message as it was before its body was opened, and what is signed of its header as it is sealed. Where that was sealed first,
-//! this is what was signed; the signature, and tokens beside it, may have been sealed after that, so that nobody could see it
-//! before they were open. Which of the two a signature covers, its digests say, and auth believes neither: it opens what it
-//! finds in the octets that were signed.
+//! A message as it was before its body was opened, and what is signed of its header as it is sealed. Where that was
+//! sealed first, this is what was signed; the signature, and tokens beside it, may have been sealed after that, so that
+//! nobody could see it before they were open. Which of the two a signature covers, its digests say, and auth believes
+//! neither: it opens what it finds in the octets that were signed.
 
 use super::envelope;
 use super::sealed::parsed;

@@ -1,6 +1,6 @@
-//! The question for a description by SOAP: Get of WS-Transfer, and GetMetadata of WS-MetadataExchange, both of
-//! 2004/09 (R-P020). Who asks proves nothing, so nothing is read but the few elements of the question, and the answer is
-//! the document that GET has, as it was written when this process began.
+//! The question for a description by SOAP: Get of WS-Transfer, and GetMetadata of WS-MetadataExchange, both of 2004/09
+//! (R-P020). Who asks proves nothing, so nothing is read but the few elements of the question, and the answer is the
+//! document that GET has, as it was written when this process began.
 
 use super::envelope::{self, Opened};
 use super::fault::Fault;

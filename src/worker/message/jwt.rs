@@ -1,6 +1,6 @@
-//! A JWT in the security header, handed on as evidence: its octets, who it says has issued it and how it says that it is
-//! signed. Whether the signature holds, and what the JWT means, is auth's to say. Beside it goes what may confirm that it
-//! is for whoever presents it.
+//! A JWT in the security header, handed on as evidence: its octets, who it says has issued it and how it says that it
+//! is signed. Whether the signature holds, and what the JWT means, is auth's to say. Beside it goes what may confirm
+//! that it is for whoever presents it.
 
 use super::fault::Fault;
 use super::rejection::Problem;

@@ -1,7 +1,7 @@
 //! A user name and a password under a MAC. auth has kept the session key; its element stands in the header, and here it
 //! is looked only which key the signature names. A MAC proves nobody. That the token is covered, and whether any of it
-//! is true, is auth's to say. Where the body was sealed before the MAC was made, that covers it so, and what was in it is read
-//! all the same.
+//! is true, is auth's to say. Where the body was sealed before the MAC was made, that covers it so, and what was in it
+//! is read all the same.
 
 use super::earlier;
 use super::envelope::Envelope;

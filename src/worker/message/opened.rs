@@ -54,7 +54,8 @@ pub struct Whole {
     pub message: Zeroizing<String>,
     /// Which of it was sealed.
     pub were: Were,
-    /// As it was before the body was opened, or what is signed of the header as it is sealed: what was signed may be this.
+    /// As it was before the body was opened, or what is signed of the header as it is sealed: what was signed may be
+    /// this.
     pub earlier: Option<Zeroizing<String>>,
 }
 

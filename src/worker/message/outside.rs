@@ -1,6 +1,6 @@
-//! What proves a client who is proved by nothing in the message: the handshake of his TLS connection, as the front saw it,
-//! or what the head of the request negotiates by. The security header is not needed then. Where there is one it has a
-//! timestamp or nothing, for a second credential would be one that nobody looks at.
+//! What proves a client who is proved by nothing in the message: the handshake of his TLS connection, as the front saw
+//! it, or what the head of the request negotiates by. The security header is not needed then. Where there is one it has
+//! a timestamp or nothing, for a second credential would be one that nobody looks at.
 
 use super::envelope::Envelope;
 use super::fault::Fault;

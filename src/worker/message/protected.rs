@@ -1,5 +1,6 @@
-//! An answer that goes under a MAC, and is sealed as its request was. The answer is written as any other; here its parts
-//! are digested, and what auth has signed and sealed is put where it belongs. No key comes here, and nothing is decided.
+//! An answer that goes under a MAC, and is sealed as its request was. The answer is written as any other; here its
+//! parts are digested, and what auth has signed and sealed is put where it belongs. No key comes here, and nothing is
+//! decided.
 
 use std::ops::Range;
 

@@ -232,8 +232,8 @@ impl<'t> Read<'_, 't> {
         Ok((places, self.question(key, within(parts)?)?, cipher))
     }
 
-    /// The ids of what is sealed. The list is in the key, or beside it; there is another one beside it where something was sealed
-    /// when the rest was signed.
+    /// The ids of what is sealed. The list is in the key, or beside it; there is another one beside it where something
+    /// was sealed when the rest was signed.
     fn listed(
         &self,
         (key, found): (&EncryptedKey<'t>, Element<'t>),
@@ -255,8 +255,8 @@ impl<'t> Read<'_, 't> {
         Ok(ids)
     }
 
-    /// A message that is signed as it is sealed. The one thing that is, is what the body holds: where more is, it is not known
-    /// yet what was signed.
+    /// A message that is signed as it is sealed. The one thing that is, is what the body holds: where more is, it is
+    /// not known yet what was signed.
     fn signed(
         &self,
         (key, found): (EncryptedKey<'t>, Element<'t>),

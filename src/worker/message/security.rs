@@ -1,6 +1,6 @@
 //! The `wsse:Security` header: one timestamp and one credential, a user name with a password or its digest, a
-//! signature, an assertion, a JWT or a ticket, or one of these three and a signature by the key that it confirms or brings. The values are
-//! handed on as they came; whether the time is right and the credential true is auth's to say.
+//! signature, an assertion, a JWT or a ticket, or one of these three and a signature by the key that it confirms or
+//! brings. The values are handed on as they came; whether the time is right and the credential true is auth's to say.
 
 use super::earlier::Before;
 use super::envelope::Envelope;
@@ -25,9 +25,10 @@ fn unsupported(reason: &'static str) -> Problem {
     Problem::new(Fault::UnsupportedSecurityToken, reason)
 }
 
-/// Gives the credential, the timestamp, and the id of the signature when that is one of a certificate's key. `client` is who
-/// has proved a certificate on this connection, which an assertion or a JWT may ask for; `server` the certificate that he was
-/// shown; `before` what the signature covers, where it is not what stands here now that the message is open.
+/// Gives the credential, the timestamp, and the id of the signature when that is one of a certificate's key. `client`
+/// is who has proved a certificate on this connection, which an assertion or a JWT may ask for; `server` the
+/// certificate that he was shown; `before` what the signature covers, where it is not what stands here now that the
+/// message is open.
 pub(super) fn read(
     tree: &Tree,
     envelope: &Envelope<'_>,

@@ -1,5 +1,6 @@
-//! How a message under a MAC names its keys: the one session key, by its id or by the digest of what is sealed (R-W045), or
-//! that of a ticket, likewise (R6904), or that of an assertion, by the assertion's id; and those that are derived from it. A name picks a key that auth has, and proves nothing.
+//! How a message under a MAC names its keys: the one session key, by its id or by the digest of what is sealed
+//! (R-W045), or that of a ticket, likewise (R6904), or that of an assertion, by the assertion's id; and those that are
+//! derived from it. A name picks a key that auth has, and proves nothing.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 

@@ -93,9 +93,9 @@ impl<'t> Place<'_, 't> {
     }
 
     /// The token that is digested in the place of a reference to it (R-W063): one of this header. The reference stands
-    /// in the header, too, or is how the signature names its key. None where that names a certificate which is not here:
-    /// auth, which knows it, writes the token. Of another certificate that is not offered, and one within the reference
-    /// need not be referred to (BSP R6612).
+    /// in the header, too, or is how the signature names its key. None where that names a certificate which is not
+    /// here: auth, which knows it, writes the token. Of another certificate that is not offered, and one within the
+    /// reference need not be referred to (BSP R6612).
     fn stood_for(&self, reference: Element<'t>, signature: &Signature<'t>) -> Result<Option<Element<'t>>, Problem> {
         let of_key = signature.key_info.and_then(Element::only_child) == Some(reference);
         if !of_key && !self.references.contains(&reference) {
@@ -208,8 +208,9 @@ pub(super) fn covered<'t>(element: Element<'t>, place: &Place<'_, 't>) -> Result
     Ok(Covered { signature, signed_info, parts: List::new(parts).map_err(|_| too_large)?, addressing, named })
 }
 
-/// What is signed of this message as it is sealed: one signature in its header, and of what it covers, the body as it stands
-/// there. None where it covers no such body, or the one that was there before it was sealed: then it is read when that is open.
+/// What is signed of this message as it is sealed: one signature in its header, and of what it covers, the body as it
+/// stands there. None where it covers no such body, or the one that was there before it was sealed: then it is read
+/// when that is open.
 pub(super) fn signs_sealed<'t>(envelope: &Envelope<'t>, security: Element<'t>, ids: &Ids<'t>) -> Option<SignedMessage> {
     let of = |uri, local| security.children().filter(move |child| child.is(uri, local)).collect::<Vec<_>>();
     // Whatever else proves somebody is read when the message is open, so there it is not this that is asked.
@@ -313,7 +314,8 @@ fn from_identifier(identifier: Element<'_>) -> Result<KeyReference, Problem> {
     }
 }
 
-/// `ds:X509Data` with the one certificate that signed, or one name of it; what else it says of that certificate adds nothing.
+/// `ds:X509Data` with the one certificate that signed, or one name of it; what else it says of that certificate adds
+/// nothing.
 fn from_data(data: Element<'_>) -> Result<KeyReference, Problem> {
     let unavailable = Problem::new(Fault::SecurityTokenUnavailable, "signature: not one certificate");
     let one = |local| {

@@ -1,7 +1,7 @@
-//! A ticket of Kerberos in the security header, handed on as evidence: its octets, and in which form they are said to be.
-//! Nothing of them is read here. Beside it may stand a signature, which is a MAC by the key that the client shares with the
-//! service by the ticket (R-W071): of that it is looked only which key it names. Whose ticket it is, and whether the MAC
-//! holds, is auth's to say.
+//! A ticket of Kerberos in the security header, handed on as evidence: its octets, and in which form they are said to
+//! be. Nothing of them is read here. Beside it may stand a signature, which is a MAC by the key that the client shares
+//! with the service by the ticket (R-W071): of that it is looked only which key it names. Whose ticket it is, and
+//! whether the MAC holds, is auth's to say.
 
 use super::fault::Fault;
 use super::rejection::Problem;

@@ -73,8 +73,8 @@ fn symmetric(writer: &mut Writer, sp: &'static str) {
     encrypted_body(writer, sp);
 }
 
-/// Its own key signs the request, and ours the answer; where both are sealed, they are for the other's certificate. TLS is around it
-/// besides. Which certificate ours is its user knows: a worker has none.
+/// Its own key signs the request, and ours the answer; where both are sealed, they are for the other's certificate. TLS
+/// is around it besides. Which certificate ours is its user knows: a worker has none.
 fn asymmetric(writer: &mut Writer, sp: &'static str, seals: bool) {
     writer.open("sp:AsymmetricBinding").namespace("sp", sp).open("wsp:Policy");
     writer.open("sp:InitiatorToken").open("wsp:Policy");

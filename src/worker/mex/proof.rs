@@ -56,9 +56,9 @@ impl Proof {
     }
 
     /// A name, and the numbers behind it for one endpoint after the other; 0 is none. The first has one where the
-    /// certificate is the connection's, for without one that is the name of AD FS's certificatemixed. AD FS has one name
-    /// for both ways that a ticket comes: its windowstransport is without a number in 2005, and its kerberosmixed in 1.3,
-    /// and each has every other number.
+    /// certificate is the connection's, for without one that is the name of AD FS's certificatemixed. AD FS has one
+    /// name for both ways that a ticket comes: its windowstransport is without a number in 2005, and its kerberosmixed
+    /// in 1.3, and each has every other number.
     pub(super) fn named(self, version: &Version) -> (&'static str, StepBy<RangeFrom<usize>>) {
         let (name, first, step) = match self {
             Self::UserName => ("UserNameWSTrust", 0, 1),

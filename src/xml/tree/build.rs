@@ -61,8 +61,8 @@ struct Builder<'s> {
     source: &'s str,
     limits: &'s Limits,
     tree: Tree,
-    /// Those namespace names that are not among the [`FEW`]. SipHash, with a key of this process: a stranger cannot choose
-    /// collisions.
+    /// Those namespace names that are not among the [`FEW`]. SipHash, with a key of this process: a stranger cannot
+    /// choose collisions.
     uris: HashMap<String, Uri>,
     /// The elements that are open, with the last child of each.
     open: Vec<Open>,

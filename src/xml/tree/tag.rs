@@ -13,7 +13,8 @@ pub(super) struct Tag<'s> {
     pub(super) attributes: Vec<Pair<'s>>,
 }
 
-/// Takes apart what stands between `<` and `>` or `/>`. What was found in another tag makes room for what is in this one.
+/// Takes apart what stands between `<` and `>` or `/>`. What was found in another tag makes room for what is in this
+/// one.
 pub(super) fn take_apart<'s>(
     inside: &'s str,
     most: usize,

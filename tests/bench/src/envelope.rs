@@ -1,5 +1,5 @@
-//! The requests of a row's clients. They are written in canonical form by hand; what does not change from one request to
-//! the next is written, and digested, once, so that little of what is measured is the clients' own.
+//! The requests of a row's clients. They are written in canonical form by hand; what does not change from one request
+//! to the next is written, and digested, once, so that little of what is measured is the clients' own.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};

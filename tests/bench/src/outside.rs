@@ -1,5 +1,5 @@
-//! Servers of others that some clients are proved by: a KDC of MIT Kerberos and an OpenLDAP, as the tests start them. Their
-//! processor time is not counted, for it is not ours. Where one is not installed its row is left out, by name.
+//! Servers of others that some clients are proved by: a KDC of MIT Kerberos and an OpenLDAP, as the tests start them.
+//! Their processor time is not counted, for it is not ours. Where one is not installed its row is left out, by name.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Octets as what a client negotiates by: a token, an `AP-REQ`, or the checksum in one. What is read of an `AP-REQ` is some
-//! of its octets, and reading it again, alone, reads the same.
+//! Octets as what a client negotiates by: a token, an `AP-REQ`, or the checksum in one. What is read of an `AP-REQ` is
+//! some of its octets, and reading it again, alone, reads the same.
 
 use chancery::negotiate::ap_req::Request;
 use chancery::negotiate::binary;

@@ -1,4 +1,5 @@
-//! Octets that no XML says: of a TLS handshake, of a path of certificates, of a directory's server, of an OCSP responder.
+//! Octets that no XML says: of a TLS handshake, of a path of certificates, of a directory's server, of an OCSP
+//! responder.
 
 use chancery::auth::readers;
 use chancery::wire::evidence::TlsVersion;

@@ -116,8 +116,8 @@ impl Session {
         Ok((verdicts, count(&row, "held")?))
     }
 
-    /// Has it forget at most so many rows that are over, those that have just become so if there is `need`. It writes in
-    /// any case.
+    /// Has it forget at most so many rows that are over, those that have just become so if there is `need`. It writes
+    /// in any case.
     pub(super) async fn forget(&mut self, need: bool, most: usize) -> Result<Forgotten, Trouble> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let parameters: [&(dyn ToSql + Sync); 3] = [&need, &most, &self.standbys];

@@ -36,8 +36,8 @@ impl TlsConnect<TcpStream> for Secure<'_> {
 /// Octets that a server says to one question, at most; nothing that is asked here has an answer of a hundredth of that.
 const LARGEST: usize = 1024 * 1024;
 
-/// A secured connection, on which the other side says no more than so much before it is asked again: it is not known yet
-/// that it is our server, and what reads here has no bound of its own.
+/// A secured connection, on which the other side says no more than so much before it is asked again: it is not known
+/// yet that it is our server, and what reads here has no bound of its own.
 pub(super) struct Secured {
     stream: client::TlsStream<TcpStream>,
     heard: usize,

@@ -1,5 +1,5 @@
-//! Messages that were signed as they are sealed: told from those that were signed first, and handed on so that auth verifies
-//! before it opens anything.
+//! Messages that were signed as they are sealed: told from those that were signed first, and handed on so that auth
+//! verifies before it opens anything.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64, Encoding};

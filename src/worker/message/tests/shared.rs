@@ -1,5 +1,5 @@
-//! A MAC beside an assertion, by a key that the assertion has for its holder: how it names that, what else it may not be, and
-//! that nothing of the message is sealed by it.
+//! A MAC beside an assertion, by a key that the assertion has for its holder: how it names that, what else it may not
+//! be, and that nothing of the message is sealed by it.
 
 use super::super::sealed::sealed;
 use super::asserted::{ASSERTION_ID, SAML_ID, endpoint_for, message, message_signature, new, old, signature, str};

@@ -79,9 +79,10 @@ pub(super) fn unlock(
     marks.make_room()?;
     let session = module.open_read_write(found.slot)?;
     if let Some(so_pin) = so_pin {
+        fits(module, &found, &pin)?;
         voice.doing("setting the PIN anew");
         officer(module, &found, &session, &secret(so_pin)?, &Marks::of_officer(state_directory, &found.serial))?;
-        set_anew(module, &found, &session, &pin, &marks)?;
+        set_anew(module, &session, &pin, &marks)?;
         module.call(|_| session.logout())?;
     }
     let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
@@ -105,15 +106,26 @@ pub(super) fn unlock(
     Ok(())
 }
 
-/// Sets the user's PIN. From here on signers have another one, perhaps, and must not try that by what they knew: the
-/// mark stands until this one was right. One that the token cannot have is none, and leaves signers theirs.
-fn set_anew(module: &Module, found: &Found, session: &Session, pin: &AuthPin, marks: &Marks) -> Result<(), Fault> {
+/// Refuses a new PIN that the token cannot have, or that no signer would try, before anything is marked: it would leave
+/// them without one. A token that tells no lengths takes what its profile says.
+fn fits(module: &Module, found: &Found, pin: &AuthPin) -> Result<(), Fault> {
     let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
     let length = secrecy::ExposeSecret::expose_secret(pin).len();
-    let (least, most) = (info.min_pin_length(), info.max_pin_length());
-    if length < least || (length > most && most >= least) {
+    let limits = &module.profile().auth;
+    let told = Some((info.min_pin_length(), info.max_pin_length()));
+    // Zeros, or all ones, are no lengths.
+    let told = told.filter(|(least, most)| *most > 0 && least <= most && *least <= limits.pin_max_octets);
+    let (least, most) = told.unwrap_or((0, usize::MAX));
+    let (least, most) = (least.max(limits.pin_min_octets), most.min(limits.pin_max_octets));
+    if length < least || length > most {
         return Err(Fault::Refused(format!("the new PIN has {length} octets, and this token takes {least} to {most}")));
     }
+    Ok(())
+}
+
+/// Sets the user's PIN. From here on signers have another one, perhaps, and must not try that by what they knew: the
+/// mark stands until this one was right.
+fn set_anew(module: &Module, session: &Session, pin: &AuthPin, marks: &Marks) -> Result<(), Fault> {
     if !marks.is_refused()? {
         marks.refuse("a PIN was being set anew")?;
     }

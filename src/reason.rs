@@ -275,7 +275,7 @@ reasons! {
     /// Its session key was here before.
     ReplayedKey = "replayed-key" => Refusal::FailedCheck,
         "whether the client uses a session key twice";
-    /// More session keys from this address than may be opened, or than this worker may have opened.
+    /// More session keys from this address, or of this account, than may be opened, or than this worker may have opened.
     TooManyKeys = "too-many-keys" => BUSY,
         "unwrap_burst and unwrap_per_minute of [throttle] in auth.toml, and unwraps_per_second of issuer.toml";
     /// No signer opened the session key in time.

@@ -849,7 +849,7 @@ fn sealed_body() -> Part {
 }
 
 #[test]
-fn openings_count_against_the_pace_of_whoever_signed_and_of_where_they_come_from() {
+fn openings_count_against_the_pace_of_whoever_signed() {
     let now = Millis::now();
     let bad = sealing::body(&sealing::data(&By::Cbc(32).algorithm(), &[7; 64]));
     for (throttle, word) in [
@@ -866,9 +866,20 @@ fn openings_count_against_the_pace_of_whoever_signed_and_of_where_they_come_from
         let refusal = refused(&mut worker, opening(message));
         assert!(matches!(refusal, Refusal::Busy { .. }), "{word}: {refusal:?}");
         assert_eq!(house.unwraps(), 3, "{word}");
-        // The message was never in the way of anybody else's.
+        // The message was never in the way of anybody else's, of the same address.
         let message = house.sam.message(&around(sealed_body(), now));
-        let elsewhere = OpenSigned { source: [198, 51, 100, 8].into(), ..opening(message) };
-        assert_eq!(opened(&mut worker, elsewhere), plain(), "{word}");
+        assert_eq!(opened(&mut worker, opening(message)), plain(), "{word}");
     }
+}
+
+#[test]
+fn strangers_who_have_all_opened_that_they_may_keep_nobody_from_what_he_has_signed() {
+    let house = House::with("unwrap_burst = 3\nunwrap_per_minute = 1\naccount_burst = 1000\n");
+    let mut worker = house.office.worker();
+    let part = By::Gcm(32).seal(&KEY, plain().as_bytes());
+    for _ in 0..3 {
+        opened_first(&mut worker, std::slice::from_ref(&part));
+    }
+    let message = house.sam.message(&around(sealed_body(), Millis::now()));
+    assert_eq!(opened(&mut worker, opening(message)), plain());
 }

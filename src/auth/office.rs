@@ -70,8 +70,8 @@ pub(super) struct Office {
     pub(super) excess: Excess,
     /// Session keys by where they come from.
     unwraps: Unwraps,
-    /// Those of assertions, by whom they are about.
-    holder_unwraps: Unwraps,
+    /// Those that somebody has signed whom we know, by whom they are of.
+    proven_unwraps: Unwraps,
     /// Keys that assertions have for their holders, opened.
     shared_keys: SharedKeys,
     /// The way into the record.
@@ -201,7 +201,7 @@ impl Office {
             strangers: Strangers::default(),
             excess,
             unwraps,
-            holder_unwraps: Unwraps::default(),
+            proven_unwraps: Unwraps::default(),
             shared_keys: SharedKeys::default(),
             record,
             vouchers,
@@ -268,7 +268,7 @@ impl Office {
     pub(super) fn gone(&self, worker: Peer) {
         self.passwords.gone(worker);
         self.unwraps.gone(worker);
-        self.holder_unwraps.gone(worker);
+        self.proven_unwraps.gone(worker);
     }
 
     /// Decides one submission, from the channel `number` of a worker; with the session key of its message, where one

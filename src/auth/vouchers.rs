@@ -77,9 +77,9 @@ struct Opening {
 
 impl Opening {
     fn ask(&self) -> AuthToIssuer {
-        let Unwrap { serial, worker, asserted, transport, .. } = self.unwrap;
+        let Unwrap { serial, worker, proven, transport, .. } = self.unwrap;
         let (recipient, sealed) = (self.unwrap.recipient.clone(), self.unwrap.sealed.clone());
-        AuthToIssuer::Unwrap(Unwrap { serial, worker, asserted, recipient, transport, sealed })
+        AuthToIssuer::Unwrap(Unwrap { serial, worker, proven, recipient, transport, sealed })
     }
 }
 

@@ -91,7 +91,7 @@ pub(super) struct Office {
     asked: HashMap<u64, Asked>,
     in_flight: HashMap<(Kind, Peer), usize>,
     rates: Usage<Peer>,
-    /// Of messages, and of assertions.
+    /// Of session keys that anybody may have sealed, and of those found in something signed.
     unwrap_rates: Usage<(Peer, bool)>,
     next: u64,
     measures: Measures,

@@ -149,8 +149,9 @@ pub struct Unwrap {
     pub serial: u64,
     /// The worker whose message brought it.
     pub worker: Peer,
-    /// Has a partner sealed it, in an assertion that holds? Then strangers have not used up its turn.
-    pub asserted: bool,
+    /// Was it found in what somebody has signed whom we know: a message, or a partner's assertion? Such have a share and
+    /// turns of their own, that strangers do not use up.
+    pub proven: bool,
     /// For whom it is sealed.
     pub recipient: Recipient,
     /// How.

@@ -232,7 +232,7 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     add(
         to,
         Link::AuthToIssuer,
-        &AuthToIssuer::Unwrap(Unwrap { serial: 1, worker, asserted: false, recipient, transport, sealed: sealed() }),
+        &AuthToIssuer::Unwrap(Unwrap { serial: 1, worker, proven: false, recipient, transport, sealed: sealed() }),
     );
     let session = || SessionKey::new(vec![7; 32]).unwrap();
     add(to, Link::IssuerToAuth, &IssuerToAuth::Unwrapped { serial: 1, key: session() });

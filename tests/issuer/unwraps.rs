@@ -1,5 +1,6 @@
 //! Session keys on their way from auth to a signer and back. A worker never gets one, whatever it does.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Lines, Read};
 use std::process::{Child, ChildStdout, Stdio};
 
@@ -19,13 +20,13 @@ pub(crate) fn thumbprint(house: &House, key: &str) -> Recipient {
 
 pub(crate) fn unwrap(serial: u64, worker: Peer, recipient: Recipient) -> AuthToIssuer {
     let sealed = Octets::new([9; 256]).unwrap();
-    AuthToIssuer::Unwrap(Unwrap { serial, worker, asserted: false, recipient, transport: TRANSPORT, sealed })
+    AuthToIssuer::Unwrap(Unwrap { serial, worker, proven: false, recipient, transport: TRANSPORT, sealed })
 }
 
-/// The same of an assertion.
-fn asserted(question: AuthToIssuer) -> AuthToIssuer {
+/// The same where somebody has signed it.
+fn proven(question: AuthToIssuer) -> AuthToIssuer {
     let AuthToIssuer::Unwrap(unwrap) = question else { panic!("{question:?}") };
-    AuthToIssuer::Unwrap(Unwrap { asserted: true, ..unwrap })
+    AuthToIssuer::Unwrap(Unwrap { proven: true, ..unwrap })
 }
 
 fn session() -> SessionKey {
@@ -221,8 +222,8 @@ fn a_worker_has_no_more_opened_than_its_share() {
     }
     // Twenty at once, and twenty a second while this lasts.
     assert!(refused >= 1, "{refused}");
-    // What a partner has sealed has room of its own.
-    scene.auth.say(&asserted(unwrap(98, me(), thumbprint(&house, "sealed"))));
+    // What somebody has signed has room of its own.
+    scene.auth.say(&proven(unwrap(98, me(), thumbprint(&house, "sealed"))));
     let (id, _) = scene.given();
     scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
     assert!(matches!(scene.auth.hear(), IssuerToAuth::Unwrapped { serial: 98, .. }));
@@ -232,6 +233,35 @@ fn a_worker_has_no_more_opened_than_its_share() {
     let (id, _) = scene.given();
     scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
     assert!(matches!(scene.auth.hear(), IssuerToAuth::Unwrapped { serial: 99, .. }));
+}
+
+#[test]
+fn what_somebody_has_signed_does_not_wait_behind_what_strangers_seal() {
+    let house = House::new();
+    let mut scene = caught_up(&house);
+    for serial in 1..=15 {
+        scene.auth.say(&unwrap(serial, me(), thumbprint(&house, "sealed")));
+    }
+    let mut given = VecDeque::new();
+    let mut take = |scene: &mut Scene| {
+        while let Some(message) = scene.signer.heard() {
+            let IssuerToSigner::Unwrap { id, .. } = message else { panic!("{message:?}") };
+            given.push_back(id);
+        }
+        given.pop_front()
+    };
+    let mut next = take(&mut scene);
+    scene.auth.say(&proven(unwrap(98, me(), thumbprint(&house, "sealed"))));
+    let mut opened = Vec::new();
+    while let Some(id) = next {
+        scene.signer.say(&SignerToIssuer::Unwrapped { id, session: session() });
+        let IssuerToAuth::Unwrapped { serial, .. } = scene.auth.hear() else { panic!("a session key") };
+        opened.push(serial);
+        next = take(&mut scene);
+    }
+    // The signer had some already.
+    let before = opened.iter().position(|serial| *serial == 98).unwrap();
+    assert!(opened.len() == 16 && before <= 6, "{opened:?}");
 }
 
 #[test]

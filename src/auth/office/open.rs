@@ -30,8 +30,7 @@ use crate::wire::links::AuthToWorker;
 use crate::wire::unwrap::{MOST_PART_OCTETS, MOST_PARTS, NotUnwrapped, Open, Opened, SealedPart, Unwrap};
 use crate::wire::{List, Millis, Secret, Text};
 
-/// How many session keys come from where, or from whom where a partner has sealed them for somebody. Nothing is paid
-/// back.
+/// How many session keys come from where, or from whom where that is known. Nothing is paid back.
 #[derive(Debug, Default)]
 pub(super) struct Unwraps {
     hasher: RandomState,
@@ -45,9 +44,9 @@ impl Unwraps {
         self.pay(rules, (from.0, self.hasher.hash_one(network(from.1))), now)
     }
 
-    /// The same for one that a partner has sealed for the holder of an assertion about this account. Such have a table
-    /// of their own: anybody can seal one for a message, and nobody else's assertions are this account's.
-    pub(super) fn admit_holder(&self, rules: &ThrottleRules, from: (Peer, &Text<256>), now: Instant) -> bool {
+    /// The same for one in a message that this account has signed, or in an assertion about it that its partner has.
+    /// Such have a table of their own: anybody can seal one, and nobody else's messages and assertions are its.
+    pub(super) fn admit_proven(&self, rules: &ThrottleRules, from: (Peer, &Text<256>), now: Instant) -> bool {
         self.pay(rules, (from.0, self.hasher.hash_one(from.1.as_str())), now)
     }
 
@@ -122,7 +121,7 @@ impl Office {
         let once = sha256(&sealed);
         let mut sha1 = [0; 20];
         sha1.copy_from_slice(digest(&SHA1_FOR_LEGACY_USE_ONLY, &sealed).as_ref());
-        let unwrap = Unwrap { serial: 0, worker, asserted: false, recipient, transport, sealed };
+        let unwrap = Unwrap { serial: 0, worker, proven: false, recipient, transport, sealed };
         let key = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
             Ok(key) => Some(key),
             Err(NotUnwrapped::Unopened) => None,
@@ -271,8 +270,8 @@ mod tests {
         unwraps.gone(Peer(1));
         assert_eq!(unwraps.budgets.lock().unwrap().len(), 1);
         let account = |name| Text::new(name).unwrap();
-        assert!((0..3).all(|_| unwraps.admit_holder(&rules, (Peer(3), &account("a")), now)));
-        assert!(!unwraps.admit_holder(&rules, (Peer(3), &account("a")), now));
-        assert!(unwraps.admit_holder(&rules, (Peer(3), &account("b")), now));
+        assert!((0..3).all(|_| unwraps.admit_proven(&rules, (Peer(3), &account("a")), now)));
+        assert!(!unwraps.admit_proven(&rules, (Peer(3), &account("a")), now));
+        assert!(unwraps.admit_proven(&rules, (Peer(3), &account("b")), now));
     }
 }

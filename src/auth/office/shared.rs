@@ -79,10 +79,10 @@ impl Office {
         if let Some(key) = self.shared_keys.find(&name, now) {
             return Ok(key);
         }
-        if !self.holder_unwraps.admit_holder(&config.throttle, (asked.worker, whose), Instant::now()) {
+        if !self.proven_unwraps.admit_proven(&config.throttle, (asked.worker, whose), Instant::now()) {
             return Err(Reason::TooManyKeys);
         }
-        let unwrap = Unwrap { serial: 0, worker: asked.worker, asserted: true, recipient, transport, sealed };
+        let unwrap = Unwrap { serial: 0, worker: asked.worker, proven: true, recipient, transport, sealed };
         let (key, until) = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
             Ok(key) => (Zeroizing::new(key.expose().to_vec()), over),
             Err(NotUnwrapped::Unopened) => {

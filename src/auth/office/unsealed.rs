@@ -109,13 +109,13 @@ impl Office {
         if !is_key.map_err(|why| his(stranger(self.not_proven(asked.correlation, &why))))? {
             return Err(his(Ended::Breach("a session key that is not the one signed")));
         }
-        let from = (asked.worker, asked.source);
-        if !self.unwraps.admit(&config.throttle, from, Instant::now()) {
+        // His signature held: no stranger's keys are in his way.
+        if !self.proven_unwraps.admit_proven(&config.throttle, (asked.worker, &account.name), Instant::now()) {
             return Err(his(stranger(Reason::TooManyKeys)));
         }
         let mut once = [0; 32];
         once.copy_from_slice(digest(&SHA256, &key).as_ref());
-        let unwrap = Unwrap { serial: 0, worker: asked.worker, asserted: false, recipient, transport, sealed: key };
+        let unwrap = Unwrap { serial: 0, worker: asked.worker, proven: true, recipient, transport, sealed: key };
         let session = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
             Ok(session) => Some(session),
             Err(NotUnwrapped::Unopened) => None,

@@ -23,14 +23,15 @@ pub(in crate::issuer) struct Opening {
     channel: u64,
     worker: Peer,
     serial: u64,
+    kind: Kind,
 }
 
 impl Office {
     pub(super) fn unwrap(&mut self, channel: u64, unwrap: Unwrap, now: Instant) -> Result<(), Closed> {
-        let Unwrap { serial, worker, asserted, recipient, transport, sealed } = unwrap;
-        // What partners have sealed has as much room as what anybody may seal.
-        let payer = (worker, asserted);
-        let opening = Opening { channel, worker, serial };
+        let Unwrap { serial, worker, proven, recipient, transport, sealed } = unwrap;
+        // What was found in something signed has as much room as what anybody may seal, and turns of its own.
+        let (payer, kind) = ((worker, proven), if proven { Kind::Proven } else { Kind::Unwrap });
+        let opening = Opening { channel, worker, serial, kind };
         if !self.workers.values().any(|duplex| duplex.peer() == worker) {
             return self.not_opened(&opening, (NotUnwrapped::NotYet, "unavailable"), now);
         }
@@ -49,11 +50,11 @@ impl Office {
         if !self.signers.is_available(&key, now) {
             return self.not_opened(&opening, (NotUnwrapped::NotYet, "unavailable"), now);
         }
-        let Some(place) = self.place(Kind::Unwrap, worker, &key) else {
+        let Some(place) = self.place(kind, worker, &key) else {
             return self.not_opened(&opening, (NotUnwrapped::Unavailable, "full"), now);
         };
         self.unwrap_rates.note(payer, used);
-        self.begin(Kind::Unwrap, worker);
+        self.begin(kind, worker);
         let task = Task::Unwrap { transport, sealed };
         self.signers.perform(place, Job { key, task, work: Work::Unwrap(opening) }, now);
         Ok(())
@@ -75,7 +76,7 @@ impl Office {
 
     /// The answer goes to the channel that asked or to nobody: a session key is not for another auth.
     pub(super) fn opened(&mut self, opening: &Opening, result: Result<Answer, NotSigned>, now: Instant) {
-        self.end(Kind::Unwrap, opening.worker);
+        self.end(opening.kind, opening.worker);
         let sent = match result {
             Ok(Answer::SessionKey(key)) => {
                 self.measures.unwraps.with_label_values(&["opened"]).inc();

@@ -1,8 +1,9 @@
-//! Whose turn it is when more waits than the signers can do. Of eight turns five are for tokens and the answers with
-//! them, which somebody has proved himself for, two for handshakes and one for session keys, which strangers can ask
-//! for; a turn that nobody needs is the next one's, so that no session is idle. Within each the workers have turns, and
-//! an answer goes before the tokens of its worker: the token in it is recorded, and lost without it. So what one worker
-//! asks for, however much, keeps the others waiting for one of its own at a time.
+//! Whose turn it is when more waits than the signers can do. Of nine turns five are for tokens and the answers with
+//! them, which somebody has proved himself for, one for session keys in what somebody has signed, two for handshakes
+//! and one for other session keys, which strangers can ask for; a turn that nobody needs is the next one's, so that no
+//! session is idle. Within each the workers have turns, and an answer goes before the tokens of its worker: the token
+//! in it is recorded, and lost without it. So what one worker asks for, however much, keeps the others waiting for one
+//! of its own at a time.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,12 +15,15 @@ pub(in crate::issuer) enum Kind {
     Token,
     Answer,
     Handshake,
+    /// A session key that anybody may have sealed.
     Unwrap,
+    /// One in what somebody has signed whom auth knows.
+    Proven,
 }
 
-/// The queues: tokens with answers, handshakes, session keys.
-const QUEUES: usize = 3;
-const TURNS: [usize; 8] = [0, 1, 0, 0, 2, 0, 1, 0];
+/// The queues: tokens with answers, handshakes, session keys, and those of them that are proven.
+const QUEUES: usize = 4;
+const TURNS: [usize; 9] = [0, 1, 0, 2, 0, 3, 0, 1, 0];
 /// Jobs that may wait in one queue.
 const MOST: usize = 4096;
 
@@ -29,6 +33,7 @@ impl Kind {
             Self::Token | Self::Answer => 0,
             Self::Handshake => 1,
             Self::Unwrap => 2,
+            Self::Proven => 3,
         }
     }
 }
@@ -231,7 +236,7 @@ impl<J> Line<J> {
 
 #[cfg(test)]
 mod tests {
-    use Kind::{Answer, Handshake, Token, Unwrap};
+    use Kind::{Answer, Handshake, Proven, Token, Unwrap};
 
     use super::*;
 
@@ -273,8 +278,17 @@ mod tests {
     }
 
     #[test]
+    fn session_keys_in_what_is_signed_do_not_wait_behind_those_of_strangers() {
+        let mut turns = of(&[(Unwrap, ONE, 500)]);
+        assert_eq!((turns.before(Proven, ONE), turns.has_any(Proven, ONE)), (1, false));
+        let place = turns.place(Proven, ONE);
+        turns.join(place, (Proven, ONE, 0));
+        assert_eq!(count(&drain(&mut turns, 2), Proven), 1);
+    }
+
+    #[test]
     fn workers_have_turns_whatever_one_of_them_asks_for() {
-        for kind in [Token, Handshake, Unwrap] {
+        for kind in [Token, Handshake, Unwrap, Proven] {
             let mut turns = of(&[(kind, ONE, 500), (kind, OTHER, 3)]);
             let done = drain(&mut turns, 6);
             assert_eq!(done.iter().filter(|job| job.1 == OTHER).count(), 3, "{kind:?}");

@@ -5,18 +5,27 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
+use super::reason::Reason;
 use crate::wire::Millis;
 
 /// At one time.
 const MOST: usize = 4096;
 
+/// What becomes of opening one.
+type Outcome = Result<Zeroizing<Vec<u8>>, Reason>;
+
 /// The keys, by a hash of how each was sealed.
 #[derive(Default)]
-pub(super) struct SharedKeys(Mutex<HashMap<[u8; 32], Kept>>);
+pub(super) struct SharedKeys {
+    kept: Mutex<HashMap<[u8; 32], Kept>>,
+    /// Those that somebody waits for.
+    asked: Mutex<HashMap<[u8; 32], Weak<OnceCell<Outcome>>>>,
+}
 
 impl fmt::Debug for SharedKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +42,15 @@ impl SharedKeys {
     /// The one of that name.
     pub(super) fn find(&self, name: &[u8; 32], now: Millis) -> Option<Zeroizing<Vec<u8>>> {
         self.lock().get(name).filter(|kept| now < kept.until).map(|kept| kept.key.clone())
+    }
+
+    /// The question of that name. Whoever comes while it is put waits for the same answer, whatever it is.
+    pub(super) fn question(&self, name: [u8; 32]) -> Arc<OnceCell<Outcome>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.retain(|_, question| question.strong_count() > 0);
+        let question = asked.get(&name).and_then(Weak::upgrade).unwrap_or_default();
+        asked.insert(name, Arc::downgrade(&question));
+        question
     }
 
     /// Keeps one until then.
@@ -60,7 +78,7 @@ impl SharedKeys {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], Kept>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

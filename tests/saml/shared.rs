@@ -527,7 +527,17 @@ fn what_nobody_could_open_now_is_asked_for_again_and_an_account_has_so_many_open
         assert!(busy(worker.refused(by(&house, &held(), &KEY))), "{why:?}");
     }
     let house = opening(house);
-    worker.vouched(by(&house, &held(), &KEY));
+    // Copies that come while it is opened wait for that.
+    let mut asked = opened(&house).len();
+    let copies: Vec<_> = (0..20).map(|_| by(&house, &held(), &KEY)).collect();
+    let correlations: Vec<_> = copies.iter().map(|copy| copy.correlation).collect();
+    copies.into_iter().for_each(|copy| worker.submit(copy));
+    for correlation in correlations {
+        let answer = worker.answer(correlation);
+        assert!(matches!(answer, AuthToWorker::Vouched(_)), "{answer:?}");
+    }
+    asked += 1;
+    assert_eq!(opened(&house).len(), asked);
     // More than any account may have opened at once. What is open already costs nothing.
     let fresh = |number: u16| {
         let mut octets = SEALED;

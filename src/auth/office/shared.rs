@@ -63,8 +63,7 @@ impl Office {
     }
 
     /// What was sealed, or a random key in the place of what does not open. An assertion may be presented again and
-    /// again while it holds, so it is remembered as long, and opened once; at the pace of whom it is about: no stranger
-    /// can use that up.
+    /// again while it holds, so it is remembered as long, and opened once; copies that come meanwhile wait for that.
     async fn shared_key(
         &self,
         config: &Auth,
@@ -79,22 +78,42 @@ impl Office {
         if let Some(key) = self.shared_keys.find(&name, now) {
             return Ok(key);
         }
-        if !self.proven_unwraps.admit_proven(&config.throttle, (asked.worker, whose), Instant::now()) {
+        let unwrap = Unwrap { serial: 0, worker: asked.worker, proven: true, recipient, transport, sealed };
+        let question = self.shared_keys.question(name);
+        let answer = question.get_or_init(|| async {
+            // Since this was looked for.
+            if let Some(key) = self.shared_keys.find(&name, now) {
+                return Ok(key);
+            }
+            let (key, until) = self.opened_key(config, unwrap, over, whose, now).await?;
+            self.shared_keys.keep(name, key.clone(), until, now);
+            Ok(key)
+        });
+        answer.await.clone()
+    }
+
+    /// Opens it, at the pace of whom the assertion is about: no stranger can use that up. Until when that counts.
+    async fn opened_key(
+        &self,
+        config: &Auth,
+        unwrap: Unwrap,
+        over: Millis,
+        whose: &Text<256>,
+        now: Millis,
+    ) -> Result<(Zeroizing<Vec<u8>>, Millis), Reason> {
+        if !self.proven_unwraps.admit_proven(&config.throttle, (unwrap.worker, whose), Instant::now()) {
             return Err(Reason::TooManyKeys);
         }
-        let unwrap = Unwrap { serial: 0, worker: asked.worker, proven: true, recipient, transport, sealed };
-        let (key, until) = match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
-            Ok(key) => (Zeroizing::new(key.expose().to_vec()), over),
+        match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
+            Ok(key) => Ok((Zeroizing::new(key.expose().to_vec()), over)),
             Err(NotUnwrapped::Unopened) => {
                 let mut other = Zeroizing::new(vec![0; 32]);
                 getrandom::fill(&mut other).map_err(|_| Reason::NotUnwrapped)?;
-                (other, over.min(now.plus(NOT_OPENED_MS)))
+                Ok((other, over.min(now.plus(NOT_OPENED_MS))))
             }
-            Err(NotUnwrapped::Rate) => return Err(Reason::TooManyKeys),
-            Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => return Err(Reason::NotUnwrapped),
-        };
-        self.shared_keys.keep(name, key.clone(), until, now);
-        Ok(key)
+            Err(NotUnwrapped::Rate) => Err(Reason::TooManyKeys),
+            Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => Err(Reason::NotUnwrapped),
+        }
     }
 }
 

@@ -1008,13 +1008,24 @@ fn an_unlock_whose_pin_the_token_did_not_look_at_leaves_the_mark_as_it_was() {
         assert!(unlock(), "{call}");
     }
     assert!(unlock() && marks(&hsm, "pin-refused-").is_empty());
-    // One that the token cannot have is not set, and stops nobody.
-    let (short, calls) = (hsm.path("short"), hsm.calls("C_InitPIN"));
-    std::fs::write(&short, "123\n").unwrap();
-    let words = ["--pin-file", short.to_str().unwrap(), "--so-pin-file", officer.to_str().unwrap()];
-    let output = hsm.try_chancery(&[&["token", "unlock"], &words[..]].concat());
-    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("4 to 255"), "{output:?}");
-    assert!(hsm.calls("C_InitPIN") == calls && marks(&hsm, "pin-refused-").is_empty());
+    // One that the token cannot have, or that by the profile no signer tries, is not set, and stops nobody.
+    let profiles = hsm.path("profiles");
+    std::fs::create_dir(&profiles).unwrap();
+    let limits = "[auth]\npin_min_octets = 1\npin_max_octets = 9\n";
+    std::fs::write(profiles.join("softhsm2.toml"), format!("schema = 1\nevidence = \"measured\"\n{limits}")).unwrap();
+    let new = hsm.path("new");
+    for pin in ["123", "1234567890"] {
+        std::fs::write(&new, pin).unwrap();
+        let before = (hsm.calls("C_InitPIN"), hsm.calls("C_Login"));
+        let mut command = hsm.command(Path::new(env!("CARGO_BIN_EXE_chancery")));
+        command.env("CHANCERY_PROFILES", &profiles).args(["token", "unlock"]);
+        command.arg("--pin-file").arg(&new).arg("--so-pin-file").arg(&officer).arg("--config").arg(hsm.path("config"));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("takes 4 to 9"), "{pin}: {said}");
+        assert_eq!((hsm.calls("C_InitPIN"), hsm.calls("C_Login")), before, "{pin}");
+        assert!(marks(&hsm, "pin-refused-").is_empty());
+    }
     drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
 }
 

@@ -39,6 +39,8 @@ pub(super) fn initialise(
     if label.trim().is_empty() {
         return Err(Fault::Refused("a token needs a label".to_owned()));
     }
+    // Else it would be a token that no signer logs in to, or one without a PIN.
+    between(&pin, lengths(module))?;
     let tokens = module.tokens()?;
     if tokens.iter().any(|(found, info)| info.token_initialized() && found.label == label) {
         return Err(Fault::Refused(format!("there is a token with label {label:?} already")));
@@ -110,15 +112,24 @@ pub(super) fn unlock(
 /// them without one. A token that tells no lengths takes what its profile says.
 fn fits(module: &Module, found: &Found, pin: &AuthPin) -> Result<(), Fault> {
     let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
-    let length = secrecy::ExposeSecret::expose_secret(pin).len();
-    let limits = &module.profile().auth;
+    let (shortest, longest) = lengths(module);
     let told = Some((info.min_pin_length(), info.max_pin_length()));
     // Zeros, or all ones, are no lengths.
-    let told = told.filter(|(least, most)| *most > 0 && least <= most && *least <= limits.pin_max_octets);
+    let told = told.filter(|(least, most)| *most > 0 && least <= most && *least <= longest);
     let (least, most) = told.unwrap_or((0, usize::MAX));
-    let (least, most) = (least.max(limits.pin_min_octets), most.min(limits.pin_max_octets));
+    between(pin, (least.max(shortest), most.min(longest)))
+}
+
+/// Octets of the PINs that signers try, by the profile.
+fn lengths(module: &Module) -> (usize, usize) {
+    let limits = &module.profile().auth;
+    (limits.pin_min_octets, limits.pin_max_octets)
+}
+
+fn between(pin: &AuthPin, (least, most): (usize, usize)) -> Result<(), Fault> {
+    let length = secrecy::ExposeSecret::expose_secret(pin).len();
     if length < least || length > most {
-        return Err(Fault::Refused(format!("the new PIN has {length} octets, and this token takes {least} to {most}")));
+        return Err(Fault::Refused(format!("the PIN has {length} octets, and this token takes {least} to {most}")));
     }
     Ok(())
 }

@@ -266,14 +266,14 @@ mod tests {
 
     #[test]
     fn when_all_wait_tokens_have_most_turns_and_everybody_some() {
-        let mut turns = of(&[(Handshake, ONE, 100), (Unwrap, ONE, 100), (Token, OTHER, 100)]);
-        let done = drain(&mut turns, 80);
-        assert_eq!([Token, Handshake, Unwrap].map(|kind| count(&done, kind)), [50, 20, 10]);
+        let mut turns = of(&[(Handshake, ONE, 100), (Unwrap, ONE, 100), (Proven, ONE, 100), (Token, OTHER, 100)]);
+        let done = drain(&mut turns, 90);
+        assert_eq!([Token, Handshake, Unwrap, Proven].map(|kind| count(&done, kind)), [50, 20, 10, 10]);
         // A token never waits for more than one of anything else.
         assert!(done.windows(2).all(|pair| pair.iter().any(|job| job.0 == Token)));
         // What nobody needs is used.
         let rest = drain(&mut turns, 1000);
-        assert_eq!((rest.len(), turns.count()), (220, 0));
+        assert_eq!((rest.len(), turns.count()), (310, 0));
         assert!(turns.queues.iter().all(|queue| queue.lines.is_empty() && queue.order.is_empty()));
     }
 
@@ -335,26 +335,32 @@ mod tests {
 
     #[test]
     fn what_is_said_to_go_before_does() {
-        let mut turns = of(&[(Handshake, ONE, 9), (Token, ONE, 30), (Handshake, OTHER, 40), (Unwrap, OTHER, 7)]);
-        for (kind, of) in [(Handshake, ONE), (Token, ONE), (Token, OTHER), (Unwrap, ONE), (Handshake, OTHER)] {
+        let mut turns =
+            of(&[(Handshake, ONE, 9), (Token, ONE, 30), (Handshake, OTHER, 40), (Unwrap, OTHER, 7), (Proven, ONE, 5)]);
+        let asked =
+            [(Handshake, ONE), (Token, ONE), (Token, OTHER), (Unwrap, ONE), (Handshake, OTHER), (Proven, OTHER)];
+        for (kind, of) in asked {
             let said = turns.before(kind, of);
-            let mut trial = Turns::new();
-            for queue in &turns.queues {
-                for line in queue.lines.values() {
-                    for job in &line.rest {
-                        let place = trial.place(job.0, job.1);
-                        trial.join(place, *job);
+            // Wherever the turns stand.
+            let before = (0..TURNS.len()).map(|next| {
+                let mut trial = Turns { next, ..Turns::new() };
+                for queue in &turns.queues {
+                    for line in queue.lines.values() {
+                        for job in &line.rest {
+                            let place = trial.place(job.0, job.1);
+                            trial.join(place, *job);
+                        }
                     }
                 }
-            }
-            let place = trial.place(kind, of);
-            trial.join(place, (kind, of, 999));
-            let before = drain(&mut trial, 1000).iter().position(|job| job.2 == 999).unwrap();
-            // Wherever the turns stand.
-            assert!(before.abs_diff(said) <= 4, "{kind:?} of {of:?}: {said} said, {before} went before");
+                let place = trial.place(kind, of);
+                trial.join(place, (kind, of, 999));
+                drain(&mut trial, 1000).iter().position(|job| job.2 == 999).unwrap()
+            });
+            let most = before.max().unwrap();
+            assert!(most.abs_diff(said) <= 2, "{kind:?} of {of:?}: {said} said, {most} went before");
         }
         assert_eq!(turns.remove(|job| job.0 == Handshake).len(), 49);
-        assert_eq!((turns.count(), drain(&mut turns, 1000).len()), (37, 37));
+        assert_eq!((turns.count(), drain(&mut turns, 1000).len()), (42, 42));
     }
 
     #[test]

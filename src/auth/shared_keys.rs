@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use super::reason::Reason;
-use crate::wire::Millis;
+use crate::wire::{Millis, Peer, Text};
 
 /// At one time.
 const MOST: usize = 4096;
@@ -19,12 +19,15 @@ const MOST: usize = 4096;
 /// What becomes of opening one.
 type Outcome = Result<Zeroizing<Vec<u8>>, Reason>;
 
+/// Which key is asked for, for the message of which worker and for which account.
+type Question = ([u8; 32], Peer, Text<256>);
+
 /// The keys, by a hash of how each was sealed.
 #[derive(Default)]
 pub(super) struct SharedKeys {
     kept: Mutex<HashMap<[u8; 32], Kept>>,
     /// Those that somebody waits for.
-    asked: Mutex<HashMap<[u8; 32], Weak<OnceCell<Outcome>>>>,
+    asked: Mutex<HashMap<Question, Weak<OnceCell<Outcome>>>>,
 }
 
 impl fmt::Debug for SharedKeys {
@@ -44,8 +47,8 @@ impl SharedKeys {
         self.lock().get(name).filter(|kept| now < kept.until).map(|kept| kept.key.clone())
     }
 
-    /// The question of that name. Whoever comes while it is put waits for the same answer, whatever it is.
-    pub(super) fn question(&self, name: [u8; 32]) -> Arc<OnceCell<Outcome>> {
+    /// That question. Whoever comes with it while it is put waits for the same answer, whatever it is.
+    pub(super) fn question(&self, name: Question) -> Arc<OnceCell<Outcome>> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.retain(|_, question| question.strong_count() > 0);
         let question = asked.get(&name).and_then(Weak::upgrade).unwrap_or_default();
@@ -72,8 +75,9 @@ impl SharedKeys {
         self.lock().retain(|_, one| now < one.until);
     }
 
-    /// Wipes all: partners and what is asked of them may be others now.
+    /// Wipes all: partners and what is asked of them may be others now. Nobody joins a question of before.
     pub(super) fn forget(&self) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.lock().clear();
     }
 
@@ -103,6 +107,22 @@ mod tests {
         assert_eq!((count, keys.find(&[2; 32], Millis(10))), (1, Some(key(2))));
         keys.forget();
         assert_eq!(keys.find(&[2; 32], Millis(10)), None);
+    }
+
+    #[test]
+    fn a_question_is_one_while_somebody_waits_for_it_and_of_one_worker_and_account() {
+        let keys = SharedKeys::default();
+        let of = |name, worker, account| keys.question(([name; 32], Peer(worker), Text::new(account).unwrap()));
+        let first = of(1, 1, "a");
+        assert!(Arc::ptr_eq(&first, &of(1, 1, "a")));
+        for (name, worker, account) in [(2, 1, "a"), (1, 2, "a"), (1, 1, "b")] {
+            assert!(!Arc::ptr_eq(&first, &of(name, worker, account)));
+        }
+        keys.forget();
+        assert!(!Arc::ptr_eq(&first, &of(1, 1, "a")));
+        drop(first);
+        let _other = of(3, 1, "a");
+        assert_eq!(keys.asked.lock().unwrap().len(), 1);
     }
 
     #[test]

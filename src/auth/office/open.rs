@@ -30,6 +30,15 @@ use crate::wire::links::AuthToWorker;
 use crate::wire::unwrap::{MOST_PART_OCTETS, MOST_PARTS, NotUnwrapped, Open, Opened, SealedPart, Unwrap};
 use crate::wire::{List, Millis, Secret, Text};
 
+/// Where a session key is, so that its account is known: a partner uses up nothing of what an account signs itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Found {
+    /// Beside a message that the account has signed.
+    Message,
+    /// In an assertion about it that its partner has signed.
+    Assertion,
+}
+
 /// How many session keys come from where, or from whom where that is known. Nothing is paid back.
 #[derive(Debug, Default)]
 pub(super) struct Unwraps {
@@ -44,10 +53,14 @@ impl Unwraps {
         self.pay(rules, (from.0, self.hasher.hash_one(network(from.1))), now)
     }
 
-    /// The same for one in a message that this account has signed, or in an assertion about it that its partner has.
-    /// Such have a table of their own: anybody can seal one, and nobody else's messages and assertions are its.
-    pub(super) fn admit_proven(&self, rules: &ThrottleRules, from: (Peer, &Text<256>), now: Instant) -> bool {
-        self.pay(rules, (from.0, self.hasher.hash_one(from.1.as_str())), now)
+    /// The same for one that is found so, of this account. Such have a table of their own, for anybody can seal one.
+    pub(super) fn admit_proven(
+        &self,
+        rules: &ThrottleRules,
+        (worker, found, account): (Peer, Found, &Text<256>),
+        now: Instant,
+    ) -> bool {
+        self.pay(rules, (worker, self.hasher.hash_one((found, account.as_str()))), now)
     }
 
     fn pay(&self, rules: &ThrottleRules, (worker, key): (Peer, u64), now: Instant) -> bool {
@@ -270,8 +283,9 @@ mod tests {
         unwraps.gone(Peer(1));
         assert_eq!(unwraps.budgets.lock().unwrap().len(), 1);
         let account = |name| Text::new(name).unwrap();
-        assert!((0..3).all(|_| unwraps.admit_proven(&rules, (Peer(3), &account("a")), now)));
-        assert!(!unwraps.admit_proven(&rules, (Peer(3), &account("a")), now));
-        assert!(unwraps.admit_proven(&rules, (Peer(3), &account("b")), now));
+        let admit = |found, name| unwraps.admit_proven(&rules, (Peer(3), found, &account(name)), now);
+        assert!((0..3).all(|_| admit(Found::Assertion, "a")));
+        assert!(!admit(Found::Assertion, "a"));
+        assert!(admit(Found::Assertion, "b") && admit(Found::Message, "a"));
     }
 }

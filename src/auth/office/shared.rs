@@ -14,6 +14,7 @@ use super::super::assertion::{self, Refused, SealedKey};
 use super::super::reason::Reason;
 use super::super::signature;
 use super::asserted::meant;
+use super::open::Found;
 use super::proof::{Asked, Known};
 use super::vouched::Meant;
 use super::{Ended, Office};
@@ -79,7 +80,8 @@ impl Office {
             return Ok(key);
         }
         let unwrap = Unwrap { serial: 0, worker: asked.worker, proven: true, recipient, transport, sealed };
-        let question = self.shared_keys.question(name);
+        // A refusal may concern the worker, or whom the assertion is about: that is nobody else's answer.
+        let question = self.shared_keys.question((name, asked.worker, whose.clone()));
         let answer = question.get_or_init(|| async {
             // Since this was looked for.
             if let Some(key) = self.shared_keys.find(&name, now) {
@@ -101,7 +103,8 @@ impl Office {
         whose: &Text<256>,
         now: Millis,
     ) -> Result<(Zeroizing<Vec<u8>>, Millis), Reason> {
-        if !self.proven_unwraps.admit_proven(&config.throttle, (unwrap.worker, whose), Instant::now()) {
+        let from = (unwrap.worker, Found::Assertion, whose);
+        if !self.proven_unwraps.admit_proven(&config.throttle, from, Instant::now()) {
             return Err(Reason::TooManyKeys);
         }
         match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {

@@ -19,6 +19,7 @@ use super::super::sealed::{self, Sealed, Whole};
 use super::super::signature::{Admitted, Content, Unproven, Verified};
 use super::super::store::Kind;
 use super::super::timestamp;
+use super::open::Found;
 use super::proof::{Asked, Beside, Signer};
 use super::{Ended, Office};
 use crate::config::auth::Auth;
@@ -109,8 +110,9 @@ impl Office {
         if !is_key.map_err(|why| his(stranger(self.not_proven(asked.correlation, &why))))? {
             return Err(his(Ended::Breach("a session key that is not the one signed")));
         }
-        // His signature held: no stranger's keys are in his way.
-        if !self.proven_unwraps.admit_proven(&config.throttle, (asked.worker, &account.name), Instant::now()) {
+        // His signature held: nobody else's keys are in his way.
+        let from = (asked.worker, Found::Message, &account.name);
+        if !self.proven_unwraps.admit_proven(&config.throttle, from, Instant::now()) {
             return Err(his(stranger(Reason::TooManyKeys)));
         }
         let mut once = [0; 32];

@@ -1009,24 +1009,40 @@ fn an_unlock_whose_pin_the_token_did_not_look_at_leaves_the_mark_as_it_was() {
     }
     assert!(unlock() && marks(&hsm, "pin-refused-").is_empty());
     // One that the token cannot have, or that by the profile no signer tries, is not set, and stops nobody.
-    let profiles = hsm.path("profiles");
+    no_pin_of_another_length(&hsm, &["token", "unlock"]);
+    assert!(marks(&hsm, "pin-refused-").is_empty());
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+}
+
+/// Has these words say a PIN that is too short for the token, and one that is too long for its profile: nothing is tried.
+#[track_caller]
+fn no_pin_of_another_length(hsm: &SoftHsm, words: &[&str]) {
+    let (profiles, new) = (hsm.path("profiles"), hsm.path("new"));
     std::fs::create_dir(&profiles).unwrap();
     let limits = "[auth]\npin_min_octets = 1\npin_max_octets = 9\n";
     std::fs::write(profiles.join("softhsm2.toml"), format!("schema = 1\nevidence = \"measured\"\n{limits}")).unwrap();
-    let new = hsm.path("new");
     for pin in ["123", "1234567890"] {
         std::fs::write(&new, pin).unwrap();
-        let before = (hsm.calls("C_InitPIN"), hsm.calls("C_Login"));
+        let calls = || ["C_InitPIN", "C_Login", "C_InitToken"].map(|function| hsm.calls(function));
+        let before = calls();
         let mut command = hsm.command(Path::new(env!("CARGO_BIN_EXE_chancery")));
-        command.env("CHANCERY_PROFILES", &profiles).args(["token", "unlock"]);
-        command.arg("--pin-file").arg(&new).arg("--so-pin-file").arg(&officer).arg("--config").arg(hsm.path("config"));
+        command.env("CHANCERY_PROFILES", &profiles).args(words).arg("--config").arg(hsm.path("config"));
+        command.arg("--pin-file").arg(&new).arg("--so-pin-file").arg(hsm.path("credentials/so-pin"));
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.contains("takes 4 to 9"), "{pin}: {said}");
-        assert_eq!((hsm.calls("C_InitPIN"), hsm.calls("C_Login")), before, "{pin}");
-        assert!(marks(&hsm, "pin-refused-").is_empty());
+        assert!(!output.status.success() && said.contains("this token takes 4 to 9"), "{pin}: {said}");
+        assert_eq!(calls(), before, "{pin}");
     }
-    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+}
+
+#[test]
+fn a_new_token_gets_no_pin_that_it_cannot_have_or_no_signer_tries() {
+    let hsm = SoftHsm::new();
+    hsm.configure("", "");
+    let file = hsm.path("config/signer.d/signer.toml");
+    let text = std::fs::read_to_string(&file).unwrap().replace("token_label = \"test\"", "token_label = \"other\"");
+    std::fs::write(&file, text).unwrap();
+    no_pin_of_another_length(&hsm, &["token", "init", "--label", "other"]);
 }
 
 #[test]

@@ -39,14 +39,15 @@ pub(super) fn initialise(
     if label.trim().is_empty() {
         return Err(Fault::Refused("a token needs a label".to_owned()));
     }
-    // Else it would be a token that no signer logs in to, or one without a PIN.
-    between(&pin, lengths(module))?;
     let tokens = module.tokens()?;
     if tokens.iter().any(|(found, info)| info.token_initialized() && found.label == label) {
         return Err(Fault::Refused(format!("there is a token with label {label:?} already")));
     }
-    let free = tokens.iter().find(|(_, info)| !info.token_initialized()).map(|(found, _)| found.slot);
-    let slot = free.ok_or_else(|| Fault::Absent("no slot holds a token that is not initialised".to_owned()))?;
+    let free = tokens.iter().find(|(_, info)| !info.token_initialized()).map(|(found, _)| found);
+    let free = free.ok_or_else(|| Fault::Absent("no slot holds a token that is not initialised".to_owned()))?;
+    // Else it would be a token that no signer logs in to, or one without a PIN.
+    fits(module, free, &pin)?;
+    let slot = free.slot;
     voice.doing("initialising the token");
     module.slow_call(|context| context.init_token(slot, &so_pin, label))?;
     voice.doing("setting the PIN");
@@ -112,21 +113,12 @@ pub(super) fn unlock(
 /// them without one. A token that tells no lengths takes what its profile says.
 fn fits(module: &Module, found: &Found, pin: &AuthPin) -> Result<(), Fault> {
     let info = module.call(|context: &Pkcs11| context.get_token_info(found.slot))?;
-    let (shortest, longest) = lengths(module);
+    let limits = &module.profile().auth;
     let told = Some((info.min_pin_length(), info.max_pin_length()));
     // Zeros, or all ones, are no lengths.
-    let told = told.filter(|(least, most)| *most > 0 && least <= most && *least <= longest);
+    let told = told.filter(|(least, most)| *most > 0 && least <= most && *least <= limits.pin_max_octets);
     let (least, most) = told.unwrap_or((0, usize::MAX));
-    between(pin, (least.max(shortest), most.min(longest)))
-}
-
-/// Octets of the PINs that signers try, by the profile.
-fn lengths(module: &Module) -> (usize, usize) {
-    let limits = &module.profile().auth;
-    (limits.pin_min_octets, limits.pin_max_octets)
-}
-
-fn between(pin: &AuthPin, (least, most): (usize, usize)) -> Result<(), Fault> {
+    let (least, most) = (least.max(limits.pin_min_octets), most.min(limits.pin_max_octets));
     let length = secrecy::ExposeSecret::expose_secret(pin).len();
     if length < least || length > most {
         return Err(Fault::Refused(format!("the PIN has {length} octets, and this token takes {least} to {most}")));

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::super::assertion::{self, Refused, SealedKey};
 use super::super::reason::Reason;
+use super::super::shared_keys::Kept;
 use super::super::signature;
 use super::asserted::meant;
 use super::open::Found;
@@ -81,14 +82,16 @@ impl Office {
         }
         let unwrap = Unwrap { serial: 0, worker: asked.worker, proven: true, recipient, transport, sealed };
         // A refusal may concern the worker, or whom the assertion is about: that is nobody else's answer.
-        let question = self.shared_keys.question((name, asked.worker, whose.clone()));
-        let answer = question.get_or_init(|| async {
+        let question = (name, asked.worker, whose.clone());
+        let waiting = self.shared_keys.question(&question);
+        let answer = waiting.get_or_init(|| async {
             // Since this was looked for.
             if let Some(key) = self.shared_keys.find(&name, now) {
                 return Ok(key);
             }
-            let (key, until) = self.opened_key(config, unwrap, over, whose, now).await?;
-            self.shared_keys.keep(name, key.clone(), until, now);
+            let one = self.opened_key(config, unwrap, over, whose, now).await?;
+            let key = one.key.clone();
+            self.shared_keys.keep(&question, &waiting, one, now);
             Ok(key)
         });
         answer.await.clone()
@@ -102,17 +105,17 @@ impl Office {
         over: Millis,
         whose: &Text<256>,
         now: Millis,
-    ) -> Result<(Zeroizing<Vec<u8>>, Millis), Reason> {
+    ) -> Result<Kept, Reason> {
         let from = (unwrap.worker, Found::Assertion, whose);
         if !self.proven_unwraps.admit_proven(&config.throttle, from, Instant::now()) {
             return Err(Reason::TooManyKeys);
         }
         match self.vouchers.unwrap(unwrap, config.limits.issuer_deadline).await {
-            Ok(key) => Ok((Zeroizing::new(key.expose().to_vec()), over)),
+            Ok(key) => Ok(Kept { key: Zeroizing::new(key.expose().to_vec()), until: over, opened: true }),
             Err(NotUnwrapped::Unopened) => {
                 let mut other = Zeroizing::new(vec![0; 32]);
                 getrandom::fill(&mut other).map_err(|_| Reason::NotUnwrapped)?;
-                Ok((other, over.min(now.plus(NOT_OPENED_MS))))
+                Ok(Kept { key: other, until: over.min(now.plus(NOT_OPENED_MS)), opened: false })
             }
             Err(NotUnwrapped::Rate) => Err(Reason::TooManyKeys),
             Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => Err(Reason::NotUnwrapped),

@@ -30,7 +30,8 @@ use crate::wire::links::AuthToWorker;
 use crate::wire::unwrap::{MOST_PART_OCTETS, MOST_PARTS, NotUnwrapped, Open, Opened, SealedPart, Unwrap};
 use crate::wire::{List, Millis, Secret, Text};
 
-/// Where a session key is, so that its account is known: a partner uses up nothing of what an account signs itself.
+/// Where a session key is, so that its account is known: a partner uses up none of those in what an account signs
+/// itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Found {
     /// Beside a message that the account has signed.

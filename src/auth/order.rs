@@ -119,9 +119,9 @@ fn draw_up(
         endpoint: proven.endpoint,
         source: proven.source,
     };
-    let verdict = authorise(&config.users.vocabulary, party, account, seen);
-    *policies = verdict.policies;
-    if let Some(reason) = verdict.refused {
+    let (refused, decided) = authorise(&config.users.vocabulary, party, account, seen);
+    *policies = decided;
+    if let Some(reason) = refused {
         return Err(reason);
     }
     let order = Order {

@@ -9,6 +9,7 @@ use super::reason::Reason;
 use crate::config::auth::party::Party;
 use crate::config::auth::policy::Vocabulary;
 use crate::config::auth::users::Account;
+use crate::config::auth::verdict::{Question, Said, Verdict};
 use crate::wire::order::{ConfirmationKind, Method, TokenType};
 use crate::wire::{List, Text};
 
@@ -29,34 +30,57 @@ pub(super) struct Circumstances<'a> {
     pub(super) source: IpAddr,
 }
 
-/// What the policies said, and which of them.
-#[derive(Debug)]
-#[must_use]
-pub(super) struct Verdict {
-    /// Nothing when it is permitted.
-    pub(super) refused: Option<Reason>,
-    /// The policies that decided, in order of their ids; the first sixteen.
-    pub(super) policies: List<Text<128>, 16>,
+/// One party's policies, as they were evaluated before or are now. Nothing when it is permitted; and which of them
+/// decided.
+pub(super) fn authorise(
+    vocabulary: &Vocabulary,
+    party: &Party,
+    account: &Account,
+    seen: Circumstances<'_>,
+) -> (Option<Reason>, List<Text<128>, 16>) {
+    // By name, so that what is added to them is asked about, too.
+    let Circumstances { token_type, confirmation, method, intermediary, endpoint, source } = seen;
+    let question = account.edition.as_ref().map(|edition| Question {
+        account: edition.number(),
+        party: party.edition.number(),
+        token_type,
+        confirmation,
+        method,
+        intermediary: intermediary.to_owned(),
+        endpoint: endpoint.to_owned(),
+        source,
+    });
+    let evaluate = || evaluate(vocabulary, party, account, seen);
+    let verdict = match question {
+        Some(question) => vocabulary.verdict(question, evaluate),
+        None => evaluate(),
+    };
+    let refused = match verdict.said {
+        Said::Yes => None,
+        Said::No => Some(Reason::Policy),
+        Said::Nothing => Some(Reason::PolicyError),
+    };
+    (refused, verdict.policies)
 }
 
-/// Evaluates one party's policies.
-pub(super) fn authorise(vocabulary: &Vocabulary, party: &Party, account: &Account, seen: Circumstances<'_>) -> Verdict {
+/// Whatever is looked at here stands in [`Question`], or is another account's or another party's.
+fn evaluate(vocabulary: &Vocabulary, party: &Party, account: &Account, seen: Circumstances<'_>) -> Verdict {
     let Some(request) = request(vocabulary, party, account, seen) else {
-        return Verdict { refused: Some(Reason::PolicyError), policies: List::default() };
+        return Verdict { said: Said::Nothing, policies: List::default() };
     };
     let response = Authorizer::new().is_authorized(&request, &party.policies, &account.entities);
     let mut ids: Vec<Text<128>> =
         response.diagnostics().reason().filter_map(|id| Text::new(id.to_string()).ok()).collect();
     ids.sort();
     ids.truncate(16);
-    let refused = if response.diagnostics().errors().next().is_some() {
-        Some(Reason::PolicyError)
+    let said = if response.diagnostics().errors().next().is_some() {
+        Said::Nothing
     } else if response.decision() == Decision::Allow {
-        None
+        Said::Yes
     } else {
-        Some(Reason::Policy)
+        Said::No
     };
-    Verdict { refused, policies: List::new(ids).unwrap_or_default() }
+    Verdict { said, policies: List::new(ids).unwrap_or_default() }
 }
 
 fn request(vocabulary: &Vocabulary, party: &Party, account: &Account, seen: Circumstances<'_>) -> Option<Request> {

@@ -27,6 +27,7 @@ mod sha1;
 pub mod source;
 pub mod store;
 pub mod users;
+pub mod verdict;
 pub mod vouching;
 
 use std::collections::HashMap;

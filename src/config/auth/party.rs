@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::claims::{self, ClaimFile, ClaimRule, SubjectFile, SubjectRule};
 use super::policy::{self, Vocabulary};
+use super::verdict::Edition;
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
 use crate::wire::order::{ConfirmationKind, TokenType};
@@ -39,6 +40,8 @@ pub struct Party {
     pub policies: PolicySet,
     /// The party as policies see it.
     pub resource: EntityUid,
+    /// Tells it from another that has had its name.
+    pub edition: Edition,
 }
 
 /// The file.
@@ -107,6 +110,7 @@ pub(super) fn compile(name: &str, file: &Loaded<PartyFile>, vocabulary: &Vocabul
         claims: value.claim.iter().map(|claim| claims::claim(file, claim, vocabulary)).collect::<Result<_, _>>()?,
         policies: policy::compile(vocabulary, file, &value.policy)?,
         resource: policy::uid("RelyingParty", name),
+        edition: Edition::default(),
     })
 }
 

@@ -16,6 +16,7 @@ use cedar_policy::{
 use miette::Diagnostic;
 use toml::Spanned;
 
+use super::verdict::{Question, Verdict, Verdicts};
 use crate::config::load::{ConfigError, Loaded};
 use crate::wire::Text;
 
@@ -26,6 +27,7 @@ pub struct Vocabulary {
     schema: Schema,
     issue: EntityUid,
     addresses: Arc<Mutex<HashMap<IpAddr, RestrictedExpression>>>,
+    verdicts: Arc<Verdicts>,
 }
 
 /// Addresses kept as expressions.
@@ -59,7 +61,7 @@ impl Vocabulary {
              }};"
         );
         let schema = Schema::from_str(&text).map_err(|error| format!("schema for policies: {error}"))?;
-        Ok(Self { names, schema, issue: uid("Action", "Issue"), addresses: Arc::default() })
+        Ok(Self { names, schema, issue: uid("Action", "Issue"), addresses: Arc::default(), verdicts: Arc::default() })
     }
 
     /// What every request is about.
@@ -77,6 +79,11 @@ impl Vocabulary {
             addresses.clear();
         }
         addresses.entry(address).or_insert_with(|| RestrictedExpression::new_ip(address.to_string())).clone()
+    }
+
+    /// What policies said of this before, or say now.
+    pub fn verdict(&self, question: Question, find: impl FnOnce() -> Verdict) -> Verdict {
+        self.verdicts.of(question, find)
     }
 
     /// May a claim be taken from this attribute?

@@ -21,6 +21,7 @@ use super::jwt::JwtIssuer;
 use super::kerberos::Realm;
 use super::partner::Partner;
 use super::policy::{self, Vocabulary};
+use super::verdict::Edition;
 use super::vouching::AttributeRule;
 use crate::config::beneath::Directory;
 use crate::config::load::{ConfigError, Loaded};
@@ -83,6 +84,8 @@ pub struct Account {
     pub principal: EntityUid,
     /// The account and its groups, for the policy engine.
     pub entities: Entities,
+    /// Tells it from another that has had its name; none where it is found, or described, for one request.
+    pub edition: Option<Edition>,
 }
 
 impl Account {
@@ -110,6 +113,7 @@ impl Account {
             attributes,
             principal,
             entities,
+            edition: None,
         })
     }
 }
@@ -211,6 +215,7 @@ impl Account {
             attributes,
             principal,
             entities,
+            edition: None,
         })
     }
 }
@@ -540,6 +545,7 @@ fn account(
         attributes,
         principal,
         entities,
+        edition: Some(Edition::default()),
     })
 }
 

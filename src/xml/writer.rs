@@ -280,6 +280,10 @@ pub fn escape_attribute(value: &str, out: &mut String) {
 
 fn escape(text: &str, out: &mut String, replacement: impl Fn(u8) -> Option<&'static str>) {
     debug_assert!(text.chars().all(chars::is_char), "a character that xml does not allow");
+    // Nearly every text stands as it is, and without an end on the way many octets are looked at together.
+    if text.bytes().fold(true, |plain, octet| plain & replacement(octet).is_none()) {
+        return out.push_str(text);
+    }
     let mut from = 0;
     for (at, octet) in text.bytes().enumerate() {
         if let Some(replacement) = replacement(octet) {

@@ -15,6 +15,8 @@ use crate::xml::names;
 const BYTE_ORDER_MARK: char = '\u{FEFF}';
 /// Namespace names that are compared one after the other. Nearly every message has no more, and is read without a hash.
 pub(super) const FEW: usize = 16;
+/// Nodes that there is room for at first: those of a request of nearly every client.
+const ROOM: usize = 64;
 
 pub(super) fn build(octets: &[u8], limits: &Limits) -> Result<Tree, Malformed> {
     if octets.len() > limits.octets.min(u32::MAX as usize) {
@@ -89,16 +91,16 @@ impl<'s> Builder<'s> {
         let known = ["", names::XML];
         let tree = Tree {
             source: source.to_owned(),
-            nodes: Vec::new(),
-            attributes: Vec::new(),
-            declarations: Vec::new(),
+            nodes: Vec::with_capacity(ROOM),
+            attributes: Vec::with_capacity(ROOM / 4),
+            declarations: Vec::with_capacity(ROOM / 4),
             // No value is longer than what stands for it in the source, so this never moves and never
             // leaves a copy of a password behind.
             values: String::with_capacity(source.len()),
             uris: known.map(str::to_owned).to_vec(),
         };
-        let (uris, open, scope) = (HashMap::new(), Vec::new(), Vec::new());
-        let (attributes, uri) = (Vec::new(), String::new());
+        let (uris, open, scope) = (HashMap::new(), Vec::with_capacity(ROOM / 4), Vec::with_capacity(ROOM / 4));
+        let (attributes, uri) = (Vec::with_capacity(ROOM / 4), String::new());
         Self { source, limits, tree, uris, open, scope, seen_root: false, attributes, uri }
     }
 

@@ -163,10 +163,24 @@ fn is_authority(authority: &str) -> bool {
     (after.is_empty() || port) && is_written_of(user, b":") && is_written_of(host, b"")
 }
 
+/// Unreserved characters, and delimiters within parts.
+const WRITTEN: [bool; 256] = {
+    let mut written = [false; 256];
+    let mut octet = 0_u8;
+    while octet < 128 {
+        written[octet as usize] = octet.is_ascii_alphanumeric()
+            || matches!(
+                octet,
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+            );
+        octet += 1;
+    }
+    written
+};
+
 /// Are these unreserved characters, delimiters within parts, escapes, and those of `more`?
 fn is_written_of(part: &str, more: &[u8]) -> bool {
-    let allowed =
-        |octet: u8| octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&octet) || more.contains(&octet);
+    let allowed = |octet: u8| WRITTEN[usize::from(octet)] || more.contains(&octet);
     let hex = |digit: Option<u8>| digit.is_some_and(|digit| digit.is_ascii_hexdigit());
     let mut octets = part.bytes();
     while let Some(octet) = octets.next() {

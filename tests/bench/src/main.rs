@@ -19,6 +19,8 @@ mod service;
 #[path = "../../support"]
 mod support {
     pub(crate) mod authority;
+    #[expect(dead_code, reason = "shared with tests, which build the module")]
+    pub(crate) mod fault;
     #[expect(dead_code, reason = "shared with tests/kerberos, which uses more of it")]
     pub(crate) mod kdc;
     #[expect(dead_code, reason = "shared with tests of daemons, which start them")]
@@ -65,6 +67,9 @@ struct RunArgs {
     /// Where the programs are [default: beside this one]
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
+    /// The fault module [default: beside the programs]
+    #[arg(long, value_name = "FILE")]
+    fault_module: Option<PathBuf>,
     /// SoftHSM's module
     #[arg(long, value_name = "FILE", default_value = "/usr/lib/softhsm/libsofthsm2.so")]
     module: PathBuf,
@@ -89,9 +94,11 @@ fn run(args: &RunArgs) -> Outcome<()> {
     let beside = std::env::current_exe()?.parent().map(PathBuf::from).unwrap_or_default();
     let plans = plan::all().into_iter().filter(|plan| plan.name.contains(&args.only)).collect();
     let (outside, plans) = outside::Outside::start(plans);
+    let programs = args.programs.clone().unwrap_or(beside);
     let stage = service::Stage {
         directory: args.directory.clone(),
-        programs: args.programs.clone().unwrap_or(beside),
+        fault_module: args.fault_module.clone().unwrap_or_else(|| programs.join("libchancery_fault_module.so")),
+        programs,
         softhsm: args.module.clone(),
         outside,
     };

@@ -10,7 +10,7 @@ pub(crate) struct Plan {
     pub(crate) name: &'static str,
     /// Of the key that signs tokens.
     pub(crate) algorithm: &'static str,
-    /// What the fault module adds to each `C_Sign`, milliseconds; 0 is SoftHSM with nothing before it.
+    /// What the fault module adds to each `C_Sign`, milliseconds; 0 is none.
     pub(crate) latency_ms: u64,
     pub(crate) signers: u32,
     /// In each signer.
@@ -52,6 +52,9 @@ pub(crate) fn all() -> Vec<Plan> {
     vec![
         plan("rsa-2048 softhsm", "rsa-2048", 0, (2, 2), 16),
         plan("p-256 softhsm", "p-256", 0, (2, 2), 16),
+        // What many clients at once have in common: turns of a process, syncs of the record, wake-ups.
+        plan("rsa-2048 at depth", "rsa-2048", 0, (2, 2), 64),
+        plan("p-256 at depth", "p-256", 0, (2, 2), 64),
         plan("rsa-2048 +1 ms", "rsa-2048", 1, (2, 1), 16),
         plan("rsa-2048 +10 ms", "rsa-2048", 10, (2, 4), 32),
         // SoftHSM's own arithmetic is our processor's, which a real HSM's is not: here it is next to nothing.

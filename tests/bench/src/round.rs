@@ -33,6 +33,8 @@ pub(crate) struct Figures {
     pub(crate) failed: u64,
     /// Processor time a token, µs, by role.
     pub(crate) cpu_us: BTreeMap<String, f64>,
+    /// What the module used of it, in the signers, µs a token.
+    pub(crate) inside_us: f64,
     /// That of the clients, µs.
     pub(crate) load_cpu_us: f64,
     /// KiB by process, where we may know.
@@ -90,10 +92,10 @@ pub(crate) fn measure(stage: &Stage, plan: &Plan, seconds: f64) -> Outcome<Figur
     let mut load = Errand::prepare(&mut command)?;
     let processes = service.processes();
     let now = || processes.iter().map(|(_, pid)| cpu(*pid)).collect::<Outcome<Vec<Duration>>>();
-    let before = now()?;
+    let (before, inside) = (now()?, stage.inside(plan));
     load.begin()?;
     let seen: Seen = load.end()?;
-    let after = now()?;
+    let (after, inside) = (now()?, stage.inside(plan).saturating_sub(inside));
 
     let tokens = seen.done.count as f64;
     let mut cpu_us = BTreeMap::new();
@@ -110,6 +112,7 @@ pub(crate) fn measure(stage: &Stage, plan: &Plan, seconds: f64) -> Outcome<Figur
         p99_ms: seen.p99_ms,
         failed: seen.failed,
         cpu_us,
+        inside_us: inside.as_secs_f64() * 1e6 / tokens,
         load_cpu_us: seen.done.cpu_us / tokens,
         pss_kib: processes.iter().map(|(name, pid)| Some((name.clone(), pss_kib(*pid)?))).collect(),
         ready_ms: service.took.as_secs_f64() * 1e3,

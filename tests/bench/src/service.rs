@@ -14,6 +14,7 @@ use crate::Outcome;
 use crate::credential::{self, Credential};
 use crate::outside::Outside;
 use crate::plan::Plan;
+use crate::support::fault::counter;
 
 /// How long a first start may take, keys and all, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,6 +26,7 @@ pub(crate) struct Stage {
     pub(crate) directory: PathBuf,
     pub(crate) programs: PathBuf,
     pub(crate) softhsm: PathBuf,
+    pub(crate) fault_module: PathBuf,
     pub(crate) outside: Outside,
 }
 
@@ -34,17 +36,26 @@ impl Stage {
         self.directory.join(plan.credential.map_or(plan.algorithm, Credential::demo))
     }
 
-    /// The module a plan uses.
+    /// The module whose rate is the ceiling.
     pub(crate) fn module(&self, plan: &Plan) -> PathBuf {
-        if plan.latency_ms > 0 { self.programs.join("libchancery_fault_module.so") } else { self.softhsm.clone() }
+        if plan.latency_ms > 0 { self.fault_module.clone() } else { self.softhsm.clone() }
     }
 
-    /// What the fault module must know, for any process that loads it.
+    /// What the fault module must know, for any process that loads it. Where it only counts it looks for no instructions.
     pub(crate) fn environment(&self, plan: &Plan, command: &mut Command) {
+        let fault = self.demo(plan).join("fault");
         command
             .env("SOFTHSM2_CONF", self.demo(plan).join("softhsm2.conf"))
             .env("CHANCERY_FAULT_MODULE", &self.softhsm)
-            .env("CHANCERY_FAULT_CONTROL", self.demo(plan).join("fault/control"));
+            .env("CHANCERY_FAULT_COUNTS", fault.join("counts"));
+        if plan.latency_ms > 0 {
+            command.env("CHANCERY_FAULT_CONTROL", fault.join("control"));
+        }
+    }
+
+    /// Processor time that the module has used within the processes of this plan so far.
+    pub(crate) fn inside(&self, plan: &Plan) -> Duration {
+        Duration::from_nanos(counter(&self.demo(plan).join("fault/counts"), "inside", 0))
     }
 
     /// What starts the demo.
@@ -91,13 +102,14 @@ impl Stage {
         Ok(())
     }
 
-    /// Sets the module, its latency and the sessions.
+    /// Sets the module, its latency and the sessions. The signers always have the fault module, which says what the
+    /// module behind it used of the processor.
     pub(crate) fn configure(&self, plan: &Plan) -> Outcome<()> {
         let demo = self.demo(plan);
         fs::write(demo.join("fault/control"), format!("sign_delay_us {}\n", plan.latency_ms * 1000))?;
         let settings = format!(
             "module = {:?}\nsessions = {}\nread = [\"../../softhsm2.conf\", \"../../fault\"]\n",
-            self.module(plan).display().to_string(),
+            self.fault_module.display().to_string(),
             plan.sessions
         );
         let kept = |line: &str| {

@@ -52,6 +52,20 @@ pub(crate) fn called(function: usize) -> u64 {
     counter(function, NAME).fetch_add(1, Ordering::SeqCst)
 }
 
+/// Adds to a counter that counts something else than calls.
+pub(crate) fn add(slot: usize, count: u64) {
+    counter(slot, NAME).fetch_add(count, Ordering::Relaxed);
+}
+
+/// Processor time of this thread so far, nanoseconds.
+pub(crate) fn processor_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is valid for the call.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    assert_eq!(failed, 0, "every thread has a clock");
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
 /// Takes one of the errors up to `limit`, counted over all processes; false when they are used up.
 pub(crate) fn take_error(function: usize, limit: u64) -> bool {
     let counter = counter(function, NAME + 8);

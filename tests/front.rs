@@ -143,6 +143,41 @@ fn whoever_knows_the_address_of_an_endpoint_alone_asks_there_for_its_description
 }
 
 #[test]
+fn a_toolkit_fetches_the_description_of_an_endpoint_there_by_its_query() {
+    let stage = Stage::new("");
+    for http2 in [false, true] {
+        let client = stage.client().http2(http2);
+        let document = client.send("GET", "/adfs/services/trust/mex", &[], b"");
+        for query in ["wsdl", "WSDL", "Wsdl"] {
+            let reply = client.send("GET", &format!("{ENDPOINT}?{query}"), &[], b"");
+            assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/xml; charset=utf-8")));
+            assert_eq!(reply.text(), document.text());
+        }
+        let reply = client.send("HEAD", &format!("{ENDPOINT}?wsdl"), &[], b"");
+        let length = document.text().len().to_string();
+        assert_eq!((reply.status, reply.header("content-length"), reply.text()), (200, Some(&*length), String::new()));
+        for query in ["", "?", "?wsdl=1", "?wsdl&x", "?x&wsdl", "?%77sdl", "?xsd=1"] {
+            let reply = client.send("GET", &format!("{ENDPOINT}{query}"), &[], b"");
+            assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")), "{query}");
+        }
+        let reply = client.send("PUT", &format!("{ENDPOINT}?wsdl"), &[], SOAP);
+        assert_eq!((reply.status, reply.header("allow")), (405, Some("GET, HEAD, POST")));
+        // It is a question by its method, and a request is one wherever it is sent.
+        assert_eq!(client.send("POST", &format!("{ENDPOINT}?wsdl"), &[], SOAP).status, 200);
+    }
+    assert_eq!(stage.auth.seen(), 2);
+    stage.counts("chancery_requests_total", "metadata", 10.0);
+}
+
+#[test]
+fn an_endpoint_of_which_no_description_is_published_has_none_by_its_query_either() {
+    let mut stage = Stage::new("");
+    stage.configured(|text| text.replace("kind = \"mex\"", "kind = \"wsdl\""));
+    let reply = stage.client().send("GET", &format!("{ENDPOINT}?wsdl"), &[], b"");
+    assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")));
+}
+
+#[test]
 fn a_question_for_a_description_takes_the_place_of_a_request() {
     let stage = Stage::new("requests = 1\n");
     stage.auth.mood(Mood::Slow(Duration::from_millis(1500)));

@@ -100,9 +100,14 @@ impl Front {
             Some(Route::Tokens(index)) => {
                 let endpoint = &self.config.endpoints[*index];
                 self.counters.endpoints.with_label_values(&[&endpoint.path]).inc();
-                match parts.method {
-                    Method::POST => self.tokens(endpoint, asking, &parts.headers, body).await,
-                    _ => self.turn_away(TurnedAway::method("POST"), asking, body).await,
+                // A toolkit that is told where a service is fetches its description so.
+                let wsdl = parts.uri.query().is_some_and(|query| query.eq_ignore_ascii_case("wsdl"));
+                let described = if wsdl { self.published(endpoint) } else { None };
+                match (&parts.method, described) {
+                    (&Method::POST, _) => self.tokens(endpoint, asking, &parts.headers, body).await,
+                    (&Method::GET | &Method::HEAD, Some((document, _))) => self.document(document),
+                    (_, Some(_)) => self.turn_away(TurnedAway::method("GET, HEAD, POST"), asking, body).await,
+                    (_, None) => self.turn_away(TurnedAway::method("POST"), asking, body).await,
                 }
             }
         }
@@ -115,10 +120,14 @@ impl Front {
 
     /// The document in which this endpoint is described, where one is published.
     pub(super) fn description(&self, endpoint: &Endpoint) -> Option<&Description> {
+        self.published(endpoint).map(|(_, description)| description)
+    }
+
+    fn published(&self, endpoint: &Endpoint) -> Option<(&Bytes, &Description)> {
         let kind = if endpoint.profile == Profile::Adfs { MetadataKind::Mex } else { MetadataKind::Wsdl };
         let metadata = self.config.metadata.iter().find(|metadata| metadata.kind == kind)?;
         match self.routes.get(&metadata.path)? {
-            Route::Document(_, description) => Some(description),
+            Route::Document(document, description) => Some((document, description)),
             Route::Tokens(_) => None,
         }
     }

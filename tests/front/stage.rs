@@ -326,6 +326,16 @@ impl Stage {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap()
     }
 
+    /// Starts the worker again with another configuration.
+    pub(crate) fn configured(&mut self, change: impl FnOnce(&str) -> String) {
+        let file = self.directory.path().join("worker.d/worker.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, change(&text)).unwrap();
+        self.terminate();
+        self.exited(Duration::from_secs(5));
+        self.start();
+    }
+
     /// Waits until a counter is what it should be.
     pub(crate) fn counts(&self, family: &str, label: &str, value: f64) {
         let end = Instant::now() + Duration::from_secs(5);

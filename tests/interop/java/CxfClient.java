@@ -867,6 +867,10 @@ public class CxfClient {
         String wsdl = described();
         STSClient told = user(fact("user"), password, text);
         gets("a password, by the description", by(wsdl, "UserNameWSTrustBinding_IWSTrust13Async1", told), "alice@example.com");
+        for (String query : List.of("?wsdl", "?WSDL")) {
+            STSClient fetching = by(address() + "/clients" + query, "UserNameWSTrustBinding_IWSTrust13Async1", told);
+            gets("a password, by the description at the endpoint, " + query, fetching, "alice@example.com");
+        }
         for (String soap : List.of("SOAP 1.1", "SOAP 1.2")) {
             STSClient asking = exchanged(soap, "/clients", told);
             gets("a password, by the description asked for in " + soap, asking, "alice@example.com");

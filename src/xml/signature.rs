@@ -3,8 +3,6 @@
 //! nothing fetched, no comment anywhere. This reads what a signature claims and
 //! gives the octets it speaks of; it holds no key and says nothing about whether any of it is true.
 
-use std::borrow::Cow;
-
 use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
@@ -360,7 +358,13 @@ fn octets(element: Element<'_>, local: &'static str, attributes: &[&str], most: 
 /// otherwise.
 #[must_use]
 pub fn base64(text: &str, most: usize) -> Option<Vec<u8>> {
-    let wrapped = text.bytes().any(is_space_octet);
-    let text = if wrapped { Cow::Owned(text.split(is_space).collect()) } else { Cow::Borrowed(text) };
-    Base64::decode_vec(&text).ok().filter(|octets| !octets.is_empty() && octets.len() <= most)
+    let decoded = if text.bytes().any(is_space_octet) {
+        // It may be a JWT or a ticket. Room for all of it at once: growing would leave copies behind.
+        let mut joined = Zeroizing::new(String::with_capacity(text.len()));
+        text.split(is_space).for_each(|piece| joined.push_str(piece));
+        Base64::decode_vec(&joined)
+    } else {
+        Base64::decode_vec(text)
+    };
+    decoded.ok().filter(|octets| !octets.is_empty() && octets.len() <= most)
 }

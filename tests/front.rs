@@ -177,6 +177,37 @@ fn an_endpoint_of_which_no_description_is_published_has_none_by_its_query_either
     assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")));
 }
 
+/// A message in which what auth cannot open is sealed, and a header that means nothing here.
+fn sealed() -> String {
+    let thumbprint = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";
+    let security = format!(
+        "<x:EncryptedKey xmlns:x=\"http://www.w3.org/2001/04/xmlenc#\" xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" \
+         Id=\"ek\"><x:EncryptionMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p\"/><ds:KeyInfo>\
+         <o:SecurityTokenReference><o:KeyIdentifier ValueType=\"{thumbprint}\">AAAAAAAAAAAAAAAAAAAAAAAAAAA=\
+         </o:KeyIdentifier></o:SecurityTokenReference></ds:KeyInfo><x:CipherData><x:CipherValue>AAEC</x:CipherValue>\
+         </x:CipherData><x:ReferenceList><x:DataReference URI=\"#ed\"/></x:ReferenceList></x:EncryptedKey>\
+         <x:EncryptedData xmlns:x=\"http://www.w3.org/2001/04/xmlenc#\" Id=\"ed\" \
+         Type=\"http://www.w3.org/2001/04/xmlenc#Element\"><x:EncryptionMethod \
+         Algorithm=\"http://www.w3.org/2009/xmlenc11#aes256-gcm\"/><x:CipherData><x:CipherValue>AwQF</x:CipherValue>\
+         </x:CipherData></x:EncryptedData></o:Security><y:Unknown xmlns:y=\"urn:y\"/>"
+    );
+    let text = std::str::from_utf8(SOAP).unwrap();
+    let from = text.find("<o:UsernameToken>").unwrap();
+    let (_, after) = text.split_once("</o:Security>").unwrap();
+    [&text[..from], &security, after].concat()
+}
+
+#[test]
+fn what_is_tolerated_of_a_message_is_counted_also_where_auth_opens_nothing_of_it() {
+    let mut stage = Stage::new("");
+    stage.configured(|text| text.replace("credential = ", "encryption = true\ncredential = "));
+    let reply = stage.client().post(sealed().as_bytes());
+    assert!(reply.status == 500 && reply.text().contains(":FailedCheck"), "{}", reply.text());
+    stage.counts("chancery_request_refusals_total", "failed-check", 1.0);
+    stage.counts("chancery_leniencies_total", "unknown-header", 1.0);
+    assert_eq!(stage.auth.seen(), 0);
+}
+
 #[test]
 fn a_question_for_a_description_takes_the_place_of_a_request() {
     let stage = Stage::new("requests = 1\n");

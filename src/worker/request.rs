@@ -158,6 +158,7 @@ async fn opened(
         }
         Err(why) => {
             let shape = sealed.into_shape();
+            tolerated(front, shape.leniencies());
             let message_id = shape.logged_id().map(str::to_owned);
             Err(Box::new(Ended { message_id, ..not_vouched(&shape, correlation, why) }))
         }

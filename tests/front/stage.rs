@@ -15,7 +15,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use borsh::BorshDeserialize;
 use chancery::sys::channel::{Duplex, Listener};
 use chancery::sys::places::Place;
-use chancery::wire::evidence::Vouched;
+use chancery::wire::evidence::{Refusal, Refused, Vouched};
 use chancery::wire::links::{AuthToWorker, IssuerToWorker, Transcript, WorkerToAuth, WorkerToIssuer};
 use chancery::wire::order::{Failure, Release, TokenType};
 use chancery::wire::permit::Link;
@@ -90,6 +90,11 @@ impl Auth {
                 }
                 let Some(open) = &mut channel else { continue };
                 let received = open.receive();
+                if let Ok(Some(WorkerToAuth::Open(open))) = &received {
+                    // It has no key that opens anything.
+                    let refused = Refused { correlation: open.correlation, refusal: Refusal::FailedCheck };
+                    due.push_back((Instant::now(), AuthToWorker::Refused(refused)));
+                }
                 if let Ok(Some(WorkerToAuth::Submit(submission))) = received {
                     seen2.fetch_add(1, Ordering::SeqCst);
                     let vouched = AuthToWorker::Vouched(Vouched {

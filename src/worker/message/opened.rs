@@ -62,7 +62,7 @@ pub struct Whole {
 /// Puts the parts in their places and looks that they have stayed there.
 pub(super) fn whole(source: &str, places: &[Place], within: &[Secret<MOST_PART_OCTETS>]) -> Result<Whole, Problem> {
     let bad = invalid("encryption: content that is not what was sealed there");
-    let mut message = Zeroizing::new(String::with_capacity(OCTETS));
+    let mut message = room(source, within);
     let mut moved = Moved::default();
     let mut done = 0;
     let mut parts = Vec::new();
@@ -103,6 +103,13 @@ pub(super) fn whole(source: &str, places: &[Place], within: &[Secret<MOST_PART_O
     Ok(Whole { message, were, earlier })
 }
 
+/// Room for all of a message and its parts at once: growing would leave copies behind. And for no more than that, for
+/// all of it is wiped.
+fn room(source: &str, within: &[Secret<MOST_PART_OCTETS>]) -> Zeroizing<String> {
+    let length = source.len() + within.iter().map(|part| part.expose().len()).sum::<usize>();
+    Zeroizing::new(String::with_capacity(length))
+}
+
 /// The ids that the signature in the header refers to.
 fn referred(tree: &Tree) -> Vec<&str> {
     let parent = |element: Element<'_>, uri, local| element.parent().is_some_and(|parent| parent.is(uri, local));
@@ -130,9 +137,7 @@ fn earlier(
     if !places.iter().any(|place| matches!(&place.what, What::Part { sealed, .. } if stays(sealed))) {
         return Ok(None);
     }
-    // Room for all of it at once: growing would leave copies behind.
-    let length = source.len() + within.iter().map(|part| part.expose().len()).sum::<usize>();
-    let mut message = Zeroizing::new(String::with_capacity(length));
+    let mut message = room(source, within);
     let mut done = 0;
     for Place { span, what } in places {
         let What::Part { number, sealed, .. } = what else { continue };

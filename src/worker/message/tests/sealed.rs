@@ -89,6 +89,22 @@ fn a_message_is_whole_again_when_its_parts_are_open() {
 }
 
 #[test]
+fn a_message_has_room_for_what_is_in_it_and_no_more_and_takes_none_later() {
+    let content = DATA.replace("#Element", "#Content");
+    for (text, part) in [
+        (message(KEY, DATA, BODY), TOKEN.to_owned()),
+        (message(KEY, TOKEN, &content), BODY.to_owned()),
+        (message(KEY, TOKEN, &content), format!("{BODY}{}", " ".repeat(40_000))),
+    ] {
+        let parts = List::new(vec![Secret::new(part.as_bytes()).unwrap()]).unwrap();
+        let whole = apart(&text).unwrap().unwrap().opened(&parts).unwrap();
+        // Had it grown on the way, it would be another.
+        assert_eq!(whole.message.capacity(), text.len() + part.len());
+        assert!(whole.message.len() <= whole.message.capacity());
+    }
+}
+
+#[test]
 fn what_is_sealed_stands_where_something_may_be() {
     let twice = KEY.replace("'ek'", "'ek2'");
     let other = DATA.replace("'ed'", "'ed2'");

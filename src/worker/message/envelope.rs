@@ -4,7 +4,7 @@
 use super::fault::Fault;
 use super::rejection::Problem;
 use super::shape::{Shape, Soap};
-use super::{Leniency, addressing};
+use super::{Leniency, addressing, not_understood};
 use crate::xml::{Element, Tree, names};
 
 /// A message taken apart.
@@ -76,6 +76,10 @@ fn ours<'t>(header: Element<'t>, shape: &mut Shape) -> Result<Vec<Element<'t>>, 
         if understood(block) {
             headers.push(block);
         } else if mandatory(block, shape.soap)? {
+            let soap = shape.soap;
+            let stops = |block: &Element<'_>| matches!(mandatory(*block, soap), Ok(true));
+            let blocks = header.children().filter(|block| is_for_us(*block, soap) && !understood(*block));
+            shape.not_understood = not_understood::named(blocks.filter(stops));
             return Err(Problem::new(Fault::MustUnderstand, "soap: mandatory header not understood"));
         } else if addressing::is_misspelt_message_id(block) {
             headers.push(block);

@@ -6,7 +6,7 @@ use super::envelope::{self, Opened};
 use super::fault::Fault;
 use super::rejection::{Problem, Rejection};
 use super::shape::Shape;
-use super::{Incoming, Leniency, Reply, addressing, media, reply};
+use super::{Incoming, Leniency, Reply, addressing, media, not_understood, reply};
 use crate::config::worker::{Credential, Endpoint, Profile, Replies, Trust};
 use crate::wire::{Correlation, Millis};
 use crate::xml::chars::trim;
@@ -127,9 +127,10 @@ fn wanted(rules: &Endpoint, incoming: &Incoming<'_>, shape: &mut Shape) -> Resul
 }
 
 /// Nobody looks into a security header here, so none is understood.
-fn unsecured(opened: &Opened<'_>, shape: &Shape) -> Result<(), Problem> {
+fn unsecured(opened: &Opened<'_>, shape: &mut Shape) -> Result<(), Problem> {
     for block in opened.headers.iter().filter(|block| block.is(names::WSSE, "Security")) {
         if envelope::mandatory(*block, shape.soap)? {
+            shape.not_understood = not_understood::named([*block]);
             return Err(Problem::new(Fault::MustUnderstand, "metadata: mandatory security header"));
         }
     }

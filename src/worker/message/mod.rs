@@ -14,6 +14,7 @@ mod inquiry;
 mod jwt;
 mod keyed;
 mod media;
+mod not_understood;
 mod opened;
 mod outside;
 mod protected;

@@ -7,6 +7,7 @@ use base64ct::{Base64, Encoding};
 use super::Reply;
 use super::fault::{Family, Fault};
 use super::inquiry::Description;
+use super::not_understood;
 use super::shape::{Addressing, Shape, Soap};
 use crate::config::worker::Profile;
 use crate::trust::identifiers::{self, Trust};
@@ -74,7 +75,7 @@ pub(super) fn released(shape: &Shape, release: &Release, now: Millis) -> Reply {
     };
     let prefixes = prefixes(shape);
     let mut writer = Writer::for_envelope();
-    open_envelope(&mut writer, shape, &prefixes, shape.trust.final_action(), release.correlation, now);
+    open_envelope(&mut writer, shape, &prefixes, (shape.trust.final_action(), ""), release.correlation, now);
     if shape.trust == Trust::V13 {
         writer.open_in(prefixes.trust, "RequestSecurityTokenResponseCollection");
         writer.namespace(prefixes.trust, shape.trust.namespace());
@@ -123,7 +124,7 @@ pub(super) fn described(
     now: Millis,
 ) -> Reply {
     let mut writer = Writer::for_envelope();
-    open_envelope(&mut writer, shape, &prefixes(shape), action, correlation, now);
+    open_envelope(&mut writer, shape, &prefixes(shape), (action, ""), correlation, now);
     writer.open("mex:Metadata").namespace("mex", names::MEX);
     if let Some(Description { wsdl, identifier }) = description {
         writer.open("mex:MetadataSection").attribute("Dialect", names::WSDL).attribute("Identifier", identifier);
@@ -207,8 +208,9 @@ pub(super) fn fault(shape: &Shape, fault: Fault, correlation: Correlation, now: 
     let wording = fault.wording();
     let own = wording.family == Family::Addressing;
     let action = addressing(shape).unwrap_or(Addressing::W3c).fault_action(own);
+    let blocks = not_understood::blocks(shape, fault, prefixes.soap);
     let mut writer = Writer::for_envelope();
-    open_envelope(&mut writer, shape, &prefixes, action, correlation, now);
+    open_envelope(&mut writer, shape, &prefixes, (action, &blocks), correlation, now);
     writer.open_in(prefixes.soap, "Fault");
     // The same words for the same fault, whoever asked and whatever lay behind it; only the id differs.
     let text = format!("{} ({correlation})", wording.text);
@@ -264,12 +266,12 @@ fn code_namespace(shape: &Shape, family: Family) -> &'static str {
     }
 }
 
-/// Everything before the content of the body.
+/// Everything before the content of the body: with that action, and these blocks in its header besides.
 fn open_envelope(
     writer: &mut Writer,
     shape: &Shape,
     prefixes: &Prefixes,
-    action: &str,
+    (action, blocks): (&str, &str),
     correlation: Correlation,
     now: Millis,
 ) {
@@ -283,7 +285,7 @@ fn open_envelope(
     if timestamp {
         writer.namespace(prefixes.utility, names::WSU);
     }
-    if addressing.is_some() || timestamp {
+    if addressing.is_some() || timestamp || !blocks.is_empty() {
         writer.open_in(prefixes.soap, "Header");
         if let Some(version) = addressing {
             writer.open_in(prefixes.addressing, "Action").attribute_in(prefixes.soap, "mustUnderstand", "1");
@@ -308,7 +310,7 @@ fn open_envelope(
         if timestamp {
             security(writer, shape, prefixes, now);
         }
-        writer.close();
+        writer.verbatim(blocks).close();
     }
     writer.open_in(prefixes.soap, "Body");
     named(writer, shape, prefixes, ReplyPart::Body);

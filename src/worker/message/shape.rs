@@ -2,6 +2,7 @@
 
 use super::certified::{Certified, Unsigned};
 use super::fault::Fault;
+use super::not_understood::Named;
 use super::opened::Were;
 use super::protected::{Keyed, Protected};
 use super::rejection::Problem;
@@ -78,6 +79,8 @@ pub struct Shape {
     pub(super) keyed: Option<Box<Keyed>>,
     /// How it is signed, where the request was and answers are here.
     pub(super) certified: Option<Box<Certified>>,
+    /// The headers for which it is refused.
+    pub(super) not_understood: Vec<Named>,
     leniencies: Vec<Leniency>,
 }
 
@@ -102,6 +105,7 @@ impl Shape {
             timestamp: false,
             keyed: None,
             certified: None,
+            not_understood: Vec::new(),
             leniencies: Vec::new(),
         }
     }

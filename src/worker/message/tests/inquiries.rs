@@ -178,6 +178,10 @@ fn headers_are_held_to_as_in_any_message() {
     let with = |more: &str| asking(GET, "").replace("</s:Header>", &format!("{more}</s:Header>"));
     let security = |mandatory| format!("<o:Security xmlns:o='{}'{mandatory}><x/></o:Security>", names::WSSE);
     assert_eq!(refused(&with(&security(" s:mustUnderstand='true'"))).0, Fault::MustUnderstand);
+    let rejection = inquire(&of(SOAP12, None, &with(&security(" s:mustUnderstand='1'")))).unwrap_err();
+    let reply = String::from_utf8(rejection.reply(Correlation([7; 16]), Millis(0)).body).unwrap();
+    let named = format!("NotUnderstood xmlns:q=\"{}\" qname=\"q:Security\">", names::WSSE);
+    assert!(reply.contains(&named), "{reply}");
     assert!(inquire(&of(SOAP12, None, &with(&security("")))).is_ok());
     assert_eq!(refused(&with("<x s:mustUnderstand='1'/>")).0, Fault::MustUnderstand);
     assert_eq!(refused(&with("<a:Action>urn:x</a:Action>")).0, Fault::InvalidAddressingHeader);

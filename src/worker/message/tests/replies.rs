@@ -282,6 +282,89 @@ fn a_soap_1_1_fault_has_a_qualified_code_and_no_detail_r_t140() {
     assert!(text.contains("<faultcode>soap:MustUnderstand</faultcode>"));
 }
 
+/// The names that the header of an answer says in elements of that name of SOAP 1.2's, each once resolved.
+fn names_in(reply: &Reply, local: &str) -> Vec<(String, String)> {
+    let tree = Tree::parse(&reply.body, &Limits::default()).unwrap();
+    let header = tree.root().children().find(|child| child.is(names::SOAP12, "Header"));
+    let within = |element: &Element<'_>| {
+        std::iter::successors(element.parent(), |element| element.parent()).any(|around| Some(around) == header)
+    };
+    let named = tree.elements().filter(|element| element.is(names::SOAP12, local)).inspect(|e| assert!(within(e)));
+    let resolved = named.map(|element| {
+        let (prefix, local) = element.attribute("", "qname").unwrap().split_once(':').unwrap();
+        (element.resolve(prefix).unwrap().to_owned(), local.to_owned())
+    });
+    resolved.collect()
+}
+
+fn refused_with(headers: &str, message: Message, endpoint: &Endpoint) -> Reply {
+    let message = Message { more_headers: headers.to_owned(), ..message };
+    message.read(endpoint).unwrap_err().reply(Correlation([0xAB; 16]), NOW)
+}
+
+#[test]
+fn headers_that_are_not_understood_are_named_by_soap_1_2() {
+    let pair = |uri: &str, local: &str| (uri.to_owned(), local.to_owned());
+    let headers = "<x:First xmlns:x='urn:x?a&amp;b' s:mustUnderstand='1'/><y:Passed xmlns:y='urn:y'/>\
+         <q:Second xmlns:q='urn:q' s:mustUnderstand='true'><q:Within s:mustUnderstand='1'/></q:Second>\
+         <z:Another xmlns:z='urn:z' s:mustUnderstand='1' s:role='urn:proxy'/>\
+         <z:Wrong xmlns:z='urn:z' s:mustUnderstand='perhaps'/>";
+    let both = [pair("urn:x?a&b", "First"), pair("urn:q", "Second")];
+    let bare = Message { addressing: String::new(), timestamp: String::new(), ..Message::default() };
+    for (message, endpoint) in [
+        (Message::default(), adfs()),
+        (Message::default(), generic()),
+        (Message::of_2005(), generic()),
+        (bare, lenient()),
+    ] {
+        let reply = refused_with(headers, message, &endpoint);
+        assert_eq!(names_in(&reply, "NotUnderstood"), both, "{}", String::from_utf8_lossy(&reply.body));
+    }
+    // What SOAP 1.1 has no word for, and faults that are about something else.
+    let old = refused_with(headers, Message::default().in_soap11(), &generic());
+    for reply in [old, fault(&Message::default(), &generic(), Fault::InvalidRequest).0] {
+        assert!(!String::from_utf8_lossy(&reply.body).contains("Understood"), "{reply:?}");
+    }
+}
+
+#[test]
+fn no_more_of_a_clients_names_goes_back_than_a_few_short_ones() {
+    let block = |local: &str, uri: &str| format!("<x:{local} xmlns:x='{uri}' s:mustUnderstand='1'/>");
+    let named = |headers: &str| names_in(&refused_with(headers, Message::default(), &generic()), "NotUnderstood").len();
+    let (fits, long) = (format!("urn:{}", "a".repeat(252)), format!("urn:{}", "a".repeat(253)));
+    assert_eq!(named(&block(&"a".repeat(256), &fits)), 1);
+    for alone in [
+        &block(&"a".repeat(257), "urn:x"),
+        &block("A", &long),
+        "<Unnamed s:mustUnderstand='1'/>",
+        "<xml:A s:mustUnderstand='1'/>",
+    ] {
+        assert_eq!(named(alone), 0, "{alone}");
+        assert_eq!(named(&format!("{alone}{}", block("A", "urn:x"))), 1, "{alone}");
+    }
+    let many: String = (0..60).map(|number| block(&format!("A{number}"), "urn:x")).collect();
+    assert_eq!(named(&many), 4);
+}
+
+#[test]
+fn an_unknown_version_of_soap_is_told_which_are_read() {
+    let other = |content_type: &str| Message {
+        soap: "urn:soap-1.3",
+        content_type: Some(content_type.to_owned()),
+        ..Message::default()
+    };
+    let envelopes = [names::SOAP12, names::SOAP11].map(|uri| (uri.to_owned(), "Envelope".to_owned()));
+    for endpoint in [adfs(), generic()] {
+        let reply = refused_with("", other(SOAP12), &endpoint);
+        assert_eq!(names_in(&reply, "SupportedEnvelope"), envelopes);
+        let tree = Tree::parse(&reply.body, &Limits::default()).unwrap();
+        let upgrade = at(&tree, "Header/Upgrade").unwrap();
+        assert!(upgrade.is(names::SOAP12, "Upgrade") && upgrade.children().count() == 2);
+        let reply = refused_with("", other(SOAP11), &endpoint);
+        assert!(!String::from_utf8_lossy(&reply.body).contains("Upgrade"), "{reply:?}");
+    }
+}
+
 #[test]
 fn the_faults_of_addressing_are_nested_where_the_standard_is_kept() {
     let (_, text) = fault(&Message::default(), &generic(), Fault::ActionMismatch);

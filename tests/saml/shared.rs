@@ -1,6 +1,8 @@
 //! Assertions for the holder of a key that their partner has made and sealed for us: what proves it, what does not, and
 //! when it is opened.
 
+use std::time::{Duration, Instant};
+
 use aws_lc_rs::digest::{SHA256, digest};
 use base64ct::{Base64, Encoding};
 use chancery::auth::derive::derived;
@@ -515,6 +517,24 @@ fn a_shared_key_binds_no_token_and_has_no_answer_sealed() {
         reasons,
         [(false, "uncertified-key"), (true, "allowed"), (false, "unsealable")].map(|(ok, why)| (ok, why.to_owned()))
     );
+}
+
+#[test]
+fn what_did_not_open_is_tried_again_when_a_token_that_failed_may_be_back() {
+    let house = House::with(MACS);
+    let mut worker = house.office.worker();
+    let asked = || opened(&house).len();
+    // Of a token that fails nothing else is heard.
+    house.office.opens(Err(NotUnwrapped::Unopened));
+    let begun = Instant::now();
+    assert_eq!(worker.refused(by(&house, &held(), &KEY)), Refusal::FailedAuthentication);
+    house.office.opens(Ok(SessionKey::new(KEY.to_vec()).unwrap()));
+    assert_eq!(worker.refused(by(&house, &held(), &KEY)), Refusal::FailedAuthentication);
+    assert_eq!(asked(), 1, "tried again {:?} later", begun.elapsed());
+    std::thread::sleep(Duration::from_millis(5_100).saturating_sub(begun.elapsed()));
+    worker.vouched(by(&house, &held(), &KEY));
+    worker.vouched(by(&house, &held(), &KEY));
+    assert_eq!(asked(), 2);
 }
 
 #[test]

@@ -26,8 +26,9 @@ use crate::wire::record::{Held, HeldKey, Proof};
 use crate::wire::unwrap::{NotUnwrapped, Unwrap};
 use crate::wire::{Millis, Text};
 
-/// For how long what did not open is not tried again.
-const NOT_OPENED_MS: i64 = 60_000;
+/// For how long what did not open is not tried again: a token that fails says nothing else of what is sealed well, and
+/// is back in some seconds. How often an account has keys tried is its pace's to say.
+const NOT_OPENED_MS: i64 = 5_000;
 
 impl Office {
     /// Whom the holder of the key that an assertion has for him has put this message under a MAC as.

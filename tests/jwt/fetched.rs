@@ -164,6 +164,29 @@ fn of_a_set_what_is_not_for_us_is_left_out_and_the_rest_counts() {
 }
 
 #[test]
+fn a_key_that_is_published_by_two_names_signs_as_the_one_that_is_named_says_a_12() {
+    let (web, ours, new) = (Web::new(), Client::new(), Client::rsa(false));
+    let publisher = Publisher::open(found(keys(&[(&ours, "")])), Some(web.server("login.cloud.example")));
+    let office = office(&web, &publisher);
+    eventually("the keys are there", || takes(&office, &ours).then_some(()));
+    let named = |name: &str, algorithm: &str| jwk(&new, &format!(",\"kid\":\"{name}\",\"alg\":\"{algorithm}\""));
+    let both = [named("pkcs1", "RS256"), named("pss", "PS256")];
+    for set in [both.to_vec(), both.iter().rev().cloned().collect()] {
+        publisher.says(found(jwks(&[set, vec![jwk(&ours, "")]].concat())));
+        visited(&office, &publisher);
+        eventually("the new key is in force", || takes(&office, &new).then_some(()));
+        for (name, taken) in [("pkcs1", true), ("pss", false)] {
+            let jwt = sam().headed("kid", format!("\"{name}\"")).signed(&new);
+            let answer = office.worker().ask(submission(handed_on(&jwt, &new)));
+            assert_eq!(matches!(answer, AuthToWorker::Vouched(_)), taken, "{name}");
+        }
+        publisher.says(found(keys(&[(&ours, "")])));
+        visited(&office, &publisher);
+        eventually("the new key is gone", || (!takes(&office, &new)).then_some(()));
+    }
+}
+
+#[test]
 fn what_came_from_elsewhere_or_under_other_trust_is_not_kept() {
     let (web, key) = (Web::new(), Client::new());
     let publisher = Publisher::open(found(keys(&[(&key, "")])), Some(web.server("login.cloud.example")));

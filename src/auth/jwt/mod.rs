@@ -68,8 +68,9 @@ pub(super) fn verify<'a>(config: &'a Auth, signed: &SignedJwt) -> Result<Verifie
         Unreadable::Shape(why) => unreadable(why),
         Unreadable::Algorithm => unreadable("a header that says it is signed as nothing is"),
     })?;
-    // One key may be published by several names.
-    let named = |other: &&Key| other.key == key.key && other.id == header.key;
+    // One key may be published by several names, each with its own algorithm.
+    let named =
+        |other: &&Key| other.key == key.key && other.id == header.key && other.algorithms.contains(&signed.algorithm);
     fits(issuer, keys.iter().find(named).unwrap_or(key), signed.algorithm, &header).map_err(refused)?;
     let claims = claims::read(&parts.claims).map_err(unreadable)?;
     // Whose keys were tried was the worker's word.

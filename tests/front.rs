@@ -177,6 +177,23 @@ fn an_endpoint_of_which_no_description_is_published_has_none_by_its_query_either
     assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")));
 }
 
+#[test]
+fn a_kerberos_endpoint_has_its_description_by_get_and_reads_no_question_before_somebody_negotiates() {
+    let mut stage = Stage::new("");
+    stage.configured(|text| text.replace("credential = \"username\"", "credential = \"kerberos\""));
+    let client = stage.client();
+    let document = client.send("GET", "/adfs/services/trust/mex", &[], b"").text();
+    let reply = client.send("GET", &format!("{ENDPOINT}?wsdl"), &[], b"");
+    assert!(document.contains(ENDPOINT) && (reply.status, reply.text()) == (200, document), "{reply:?}");
+    let soap = [("content-type", "application/soap+xml; charset=utf-8")];
+    let question = "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
+         xmlns:a=\"http://www.w3.org/2005/08/addressing\"><s:Header><a:Action>\
+         http://schemas.xmlsoap.org/ws/2004/09/transfer/Get</a:Action></s:Header><s:Body/></s:Envelope>";
+    let reply = client.send("POST", ENDPOINT, &soap, question.as_bytes());
+    assert_eq!((reply.status, reply.header("www-authenticate")), (401, Some("Negotiate")));
+    assert_eq!(client.send("POST", "/adfs/services/trust/mex", &soap, question.as_bytes()).status, 200);
+}
+
 /// A message in which what auth cannot open is sealed, and a header that means nothing here.
 fn sealed() -> String {
     let thumbprint = "http://docs.oasis-open.org/wss/oasis-wss-soap-message-security-1.1#ThumbprintSHA1";

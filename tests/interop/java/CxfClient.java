@@ -867,6 +867,9 @@ public class CxfClient {
         String wsdl = described();
         STSClient told = user(fact("user"), password, text);
         gets("a password, by the description", by(wsdl, "UserNameWSTrustBinding_IWSTrust13Async1", told), "alice@example.com");
+        STSClient untold = user(fact("user"), password, text);
+        untold.setKeyType(null);
+        refused("the proof key that it asks for where it is told of no key", untold, "RequestFailed");
         for (String query : List.of("?wsdl", "?WSDL")) {
             STSClient fetching = by(address() + "/clients" + query, "UserNameWSTrustBinding_IWSTrust13Async1", told);
             gets("a password, by the description at the endpoint, " + query, fetching, "alice@example.com");

@@ -87,9 +87,13 @@ impl<'m> Sealed<'m> {
                 Unproven::by(Reason::UnreadableSignature, &why)
             };
             let tree = parsed(part)?;
+            let root = tree.root();
+            // What an assertion has sealed itself its issuer meant for somebody: it is neither opened nor read.
+            if Part::of(root) == Part::Assertion {
+                continue;
+            }
             let mut sealed = tree.elements().filter(|element| element.is(names::XENC, "EncryptedData"));
             let Some(data) = sealed.next() else { continue };
-            let root = tree.root();
             let in_body = Part::of(root) == Part::Body && only(root) == Some(data);
             // Or of two that have one digest one could be opened for the other.
             if reference.hash == Hash::Sha1 {

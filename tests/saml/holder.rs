@@ -197,7 +197,7 @@ fn an_assertion_for_the_holder_of_a_key_gets_nobody_else_anything_a_27() {
 }
 
 /// The assertion as it stands for a reference to it, with its signature.
-fn whole(words: &Words, by: &Client) -> Part {
+pub(crate) fn whole(words: &Words, by: &Client) -> Part {
     let octets = words.xml(by).replacen("<saml:Assertion ", "<saml:Assertion xmlns=\"\" ", 1);
     Part { id: "str", octets }
 }

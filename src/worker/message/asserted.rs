@@ -91,11 +91,15 @@ pub(super) fn attested<'t>(
 /// Is this key one that an assertion in the security header has for its holder? Then it seals nothing here, and it is
 /// auth that reads it, in what the partner has signed.
 pub(super) fn has_for_holder(key: Element<'_>) -> bool {
-    let mut around = std::iter::successors(key.parent(), |element| element.parent());
-    around.any(|element| {
-        matches!(element.uri(), names::SAML11 | names::SAML20)
-            && element.local() == "Assertion"
-            && element.parent().is_some_and(|parent| parent.is(names::WSSE, "Security"))
+    header_around(key).is_some()
+}
+
+/// The security header in which an assertion stands that has this in it.
+pub(super) fn header_around(element: Element<'_>) -> Option<Element<'_>> {
+    let mut around = std::iter::successors(element.parent(), |element| element.parent());
+    around.find_map(|element| {
+        let assertion = matches!(element.uri(), names::SAML11 | names::SAML20) && element.local() == "Assertion";
+        element.parent().filter(|parent| assertion && parent.is(names::WSSE, "Security"))
     })
 }
 

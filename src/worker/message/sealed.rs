@@ -186,7 +186,6 @@ struct Read<'a, 't> {
 
 impl<'t> Read<'_, 't> {
     fn all(&self) -> Result<Found, Problem> {
-        let named = |local| self.tree.elements().filter(move |element| element.is(names::XENC, local));
         let in_header = |element: Element<'t>| element.parent() == Some(self.security);
         let mut keys = self.tree.elements().filter(|element| seals(*element));
         let (Some(found), None) = (keys.next(), keys.next()) else {
@@ -204,7 +203,7 @@ impl<'t> Read<'_, 't> {
             places.push(Place { span: found.span(), what: What::Cut });
         }
         let listed = self.listed((&key, found), &mut places)?;
-        let mut sealed = named("EncryptedData");
+        let mut sealed = self.named("EncryptedData");
         let sole = sealed.next() == Some(self.envelope.body) && sealed.next().is_none();
         let signed = if self.signs && sole { signs_sealed(self.envelope, self.security, self.ids) } else { None };
         if let Some(message) = signed {
@@ -212,7 +211,7 @@ impl<'t> Read<'_, 't> {
         }
         let session = if self.keyed { Some(Session::read(self.security, &key)?) } else { None };
         let mut parts = Vec::new();
-        for element in named("EncryptedData") {
+        for element in self.named("EncryptedData") {
             let data = EncryptedData::read(element).map_err(unreadable)?;
             let meant = data.id.is_some_and(|id| listed.contains(&id) && self.ids.element(id) == Some(element));
             // BSP R3208: what comes first can be read first.
@@ -232,6 +231,13 @@ impl<'t> Read<'_, 't> {
         Ok((places, self.question(key, within(parts)?)?, cipher))
     }
 
+    /// Those with this name, but for what an assertion of this header has sealed itself: that is for whomever its
+    /// issuer meant, neither opened nor read here, and no list or signature may mean it.
+    fn named(&self, local: &'static str) -> impl Iterator<Item = Element<'t>> {
+        let ours = |element: &Element<'t>| asserted::header_around(*element) != Some(self.security);
+        self.tree.elements().filter(move |element| element.is(names::XENC, local)).filter(ours)
+    }
+
     /// The ids of what is sealed. The list is in the key, or beside it; there is another one beside it where something
     /// was sealed when the rest was signed.
     fn listed(
@@ -241,7 +247,7 @@ impl<'t> Read<'_, 't> {
     ) -> Result<Vec<&'t str>, Problem> {
         let bad = invalid("encryption: not one list of what is sealed, or two");
         let mut ids = key.references.clone();
-        let lists: Vec<_> = self.tree.elements().filter(|element| element.is(names::XENC, "ReferenceList")).collect();
+        let lists: Vec<_> = self.named("ReferenceList").collect();
         if lists.len() > MOST_LISTS || lists.is_empty() && !self.keyed {
             return Err(bad);
         }

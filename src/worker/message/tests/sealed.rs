@@ -148,6 +148,55 @@ fn what_is_sealed_stands_where_something_may_be() {
 }
 
 #[test]
+fn what_a_plain_assertion_has_sealed_itself_is_left_as_it_is() {
+    let saml = names::SAML20;
+    let within = DATA.replace("'ed'", "'own'").replace("#ek", "#else").replace(
+        "</o:SecurityTokenReference>",
+        "</o:SecurityTokenReference><x:EncryptedKey><x:ReferenceList><x:DataReference URI='#own'/></x:ReferenceList>\
+         </x:EncryptedKey>",
+    );
+    let list = "<x:ReferenceList><x:DataReference URI='#own'/></x:ReferenceList>";
+    let has =
+        |inside: &str| format!("<m:Assertion xmlns:m='{saml}' ID='_a'><m:Advice>{inside}</m:Advice></m:Assertion>");
+    let content = DATA.replace("#Element", "#Content");
+    for inside in [within.clone(), within.repeat(2).replacen("'own'", "'another'", 1), format!("{within}{list}{list}")]
+    {
+        let assertion = has(&inside);
+        // Behind the key, or before it.
+        for (key, token) in [(KEY.to_owned(), assertion.clone()), (format!("{assertion}{KEY}"), String::new())] {
+            let text = message(&key, &token, &content);
+            let parts = of(apart(&text).unwrap().unwrap().question().unwrap().3);
+            assert_eq!(parts.iter().map(|part| part.octets.to_vec()).collect::<Vec<_>>(), [[3, 4, 5]]);
+            assert_eq!(whole(&text, &[BODY]).unwrap(), text.replace(KEY, "").replace(&content, BODY));
+        }
+    }
+    // Not in an assertion that is no token of this header, and not where anything means it.
+    let assertion = has(&within);
+    let elsewhere = format!("</o:Security><o:Security s:role='urn:proxy'>{assertion}");
+    let twice = KEY.replace("</x:ReferenceList>", "<x:DataReference URI='#own'/></x:ReferenceList>");
+    let instead = KEY.replace("#ed", "#own");
+    let sealed_beside = format!("<m:EncryptedAssertion xmlns:m='{saml}'>{DATA}</m:EncryptedAssertion>");
+    for (what, text) in [
+        ("in another header", message(KEY, &elsewhere, &content)),
+        ("in another element", message(KEY, &format!("<o:a>{assertion}</o:a>"), &content)),
+        ("in a user name token", message(KEY, &format!("<o:UsernameToken>{within}</o:UsernameToken>"), &content)),
+        ("alone", message(KEY, &within, &content)),
+        ("in an assertion of another name", message(KEY, &assertion.replace(saml, "urn:other"), &content)),
+        ("in a body", message(KEY, DATA, &assertion)),
+        ("in what is asked for", message(KEY, DATA, &format!("<o:Security>{assertion}</o:Security>"))),
+        ("listed, too", message(&twice, &assertion, &content)),
+        ("listed alone", message(&instead, &assertion, BODY)),
+        ("listed in its place", message(&instead, &assertion, &content)),
+        (
+            "beside one that is sealed",
+            message(&KEY.replace("'ek'", "'k'"), &format!("{assertion}{sealed_beside}"), BODY),
+        ),
+    ] {
+        assert!(apart(&text).is_err(), "{what}: {text}");
+    }
+}
+
+#[test]
 fn a_certificate_that_is_brought_for_the_key_stands_beside_a_signature_and_nothing_else() {
     let token = "<o:BinarySecurityToken u:Id='bst' \
                  ValueType='http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3'>\

@@ -198,6 +198,42 @@ mod tests {
         assert_eq!(refused(|o| o.not_before = Some(Millis(i64::MAX))), Above::Lifetime);
     }
 
+    /// What a relying party takes for a protected name that compares through upper case, lower case or a folding.
+    #[test]
+    fn no_letter_that_has_another_case_makes_another_name() {
+        let alike = [
+            ("administrator", "adm\u{131}n\u{131}strator"),
+            ("administrator", "admini\u{17f}trator"),
+            ("administrator", "ADM\u{130}N\u{130}STRATOR"),
+            ("administrator", "admi\u{307}nistrator"),
+            ("administrator", "\u{feff}Administrator\u{200b} "),
+            ("adm\u{131}nistrator", "ADMINISTRATOR"),
+            ("kelvin", "\u{212a}elvin"),
+            ("\u{39d}\u{399}\u{39a}\u{39f}\u{3a3}", "\u{3bd}\u{3b9}\u{3ba}\u{3bf}\u{3c3}"),
+            ("\u{39d}\u{399}\u{39a}\u{39f}\u{3a3}", "\u{3bd}\u{3b9}\u{3ba}\u{3bf}\u{3c2}"),
+            ("\u{3bd}\u{3b9}\u{3ba}\u{3bf}\u{3c3}", "\u{3bd}\u{3b9}\u{3ba}\u{3bf}\u{3c2}"),
+            ("Wei\u{df}", "WEISS"),
+            ("weiss", "wei\u{1e9e}"),
+            ("\u{fb01}nance", "FINANCE"),
+        ];
+        for (named, asked) in alike {
+            let mut guarded = ceilings(|ceiling| ceiling.protected_subjects = [plain(named)].into());
+            let mut order = order("office");
+            (order.latest_expiry, order.authentication.instant) = (NOW.plus(900_000), NOW);
+            order.subject.account = Text::new(asked).unwrap();
+            let refused = guarded.approve(order, NOW, Instant::now()).map(drop);
+            assert_eq!(refused, Err(Above::Protected), "{named} {asked}");
+        }
+        let same = |one: &str, other: &str| plain(&format!("x{one}x")) == plain(&format!("x{other}x"));
+        for letter in (char::MIN..=char::MAX).map(String::from) {
+            assert!(same(&letter, &letter.to_uppercase()), "{letter:?}");
+            assert!(same(&letter, &letter.to_lowercase()), "{letter:?}");
+        }
+        for (one, other) in [("administrator", "administrators"), ("ss", "s"), ("\u{e9}", "e")] {
+            assert!(!same(one, other), "{one} {other}");
+        }
+    }
+
     #[test]
     fn quotas_hold_for_the_party_and_for_the_account() {
         let two = std::num::NonZeroU32::new(2).unwrap();

@@ -126,11 +126,17 @@ pub(super) fn check(party: &str, file: &Loaded<File>, keys: Option<&[Key]>) -> R
     })
 }
 
-/// A name as it is compared: without case, and without white space around it.
+/// A name as it is compared: without case, and without white space around it. A relying party may compare through lower
+/// case, through upper case or by folding, and to each other letters are the same: in upper case ı and ſ are I and S, ß is
+/// SS and both small sigmas are one; the dot of İ stays behind in lower case. What any of them takes for one name is one.
 #[must_use]
 pub fn plain(name: &str) -> String {
-    name.trim().to_lowercase()
+    let name = name.trim_matches(|c: char| c.is_whitespace() || TRIMMED_ELSEWHERE.contains(&c));
+    name.to_lowercase().to_uppercase().to_lowercase().replace('\u{307}', "")
 }
+
+/// What JavaScript and older libraries of .NET trim, too.
+const TRIMMED_ELSEWHERE: [char; 3] = ['\u{180e}', '\u{200b}', '\u{feff}'];
 
 fn identifying(file: &Loaded<File>, claims: &BTreeSet<String>) -> Result<BTreeSet<String>, ConfigError> {
     let Some(named) = &file.value.identifying_claims else {

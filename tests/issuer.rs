@@ -209,6 +209,62 @@ fn a_voucher_is_redeemed_once() {
     scene.nothing_happened(&house);
 }
 
+/// What a worker does when its channel ends while issuer lives: what was open goes over the next one, and again while
+/// that is young.
+#[test]
+fn a_worker_whose_line_breaks_with_a_redemption_on_it_breaks_no_rule_by_asking_again() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    for before_issuer_has_seen_it in [true, false] {
+        let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+        let unspent = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+        scene.worker.say(&WorkerToIssuer::Redeem(Redemption { ..redemption }));
+        let (sequence, _) = entry(&mut scene.audit);
+        if !before_issuer_has_seen_it {
+            scene.worker = nowhere(Link::IssuerToWorker);
+            std::thread::sleep(SILENCE);
+        }
+        scene.worker = house.worker();
+        for _ in 0..3 {
+            scene.worker.say(&WorkerToIssuer::Redeem(Redemption { ..redemption }));
+            assert_eq!(failure(&mut scene.worker), Failure::NoSuchVoucher);
+        }
+        if !before_issuer_has_seen_it {
+            // What was not redeemed is burnt, and may be asked for as often.
+            for _ in 0..3 {
+                scene.worker.say(&WorkerToIssuer::Redeem(Redemption { ..unspent }));
+                assert_eq!(failure(&mut scene.worker), Failure::NoSuchVoucher);
+            }
+        }
+        // It is signed, and nobody's.
+        scene.audit.say(&FromAudit::Durable { sequence });
+        house.sign(&mut scene.signer);
+        assert!(matches!(record(&mut scene.audit), IssuerEntry::Outcome(_)));
+        assert!(scene.worker.hears_nothing());
+        scene.issue(&house, order("office", TokenType::Saml20));
+    }
+}
+
+#[test]
+fn a_voucher_put_in_over_two_lines_buys_one_token_and_over_one_line_twice_ends_it() {
+    let house = House::new();
+    let mut scene = scene(&house);
+    let redemption = lodge(&mut scene.auth, order("office", TokenType::Saml20), me());
+    let mut other = house.worker();
+    scene.worker.say(&WorkerToIssuer::Redeem(Redemption { ..redemption }));
+    record(&mut scene.audit);
+    other.say(&WorkerToIssuer::Redeem(Redemption { ..redemption }));
+    assert_eq!(failure(&mut other), Failure::NoSuchVoucher);
+    house.sign(&mut scene.signer);
+    record(&mut scene.audit);
+    released(&mut scene.worker);
+    other.say(&WorkerToIssuer::Redeem(Redemption { ..redemption }));
+    assert_eq!(failure(&mut other), Failure::NoSuchVoucher);
+    scene.worker.say(&WorkerToIssuer::Redeem(redemption));
+    assert!(scene.worker.is_hung_up());
+    scene.nothing_happened(&house);
+}
+
 #[test]
 fn auth_is_told_that_a_voucher_is_spent_before_anything_is_done_with_it() {
     let house = House::new();
@@ -593,7 +649,6 @@ fn a_handshake_with_another_key_scheme_hash_or_curve_is_a_violation() {
         Handshake { certificate: certificate("rsa"), scheme: Scheme::RsaPssSha256, ..good() },
         Handshake { certificate: certificate("p384"), scheme: Scheme::EcdsaP384Sha384, ..good() },
         Handshake { certificate: certificate("reply"), ..good() },
-        Handshake { certificate: [0; 32], ..good() },
         Handshake { scheme: Scheme::EcdsaP384Sha384, ..good() },
         Handshake { scheme: Scheme::RsaPssSha256, ..good() },
         handshake(&house, 1, 20),
@@ -607,6 +662,28 @@ fn a_handshake_with_another_key_scheme_hash_or_curve_is_a_violation() {
         assert!(worker.is_hung_up());
     }
     scene.nothing_happened(&house);
+}
+
+/// From the restart of one to that of the other, while a certificate is renewed: each client that connects asks so.
+#[test]
+fn a_handshake_for_a_certificate_that_issuer_has_not_is_refused_and_breaks_no_rule() {
+    let house = House::new();
+    let path = house.root.path().join("log");
+    let mut scene = scene_with(&house, house.start_saying(File::create(&path).unwrap()));
+    let renewed = |serial| Handshake { certificate: [0; 32], ..handshake(&house, serial, 32) };
+    for asked in 0..30 {
+        let said = if asked % 2 == 0 { WorkerToIssuer::Handshake } else { WorkerToIssuer::RememberedHandshake };
+        scene.worker.say(&said(renewed(asked)));
+        assert!(matches!(scene.worker.hear(), IssuerToWorker::HandshakeFailed { serial } if serial == asked));
+    }
+    assert!(scene.signer.hears_nothing());
+    // Over the same line.
+    scene.worker.say(&WorkerToIssuer::Handshake(handshake(&house, 99, 32)));
+    house.sign(&mut scene.signer);
+    assert!(matches!(scene.worker.hear(), IssuerToWorker::HandshakeSigned { serial: 99, .. }));
+    let log = std::fs::read_to_string(&path).unwrap();
+    let said = log.matches("handshake-refused\" reason=\"certificate\"").count();
+    assert!((1..=20).contains(&said) && !log.contains("violation"), "{log}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! none with a key or for a certificate that is not for handshakes.
 
 use super::keys::{ActiveKey, Keys};
-use crate::config::issuer::KeyKind;
+use crate::config::issuer::{KeyKind, Purpose};
 use crate::wire::Octets;
 use crate::wire::frame::Violation;
 use crate::wire::links::{Handshake, Mechanism, Scheme, Transcript};
@@ -16,14 +16,21 @@ pub(super) struct ToSign<'a> {
     pub(super) octets: Vec<u8>,
 }
 
-/// Builds the octets. One that is `remembered` may not be signed by a scheme that says the same of the same octets,
-/// or an old one could be had signed again.
+/// Builds the octets; none for a certificate of no key in use. A worker shows one that was renewed, or whose key is the
+/// previous one, until it is started again, and every stranger that connects has it ask for that. One that is `remembered`
+/// may not be signed by a scheme that says the same of the same octets, or an old one could be had signed again.
 ///
 /// # Errors
 /// [`Violation`]: an honest worker reads the certificate it shows and asks for what fits it.
-pub(super) fn build<'a>(handshake: &Handshake, remembered: bool, keys: &'a Keys) -> Result<ToSign<'a>, Violation> {
-    let key = keys.handshake(&handshake.certificate);
-    let key = key.ok_or(Violation::Rule("handshake for a certificate that is not for handshakes"))?;
+pub(super) fn build<'a>(
+    handshake: &Handshake,
+    remembered: bool,
+    keys: &'a Keys,
+) -> Result<Option<ToSign<'a>>, Violation> {
+    let Some(key) = keys.certified(&handshake.certificate) else { return Ok(None) };
+    if key.purpose != Purpose::Handshake {
+        return Err(Violation::Rule("handshake for a certificate that is not for handshakes"));
+    }
     let mechanism = match (handshake.scheme, key.certificate.kind) {
         (Scheme::RsaPssSha256, KeyKind::Rsa) => Mechanism::RsaPssSha256,
         (Scheme::RsaPssSha384, KeyKind::Rsa) => Mechanism::RsaPssSha384,
@@ -44,7 +51,7 @@ pub(super) fn build<'a>(handshake: &Handshake, remembered: bool, keys: &'a Keys)
             tls12(client_random, server_random, *curve, point)?
         }
     };
-    Ok(ToSign { key, mechanism, octets })
+    Ok(Some(ToSign { key, mechanism, octets }))
 }
 
 fn tls13(hash: &[u8]) -> Result<Vec<u8>, Violation> {
@@ -138,14 +145,26 @@ mod tests {
             handshake(params(23, vec![3; 65])),
             Handshake { scheme: Scheme::EcdsaP384Sha384, ..handshake(hash(32)) },
             Handshake { scheme: Scheme::RsaPssSha256, ..handshake(hash(32)) },
-            Handshake { certificate: [0; 32], ..handshake(hash(32)) },
         ] {
             assert!(build(&bad, false, &keys).is_err(), "{bad:?}");
             assert!(build(&bad, true, &keys).is_err(), "{bad:?}");
         }
-        assert!(build(&handshake(hash(48)), true, &keys).is_ok());
+        assert!(matches!(build(&handshake(hash(48)), true, &keys), Ok(Some(_))));
         uncompressed[64] = 1;
-        assert!(build(&handshake(params(23, uncompressed)), false, &keys).is_ok());
+        assert!(matches!(build(&handshake(params(23, uncompressed)), false, &keys), Ok(Some(_))));
+    }
+
+    #[test]
+    fn for_a_certificate_of_no_key_in_use_nothing_is_signed_and_no_rule_is_broken() {
+        use crate::config::issuer::KeyState;
+        let mut issuer = crate::issuer::examples::configuration();
+        issuer.keys.iter_mut().filter(|key| key.name == HANDSHAKE).for_each(|key| key.state = KeyState::Previous);
+        let retiring = Keys::load(&issuer).unwrap();
+        let renewed = Handshake { certificate: [0; 32], ..handshake(hash(32)) };
+        for remembered in [false, true] {
+            assert!(matches!(build(&renewed, remembered, &keys()), Ok(None)));
+            assert!(matches!(build(&handshake(hash(32)), remembered, &retiring), Ok(None)));
+        }
     }
 
     #[test]

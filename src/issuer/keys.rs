@@ -82,9 +82,9 @@ impl Keys {
         self.0.iter().find(|key| key.purpose == Purpose::Message)
     }
 
-    /// The handshake key whose certificate has that SHA-256.
-    pub(super) fn handshake(&self, certificate: &[u8; 32]) -> Option<&ActiveKey> {
-        self.0.iter().find(|key| key.purpose == Purpose::Handshake && key.certificate.sha256 == *certificate)
+    /// The key in use, for whatever purpose, whose certificate has that SHA-256.
+    pub(super) fn certified(&self, certificate: &[u8; 32]) -> Option<&ActiveKey> {
+        self.0.iter().find(|key| key.certificate.sha256 == *certificate)
     }
 }
 

@@ -59,7 +59,7 @@ impl Measures {
                 "chancery_handshakes_total",
                 "TLS handshake signatures asked for, by result.",
                 "result",
-                &["signed", "rate", "full", "unavailable", "key", "failed"],
+                &["signed", "certificate", "rate", "full", "unavailable", "key", "failed"],
             ),
             unwraps: metrics.counters(
                 "chancery_unwraps_total",

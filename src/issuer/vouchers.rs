@@ -1,7 +1,8 @@
 //! Vouchers between lodging and redemption. Each is good once, for seconds, over a channel of the worker it
 //! was made for and under the request it was made for; whoever gets one of these wrong breaks the protocol
 //! and the voucher is burnt. They outlive auth's channel (its work is done) and die with the worker's. A
-//! worker that comes too late, for one that was burnt by somebody else, has done nothing wrong. The name of a spent one
+//! worker that comes too late, for one that was burnt by somebody else, has done nothing wrong, nor has one whose channel
+//! ended under its question and that puts it again over the next: it gets nothing, and may ask as often as it likes. The name of a spent one
 //! is kept for as long as any auth may lodge it again, which its configuration says and not ours.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -64,8 +65,19 @@ struct Held {
     signed_reply: bool,
     /// What of [`MOST_OCTETS`] the order takes.
     octets: usize,
-    /// Its worker has put it in, rightly or not. It could not know that it was burnt otherwise.
-    redeemed: bool,
+    /// What its worker had for it. It could not know that it was burnt otherwise.
+    put: Put,
+}
+
+/// Has its worker put a voucher in?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Put {
+    /// Not while it was good.
+    No,
+    /// Over this channel it was given the order: over this one it does not ask again.
+    Over(u64),
+    /// Under another request, which no worker does over any.
+    Wrongly,
 }
 
 /// The vouchers.
@@ -137,39 +149,42 @@ impl Vouchers {
         // Not before: a name auth invents for what is refused must leave nothing behind.
         self.of_worker.insert(voucher.worker, of_worker + 1);
         let Voucher { id, worker, order, signed_reply } = voucher;
-        let held = Held { worker, order: Some(Box::new(order)), signed_reply, octets, redeemed: false };
+        let held = Held { worker, order: Some(Box::new(order)), signed_reply, octets, put: Put::No };
         self.held.insert(id, held);
         self.ends.push_back((now + self.life, id));
         Ok(Lodged::Taken)
     }
 
-    /// Hands out the order and spends the voucher; a wrong redemption spends it too.
+    /// Hands out the order and spends the voucher; a wrong redemption spends it too. `channel` is one of the worker's, and
+    /// never was another's.
     pub(super) fn redeem(
         &mut self,
         redemption: &Redemption,
-        worker: Peer,
+        (worker, channel): (Peer, u64),
         now: Instant,
     ) -> Result<Redeemed, NotRedeemed> {
         self.expire(now);
         let held = self.held.get_mut(&redemption.voucher).ok_or(NotRedeemed::NoSuchVoucher)?;
         let violation = |rule| Err(NotRedeemed::Violation(Violation::Rule(rule)));
         let (owner, order, octets) = (held.worker, held.order.take(), held.octets);
-        let signed_reply = held.signed_reply;
-        let again = owner == worker && std::mem::replace(&mut held.redeemed, true);
+        let (before, signed_reply) = (held.put, held.signed_reply);
+        if let Some(order) = order.as_ref().filter(|_| owner == worker) {
+            let right = order.correlation == redemption.correlation;
+            held.put = if right { Put::Over(channel) } else { Put::Wrongly };
+        }
         if order.is_some() {
             self.one_less(owner, octets);
         }
         if owner != worker {
             return violation("voucher of another worker");
         }
-        if again {
-            return violation("voucher redeemed twice");
+        match (order, before) {
+            (_, Put::Wrongly) => violation("voucher redeemed twice"),
+            (_, Put::Over(first)) if first == channel => violation("voucher redeemed twice"),
+            (None, _) => Err(NotRedeemed::NoSuchVoucher),
+            (Some(order), _) if order.correlation != redemption.correlation => violation("voucher of another request"),
+            (Some(order), _) => Ok(Redeemed { order: *order, signed_reply }),
         }
-        let order = order.ok_or(NotRedeemed::NoSuchVoucher)?;
-        if order.correlation != redemption.correlation {
-            return violation("voucher of another request");
-        }
-        Ok(Redeemed { order: *order, signed_reply })
     }
 
     /// Burns one at auth's wish.
@@ -235,6 +250,10 @@ mod tests {
     use crate::wire::{Correlation, List, Text};
 
     const WORKER: Peer = Peer(41);
+    /// Two channels of that worker, and one of another.
+    const FIRST: (Peer, u64) = (WORKER, 1);
+    const SECOND: (Peer, u64) = (WORKER, 2);
+    const OTHER: (Peer, u64) = (Peer(42), 3);
 
     fn voucher(vouchers: &mut Vouchers, now: Instant) -> Redemption {
         let order = order("office");
@@ -249,8 +268,8 @@ mod tests {
         let now = Instant::now();
         let mut vouchers = Vouchers::new(Duration::from_secs(5));
         let redemption = voucher(&mut vouchers, now);
-        assert!(vouchers.redeem(&redemption, WORKER, now).is_ok());
-        let again = vouchers.redeem(&redemption, WORKER, now);
+        assert!(vouchers.redeem(&redemption, FIRST, now).is_ok());
+        let again = vouchers.redeem(&redemption, FIRST, now);
         assert!(matches!(again, Err(NotRedeemed::Violation(_))));
     }
 
@@ -259,12 +278,12 @@ mod tests {
         let now = Instant::now();
         let mut vouchers = Vouchers::new(Duration::from_secs(5));
         let redemption = voucher(&mut vouchers, now);
-        assert!(matches!(vouchers.redeem(&redemption, Peer(42), now), Err(NotRedeemed::Violation(_))));
-        assert_eq!(vouchers.redeem(&redemption, WORKER, now), Err(NotRedeemed::NoSuchVoucher));
+        assert!(matches!(vouchers.redeem(&redemption, OTHER, now), Err(NotRedeemed::Violation(_))));
+        assert_eq!(vouchers.redeem(&redemption, FIRST, now), Err(NotRedeemed::NoSuchVoucher));
         let redemption = voucher(&mut vouchers, now);
         let wrong = Redemption { voucher: redemption.voucher, correlation: Correlation::random() };
-        assert!(matches!(vouchers.redeem(&wrong, WORKER, now), Err(NotRedeemed::Violation(_))));
-        assert!(matches!(vouchers.redeem(&redemption, WORKER, now), Err(NotRedeemed::Violation(_))));
+        assert!(matches!(vouchers.redeem(&wrong, FIRST, now), Err(NotRedeemed::Violation(_))));
+        assert!(matches!(vouchers.redeem(&redemption, FIRST, now), Err(NotRedeemed::Violation(_))));
         assert!(vouchers.of_worker.is_empty());
     }
 
@@ -274,7 +293,7 @@ mod tests {
         let mut vouchers = Vouchers::new(Duration::from_secs(5));
         let redemption = voucher(&mut vouchers, now);
         let later = now + Duration::from_secs(5);
-        assert_eq!(vouchers.redeem(&redemption, WORKER, later), Err(NotRedeemed::NoSuchVoucher));
+        assert_eq!(vouchers.redeem(&redemption, FIRST, later), Err(NotRedeemed::NoSuchVoucher));
         assert_eq!((vouchers.count(), vouchers.of_worker.len(), vouchers.ends.len()), (0, 0, 0));
         assert_eq!(vouchers.octets, 0);
     }
@@ -285,15 +304,44 @@ mod tests {
         let mut vouchers = Vouchers::new(Duration::from_secs(5));
         let (one, other) = (voucher(&mut vouchers, now), voucher(&mut vouchers, now));
         let spent = voucher(&mut vouchers, now);
-        assert!(vouchers.redeem(&spent, WORKER, now).is_ok());
+        assert!(vouchers.redeem(&spent, FIRST, now).is_ok());
         vouchers.withdraw(one.voucher);
         vouchers.withdraw(spent.voucher);
         vouchers.bereave(WORKER);
         for late in [one, other] {
-            assert_eq!(vouchers.redeem(&late, WORKER, now), Err(NotRedeemed::NoSuchVoucher));
-            assert!(matches!(vouchers.redeem(&late, WORKER, now), Err(NotRedeemed::Violation(_))));
+            // A worker asks again while its line is young: it may be there before auth.
+            for channel in [FIRST, SECOND, SECOND] {
+                assert_eq!(vouchers.redeem(&late, channel, now), Err(NotRedeemed::NoSuchVoucher));
+            }
         }
-        assert!(matches!(vouchers.redeem(&spent, WORKER, now), Err(NotRedeemed::Violation(_))));
+        assert!(matches!(vouchers.redeem(&spent, FIRST, now), Err(NotRedeemed::Violation(_))));
+    }
+
+    #[test]
+    fn what_was_asked_over_a_line_that_broke_may_be_asked_over_the_next_and_is_not_given_twice() {
+        let now = Instant::now();
+        // Before and after it is known that the first is gone.
+        for gone in [false, true] {
+            let mut vouchers = Vouchers::new(Duration::from_secs(5));
+            let redemption = voucher(&mut vouchers, now);
+            assert!(vouchers.redeem(&redemption, FIRST, now).is_ok());
+            if gone {
+                vouchers.bereave(WORKER);
+            }
+            for _ in 0..3 {
+                assert_eq!(vouchers.redeem(&redemption, SECOND, now), Err(NotRedeemed::NoSuchVoucher));
+            }
+            assert!(matches!(vouchers.redeem(&redemption, FIRST, now), Err(NotRedeemed::Violation(_))));
+            assert!(matches!(vouchers.redeem(&redemption, OTHER, now), Err(NotRedeemed::Violation(_))));
+            let again = Voucher { id: redemption.voucher, worker: WORKER, order: order("office"), signed_reply: false };
+            assert_eq!(vouchers.lodge(again, now), Ok(Lodged::Spent));
+        }
+        let mut vouchers = Vouchers::new(Duration::from_secs(5));
+        let redemption = voucher(&mut vouchers, now);
+        let wrong = Redemption { voucher: redemption.voucher, correlation: Correlation::random() };
+        assert!(matches!(vouchers.redeem(&wrong, FIRST, now), Err(NotRedeemed::Violation(_))));
+        vouchers.bereave(WORKER);
+        assert!(matches!(vouchers.redeem(&redemption, SECOND, now), Err(NotRedeemed::Violation(_))));
     }
 
     #[test]
@@ -302,8 +350,8 @@ mod tests {
         let mut vouchers = Vouchers::new(Duration::from_secs(5));
         let redemption = voucher(&mut vouchers, now);
         vouchers.withdraw(redemption.voucher);
-        assert!(matches!(vouchers.redeem(&redemption, Peer(42), now), Err(NotRedeemed::Violation(_))));
-        assert_eq!(vouchers.redeem(&redemption, WORKER, now), Err(NotRedeemed::NoSuchVoucher));
+        assert!(matches!(vouchers.redeem(&redemption, OTHER, now), Err(NotRedeemed::Violation(_))));
+        assert_eq!(vouchers.redeem(&redemption, FIRST, now), Err(NotRedeemed::NoSuchVoucher));
     }
 
     #[test]
@@ -318,9 +366,9 @@ mod tests {
         assert!(vouchers.lodge(Voucher { worker: Peer(42), ..again() }, now).is_err());
         assert!(vouchers.lodge(Voucher { signed_reply: true, ..again() }, now).is_err());
         let redemption = Redemption { voucher: id, correlation: order.correlation };
-        assert!(vouchers.redeem(&redemption, WORKER, now).is_ok());
+        assert!(vouchers.redeem(&redemption, FIRST, now).is_ok());
         assert_eq!(vouchers.lodge(again(), now), Ok(Lodged::Spent));
-        assert!(vouchers.redeem(&redemption, WORKER, now).is_err());
+        assert!(vouchers.redeem(&redemption, FIRST, now).is_err());
     }
 
     #[test]
@@ -336,7 +384,7 @@ mod tests {
             assert_eq!(lodge(&mut vouchers, id, now), Ok(Lodged::Taken));
         }
         let redemption = Redemption { voucher: redeemed, correlation: order.correlation };
-        assert!(vouchers.redeem(&redemption, WORKER, now).is_ok());
+        assert!(vouchers.redeem(&redemption, FIRST, now).is_ok());
         vouchers.withdraw(withdrawn);
         for seconds in [1, 5, 60, 65] {
             let later = now + Duration::from_secs(seconds);
@@ -344,7 +392,7 @@ mod tests {
                 assert!(vouchers.knows(id));
                 assert_eq!(lodge(&mut vouchers, id, later), Ok(Lodged::Spent), "{seconds}");
             }
-            assert_eq!(vouchers.redeem(&redemption, WORKER, later), Err(NotRedeemed::NoSuchVoucher));
+            assert_eq!(vouchers.redeem(&redemption, FIRST, later), Err(NotRedeemed::NoSuchVoucher));
         }
         // One that ran out was not used.
         assert_eq!(lodge(&mut vouchers, unspent, now + Duration::from_secs(65)), Ok(Lodged::Taken));

@@ -77,7 +77,7 @@ pub(super) fn a_quota_outlives_its_channel(stack: &Stack) -> Verdict {
 
 pub(super) fn handshake_with_other_keys(stack: &Stack) -> Verdict {
     let directory = stack.directory.join("demo");
-    let mut messages = vec![handshake([9; 32], Scheme::EcdsaP256Sha256, hash(32))];
+    let mut messages = Vec::new();
     for name in ["assertion-1", "metadata-1", "message-1"] {
         let of = certificate(directory.join(format!("{name}.pem")).to_str().unwrap());
         messages.push(handshake(of, Scheme::RsaPkcs1Sha256, hash(32)));
@@ -85,6 +85,17 @@ pub(super) fn handshake_with_other_keys(stack: &Stack) -> Verdict {
         messages.push(handshake(of, Scheme::EcdsaP256Sha256, hash(32)));
     }
     stack.breaches(messages)
+}
+
+/// Whatever he invents, he learns that it is none, over a line that stays.
+pub(super) fn handshake_for_a_certificate_there_is_not(stack: &Stack) -> Verdict {
+    let mut issuer = stack.issuer();
+    for _ in 0..50 {
+        issuer.send(handshake([9; 32], Scheme::EcdsaP256Sha256, hash(32)))?;
+        let answer = issuer.answer()?;
+        must(matches!(answer, IssuerToWorker::HandshakeFailed { serial: 7 }), format!("{answer:?}"))?;
+    }
+    Ok(())
 }
 
 pub(super) fn handshake_of_no_kind(stack: &Stack) -> Verdict {

@@ -236,6 +236,7 @@ const CASES: &[Case] = &[
     ("two requests of one name are a breach", Leaves::Violations(TO_AUTH, 1), evidence::one_correlation_twice),
     ("a random voucher buys nothing", Leaves::Nothing, vouchers::random_voucher),
     ("a voucher redeemed twice is a breach, and buys one token", Leaves::TokenThenBreach, vouchers::voucher_twice),
+    ("a voucher put in over one line after another buys one token", Leaves::Tokens(1), vouchers::voucher_over_lines),
     (
         "a voucher of another request is a breach, and burnt",
         Leaves::Violations(TO_ISSUER, 2),
@@ -249,7 +250,12 @@ const CASES: &[Case] = &[
     ("a voucher that ran out buys nothing", Leaves::Nothing, vouchers::voucher_run_out),
     ("a voucher goes with the channel it was proven on", Leaves::Nothing, vouchers::voucher_after_its_channel),
     ("a voucher does not outlive its process", Leaves::Violations(TO_ISSUER, 1), vouchers::voucher_after_its_process),
-    ("no other key completes a handshake", Leaves::Violations(TO_ISSUER, 10), handshakes::handshake_with_other_keys),
+    ("no other key completes a handshake", Leaves::Violations(TO_ISSUER, 9), handshakes::handshake_with_other_keys),
+    (
+        "a handshake for a certificate there is not is not signed",
+        Leaves::Nothing,
+        handshakes::handshake_for_a_certificate_there_is_not,
+    ),
     ("no other octets pass as a handshake", Leaves::Violations(TO_ISSUER, 11), handshakes::handshake_of_no_kind),
     (
         "messages of other links are breaches towards auth",

@@ -70,6 +70,19 @@ pub(super) fn voucher_twice(stack: &Stack) -> Verdict {
     issuer.hung_up_on()
 }
 
+/// As a worker does whose line breaks, but without end, and with the first one open.
+pub(super) fn voucher_over_lines(stack: &Stack) -> Verdict {
+    let (mut auth, mut issuer) = (stack.auth(), stack.issuer());
+    let redemption = stack.voucher(&mut auth)?;
+    redeemed(&mut issuer, Redemption { ..redemption })?;
+    for _ in 0..3 {
+        no_such_voucher(&mut stack.issuer(), Redemption { ..redemption })?;
+    }
+    drop(issuer);
+    std::thread::sleep(Duration::from_millis(100));
+    no_such_voucher(&mut stack.issuer(), redemption)
+}
+
 pub(super) fn voucher_of_another_request(stack: &Stack) -> Verdict {
     let mut auth = stack.auth();
     let redemption = stack.voucher(&mut auth)?;

@@ -23,7 +23,7 @@ impl Office {
         let Some(peer) = self.workers.get(&channel).map(Duplex::peer) else { return Ok(()) };
         let (mut taken, mut spent) = (Vec::new(), Vec::new());
         for redemption in redemptions {
-            let redeemed = self.vouchers.redeem(redemption, peer, now);
+            let redeemed = self.vouchers.redeem(redemption, (peer, channel), now);
             if redeemed != Err(NotRedeemed::NoSuchVoucher) {
                 spent.push(redemption.voucher);
             }

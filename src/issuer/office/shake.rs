@@ -46,7 +46,10 @@ impl Office {
         now: Instant,
     ) -> Result<(), Closed> {
         let Some(peer) = self.workers.get(&channel).map(Duplex::peer) else { return Ok(()) };
-        let to_sign = handshake::build(&handshake, remembered, &self.keys)?;
+        let Some(to_sign) = handshake::build(&handshake, remembered, &self.keys)? else {
+            self.no_handshake((channel, peer), handshake.serial, "certificate", now);
+            return Ok(());
+        };
         let (key, mechanism, octets) = (to_sign.key.id.clone(), to_sign.mechanism, to_sign.octets);
         let quota = Quota::new(self.config.handshakes_per_second, SECOND);
         let admitted = match self.rates.one_more(&peer, quota, now) {
@@ -58,11 +61,7 @@ impl Office {
         let (place, used) = match admitted {
             Ok(admitted) => admitted,
             Err(result) => {
-                self.measures.handshakes.with_label_values(&[result]).inc();
-                if let Some(left_out) = self.refusals.permit(now) {
-                    tracing::warn!(event = "handshake-refused", reason = result, peer = peer.0, left_out);
-                }
-                self.answer(channel, &IssuerToWorker::HandshakeFailed { serial: handshake.serial }, now);
+                self.no_handshake((channel, peer), handshake.serial, result, now);
                 return Ok(());
             }
         };
@@ -72,6 +71,14 @@ impl Office {
         self.begin(Kind::Handshake, peer);
         self.have_signed(place, Shake { channel, peer, serial, key, mechanism, octets, keep }, now);
         Ok(())
+    }
+
+    fn no_handshake(&mut self, (channel, peer): (u64, Peer), serial: u64, result: &'static str, now: Instant) {
+        self.measures.handshakes.with_label_values(&[result]).inc();
+        if let Some(left_out) = self.refusals.permit(now) {
+            tracing::warn!(event = "handshake-refused", reason = result, peer = peer.0, left_out);
+        }
+        self.answer(channel, &IssuerToWorker::HandshakeFailed { serial }, now);
     }
 
     fn have_signed(&mut self, place: Place, shake: Shake, now: Instant) {

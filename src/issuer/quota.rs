@@ -83,6 +83,19 @@ mod tests {
         assert!(usage.one_more(&"a", quota, start + Duration::from_secs(1)).is_some());
     }
 
+    /// As chancery-issuer(8) says.
+    #[test]
+    fn the_first_minute_after_a_rest_has_nearly_twice_as_many() {
+        let (quota, start) = (Quota::new(60, Duration::from_secs(60)), Instant::now());
+        let (mut used, mut count) = (Used::none(start), 0);
+        for ms in 0..60_000 {
+            while let Some(more) = used.one_more(quota, start + Duration::from_millis(ms)) {
+                (used, count) = (more, count + 1);
+            }
+        }
+        assert_eq!(count, 119);
+    }
+
     #[test]
     fn the_table_is_bounded_and_forgets_those_who_rest() {
         let quota = Quota::new(1, Duration::from_secs(60));

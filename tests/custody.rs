@@ -812,6 +812,37 @@ fn a_call_that_hangs_ends_the_signer_within_its_deadline() {
     assert!(verifies(&report, "a1", ECDSA, &signature(ask(&mut signer, 2, "a1", ECDSA))));
 }
 
+/// A vendor's code may have something to do when the process exits, and no deadline holds for that.
+#[test]
+fn a_signer_that_ends_for_good_waits_for_nothing_its_module_does_at_exit() {
+    let (hsm, _issuer, mut running, mut signer, _) = serving("call_deadline_ms = 400");
+    hsm.instruct("hang exit\nfail C_Sign 0x30 1\nfail C_Login 0xa0 1\n");
+    signer.send(&sign(1, "a1", ECDSA)).unwrap();
+    assert_eq!(running.ends(Duration::from_secs(5)).code(), Some(78));
+}
+
+#[test]
+fn a_signer_whose_module_must_be_loaded_anew_waits_for_nothing_it_does_at_exit() {
+    let hsm = SoftHsm::new();
+    let key = hsm.key("a1", "assertion", "p-256");
+    let profile = include_str!("../hsm-profiles/softhsm2.toml");
+    let odd = profile.replace("[recovery]\n", "[recovery]\nrestart_process = true\n");
+    assert_ne!(odd, profile);
+    std::fs::write(hsm.path("odd.toml"), odd).unwrap();
+    hsm.configure("", &key);
+    let file = hsm.path("config/signer.d/signer.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("softhsm2\"\n", "odd\"\n")).unwrap();
+    let issuer = hsm.issuer();
+    hsm.instruct("hang exit\n");
+    let mut running = Running(hsm.signer(1).env("CHANCERY_PROFILES", hsm.path("")).spawn().unwrap());
+    let mut signer = issuer.accept();
+    ready(&mut signer);
+    hsm.instruct("fail C_Sign 0x30 1\n");
+    signer.send(&sign(1, "a1", ECDSA)).unwrap();
+    assert_eq!(running.ends(Duration::from_secs(5)).code(), Some(75));
+}
+
 #[test]
 fn a_close_that_hangs_ends_the_signer_whatever_the_session_was_closed_for() {
     let (hsm, issuer, mut running, mut signer, _) = serving("call_deadline_ms = 400");

@@ -17,6 +17,7 @@ use super::pkcs11::{Fault, Found, Module, Opened};
 use super::unwrap;
 use super::walls::Way;
 use crate::config::signer::{Purpose, Token};
+use crate::sys::deadline;
 use crate::sys::failpoint::failpoint;
 use crate::wire::KeyId;
 use crate::wire::links::{FailureClass, Mechanism};
@@ -274,7 +275,7 @@ impl Custody {
             let by_profile = "the profile says that this module must be loaded anew";
             let why = if anew { "a device was made anew, and what was granted is the one before" } else { by_profile };
             tracing::error!(event = "restart", why);
-            std::process::exit(super::RETRY.into());
+            deadline::leave(super::RETRY);
         }
         self.signs.meters.reinitialised.inc();
         for session in &self.sessions {
@@ -402,7 +403,7 @@ fn bad_request() -> Fault {
 fn stop_if_refused(fault: &Fault) {
     if let Fault::Refused(why) = fault {
         tracing::error!(event = "refused", why = %why);
-        std::process::exit(super::CONFIG.into());
+        deadline::leave(super::CONFIG);
     }
 }
 

@@ -76,6 +76,17 @@ fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Ends this process with that code and lets nothing run before: what foreign code has registered for its exit may wait
+/// for a lock or for a device, under no deadline, while another thread is inside of it.
+#[cfg(feature = "signer")]
+pub(crate) fn leave(code: u8) -> ! {
+    #[expect(unsafe_code, reason = "the standard library ends a process by exit alone")]
+    // SAFETY: takes a number and does not return.
+    unsafe {
+        libc::_exit(code.into())
+    }
+}
+
 /// Starts the thread that ends the process when a call takes longer than `limit`. Call after lock-down.
 pub(crate) fn enforce(limit: Duration) -> std::io::Result<()> {
     let watch = watch();

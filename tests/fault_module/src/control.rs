@@ -6,6 +6,7 @@
 //! fail C_Sign 0x5 3          # C_Sign answers 0x5 until it has done so 3 times since the counters began
 //! fail_after C_Login 0x5 7   # C_Login answers 0x5 once there were 7 calls since the counters began
 //! hang C_Sign                # C_Sign never returns
+//! hang exit                  # what runs when a process exits never returns, once C_Initialize has been called with this
 //! slow C_Login 1500          # C_Login sleeps that many milliseconds before the real call
 //! flip_signature             # one bit of every signature is wrong
 //! removed                    # the token is out of its slot

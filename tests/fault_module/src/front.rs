@@ -170,9 +170,20 @@ fn misbehave(function: Function) -> Option<CK_RV> {
     None
 }
 
+/// As a vendor's library may that waits at exit for a lock, or for its HSM.
+extern "C" fn wait_for_ever() {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
 unsafe extern "C" fn C_Initialize(arguments: *mut c_void) -> CK_RV {
     if let Some(rv) = misbehave(Function::C_Initialize) {
         return rv;
+    }
+    if control::now().hang.iter().any(|hung| hung == "exit") {
+        // SAFETY: takes a function, which is there for as long as this is loaded.
+        let _no_room = unsafe { libc::atexit(wait_for_ever) };
     }
     if unreached() {
         return CKR_DEVICE_ERROR;

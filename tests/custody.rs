@@ -713,6 +713,48 @@ fn the_officers_login_that_is_not_answered_is_made_twice_and_holds_nobody_up() {
 }
 
 #[test]
+fn an_unlock_whose_login_is_not_answered_counts_as_a_try() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 400", &hsm.key("a1", "assertion", "p-256"));
+    let issuer = hsm.issuer();
+    let counted = || [1, 2].map(|tries| marks(&hsm, &format!("pin-tried-{tries}-")).len());
+    let unlock = || {
+        let output = hsm.try_chancery(&["token", "unlock"]);
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let before = hsm.calls("C_Login");
+    // A person may have it tried as often as he likes; nobody else does when two had no answer.
+    for expected in [[1, 0], [0, 1], [0, 1]] {
+        hsm.instruct("hang C_Login\n");
+        let (fine, said) = unlock();
+        assert!(!fine && said.contains("did not return in time"), "{said}");
+        assert_eq!(counted(), expected);
+        // One that did not get as far as the PIN is none.
+        hsm.fail("C_Login", 0xe0, 1);
+        assert!(!unlock().0);
+        assert_eq!(counted(), expected);
+    }
+    hsm.instruct("");
+    let mut signer = Running::start(&hsm, 1);
+    let channel = issuer.accept();
+    assert_eq!(signer.ends(Duration::from_secs(5)).code(), Some(78));
+    drop(channel);
+    assert_eq!(hsm.calls("C_Login") - before, 6);
+    assert!(unlock().0);
+    assert_eq!(counted(), [0, 0]);
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+    // Where a mark stands there is no other.
+    hsm.fail("C_Login", 0xa0, 1);
+    assert!(!unlock().0);
+    hsm.instruct("hang C_Login\n");
+    assert!(!unlock().0);
+    assert_eq!((counted(), marks(&hsm, "pin-refused-").len()), ([0, 0], 1));
+    hsm.instruct("");
+    assert!(unlock().0);
+    drop((Running::start(&hsm, 1), ready(&mut issuer.accept())));
+}
+
+#[test]
 fn a_close_that_hangs_ends_a_ceremony_too() {
     let hsm = SoftHsm::new();
     hsm.configure("call_deadline_ms = 400", "");

@@ -93,11 +93,16 @@ pub(super) fn unlock(
         let why = "the token says one more wrong PIN locks it, or one has: only the security officer can help";
         return Err(Fault::Refused(format!("{why} (--so-pin-file)")));
     }
+    // A module that dies or hangs takes this process with it, and then it counts as one of the signers' tries. A person may
+    // have it tried when those are used up, and where a mark stands nobody else tries.
+    let before = if marks.is_refused()? { None } else { Some(marks.begin(true)?) };
     voice.doing("trying the PIN, once");
     if let Err(fault) = module.call(|_| session.login(UserType::User, Some(&pin))) {
         // Where the token did not get as far as the PIN, nothing is known of it; a mark that stands goes on to stand.
         if !fault.leaves_pin_alone() {
             marks.refuse(&fault.to_string())?;
+        } else if let Some(before) = before {
+            marks.not_tried(before);
         }
         return Err(fault);
     }

@@ -173,7 +173,8 @@ impl Marks {
 
     /// A try begins, and is on disk when this returns: a module that dies or hangs within `C_Login` takes the process
     /// with it, and whoever starts it again must not go on for ever with what may be a wrong PIN. One that is `known`
-    /// to be right in this boot may be tried as long as its HSM takes to come back. Gives how many there were before.
+    /// to be right in this boot may be tried as long as its HSM takes to come back, and so may one that a person gives.
+    /// Gives how many there were before.
     pub(crate) fn begin(&self, known: bool) -> Result<usize, Fault> {
         self.begin_synced(known, |directory| File::open(directory)?.sync_all())
     }

@@ -890,6 +890,43 @@ fn a_worker_that_floods_the_log_keeps_nothing_else_out_of_it() {
     assert!(counts[0] >= 10 && counts[1] >= 10 && counts[2] == 1, "{counts:?}");
 }
 
+/// This process has no number where issuer is.
+#[test]
+fn peers_of_another_pid_namespace_are_hung_up_on_and_fill_no_log() {
+    use nix::sched::{CloneFlags, unshare};
+    use std::io::{BufRead, BufReader};
+    // The namespace is that of this thread's children.
+    if !nix::unistd::geteuid().is_root() || unshare(CloneFlags::CLONE_NEWPID).is_err() {
+        println!("SKIPPED pid-namespace: no such namespace for us");
+        return;
+    }
+    let mut there = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "an_issuer_of_another_pid_namespace", "--ignored", "--nocapture"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(there.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let root = lines.find_map(|line| line.strip_prefix("ready ").map(std::path::PathBuf::from)).unwrap();
+    for _ in 0..60 {
+        let channel = Channel::connect(&root.join(Place::IssuerWorker.file())).unwrap();
+        assert!(Worker::new(channel, Link::IssuerToWorker).is_hung_up());
+    }
+    let said = std::fs::read_to_string(root.join("log")).unwrap().matches("peer-refused").count();
+    drop(there.stdin.take());
+    there.wait().unwrap();
+    assert!((1..=10).contains(&said), "{said}");
+}
+
+#[test]
+#[ignore = "not a test: a part of peers_of_another_pid_namespace_are_hung_up_on_and_fill_no_log, in a namespace of its own"]
+fn an_issuer_of_another_pid_namespace() {
+    let house = House::new();
+    let _issuer = house.start_saying(File::create(house.root.path().join("log")).unwrap());
+    println!("ready {}", house.root.path().display());
+    let _until_nobody_needs_it = std::io::read_to_string(std::io::stdin());
+}
+
 #[test]
 fn octets_that_are_no_message_are_a_violation() {
     use std::os::fd::AsRawFd;

@@ -16,6 +16,7 @@ use nix::sys::socket::{
     socketpair, sockopt,
 };
 
+use super::gate::LogGate;
 use crate::wire::frame::{Assembler, DATAGRAM, TOGETHER, Violation, encode, fitting, join};
 use crate::wire::ids::Peer;
 use crate::wire::permit::{Link, State};
@@ -131,7 +132,11 @@ fn flags() -> SockFlag {
 
 /// A listening SEQPACKET socket. Which one accepted tells the peer's role.
 #[derive(Debug)]
-pub struct Listener(OwnedFd);
+pub struct Listener {
+    fd: OwnedFd,
+    /// For peers that are hung up on, who may come as often as they like.
+    refused: LogGate,
+}
 
 impl Listener {
     /// Takes over an inherited listener and makes it non-blocking.
@@ -141,7 +146,7 @@ impl Listener {
     pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
         use nix::fcntl::{FcntlArg, OFlag, fcntl};
         fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self(fd))
+        Ok(Self { fd, refused: LogGate::new(1) })
     }
 
     /// The next connection, if one waits. A peer the kernel has no process id for here, because it lives in
@@ -152,14 +157,19 @@ impl Listener {
     /// What the kernel says, other than that nobody waits.
     pub fn accept(&self) -> io::Result<Option<Channel>> {
         loop {
-            match accept4(self.0.as_raw_fd(), flags()) {
+            match accept4(self.fd.as_raw_fd(), flags()) {
                 Ok(raw) => {
                     #[expect(unsafe_code, reason = "nix returns the accepted socket as a bare number")]
                     // SAFETY: accept4 just made this descriptor; nobody else owns it.
                     let fd = unsafe { OwnedFd::from_raw_fd(raw) };
                     match Channel::adopt(fd) {
                         Ok(channel) if channel.peer.0 > 0 => return Ok(Some(channel)),
-                        Ok(_) => tracing::error!(event = "peer-refused", why = "it lives in another pid namespace"),
+                        Ok(_) => {
+                            if let Some(left_out) = self.refused.pass() {
+                                let why = "it lives in another pid namespace";
+                                tracing::error!(event = "peer-refused", why, left_out);
+                            }
+                        }
                         // A peer that hung up already is not worth an error.
                         Err(_) => {}
                     }
@@ -174,13 +184,13 @@ impl Listener {
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
 impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.0.as_raw_fd()
+        self.fd.as_raw_fd()
     }
 }
 

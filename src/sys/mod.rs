@@ -11,7 +11,6 @@ pub(crate) mod deadline;
 #[cfg(feature = "worker")]
 pub mod dial;
 pub mod failpoint;
-#[cfg(any(feature = "worker", feature = "auth", feature = "audit"))]
 pub(crate) mod gate;
 #[cfg(feature = "kerberos")]
 pub mod krb5;

@@ -288,6 +288,27 @@ fn a_signer_ends_when_its_issuer_goes_away() {
     assert_eq!(running.ends(Duration::from_secs(5)).code(), Some(75));
 }
 
+/// What its module does at exit is held to the deadline of every other call of it.
+#[test]
+fn a_signer_whose_issuer_goes_away_waits_no_longer_for_its_module_than_for_a_call() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 400", &hsm.key("a1", "assertion", "p-256"));
+    let issuer = hsm.issuer();
+    hsm.instruct("hang exit\n");
+    let mut running = Running::start(&hsm, 1);
+    let mut signer = issuer.accept();
+    ready(&mut signer);
+    drop(signer);
+    let status = running.ends(Duration::from_secs(5));
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "{status}");
+    // One that is not to be started again says so, and at once.
+    let issuer = hsm.issuer();
+    hsm.instruct("hang exit\nfail C_Login 0xa0 1\n");
+    let mut refused = Running::start(&hsm, 1);
+    let _channel = issuer.accept();
+    assert_eq!(refused.ends(Duration::from_secs(5)).code(), Some(78));
+}
+
 /// The exit code of a signer that is started again after a 75, as its supervisor would: SoftHSM shows no token
 /// while another process writes it.
 fn ends_for_good(hsm: &SoftHsm, issuer: &softhsm::Issuer, signer: &mut Running, ordinal: u32) -> Option<i32> {

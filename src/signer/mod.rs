@@ -34,17 +34,25 @@ pub(crate) const CONFIG: u8 = 78;
 /// EX_TEMPFAIL: start this again.
 pub(crate) const RETRY: u8 = 75;
 
-/// Runs the process until issuer is gone.
+/// Runs the process until issuer is gone. What the module has registered for the exit is foreign code, too: it may take
+/// as long as any call of it, and none of it runs where a person has to read the code.
 #[must_use]
 pub fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "--ceremony") {
         return ceremony::main();
     }
+    match serve_until_the_end() {
+        CONFIG => deadline::leave(CONFIG),
+        code => deadline::watched(|| std::process::exit(code.into())),
+    }
+}
+
+fn serve_until_the_end() -> u8 {
     let told = std::env::var("CHANCERY_ORDINAL").unwrap_or_else(|_| "1".to_owned());
     let Some(ordinal) = told.parse().ok().filter(|ordinal: &u32| *ordinal > 0) else {
         crate::sys::log::start("signer");
         tracing::error!(event = "stopped", code = CONFIG, why = "signers count from 1, and one of them is the first");
-        return ExitCode::from(CONFIG);
+        return CONFIG;
     };
     let name = format!("signer@{ordinal}");
     crate::sys::log::start(&name);
@@ -52,20 +60,20 @@ pub fn main() -> ExitCode {
         Ok(Closed::Violation(violation)) => {
             tracing::error!(event = "violation", link = "issuer-signer", why = %violation);
             // Counted by the line above: this process ends, and its counters with it.
-            ExitCode::from(RETRY)
+            RETRY
         }
         Ok(closed @ Closed::Gone) => {
             tracing::info!(event = "issuer-gone", why = %closed);
-            ExitCode::from(RETRY)
+            RETRY
         }
         // Our own kernel's word, not issuer's end.
         Ok(Closed::Io(error)) => {
             tracing::error!(event = "stopped", code = RETRY, why = %format_args!("the channel to issuer: {error}"));
-            ExitCode::from(RETRY)
+            RETRY
         }
         Err(Stop { code, why }) => {
             tracing::error!(event = "stopped", code, why = %why);
-            ExitCode::from(code)
+            code
         }
     }
 }

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signalfd::SignalFd;
+use nix::sys::time::TimeSpec;
 
 use super::format::Origin;
 use super::peers::Session;
@@ -35,6 +36,9 @@ const LINES: u32 = 10;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long entries that nobody waits for are held back for others, so that one sync serves them all.
 const HELD: Duration = Duration::from_millis(5);
+/// From the beginning of one sync to that of the next at least: what comes meanwhile goes together. A second of a busy
+/// record has no more than a thousand, and whoever comes alone waits for none.
+const PACE: Duration = Duration::from_millis(1);
 
 struct Counters {
     entries: IntCounterVec,
@@ -108,8 +112,8 @@ fn serve() -> Result<(), Box<dyn std::error::Error>> {
     metrics.report(Arc::clone(&ready));
     notifier.ready();
     counters.length.set(i64::try_from(record.entries()).unwrap_or(i64::MAX));
-    let (sessions, failing, due) = (Vec::new(), None, None);
-    Audits { record, counters, ready, notifier, sessions, failing, due }.run(&issuer, &auth, &signals)?;
+    let (sessions, failing, due, next) = (Vec::new(), None, None, Instant::now());
+    Audits { record, counters, ready, notifier, sessions, failing, due, next }.run(&issuer, &auth, &signals)?;
     Ok(())
 }
 
@@ -123,6 +127,8 @@ struct Audits {
     failing: Option<Instant>,
     /// When the batch in hand is synced at the latest.
     due: Option<Instant>,
+    /// Before this nothing is synced.
+    next: Instant,
 }
 
 /// What poll(2) found.
@@ -175,9 +181,7 @@ impl Audits {
             PollFd::new(session.as_fd(), PollFlags::POLLIN | write)
         }));
         let pause = self.due.map_or(SECOND, |due| due.saturating_duration_since(Instant::now()));
-        // A millisecond more than less, or it would be asked again and again until it is time.
-        let pause = u16::try_from(pause.as_millis() + 1).unwrap_or(1000);
-        match poll(&mut polled, PollTimeout::from(pause)) {
+        match ppoll(&mut polled, Some(TimeSpec::from_duration(pause)), None) {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(Woken::default()),
             Err(errno) => return Err(errno.into()),
@@ -243,8 +247,7 @@ impl Audits {
         }
         if record.waiting() > 0 {
             let now = Instant::now();
-            let due = if awaited { now } else { now + HELD };
-            self.due = Some(self.due.map_or(due, |before| before.min(due)));
+            self.due = Some(due(self.due, awaited, now, self.next));
         }
     }
 
@@ -255,6 +258,7 @@ impl Audits {
         }
         let before = self.record.entries();
         let begun = Instant::now();
+        self.next = begun + PACE;
         let outcome = self.record.commit();
         let counters = &self.counters;
         match outcome {
@@ -314,6 +318,13 @@ impl Audits {
     }
 }
 
+/// When a batch is synced: at `before` if that was settled, or sooner where somebody waits for what came `now`; never
+/// before `next`.
+fn due(before: Option<Instant>, awaited: bool, now: Instant, next: Instant) -> Instant {
+    let due = if awaited { now } else { now + HELD };
+    before.map_or(due, |before| before.min(due)).max(next)
+}
+
 fn over(session: &Session, closed: &Closed, counters: &Counters) {
     let (origin, peer) = (session.origin(), session.peer());
     let Closed::Violation(why) = closed else {
@@ -329,5 +340,24 @@ fn over(session: &Session, closed: &Closed, counters: &Counters) {
     counters.violations.with_label_values(&[link]).inc();
     if let Some(left_out) = counters.breaches.pass() {
         tracing::warn!(event = "violation", link, peer, why = %why, left_out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_served_at_once_and_a_busy_record_in_turns() {
+        let now = Instant::now();
+        let (past, soon, late) = (now - PACE, now + PACE / 2, now + 2 * HELD);
+        assert_eq!(due(None, true, now, past), now);
+        assert_eq!(due(None, true, now, soon), soon);
+        assert_eq!(due(None, false, now, soon), now + HELD);
+        // What nobody waits for goes along with what somebody does, and keeps nobody waiting.
+        assert_eq!(due(Some(now + HELD), true, now, past), now);
+        assert_eq!(due(Some(soon), false, now, soon), soon);
+        // A disk's own pause is longer than a hold.
+        assert_eq!(due(None, false, now, late), late);
     }
 }

@@ -96,3 +96,75 @@ fn request(vocabulary: &Vocabulary, party: &Party, account: &Account, seen: Circ
     let (principal, action, resource) = (&account.principal, vocabulary.issue(), &party.resource);
     Request::new(principal.clone(), action.clone(), resource.clone(), context.ok()?, Some(vocabulary.schema())).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::auth::{Auth, check};
+
+    /// Permits one question about one party, and no other.
+    fn configuration(endpoint: &str) -> Auth {
+        let tree = tempfile::tempdir().unwrap();
+        let directory = tree.path().join("auth.d");
+        std::fs::create_dir_all(directory.join("relying-parties")).unwrap();
+        std::fs::write(directory.join("auth.toml"), "").unwrap();
+        let hash = format!("$argon2id$v=19$m=1024,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA${}", "A".repeat(43));
+        let users = ["alice", "bob"].map(|name| format!("[users.{name}]\npassword = '{hash}'\n")).concat();
+        std::fs::write(directory.join("users.toml"), users).unwrap();
+        for (name, endpoint) in [("office", endpoint), ("archive", "/archive")] {
+            let policy = format!(
+                r#"@id("only") permit(principal == Account::"alice", action, resource == RelyingParty::"{name}") when {{
+                    context.token_type == "saml20" && context.confirmation == "bearer" &&
+                    context.method == "password" && context.intermediary == "" &&
+                    context.endpoint == "{endpoint}" && context.source == ip("192.0.2.1")
+                }};"#
+            );
+            let text = format!(
+                "applies_to = ['urn:{name}']\ntoken_types = ['saml20', 'saml11']\n\
+                 confirmations = ['bearer', 'holder-of-key']\npolicy = '''\n{policy}\n'''\n"
+            );
+            std::fs::write(directory.join(format!("relying-parties/{name}.toml")), text).unwrap();
+        }
+        check(tree.path()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn no_question_has_the_answer_of_another() {
+        let auth = configuration("/sts");
+        let ask = |auth: &Auth, account: &str, party: &str, seen| {
+            let (account, party) = (auth.users.find(account).unwrap(), auth.parties.find(Some(party)).unwrap());
+            let (refused, policies) = authorise(&auth.users.vocabulary, party, account, seen);
+            let policies: Vec<&str> = policies.iter().map(Text::as_str).collect();
+            assert_eq!(policies.as_slice(), if refused.is_none() { &["only"][..] } else { &[] });
+            refused.is_none()
+        };
+        let meant = Circumstances {
+            token_type: TokenType::Saml20,
+            confirmation: ConfirmationKind::Bearer,
+            method: Method::Password,
+            intermediary: "",
+            endpoint: "/sts",
+            source: "192.0.2.1".parse().unwrap(),
+        };
+        let others = [
+            Circumstances { token_type: TokenType::Saml11, ..meant },
+            Circumstances { confirmation: ConfirmationKind::HolderOfKey, ..meant },
+            Circumstances { method: Method::X509, ..meant },
+            Circumstances { intermediary: "bob", ..meant },
+            Circumstances { endpoint: "/other", ..meant },
+            Circumstances { source: "192.0.2.2".parse().unwrap(), ..meant },
+        ];
+        // Twice, so that whatever is remembered has been asked for.
+        for _ in 0..2 {
+            assert!(ask(&auth, "alice", "urn:office", meant));
+            assert!(!ask(&auth, "bob", "urn:office", meant) && !ask(&auth, "alice", "urn:archive", meant));
+            for other in others {
+                assert!(!ask(&auth, "alice", "urn:office", other), "{other:?}");
+            }
+        }
+        // Somebody has changed the policy.
+        let changed = configuration("/other");
+        assert!(!ask(&changed, "alice", "urn:office", meant));
+        assert!(ask(&changed, "alice", "urn:office", Circumstances { endpoint: "/other", ..meant }));
+    }
+}

@@ -90,7 +90,7 @@ impl Office {
             if let Some(key) = self.shared_keys.find(&name, now) {
                 return Ok(key);
             }
-            let one = self.opened_key(config, unwrap, over, whose, now).await?;
+            let one = self.opened_key(config, unwrap, over, whose).await?;
             let key = one.key.clone();
             self.shared_keys.keep(&question, &waiting, one, now);
             Ok(key)
@@ -99,14 +99,7 @@ impl Office {
     }
 
     /// Opens it, at the pace of whom the assertion is about: no stranger can use that up. Until when that counts.
-    async fn opened_key(
-        &self,
-        config: &Auth,
-        unwrap: Unwrap,
-        over: Millis,
-        whose: &Text<256>,
-        now: Millis,
-    ) -> Result<Kept, Reason> {
+    async fn opened_key(&self, config: &Auth, unwrap: Unwrap, over: Millis, whose: &Text<256>) -> Result<Kept, Reason> {
         let from = (unwrap.worker, Found::Assertion, whose);
         if !self.proven_unwraps.admit_proven(&config.throttle, from, Instant::now()) {
             return Err(Reason::TooManyKeys);
@@ -116,7 +109,7 @@ impl Office {
             Err(NotUnwrapped::Unopened) => {
                 let mut other = Zeroizing::new(vec![0; 32]);
                 getrandom::fill(&mut other).map_err(|_| Reason::NotUnwrapped)?;
-                Ok(Kept { key: other, until: over.min(now.plus(NOT_OPENED_MS)), opened: false })
+                Ok(Kept { key: other, until: over.min(Millis::now().plus(NOT_OPENED_MS)), opened: false })
             }
             Err(NotUnwrapped::Rate) => Err(Reason::TooManyKeys),
             Err(NotUnwrapped::Unavailable | NotUnwrapped::NotYet) => Err(Reason::NotUnwrapped),

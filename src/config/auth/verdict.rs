@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::wire::order::{ConfirmationKind, Method, TokenType};
 use crate::wire::{List, Text};
 
-/// Answers kept at most, of some hundred octets each.
+/// Answers kept at most: of some hundred octets each, or 3 KiB where sixteen policies with long names decide.
 const MOST: usize = 4096;
 
 /// Tells an account or a relying party from every other that this process had, of whatever name. A copy is another

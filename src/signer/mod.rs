@@ -38,12 +38,13 @@ pub(crate) const RETRY: u8 = 75;
 /// as long as any call of it, and none of it runs where a person has to read the code.
 #[must_use]
 pub fn main() -> ExitCode {
+    let ended = |code: u8| deadline::watched(|| std::process::exit(code.into()));
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "--ceremony") {
-        return ceremony::main();
+        return ended(ceremony::main());
     }
     match serve_until_the_end() {
         CONFIG => deadline::leave(CONFIG),
-        code => deadline::watched(|| std::process::exit(code.into())),
+        code => ended(code),
     }
 }
 

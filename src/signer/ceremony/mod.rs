@@ -11,7 +11,6 @@ mod token;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use super::pin::Stamp;
@@ -46,27 +45,27 @@ pub(crate) fn text<const N: usize>(words: &str) -> Text<N> {
 }
 
 /// Runs one ceremony.
-pub(crate) fn main() -> ExitCode {
+pub(crate) fn main() -> u8 {
     crate::sys::log::start("ceremony");
     if let Err(error) = crate::sandbox::begin() {
         tracing::error!(event = "stopped", why = %error);
-        return ExitCode::from(super::CONFIG);
+        return super::CONFIG;
     }
     let mut voice = match private_output() {
         Ok(file) => Voice(file),
         Err(error) => {
             tracing::error!(event = "stopped", why = %error);
-            return ExitCode::from(super::CONFIG);
+            return super::CONFIG;
         }
     };
     match request().map_err(|error| Fault::Refused(format!("request: {error}"))).and_then(|c| perform(c, &mut voice)) {
         Ok(()) => {
             voice.say(&Reply::Done);
-            ExitCode::SUCCESS
+            0
         }
         Err(fault) => {
             voice.say(&Reply::Failed(text(&fault.to_string())));
-            ExitCode::from(super::CONFIG)
+            super::CONFIG
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod memory;
 pub(crate) mod spki;
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
@@ -82,7 +83,8 @@ const MAKING: Duration = Duration::from_secs(600);
 
 /// A loaded module. C_Initialize and C_Finalize are process-wide: there is one of these in a process.
 pub(crate) struct Module {
-    context: Pkcs11,
+    /// Never unloaded: that would run code of the module under no deadline, and before whoever ends can say why.
+    context: ManuallyDrop<Pkcs11>,
     profile: Profile,
 }
 
@@ -107,7 +109,7 @@ impl Module {
     pub(crate) fn load(path: &Path, profile: &Profile) -> Result<Self, Fault> {
         let context =
             Pkcs11::new(path).map_err(|error| Fault::Module(format!("module {}: {error}", path.display())))?;
-        Ok(Self { context, profile: profile.clone() })
+        Ok(Self { context: ManuallyDrop::new(context), profile: profile.clone() })
     }
 
     /// The profile in force.

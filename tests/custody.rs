@@ -884,6 +884,20 @@ fn a_signer_that_ends_for_good_waits_for_nothing_its_module_does_at_exit() {
     assert_eq!(running.ends(Duration::from_secs(5)).code(), Some(78));
 }
 
+/// Nor does a ceremony, whose person hears what became of it.
+#[test]
+fn a_ceremony_says_what_became_of_it_whatever_its_module_does_at_exit() {
+    let hsm = SoftHsm::new();
+    hsm.configure("call_deadline_ms = 400", &hsm.key("a1", "assertion", "p-256"));
+    hsm.instruct("hang exit\n");
+    hsm.chancery(&["key", "list"]);
+    hsm.chancery(&["token", "unlock"]);
+    hsm.instruct("hang exit\nfail C_Login 0xa0 1\n");
+    let refused = hsm.try_chancery(&["token", "unlock"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("CKR_PIN_INCORRECT"), "{said}");
+}
+
 #[test]
 fn a_signer_whose_module_must_be_loaded_anew_waits_for_nothing_it_does_at_exit() {
     let hsm = SoftHsm::new();

@@ -38,13 +38,12 @@ pub(crate) const RETRY: u8 = 75;
 /// as long as any call of it, and none of it runs where a person has to read the code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let ended = |code: u8| deadline::watched(|| std::process::exit(code.into()));
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "--ceremony") {
-        return ended(ceremony::main());
+        deadline::leave(ceremony::main());
     }
     match serve_until_the_end() {
         CONFIG => deadline::leave(CONFIG),
-        code => ended(code),
+        code => deadline::watched(|| std::process::exit(code.into())),
     }
 }
 

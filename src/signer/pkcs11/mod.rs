@@ -83,7 +83,8 @@ const MAKING: Duration = Duration::from_secs(600);
 
 /// A loaded module. C_Initialize and C_Finalize are process-wide: there is one of these in a process.
 pub(crate) struct Module {
-    /// Never unloaded: that would run code of the module under no deadline, and before whoever ends can say why.
+    /// Never unloaded, once it is loaded: that would run code of the module under no deadline, and before whoever ends can
+    /// say why.
     context: ManuallyDrop<Pkcs11>,
     profile: Profile,
 }

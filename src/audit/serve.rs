@@ -36,8 +36,8 @@ const LINES: u32 = 10;
 const SECOND: Duration = Duration::from_secs(1);
 /// How long entries that nobody waits for are held back for others, so that one sync serves them all.
 const HELD: Duration = Duration::from_millis(5);
-/// From the beginning of one sync to that of the next at least: what comes meanwhile goes together. A second of a busy
-/// record has no more than a thousand, and whoever comes alone waits for none.
+/// From the beginning of one sync to that of the next at least: what comes meanwhile goes together, and waits no longer
+/// than that.
 const PACE: Duration = Duration::from_millis(1);
 
 struct Counters {
@@ -357,7 +357,6 @@ mod tests {
         // What nobody waits for goes along with what somebody does, and keeps nobody waiting.
         assert_eq!(due(Some(now + HELD), true, now, past), now);
         assert_eq!(due(Some(soon), false, now, soon), soon);
-        // A disk's own pause is longer than a hold.
-        assert_eq!(due(None, false, now, late), late);
+        assert_eq!(due(None, false, now, late), late, "nothing is synced sooner");
     }
 }

@@ -166,5 +166,9 @@ mod tests {
         let changed = configuration("/other");
         assert!(!ask(&changed, "alice", "urn:office", meant));
         assert!(ask(&changed, "alice", "urn:office", Circumstances { endpoint: "/other", ..meant }));
+        // Also where the same memory were asked.
+        let (account, party) =
+            (changed.users.find("alice").unwrap(), changed.parties.find(Some("urn:office")).unwrap());
+        assert!(authorise(&auth.users.vocabulary, party, account, meant).0.is_some());
     }
 }

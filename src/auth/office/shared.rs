@@ -92,7 +92,7 @@ impl Office {
             }
             let one = self.opened_key(config, unwrap, over, whose).await?;
             let key = one.key.clone();
-            self.shared_keys.keep(&question, &waiting, one, now);
+            self.shared_keys.keep(&question, &waiting, one, Millis::now());
             Ok(key)
         });
         answer.await.clone()

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use asserted::{AUDIENCE, BEARER, ISSUER, Words};
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use aws_lc_rs::key_wrap::{self, AesKek, KeyWrap};
 use aws_lc_rs::rsa::{
     OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepAlgorithm, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey,
     PublicEncryptingKey,
@@ -63,7 +64,7 @@ fn change(path: &Path, how: impl FnOnce(String) -> String) {
 
 impl House {
     fn open() -> Self {
-        Self::opening(60)
+        Self::opening(90)
     }
 
     /// One address has so many session keys opened in a row.
@@ -250,6 +251,25 @@ impl Sealer<'_> {
         self.data_of(id, kind, &self.octets(plain))
     }
 
+    /// By a key of the part's own, which the session key wraps.
+    fn data_of_its_own(&self, id: &str, kind: &str, plain: &str, spoil: impl Fn(&mut Vec<u8>)) -> String {
+        let own = self.house.sealer(self.session.len());
+        let algorithm = if own.session.len() == 16 { &key_wrap::AES_128 } else { &key_wrap::AES_256 };
+        let mut wrapped = vec![0; own.session.len() + 8];
+        AesKek::new(algorithm, &self.session).unwrap().wrap(&own.session, &mut wrapped).unwrap();
+        spoil(&mut wrapped);
+        let data = own.data(id, kind, plain);
+        let (start, end) =
+            (data.find("<ds:KeyInfo>").unwrap() + "<ds:KeyInfo>".len(), data.find("</ds:KeyInfo>").unwrap());
+        let (before, by, after) = (&data[..start], &data[start..end], &data[end..]);
+        format!(
+            "{before}<x:EncryptedKey><x:EncryptionMethod Algorithm='http://www.w3.org/2001/04/xmlenc#kw-aes{}'/><ds:KeyInfo>{by}\
+             </ds:KeyInfo><x:CipherData><x:CipherValue>{}</x:CipherValue></x:CipherData></x:EncryptedKey>{after}",
+            own.session.len() * 8,
+            Base64::encode_string(&wrapped)
+        )
+    }
+
     /// With the user name token sealed.
     fn token(&self) -> Message {
         let plain = self.house.plain();
@@ -351,6 +371,19 @@ fn opened(house: &House) {
         let both = Message { key: sealer.key(&["ed", "body"]), request: body, token, ..plain.clone() };
         house.gets_a_token(kind, &both.text());
     }
+    // A key of the part's own (AES key wrap), beside a part that has none.
+    for length in [16, 32] {
+        let sealer = house.sealer(length);
+        let token = sealer.data_of_its_own("ed", "Element", &plain.token, |_| {});
+        let message = Message { token, ..sealer.token() }.text();
+        house.gets_a_token("a wrapped key", &message);
+        house.is_refused("a wrapped key again", &message, "FailedCheck");
+        let sealer = house.sealer(length);
+        let token = sealer.data_of_its_own("ed", "Element", &plain.token, |_| {});
+        let body = sealer.data("body", "Content", &plain.request);
+        let both = Message { key: sealer.key(&["ed", "body"]), request: body, token, ..plain.clone() };
+        house.gets_a_token("a wrapped key and none", &both.text());
+    }
     house.gets_a_token("nothing sealed", &plain.text());
 }
 
@@ -385,6 +418,11 @@ fn refused(house: &House) {
         let key = sealer.key_of(&good, &identifier(THUMBPRINT, &[7; 20]), OAEP, &["ed"]);
         Message { key, ..sealer.token() }.text()
     };
+    let wrapped = |by: &Sealer<'_>, spoil: &dyn Fn(&mut Vec<u8>)| {
+        let key = sealer.key_of(&good, &sealer.thumbprint(), OAEP, &["ed"]);
+        let token = by.data_of_its_own("ed", "Element", &plain.token, spoil);
+        Message { key, token, ..plain.clone() }.text()
+    };
     // What does not open is answered alike, to the octet but for what names the answer.
     let mut answers = std::collections::BTreeSet::new();
     for (what, message) in [
@@ -405,6 +443,12 @@ fn refused(house: &House) {
         ("a shorter session key", short),
         ("no length of a session key", no_key_length),
         ("somebody else", for_nobody),
+        ("a wrapped key that is spoilt", wrapped(&sealer, &|octets| octets[39] ^= 1)),
+        ("a wrapped key by another session key", wrapped(&house.sealer(32), &|_| {})),
+        (
+            "a wrapped key by another sealed key",
+            wrapped(&sealer, &|_| {}).replace(&Base64::encode_string(&good), &Base64::encode_string(&[9; 256])),
+        ),
     ] {
         house.is_refused(what, &message, "FailedCheck");
         let (status, answer) = house.post("/sealed", &message);
@@ -427,6 +471,17 @@ fn refused(house: &House) {
     for (what, message, code) in [
         ("PKCS#1 v1.5", method("http://www.w3.org/2001/04/xmlenc#rsa-1_5"), "UnsupportedAlgorithm"),
         ("CBC", cbc.text(), "UnsupportedAlgorithm"),
+        (
+            "a key wrap that is not offered",
+            wrapped(&sealer, &|_| {}).replace("kw-aes256", "kw-aes192"),
+            "UnsupportedAlgorithm",
+        ),
+        (
+            "a wrapped key of another length",
+            wrapped(&sealer, &|_| {}).replace("aes256-gcm", "aes128-gcm"),
+            "UnsupportedAlgorithm",
+        ),
+        ("a key wrapped by another", wrapped(&sealer, &|_| {}).replace("#ek", "#t"), "InvalidSecurity"),
         (
             "many keys",
             Message { key: format!("{list}{}", list.replace("'ek'", "'ek2'")), ..token.clone() }.text(),

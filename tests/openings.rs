@@ -49,6 +49,7 @@ fn part(plain: &[u8]) -> SealedPart {
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key([7; 12]), Aad::empty(), &mut octets).unwrap();
     SealedPart {
         key: PartKey::Session,
+        wrapped: None,
         cipher: PartCipher::Aes256Gcm,
         octets: Octets::new([&[7; 12][..], &octets].concat()).unwrap(),
     }

@@ -7,6 +7,7 @@ use aws_lc_rs::aead::{
 };
 use aws_lc_rs::cipher::{self, AES_128, AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
 use aws_lc_rs::iv::{FixedLength, IV_LEN_128_BIT};
+use aws_lc_rs::key_wrap::{self, AesKek, KeyWrap};
 use zeroize::Zeroizing;
 
 use crate::trust::parts;
@@ -39,6 +40,19 @@ pub fn open(cipher: PartCipher, key: &[u8], octets: &[u8]) -> Option<Zeroizing<V
     let mut within = Zeroizing::new(rest.to_vec());
     let length = key.open_in_place(nonce, Aad::empty(), &mut within).ok()?.len();
     within.truncate(length);
+    Some(within)
+}
+
+/// Unwraps a key by AES key wrap (RFC 3394); none when this is no key that wraps, or it was not wrapped by it.
+#[must_use]
+pub fn unwrap(key: &[u8], wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let algorithm = match key.len() {
+        16 => &key_wrap::AES_128,
+        32 => &key_wrap::AES_256,
+        _ => return None,
+    };
+    let mut within = Zeroizing::new(vec![0; wrapped.len().checked_sub(8)?]);
+    AesKek::new(algorithm, key).ok()?.unwrap(wrapped, &mut within).ok()?;
     Some(within)
 }
 
@@ -114,6 +128,39 @@ mod tests {
             assert_eq!(open(cipher, &key, &one).unwrap().as_slice(), b"plain");
             assert!(open(cipher, &vec![6; cipher.key_length()], &one).is_none());
             assert!(seal(cipher, &key[1..], b"plain").is_none());
+        }
+    }
+
+    fn octets(hex: &str) -> Vec<u8> {
+        (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_vectors_of_rfc_3394_unwrap_and_nothing_else_does() {
+        let kek: Vec<u8> = (0..32).collect();
+        let key = octets("00112233445566778899AABBCCDDEEFF000102030405060708090A0B0C0D0E0F");
+        // 4.1 and 4.6.
+        let short = octets("1FA68B0A8112B447AEF34BD8FB5A7B829D3E862371D2CFE5");
+        let long = octets("28C9F404C4B810F4CBCCB35CFB87F8263F5786E2D80ED326CBC7F0E71A99F43BFB988B9B7A02DD21");
+        assert_eq!(unwrap(&kek[..16], &short).unwrap().as_slice(), &key[..16]);
+        assert_eq!(unwrap(&kek, &long).unwrap().as_slice(), key);
+        for at in 0..long.len() {
+            let mut spoilt = long.clone();
+            spoilt[at] ^= 1;
+            assert!(unwrap(&kek, &spoilt).is_none(), "{at}");
+        }
+        for (kek, wrapped) in [
+            (&kek[..], &short[..]),
+            (&kek[..16], &long),
+            (&kek[..24], &long),
+            (&kek[..0], &long),
+            (&kek, &long[..32]),
+            (&kek, &long[..39]),
+            (&kek, &long[..16]),
+            (&kek, &long[..7]),
+            (&kek, &[]),
+        ] {
+            assert!(unwrap(kek, wrapped).is_none(), "{} {}", kek.len(), wrapped.len());
         }
     }
 

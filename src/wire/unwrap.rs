@@ -80,14 +80,18 @@ pub enum Recipient {
 
 /// Octets of a sealed part, nonce and tag included, or of what was in it.
 pub const MOST_PART_OCTETS: usize = 48 * 1024;
+/// Octets of a wrapped key: 256 bits, and 64 to see that it is one.
+pub const MOST_WRAPPED_OCTETS: usize = 40;
 /// Parts of one message.
 pub const MOST_PARTS: usize = 8;
 
 /// A part of a message that is sealed with its session key.
 #[derive(Debug, BorshSerialize, BorshDeserialize)]
 pub struct SealedPart {
-    /// By which key.
+    /// By which key; or by which its own is wrapped.
     pub key: PartKey,
+    /// Its own key, where it brings one (AES key wrap, RFC 3394).
+    pub wrapped: Option<Octets<MOST_WRAPPED_OCTETS>>,
     /// How.
     pub cipher: PartCipher,
     /// The octets of its `CipherValue`.

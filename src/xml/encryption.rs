@@ -1,7 +1,7 @@
 //! `xenc:EncryptedKey` and `xenc:EncryptedData` by the letter of a grammar much smaller than the standard's: octets
 //! that stand in the message, keys named and not brought. No `CipherReference`, so nothing is fetched and nothing
 //! transformed; no label, no properties, no key derivation, no PKCS#1 v1.5, and CBC for nobody who has not
-//! verified a signature over it. This reads what is claimed; it holds no key and opens nothing.
+//! verified a signature over it. A part may bring a key of its own, which another one of the message wraps. This reads what is claimed; it holds no key and opens nothing.
 
 use super::signature::{Hash, base64};
 use super::{Element, grammar, names};
@@ -9,6 +9,7 @@ use crate::xml::chars::is_ncname;
 
 const OAEP_MGF1P: &str = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p";
 const OAEP: &str = "http://www.w3.org/2009/xmlenc11#rsa-oaep";
+const KEY_WRAP: &str = "http://www.w3.org/2001/04/xmlenc#kw-aes";
 const ELEMENT: &str = "http://www.w3.org/2001/04/xmlenc#Element";
 const CONTENT: &str = "http://www.w3.org/2001/04/xmlenc#Content";
 /// RSA of 4096 bits.
@@ -108,6 +109,18 @@ pub struct EncryptedKey<'t> {
     pub references: Vec<&'t str>,
 }
 
+/// `xenc:EncryptedKey` in the `ds:KeyInfo` of the one part that it is for: a key of the part's own, wrapped by another key
+/// of the message (AES key wrap, RFC 3394; XML Encryption 5.6.3). Both are of one length, of 128 or 256 bits.
+#[derive(Debug)]
+pub struct WrappedKey<'t> {
+    /// The cipher of the part that a key of this length can be for.
+    pub cipher: Cipher,
+    /// Which key it is wrapped by.
+    pub key_info: Element<'t>,
+    /// What is wrapped, 8 octets more than the key.
+    pub value: Vec<u8>,
+}
+
 /// `xenc:EncryptedData`.
 #[derive(Debug)]
 pub struct EncryptedData<'t, C = Cipher> {
@@ -165,6 +178,41 @@ impl<'t> EncryptedKey<'t> {
         let (id, oaep) = (id(element, BAD)?, Oaep::read(method)?);
         let value = cipher_value(data, MOST_OF_A_KEY)?;
         Ok(Self { id, oaep, key_info, value, references: list.map_or(Ok(Vec::new()), references)? })
+    }
+}
+
+impl<'t> WrappedKey<'t> {
+    /// Does this `xenc:EncryptedKey` stand where a wrapped key does, and say that it is one?
+    #[must_use]
+    pub fn is_one(element: Element<'_>) -> bool {
+        let within = |element: Element<'_>, uri, local| element.parent().is_some_and(|parent| parent.is(uri, local));
+        let method = element.children().next().filter(|child| child.is(names::XENC, "EncryptionMethod"));
+        let algorithm = method.and_then(|method| method.attribute("", "Algorithm"));
+        element.is(names::XENC, "EncryptedKey")
+            && within(element, names::DS, "KeyInfo")
+            && element.parent().is_some_and(|info| within(info, names::XENC, "EncryptedData"))
+            && algorithm.is_some_and(|algorithm| algorithm.starts_with(KEY_WRAP))
+    }
+
+    /// Reads one. It says of no part that it is for it: it is in it.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn read(element: Element<'t>) -> Read<Self> {
+        const BAD: Unreadable = Unreadable::Shape("EncryptedKey");
+        let children = children(element, names::XENC, "EncryptedKey", &["Id"], BAD)?;
+        let [method, key_info, data] = children[..] else { return Err(BAD) };
+        if !method.is(names::XENC, "EncryptionMethod") || !key_info.is(names::DS, "KeyInfo") {
+            return Err(BAD);
+        }
+        id(element, BAD)?;
+        let (cipher, length) = match algorithm(method, BAD)?.strip_prefix(KEY_WRAP) {
+            Some("128") => (Cipher::Aes128Gcm, 16),
+            Some("256") => (Cipher::Aes256Gcm, 32),
+            _ => return Err(Unreadable::Algorithm("key wrap")),
+        };
+        let value = cipher_value(data, length + 8)?;
+        if value.len() == length + 8 { Ok(Self { cipher, key_info, value }) } else { Err(BAD) }
     }
 }
 

@@ -126,8 +126,12 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     let mut all = Vec::new();
     let to = &mut all;
     add(to, Link::WorkerToAuth, &WorkerToAuth::Submit(stack.submission()));
-    let part =
-        || SealedPart { key: PartKey::Session, cipher: PartCipher::Aes256Gcm, octets: Octets::new([7; 64]).unwrap() };
+    let part = || SealedPart {
+        key: PartKey::Session,
+        wrapped: None,
+        cipher: PartCipher::Aes256Gcm,
+        octets: Octets::new([7; 64]).unwrap(),
+    };
     let open = Open {
         correlation,
         endpoint: Text::new("/sts").unwrap(),

@@ -19,6 +19,7 @@ pub(crate) fn fresh() -> Vec<u8> {
 pub(crate) fn opened_first(worker: &mut Worker, endpoint: &str, parts: &[Vec<u8>]) -> Correlation {
     let part = |octets: &Vec<u8>| SealedPart {
         key: PartKey::Session,
+        wrapped: None,
         cipher: PartCipher::Aes256Gcm,
         octets: Octets::new(octets.clone()).expect("fits"),
     };

@@ -158,7 +158,9 @@ impl Office {
         // it.
         let kept = rules.password_symmetric || rules.signature || rules.saml || rules.sender_vouches;
         let kept = key.filter(|_| kept).map(|key| Zeroizing::new(key.to_vec()));
-        let opened = parts.iter().map(|part| (sha256(&part.octets), part.key.clone())).collect();
+        // What is sealed by a key of its own is not opened a second time.
+        let opened = parts.iter().filter(|part| part.wrapped.is_none());
+        let opened = opened.map(|part| (sha256(&part.octets), part.key.clone())).collect();
         let sealing = parts.first().map(|part| (part.cipher, part.key != PartKey::Session));
         let exchange = kept.map(|key| Exchange { endpoint, key, sha1, sealing, opened, unseen: None, verified: None });
         let kept = exchange.map(|exchange| (exchange, rules.password_symmetric));
@@ -185,7 +187,7 @@ fn opened(parts: &[SealedPart], key: Option<&[u8]>) -> Result<Parts, Reason> {
     let mut other = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *other).map_err(|_| Reason::NotUnwrapped)?;
     let mut within = Vec::new();
-    for SealedPart { key: by, cipher, octets } in parts {
+    for SealedPart { key: by, wrapped, cipher, octets } in parts {
         let length = cipher.key_length();
         let key = match by {
             PartKey::Session => {
@@ -193,6 +195,11 @@ fn opened(parts: &[SealedPart], key: Option<&[u8]>) -> Result<Parts, Reason> {
             }
             // Derived from whatever there is: what did not open takes as long. One of another length opens nothing.
             PartKey::Derived(by) => derived(key.unwrap_or(&*other), by),
+        };
+        // What cannot be unwrapped takes as long, too.
+        let key = match wrapped {
+            Some(wrapped) => cipher::unwrap(&key, wrapped).unwrap_or_else(|| Zeroizing::new(other[..length].to_vec())),
+            None => key,
         };
         within.push(cipher::open(*cipher, &key, octets));
     }
@@ -216,7 +223,7 @@ mod tests {
         let mut octets = plain.to_vec();
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key([7; 12]), Aad::empty(), &mut octets).unwrap();
         let octets = Octets::new([&[7; 12][..], &octets].concat()).unwrap();
-        SealedPart { key: PartKey::Session, cipher, octets }
+        SealedPart { key: PartKey::Session, wrapped: None, cipher, octets }
     }
 
     #[test]
@@ -269,6 +276,42 @@ mod tests {
         assert_eq!(opened(&[part(by(1, 32), by(1, 32))], None).unwrap_err(), Reason::Unopened);
         let direct = SealedPart { key: PartKey::Session, ..part(by(1, 32), by(1, 32)) };
         assert_eq!(opened(&[direct], Some(&session)).unwrap_err(), Reason::Unopened);
+    }
+
+    #[test]
+    fn a_part_opens_by_its_own_key_where_the_right_one_wraps_that() {
+        use aws_lc_rs::key_wrap::{AES_128, AES_256, AesKek, KeyWrap};
+        let wrap = |by: &[u8], key: &[u8]| {
+            let algorithm = if by.len() == 16 { &AES_128 } else { &AES_256 };
+            let mut octets = vec![0; key.len() + 8];
+            AesKek::new(algorithm, by).unwrap().wrap(key, &mut octets).unwrap();
+            Some(Octets::new(octets).unwrap())
+        };
+        let (session, own) = ([5; 32], [9; 32]);
+        let part = |wrapped| SealedPart { wrapped, ..sealed(&AES_256_GCM, PartCipher::Aes256Gcm, &own, b"one") };
+        let good = opened(&[part(wrap(&session, &own))], Some(&session)).unwrap();
+        assert_eq!(good[0].expose(), b"one");
+        let by = Derivation::new(None, [1; 16], 0, 32).unwrap();
+        let derives = SealedPart { key: PartKey::Derived(by.clone()), ..part(wrap(&derived(&session, &by), &own)) };
+        assert_eq!(opened(&[derives], Some(&session)).unwrap()[0].expose(), b"one");
+        let spoilt = {
+            let mut octets = wrap(&session, &own).unwrap().into_vec();
+            octets[39] ^= 1;
+            Some(Octets::new(octets).unwrap())
+        };
+        for (what, bad, session) in [
+            ("no key", part(wrap(&session, &own)), None),
+            ("another session key", part(wrap(&session, &own)), Some(&[6; 32][..])),
+            ("a shorter one", part(wrap(&session[..16], &own)), Some(&session[..16])),
+            ("wrapped by another", part(wrap(&own, &own)), Some(&session)),
+            ("another is wrapped", part(wrap(&session, &session)), Some(&session)),
+            ("a shorter is wrapped", part(wrap(&session, &own[..16])), Some(&session)),
+            ("spoilt", part(spoilt), Some(&session)),
+            ("nothing is wrapped", part(Some(Octets::new([]).unwrap())), Some(&session)),
+            ("its own key is told to be the session key", part(None), Some(&session)),
+        ] {
+            assert_eq!(opened(&[bad], session).unwrap_err(), Reason::Unopened, "{what}");
+        }
     }
 
     #[test]

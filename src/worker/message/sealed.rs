@@ -26,10 +26,11 @@ use crate::trust::recipient::{self, Unnamed};
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::SignedMessage;
 use crate::wire::unwrap::{
-    KeyTransport, MOST_PART_OCTETS, MOST_PARTS, PartCipher, Recipient, Sealed as SealedKey, SealedPart,
+    KeyTransport, MOST_PART_OCTETS, MOST_PARTS, MOST_WRAPPED_OCTETS, PartCipher, Recipient, Sealed as SealedKey,
+    SealedPart,
 };
 use crate::wire::{List, Octets, Secret};
-use crate::xml::encryption::{self, EncryptedData, EncryptedKey, Extent, Unreadable};
+use crate::xml::encryption::{self, EncryptedData, EncryptedKey, Extent, Unreadable, WrappedKey};
 use crate::xml::{Element, Ids, Limits, Tree, names};
 
 pub(super) fn invalid(reason: &'static str) -> Problem {
@@ -168,7 +169,8 @@ pub(super) fn parsed(octets: &[u8]) -> Result<Tree, Problem> {
 
 /// Is it a key that seals something of the message?
 fn seals(element: Element<'_>) -> bool {
-    element.is(names::XENC, "EncryptedKey") && !asserted::has_for_holder(element)
+    let is_one = element.is(names::XENC, "EncryptedKey") && !WrappedKey::is_one(element);
+    is_one && !asserted::has_for_holder(element)
 }
 
 struct Read<'a, 't> {
@@ -218,10 +220,10 @@ impl<'t> Read<'_, 't> {
             if !meant || element.span().start < found.span().start {
                 return Err(invalid("encryption: sealed by no key before it"));
             }
-            let by = by(&key, session.as_ref(), data.key_info)?;
+            let (by, wrapped) = key_of(&key, session.as_ref(), &data)?;
             places.push(Place { span: element.span(), what: self.part(element, &data, parts.len())? });
             let octets = Octets::new(data.value).map_err(|_| invalid("encryption: too much is sealed"))?;
-            parts.push(SealedPart { key: by, cipher: parts::cipher(data.cipher), octets });
+            parts.push(SealedPart { key: by, wrapped, cipher: parts::cipher(data.cipher), octets });
         }
         if parts.len() != listed.len() {
             return Err(invalid("encryption: reference to nothing sealed here"));
@@ -347,7 +349,7 @@ impl<'t> Read<'_, 't> {
         let of = if inside { Of::Saml20 } else { Of::Assertion };
         let what = What::Part { number: 0, around: self.security.span(), one: true, of, sealed: Where::InHeader(None) };
         let octets = Octets::new(read.value).map_err(|_| invalid("encryption: too much is sealed"))?;
-        let part = SealedPart { key: PartKey::Session, cipher: parts::cipher(read.cipher), octets };
+        let part = SealedPart { key: PartKey::Session, wrapped: None, cipher: parts::cipher(read.cipher), octets };
         let (cipher, within) = (Some(part.cipher), within(vec![part])?);
         Ok((vec![Place { span: around.span(), what }], self.question(found, within)?, cipher))
     }
@@ -398,6 +400,24 @@ fn by(
     let reference = reference.only_child().filter(|child| child.is(names::WSSE, "Reference"));
     let id = reference.and_then(|child| child.attribute("", "URI")).and_then(|uri| uri.strip_prefix('#'));
     if id.is_some() && id == key.id { Ok(PartKey::Session) } else { Err(other) }
+}
+
+/// The key of a part; or that by which the part's own is wrapped, and that.
+fn key_of(
+    key: &EncryptedKey<'_>,
+    session: Option<&Session<'_>>,
+    data: &EncryptedData<'_>,
+) -> Result<(PartKey, Option<Octets<MOST_WRAPPED_OCTETS>>), Problem> {
+    let wrapped = data.key_info.and_then(|info| info.only_child()).filter(|within| WrappedKey::is_one(*within));
+    let Some(wrapped) = wrapped else { return Ok((by(key, session, data.key_info)?, None)) };
+    let wrapped = WrappedKey::read(wrapped).map_err(unreadable)?;
+    // Answers are sealed as the request was, by the key that wraps.
+    if wrapped.cipher != data.cipher {
+        return Err(unreadable(Unreadable::Algorithm("key wrap")));
+    }
+    let by = by(key, session, Some(wrapped.key_info))?;
+    let octets = Octets::new(wrapped.value).map_err(|_| invalid("encryption: bad key"))?;
+    Ok((by, Some(octets)))
 }
 
 impl Sealed {

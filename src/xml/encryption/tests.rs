@@ -137,6 +137,53 @@ fn what_a_signature_covers_may_be_of_cbc_and_of_nothing_else_more_a_21() {
 }
 
 #[test]
+fn a_part_brings_a_key_of_its_own_that_another_wraps() {
+    let value = |octets: usize| "A".repeat(octets * 4 / 3);
+    let wrapped = |name: &str, value: &str| {
+        format!(
+            "<x:EncryptedKey Id='w'><x:EncryptionMethod Algorithm='http://www.w3.org/2001/04/xmlenc#{name}'/><ds:KeyInfo><b/>\
+             </ds:KeyInfo><x:CipherData><x:CipherValue>{value}</x:CipherValue></x:CipherData></x:EncryptedKey>"
+        )
+    };
+    // 40 octets are no multiple of three.
+    let (short, long) = (wrapped("kw-aes128", &value(24)), wrapped("kw-aes256", &format!("{}AA==", value(39))));
+    let read = |inside: &str| {
+        let tree = tree(&DATA.replace("<a/>", inside)).unwrap();
+        let data = EncryptedData::read(tree.root().children().next().unwrap()).unwrap();
+        let key = data.key_info.unwrap().only_child().filter(|key| WrappedKey::is_one(*key))?;
+        Some(
+            WrappedKey::read(key)
+                .map(|key| (key.cipher, key.value.len(), key.key_info.only_child().unwrap().local().to_owned())),
+        )
+    };
+    assert_eq!(read(&short), Some(Ok((Cipher::Aes128Gcm, 24, "b".to_owned()))));
+    assert_eq!(read(&long), Some(Ok((Cipher::Aes256Gcm, 40, "b".to_owned()))));
+    assert_eq!(read(&long.replace(" Id='w'", "")), read(&long));
+    for (from, to) in [
+        ("kw-aes256", "kw-aes192"),
+        ("kw-aes256", "kw-aes256-pad"),
+        ("kw-aes256", "kw-aes"),
+        ("kw-aes256", "kw-aes128"),
+        ("AA==", "AAAA"),
+        ("AA==", ""),
+        ("<ds:KeyInfo><b/></ds:KeyInfo>", ""),
+        ("Id='w'", "Id='1 2'"),
+        ("Id='w'", "Id='w' Recipient='r'"),
+        ("</x:EncryptedKey>", "<x:ReferenceList><x:DataReference URI='#d'/></x:ReferenceList></x:EncryptedKey>"),
+        ("</x:EncryptedKey>", "<x:CarriedKeyName>n</x:CarriedKeyName></x:EncryptedKey>"),
+        ("'/><ds:KeyInfo>", "'><x:KeySize>256</x:KeySize></x:EncryptionMethod><ds:KeyInfo>"),
+    ] {
+        assert!(long.contains(from), "{from}");
+        assert!(matches!(read(&long.replace(from, to)), Some(Err(_))), "{from} {to}");
+    }
+    // A key for us is none, nor is one that stands elsewhere.
+    assert_eq!(read(KEY), None);
+    assert_eq!(read(&long.replace("kw-aes256", "kw-tripledes")), None);
+    let tree = tree(&long).unwrap();
+    assert!(!WrappedKey::is_one(tree.root().children().next().unwrap()));
+}
+
+#[test]
 fn values_are_as_long_as_they_may_be_and_no_longer() {
     use base64ct::Encoding;
     let encoded = |octets: usize| base64ct::Base64::encode_string(&vec![7; octets]);

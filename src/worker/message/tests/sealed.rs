@@ -3,6 +3,7 @@
 
 use super::super::sealed::{Sealed, Within, sealed};
 use super::*;
+use crate::wire::derivation::PartKey;
 use crate::wire::unwrap::{MOST_PARTS, Recipient, SealedPart};
 use crate::wire::{List, Secret};
 use crate::xml::names;
@@ -144,6 +145,49 @@ fn what_is_sealed_stands_where_something_may_be() {
         ("two headers", message(KEY, &format!("{DATA}</o:Security><o:Security>"), BODY)),
     ] {
         assert!(apart(&text).is_err(), "{what}");
+    }
+}
+
+/// A key of the part's own, which the key of the message wraps.
+fn with_a_key_of_its_own(data: &str) -> String {
+    let by = "<o:SecurityTokenReference><o:Reference URI='#ek'/></o:SecurityTokenReference>";
+    let own = format!(
+        "<x:EncryptedKey><x:EncryptionMethod Algorithm='http://www.w3.org/2001/04/xmlenc#kw-aes256'/><ds:KeyInfo>{by}\
+         </ds:KeyInfo><x:CipherData><x:CipherValue>{}AA==</x:CipherValue></x:CipherData></x:EncryptedKey>",
+        "A".repeat(52)
+    );
+    assert!(data.contains(by));
+    data.replace(by, &own)
+}
+
+#[test]
+fn a_part_may_have_a_key_of_its_own_that_the_key_of_the_message_wraps() {
+    let own = with_a_key_of_its_own(DATA);
+    let text = message(KEY, &own, BODY);
+    let parts = of(apart(&text).unwrap().unwrap().question().unwrap().3);
+    let of_one: Vec<_> =
+        parts.iter().map(|part| (part.key.clone(), part.wrapped.as_deref().map(<[u8]>::len))).collect();
+    assert_eq!(of_one, [(PartKey::Session, Some(40))]);
+    assert_eq!(whole(&text, &[TOKEN]).unwrap(), message("", TOKEN, BODY));
+    // Beside one that has none.
+    let both = KEY.replace("<x:DataReference URI='#ed'/>", "<x:DataReference URI='#b'/><x:DataReference URI='#ed'/>");
+    let body = DATA.replace("'ed'", "'b'");
+    let parts = of(apart(&message(&both, &own, &body)).unwrap().unwrap().question().unwrap().3);
+    assert_eq!(parts.iter().map(|part| part.wrapped.is_some()).collect::<Vec<_>>(), [true, false]);
+    let within =
+        "<ds:KeyInfo><o:SecurityTokenReference><o:Reference URI='#ek'/></o:SecurityTokenReference></ds:KeyInfo>";
+    for (what, text) in [
+        ("no key of the message", message("", &own, BODY)),
+        ("wrapped by another", message(KEY, &own.replace("#ek", "#t"), BODY)),
+        ("wrapped by nothing that is named", message(KEY, &own.replace(within, "<ds:KeyInfo/>"), BODY)),
+        ("wrapped twice", message(KEY, &with_a_key_of_its_own(&own), BODY)),
+        ("of another length", message(KEY, &own.replace("aes256-gcm", "aes128-gcm"), BODY)),
+        ("of a length that is not offered", message(KEY, &own.replace("kw-aes256", "kw-aes192"), BODY)),
+        ("beside a name", message(KEY, &own.replace("<x:EncryptedKey><x:EncryptionMethod Algorithm='http://www.w3.org/2001/04/xmlenc#kw", "<ds:KeyName>n</ds:KeyName><x:EncryptedKey><x:EncryptionMethod Algorithm='http://www.w3.org/2001/04/xmlenc#kw"), BODY)),
+        ("in the header", message(&format!("{KEY}{}", &own[own.find("<x:EncryptedKey").unwrap()..own.find("</x:EncryptedKey>").unwrap() + "</x:EncryptedKey>".len()]), DATA, BODY)),
+        ("in the place of the key for us", message(&KEY.replace("rsa-oaep-mgf1p", "kw-aes256"), DATA, BODY)),
+    ] {
+        assert!(apart(&text).is_err() || apart(&text).unwrap().is_none(), "{what}: {text}");
     }
 }
 

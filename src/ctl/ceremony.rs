@@ -119,6 +119,7 @@ impl Place {
         write(&mut to, &ceremony).map_err(say)?;
         drop(to);
         let spinner = ProgressBar::new_spinner();
+        let mut said = true;
         let outcome = loop {
             match read::<Reply>(&mut from) {
                 Ok(Reply::Doing(what)) => {
@@ -133,6 +134,7 @@ impl Place {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    said = false;
                     break Err("the ceremony ended without a word".to_owned());
                 }
                 Err(error) => break Err(say(error)),
@@ -144,17 +146,20 @@ impl Place {
         let status = child.wait().map_err(say)?;
         match outcome {
             // Its sandbox is the signers': they would have ended like this once there were keys.
-            Err(_) if status.signal() == Some(libc::SIGSYS) => Err(
+            Err(_) if !said && status.signal() == Some(libc::SIGSYS) => Err(
                 "the sandbox ended the ceremony, as it would end a signer: the module made a system call that is not \
                  granted; CHANCERY_SANDBOX=debug names it"
                     .to_owned(),
             ),
-            Err(_) if status.signal() == Some(libc::SIGABRT) => {
+            Err(_) if !said && status.signal() == Some(libc::SIGABRT) => {
                 Err("a call into the module did not return in time, and the ceremony ended itself, as a signer would: \
                  call_deadline_ms in signer.toml, or of the profile"
                     .to_owned())
             }
-            Ok(()) if !status.success() => Err(format!("the ceremony ended with {status}")),
+            // What was to be done is done, whatever the module did when it ended.
+            Ok(()) if !status.success() && status.signal() != Some(libc::SIGABRT) => {
+                Err(format!("the ceremony ended with {status}"))
+            }
             outcome => outcome,
         }
     }

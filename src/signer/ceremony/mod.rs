@@ -59,10 +59,7 @@ pub(crate) fn main() -> u8 {
         }
     };
     match request().map_err(|error| Fault::Refused(format!("request: {error}"))).and_then(|c| perform(c, &mut voice)) {
-        Ok(()) => {
-            voice.say(&Reply::Done);
-            0
-        }
+        Ok(code) => code,
         Err(fault) => {
             voice.say(&Reply::Failed(text(&fault.to_string())));
             super::CONFIG
@@ -117,7 +114,7 @@ fn as_a_signer(state_directory: &Path) -> Result<(), String> {
         .map_err(|errno| why("becoming its owner", &errno))
 }
 
-fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
+fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<u8, Fault> {
     let refuse = |error: &dyn std::fmt::Display| Fault::Refused(error.to_string());
     let profile = Profile::find(&ceremony.profile).map_err(|error| refuse(&error))?;
     let configured = ceremony.configuration.as_deref().map(|root| Signer::load(Path::new(root)));
@@ -163,6 +160,17 @@ fn perform(ceremony: Ceremony, voice: &mut Voice) -> Result<(), Fault> {
             generate::keys(&module, voice, &token, state_directory.as_deref().map(Path::new), &pin, &steps)
         }
     };
+    // First, for what the module does when it ends may take this process with it.
+    let code = match result {
+        Ok(()) => {
+            voice.say(&Reply::Done);
+            0
+        }
+        Err(fault) => {
+            voice.say(&Reply::Failed(text(&fault.to_string())));
+            super::CONFIG
+        }
+    };
     module.finalise();
-    result
+    Ok(code)
 }

@@ -15,6 +15,7 @@ mod support {
     pub(crate) mod signed;
 }
 
+use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap};
 use base64ct::{Base64, Encoding};
 use chancery::wire::evidence::{Evidence, Operation, Refusal, SignedMessage, Submission, Timestamp, Wish};
 use chancery::wire::links::{AuthToIssuer, AuthToWorker, WorkerToAuth};
@@ -703,6 +704,13 @@ fn what_was_opened_with_its_signature_asks_for_what_is_in_the_octets_that_were_s
     let cbc = sealing::body(&sealing::data(&By::Cbc(32).algorithm(), &good));
     let message = house.sam.message(&around(cbc, now));
     assert_eq!(worker.refused(submission(correlation, message, now)), Refusal::FailedCheck);
+    assert_eq!(house.refused_for(), "false: cipher");
+    // By a key of its own, which is not kept.
+    let mut wrapped = [0; 40];
+    AesKek::new(&AES_256, &KEY).unwrap().wrap(&[9; 32], &mut wrapped).unwrap();
+    let own = by.seal(&[9; 32], plain().as_bytes());
+    let correlation = opening::opened_by(&mut worker, ENDPOINT, std::slice::from_ref(&own), Some(&wrapped));
+    assert_eq!(worker.refused(submission(correlation, of(&own), now)), Refusal::FailedCheck);
     assert_eq!(house.refused_for(), "false: cipher");
     // Two that are sealed in what is signed, or one elsewhere.
     let header = format!(

@@ -13,6 +13,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use zeroize::Zeroizing;
 
 use super::derive::derived;
+use super::reason::Reason;
 use super::recipient::Recipient;
 use crate::wire::derivation::PartKey;
 use crate::wire::evidence::{KeyedMessage, MacAlgorithm};
@@ -49,9 +50,9 @@ pub(super) struct Exchange {
     pub(super) sha1: [u8; 20],
     /// How parts were sealed, where any was, and whether by a derived key.
     pub(super) sealing: Option<(PartCipher, bool)>,
-    /// Which octets were opened by it before anything was verified, each by its SHA-256, and by which key: never by
-    /// CBC.
-    pub(super) opened: Vec<([u8; 32], PartKey)>,
+    /// Which octets were opened by it before anything was verified, each by its SHA-256, and by which key; none where that
+    /// was one of their own. Never by CBC.
+    pub(super) opened: Vec<([u8; 32], Option<PartKey>)>,
     /// What is good once, where that is not in the store yet.
     pub(super) unseen: Option<[u8; 32]>,
     /// Which message it is of, where its signature was verified before it was opened: the key opens that and no other,
@@ -66,14 +67,19 @@ impl fmt::Debug for Exchange {
 }
 
 impl Exchange {
-    /// The key by which these octets were opened; none where they were not.
-    pub(super) fn opens(&self, octets: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    /// The key by which these octets were opened.
+    ///
+    /// # Errors
+    /// [`Reason::NoSession`] where they were not, [`Reason::Cipher`] where it was one of their own, which is not kept.
+    pub(super) fn opens(&self, octets: &[u8]) -> Result<Zeroizing<Vec<u8>>, Reason> {
         let name = digest(&SHA256, octets);
-        let (_, by) = self.opened.iter().find(|(opened, _)| opened == name.as_ref())?;
-        Some(match by {
-            PartKey::Session => self.key.clone(),
-            PartKey::Derived(by) => derived(&self.key, by),
-        })
+        let opened = self.opened.iter().find(|(opened, _)| opened == name.as_ref());
+        let (_, by) = opened.ok_or(Reason::NoSession)?;
+        match by {
+            Some(PartKey::Session) => Ok(self.key.clone()),
+            Some(PartKey::Derived(by)) => Ok(derived(&self.key, by)),
+            None => Err(Reason::Cipher),
+        }
     }
 }
 

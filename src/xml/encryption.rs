@@ -1,7 +1,7 @@
 //! `xenc:EncryptedKey` and `xenc:EncryptedData` by the letter of a grammar much smaller than the standard's: octets
-//! that stand in the message, keys named and not brought. No `CipherReference`, so nothing is fetched and nothing
-//! transformed; no label, no properties, no key derivation, no PKCS#1 v1.5, and CBC for nobody who has not
-//! verified a signature over it. A part may bring a key of its own, which another one of the message wraps. This reads what is claimed; it holds no key and opens nothing.
+//! that stand in the message, by a key that is named, or is wrapped by one that is. No `CipherReference`, so nothing is
+//! fetched and nothing transformed; no label, no properties, no key derivation, no PKCS#1 v1.5, and CBC for nobody
+//! who has not verified a signature over it. This reads what is claimed; it holds no key and opens nothing.
 
 use super::signature::{Hash, base64};
 use super::{Element, grammar, names};

@@ -128,7 +128,7 @@ fn every_message(stack: &Stack) -> Vec<(Link, u8, Datagrams)> {
     add(to, Link::WorkerToAuth, &WorkerToAuth::Submit(stack.submission()));
     let part = || SealedPart {
         key: PartKey::Session,
-        wrapped: None,
+        wrapped: Some(Octets::new([7; 40]).unwrap()),
         cipher: PartCipher::Aes256Gcm,
         octets: Octets::new([7; 64]).unwrap(),
     };

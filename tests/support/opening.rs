@@ -17,9 +17,14 @@ pub(crate) fn fresh() -> Vec<u8> {
 
 /// Has these parts opened, sealed by AES-256-GCM.
 pub(crate) fn opened_first(worker: &mut Worker, endpoint: &str, parts: &[Vec<u8>]) -> Correlation {
+    opened_by(worker, endpoint, parts, None)
+}
+
+/// The same by a key of their own that the session key wraps, where there is one.
+pub(crate) fn opened_by(worker: &mut Worker, endpoint: &str, parts: &[Vec<u8>], wrapped: Option<&[u8]>) -> Correlation {
     let part = |octets: &Vec<u8>| SealedPart {
         key: PartKey::Session,
-        wrapped: None,
+        wrapped: wrapped.map(|wrapped| Octets::new(wrapped).expect("fits")),
         cipher: PartCipher::Aes256Gcm,
         octets: Octets::new(octets.clone()).expect("fits"),
     };

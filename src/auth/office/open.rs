@@ -158,9 +158,8 @@ impl Office {
         // it.
         let kept = rules.password_symmetric || rules.signature || rules.saml || rules.sender_vouches;
         let kept = key.filter(|_| kept).map(|key| Zeroizing::new(key.to_vec()));
-        // What is sealed by a key of its own is not opened a second time.
-        let opened = parts.iter().filter(|part| part.wrapped.is_none());
-        let opened = opened.map(|part| (sha256(&part.octets), part.key.clone())).collect();
+        let by = |part: &SealedPart| Some(part.key.clone()).filter(|_| part.wrapped.is_none());
+        let opened = parts.iter().map(|part| (sha256(&part.octets), by(part))).collect();
         let sealing = parts.first().map(|part| (part.cipher, part.key != PartKey::Session));
         let exchange = kept.map(|key| Exchange { endpoint, key, sha1, sealing, opened, unseen: None, verified: None });
         let kept = exchange.map(|exchange| (exchange, rules.password_symmetric));
@@ -196,9 +195,13 @@ fn opened(parts: &[SealedPart], key: Option<&[u8]>) -> Result<Parts, Reason> {
             // Derived from whatever there is: what did not open takes as long. One of another length opens nothing.
             PartKey::Derived(by) => derived(key.unwrap_or(&*other), by),
         };
-        // What cannot be unwrapped takes as long, too.
+        // One of another length wraps nothing here either, and what cannot be unwrapped takes as long, too.
+        let random = || Zeroizing::new(other[..length].to_vec());
         let key = match wrapped {
-            Some(wrapped) => cipher::unwrap(&key, wrapped).unwrap_or_else(|| Zeroizing::new(other[..length].to_vec())),
+            Some(wrapped) => {
+                let key = if key.len() == length { key } else { random() };
+                cipher::unwrap(&key, wrapped).unwrap_or_else(random)
+            }
             None => key,
         };
         within.push(cipher::open(*cipher, &key, octets));
@@ -294,6 +297,9 @@ mod tests {
         let by = Derivation::new(None, [1; 16], 0, 32).unwrap();
         let derives = SealedPart { key: PartKey::Derived(by.clone()), ..part(wrap(&derived(&session, &by), &own)) };
         assert_eq!(opened(&[derives], Some(&session)).unwrap()[0].expose(), b"one");
+        let short = Derivation::new(None, [1; 16], 0, 16).unwrap();
+        let wrapped = wrap(&derived(&session, &short), &own);
+        let derives_short = SealedPart { key: PartKey::Derived(short), ..part(wrapped) };
         let spoilt = {
             let mut octets = wrap(&session, &own).unwrap().into_vec();
             octets[39] ^= 1;
@@ -307,6 +313,7 @@ mod tests {
             ("another is wrapped", part(wrap(&session, &session)), Some(&session)),
             ("a shorter is wrapped", part(wrap(&session, &own[..16])), Some(&session)),
             ("spoilt", part(spoilt), Some(&session)),
+            ("by a derived key of another length", derives_short, Some(&session)),
             ("nothing is wrapped", part(Some(Octets::new([]).unwrap())), Some(&session)),
             ("its own key is told to be the session key", part(None), Some(&session)),
         ] {

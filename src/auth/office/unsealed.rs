@@ -201,7 +201,7 @@ impl Office {
             let key = match verified_before {
                 Some(_) => exchange.key.clone(),
                 None if sealed.cipher.gcm().is_none() => return Err(Ended::Stranger(Reason::Cipher)),
-                None => exchange.opens(&sealed.octets).ok_or(Ended::Stranger(Reason::NoSession))?,
+                None => exchange.opens(&sealed.octets).map_err(Ended::Stranger)?,
             };
             let (_, opened) = opened(sealed, Some(&key)).map_err(Ended::Stranger)?;
             whole.join(opened);

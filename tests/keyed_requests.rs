@@ -13,6 +13,8 @@ mod support {
     pub(crate) mod processes;
     #[expect(dead_code, reason = "shared with tests/sealed_requests.rs, which uses all of it")]
     pub(crate) mod sealing;
+    #[expect(dead_code, reason = "shared with tests/sha1.rs, which uses all of it")]
+    pub(crate) mod sha1;
     #[expect(dead_code, reason = "shared with tests/saml, which uses more of it")]
     pub(crate) mod signed;
 }
@@ -39,6 +41,7 @@ use support::office::{HOME, Office, Worker, hash};
 use support::opening::opened_first;
 use support::processes::eventually;
 use support::sealing::{self, By};
+use support::sha1;
 use support::signed::Part;
 
 const PARTY: &str = r#"
@@ -171,6 +174,43 @@ fn sha_1_is_taken_where_auth_is_told_to_and_nowhere_else() {
         let correlation = open(&mut worker, opening(ENDPOINT));
         let message = keyed::over(&KEY, SHA256, &named, &parts(now));
         assert_eq!(worker.refused(submission(correlation, message, now)), Refusal::FailedAuthentication);
+    }
+}
+
+#[test]
+fn what_a_mac_covers_is_digested_by_sha_1_where_auth_is_told_to_take_that_and_nowhere_else() {
+    for (leniencies, taken) in
+        [("", false), ("leniencies = [\"hmac-sha1\"]", false), ("leniencies = [\"reference-sha1\"]", true)]
+    {
+        let office = office(leniencies);
+        let mut worker = office.worker();
+        let now = Millis::now();
+        let parts = parts(now);
+        let info = keyed::signed_info(SHA256, &parts);
+        let by_sha1 = |count: usize| {
+            parts.iter().take(count).fold(info.clone(), |info, part| sha1::digesting(&info, &part.octets))
+        };
+        for count in [1, parts.len()] {
+            let correlation = open(&mut worker, opening(ENDPOINT));
+            let sent = submission(correlation, keyed::over(&KEY, SHA256, &by_sha1(count), &parts), now);
+            if taken {
+                worker.vouched(sent);
+            } else {
+                assert_eq!(worker.refused(sent), Refusal::UnsupportedAlgorithm);
+            }
+        }
+        let used = office.counted("chancery_leniencies_total", ["reference-sha1"]);
+        assert_eq!(used, [if taken { "2" } else { "0" }], "{leniencies}");
+        // Another part than the one digested is none, and a MAC by SHA-1 is another leniency.
+        let correlation = open(&mut worker, opening(ENDPOINT));
+        let mut spoilt = keyed::over(&KEY, SHA256, &by_sha1(parts.len()), &parts);
+        spoilt.value = Octets::new([7; 32]).unwrap();
+        assert_eq!(worker.refused(submission(correlation, spoilt, now)), Refusal::FailedCheck);
+        if taken {
+            let correlation = open(&mut worker, opening(ENDPOINT));
+            let message = keyed::message(&KEY, MacAlgorithm::HmacSha1, &parts);
+            assert_eq!(worker.refused(submission(correlation, message, now)), Refusal::FailedCheck);
+        }
     }
 }
 

@@ -295,31 +295,29 @@ impl<'m> Signed<'m> {
             if !reference.transform.dereferenced {
                 return Err(Unproven::by(Reason::Transform, &format!("reference {:?}", reference.id)));
             }
-            is_digested(&reference, token.as_bytes(), (endpoint, by))?;
+            is_digested(&reference, token.as_bytes(), endpoint)?;
             named_by_sha1 = reference.hash == Hash::Sha1;
         }
         if info.references.len() != parts.len() {
             return Err(Unproven::by(Reason::WrongDigest, "more references than parts, or fewer"));
         }
         for (reference, octets) in info.references.iter().zip(parts) {
-            is_digested(reference, octets.expose(), (endpoint, by))?;
+            is_digested(reference, octets.expose(), endpoint)?;
         }
         Ok(Verified { info, parts, used, addressing, named_by_sha1, once })
     }
 }
 
 /// Are these the octets that a reference of a request digests?
-fn is_digested(reference: &Reference, octets: &[u8], (endpoint, by): (&Endpoint, By)) -> Result<(), Unproven> {
+fn is_digested(reference: &Reference, octets: &[u8], endpoint: &Endpoint) -> Result<(), Unproven> {
     let refused = |reason| Err(Unproven::by(reason, &format!("reference {:?}", reference.id)));
     // Or whoever can have an answer signed here could pass it off as a request, if ever a certificate of ours named
     // somebody.
     if reference.id.starts_with(SIGNED_IDS) {
         return Err(Unproven::by(Reason::UnreadableSignature, &format!("{:?} is for answers", reference.id)));
     }
-    // Under a MAC by SHA-1 nothing is digested, whatever the endpoint takes from keys of certificates.
-    let sha1 = endpoint.reference_sha1 && matches!(by, By::Signature(_));
     let by_sha1 = || Unproven::by(Reason::Sha1, &format!("reference {:?} is digested by SHA-1", reference.id));
-    let function = function(reference.hash, sha1).ok_or_else(by_sha1)?;
+    let function = function(reference.hash, endpoint.reference_sha1).ok_or_else(by_sha1)?;
     if digest(function, octets).as_ref() != reference.digest {
         return refused(Reason::WrongDigest);
     }

@@ -43,7 +43,8 @@ fn let_in(config: &Path, kdc: &Kdc) {
         ),
     );
     append(config, "worker.d/worker.toml", &format!("{endpoint}profile = \"adfs\"\ncredential = \"kerberos\"\n"));
-    for (path, profile, leniencies) in [(MIXED, "adfs", ""), (LENIENT, "generic", "\"unbound-ticket\", \"hmac-sha1\"")]
+    for (path, profile, leniencies) in
+        [(MIXED, "adfs", ""), (LENIENT, "generic", "\"unbound-ticket\", \"hmac-sha1\", \"reference-sha1\"")]
     {
         let endpoint = format!("[[endpoint]]\npath = \"{path}\"\n");
         let rules = format!(
@@ -249,11 +250,11 @@ fn the_sts_client_of_apache_cxf_gets_tokens_by_tickets_and_by_macs_of_their_keys
     ]);
     checked("CxfClient", java.arg(&demo.ready_file).args(["client", SERVICE, MIXED, LENIENT]));
     let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
-    for reason in ["unbound-ticket", "misaddressed", "mac-algorithm", "signature: SHA-1"] {
+    for reason in ["unbound-ticket", "misaddressed", "mac-algorithm", "sha1"] {
         assert!(log.contains(&format!("reason=\"{reason}\"")), "{reason}: {log}");
     }
     use RequestIntegrity::{Signed, Transport};
-    assert_eq!(issued_by(demo, Method::Kerberos), [Transport, Transport, Signed, Transport]);
+    assert_eq!(issued_by(demo, Method::Kerberos), [Transport, Transport, Signed, Signed, Transport]);
 }
 
 #[test]

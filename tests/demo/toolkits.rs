@@ -221,7 +221,15 @@ fn apache_cxf_makes_macs_by_keys_that_wss4j_seals_in_assertions() {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = "name = \"agency\"\n";
         assert!(text.contains(name));
-        std::fs::write(&file, text.replace(name, &format!("{name}holder_proofs = [\"mac\"]\n"))).unwrap();
+        let text = text.replace(name, &format!("{name}holder_proofs = [\"mac\"]\n"));
+        let saml = text.split("[[endpoint]]").find(|part| part.contains("path = \"/saml\"")).unwrap();
+        let old = saml.split("\n[").next().unwrap().replace("/saml\"", "/saml-by-sha1\"");
+        let lenient = format!("[[endpoint]]{old}\nleniencies = [\"hmac-sha1\", \"reference-sha1\"]\n");
+        std::fs::write(&file, format!("{text}\n{lenient}")).unwrap();
+        let file = config.join("worker.d/worker.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let served = "[[endpoint]]\npath = \"/saml-by-sha1\"\ncredential = \"saml\"\n";
+        std::fs::write(&file, format!("{text}\n{served}")).unwrap();
     });
     addressed(&demo, directory.path());
     let mut java = java(&[]);
@@ -229,7 +237,7 @@ fn apache_cxf_makes_macs_by_keys_that_wss4j_seals_in_assertions() {
     java.arg(directory.path().join("demo/etc/issuer.d/unwrap-1.pem"));
     checked("CxfClient", &mut java);
     use RequestIntegrity::{Signed, Transport};
-    let expected = [Signed, Signed, Transport];
+    let expected = [Signed, Signed, Transport, Signed, Signed];
     assert_eq!(issued_by(demo, Method::Saml), [expected, expected].concat());
 }
 

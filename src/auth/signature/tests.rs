@@ -30,15 +30,18 @@ fn keyed(method: &str, function: &'static digest::Algorithm) -> KeyedMessage {
     }
 }
 
-/// An honest worker hands none on, and an endpoint for tickets may take the signatures of certificates, too.
 #[test]
-fn under_a_mac_nothing_is_digested_by_sha1_whatever_the_endpoint_takes_of_certificates() {
-    let endpoint = Endpoint { rsa_sha1: true, reference_sha1: true, hmac_sha1: true, ..Endpoint::default() };
-    let covers = |message: &KeyedMessage| {
+fn under_a_mac_too_sha1_digests_where_that_leniency_is_named_and_by_no_other() {
+    let covers = |endpoint: &Endpoint, message: &KeyedMessage| {
         let signed = authentic(&KEY, message).unwrap();
-        signed.covers(&endpoint).map(drop).map_err(|unproven| unproven.reason)
+        signed.covers(endpoint).map(drop).map_err(|unproven| unproven.reason)
     };
-    assert_eq!(covers(&keyed("http://www.w3.org/2001/04/xmlenc#sha256", &SHA256)), Ok(()));
+    let others = Endpoint { rsa_sha1: true, hmac_sha1: true, ..Endpoint::default() };
+    let named = Endpoint { reference_sha1: true, ..Endpoint::default() };
+    let sha256 = keyed("http://www.w3.org/2001/04/xmlenc#sha256", &SHA256);
     let sha1 = keyed("http://www.w3.org/2000/09/xmldsig#sha1", &SHA1_FOR_LEGACY_USE_ONLY);
-    assert_eq!(covers(&sha1), Err(Reason::Sha1));
+    assert_eq!((covers(&others, &sha256), covers(&named, &sha256)), (Ok(()), Ok(())));
+    assert_eq!((covers(&others, &sha1), covers(&named, &sha1)), (Err(Reason::Sha1), Ok(())));
+    let other = KeyedMessage { parts: List::new([Secret::new("<a id=\"y\"></a>").unwrap()]).unwrap(), ..sha1 };
+    assert_eq!(covers(&named, &other), Err(Reason::WrongDigest));
 }

@@ -252,8 +252,11 @@ fn one<T>(file: &Loaded<T>, written: &EndpointFile, has: Has) -> Result<Endpoint
         return refuse("leniencies names \"hmac-sha1\", and no credential here comes with a MAC");
     }
     let certified = signature || saml || sender_vouches || jwt;
-    if let Some(named) = written.sha1().next().filter(|_| !certified) {
-        let why = "leniencies: no credential here comes with a signature of the message by the key of a certificate";
+    let of_macs =
+        |named: &Spanned<LeniencyName>| *named.get_ref() == LeniencyName::ReferenceSha1 && (symmetric || token);
+    if let Some(named) = written.sha1().find(|named| !certified && !of_macs(named)) {
+        let why = "leniencies: no credential here comes with a signature of the message by the key of a certificate, or for \
+                   \"reference-sha1\" with a MAC";
         return Err(file.error(named.span(), why));
     }
     let kerberos = credentials.contains(&CredentialName::Kerberos);

@@ -339,7 +339,7 @@ fn an_endpoint_says_what_proves_a_requestor_and_what_it_means_by_default() {
 }
 
 #[test]
-fn sha1_is_let_pass_by_name_where_certificates_sign_and_is_doubted() {
+fn sha1_is_let_pass_by_name_where_something_is_signed_and_is_doubted() {
     let endpoint = |credential: &str, leniencies: &str| {
         format!(
             "[store]\ndirectory = \"../state\"\n[[endpoint]]\npath = \"/old\"\ncredentials = [\"{credential}\"]\n\
@@ -361,6 +361,14 @@ fn sha1_is_let_pass_by_name_where_certificates_sign_and_is_doubted() {
             assert!(said.contains(place) && said.contains("two texts can be made that have one SHA-1"), "{said}");
         }
     }
+    let symmetric = |leniencies: &str| {
+        endpoint("password-symmetric", leniencies).replace("leniencies", "encryption = true\nleniencies")
+    };
+    let auth = Tree::new().with("auth.toml", &symmetric("\"reference-sha1\"")).good();
+    assert!(auth.endpoints["/old"].reference_sha1 && auth.doubts.len() == 1, "{:?}", auth.doubts);
+    // A MAC is no signature by RSA.
+    let toml = symmetric("\"reference-sha1\", \"rsa-sha1\"");
+    Tree::new().with("auth.toml", &toml).refused(&["auth.toml:8:33", "no credential here comes with a signature"]);
     for (credential, leniency) in [("password", "rsa-sha1"), ("digest", "reference-sha1")] {
         let toml = endpoint(credential, &format!("\"to-absent\", \"{leniency}\""));
         Tree::new().with("auth.toml", &toml).refused(&["auth.toml:7:28", "no credential here comes with a signature"]);

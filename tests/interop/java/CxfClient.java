@@ -502,6 +502,11 @@ public class CxfClient {
 
     /** By that assertion, and a MAC by that secret, or by one derived from it. */
     static STSClient sharing(Element assertion, byte[] secret, String parts, String derived, String hmac) throws Exception {
+        return sharing("/saml", assertion, secret, parts, derived, hmac);
+    }
+
+    static STSClient sharing(String path, Element assertion, byte[] secret, String parts, String derived, String hmac)
+        throws Exception {
         boolean saml20 = SAML20.equals(assertion.getNamespaceURI());
         SecurityToken token = new SecurityToken(assertion.getAttribute(saml20 ? "ID" : "AssertionID"), assertion, null, null);
         token.setTokenType("http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#" + (saml20 ? "SAMLV2.0" : "SAMLV1.1"));
@@ -511,7 +516,7 @@ public class CxfClient {
         properties.put("security.sts.token.cacher.impl", new Holds(token));
         properties.put("ws-security.symmetric.signature.algorithm", hmac);
         String issued = ISSUED.replace("<wsp:Policy/>", "<wsp:Policy>" + derived + "</wsp:Policy>");
-        return of("/saml", POLICY.formatted(SP, issued.formatted(SP, parts)), properties);
+        return of(path, POLICY.formatted(SP, issued.formatted(SP, parts)), properties);
     }
 
     static void sharers(String[] arguments) throws Exception {
@@ -547,6 +552,10 @@ public class CxfClient {
             // As beside a ticket, where a key is derived it digests by SHA-1.
             refused("digests by SHA-1 under a MAC by a derived key, " + version,
                 sharing(good, secret, SIGNED_PARTS, "<sp:RequireDerivedKeys/>", sha256), "UnsupportedAlgorithm");
+            gets("digests by SHA-1 under a MAC by a derived key, where they may, " + version,
+                sharing("/saml-by-sha1", good, secret, SIGNED_PARTS, "<sp:RequireDerivedKeys/>", sha256), mail);
+            gets("all by SHA-1, where it may, " + version,
+                sharing("/saml-by-sha1", good, secret, SIGNED_PARTS, "<sp:RequireDerivedKeys/>", sha1), mail);
         }
     }
 
@@ -602,6 +611,8 @@ public class CxfClient {
         // Whatever the suite says: where a key is derived, it digests by SHA-1 here.
         refused("digests by SHA-1 under a MAC by a derived key",
             ticket(strict, arguments, endorsing, "<sp:RequireDerivedKeys/>", SIGNED_PARTS, sha256), "UnsupportedAlgorithm");
+        gets("digests by SHA-1 under a MAC by a derived key, where they may",
+            ticket(lenient, arguments, endorsing, "<sp:RequireDerivedKeys/>", SIGNED_PARTS, sha256), mail);
         refused("a MAC over the timestamp alone", ticket(strict, arguments, endorsing, "", "", sha256), "InvalidSecurity");
         gets("a MAC by SHA-1, where it may", ticket(lenient, arguments, endorsing, "", to, sha1), mail);
         refused("a MAC by SHA-1", ticket(strict, arguments, endorsing, "", to, sha1), "FailedCheck");

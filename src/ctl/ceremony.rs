@@ -157,9 +157,11 @@ impl Place {
                     .to_owned())
             }
             // What was to be done is done, whatever the module did when it ended.
-            Ok(()) if !status.success() && status.signal() != Some(libc::SIGABRT) => {
-                Err(format!("the ceremony ended with {status}"))
+            Ok(()) if status.signal().is_some() => {
+                eprintln!("chancery: done; the module did not end as it should: the ceremony ended with {status}");
+                Ok(())
             }
+            Ok(()) if !status.success() => Err(format!("the ceremony ended with {status}")),
             outcome => outcome,
         }
     }

@@ -245,9 +245,11 @@ reasons! {
     /// The message is sealed and does not open: by no key of ours, or changed since (R-W051).
     Unopened = "unopened" => Refusal::FailedCheck,
         "which certificate the client seals for, and by which algorithms";
-    /// The message is sealed in a way that this endpoint does not take (A-21).
+    /// The message is sealed in a way that this endpoint does not take (A-21), or by a key of the part's own and then
+    /// signed.
     Cipher = "cipher" => Refusal::FailedCheck,
-        "the algorithm suite of the client, and leniencies of the [[endpoint]]";
+        "the algorithm suite of the client, and leniencies of the [[endpoint]]; none takes what a key of its own has \
+         sealed before it was signed";
     /// The MAC is not of this message by its session key, or that key did not open.
     WrongMac = "wrong-mac" => Refusal::FailedCheck,
         "which certificate the client seals for, by which algorithms, and whether something changed the message";

@@ -11,6 +11,7 @@ mod support {
     pub(crate) mod opening;
     pub(crate) mod processes;
     pub(crate) mod sealing;
+    pub(crate) mod sha1;
     #[expect(dead_code, reason = "shared with tests/saml, which uses more of it")]
     pub(crate) mod signed;
 }
@@ -27,6 +28,7 @@ use support::office::{HOME, Office, Worker};
 use support::opening::{self, fresh};
 use support::processes::eventually;
 use support::sealing::{self, By, XENC};
+use support::sha1;
 use support::signed::{Client, DS, Part, SOAP, TRUST, WSU, dereferenced};
 
 const PARTY: &str = r#"
@@ -64,6 +66,7 @@ impl House {
             &endpoint(ENDPOINT, "encryption = true\nleniencies = [\"aes-cbc\"]"),
             &endpoint(STRICT, "encryption = true"),
             &endpoint("/twin", "encryption = true\nleniencies = [\"aes-cbc\"]"),
+            &endpoint("/old", "encryption = true\nleniencies = [\"reference-sha1\"]"),
             &endpoint("/open", ""),
         ]
         .concat();
@@ -655,6 +658,29 @@ fn a_worker_that_makes_something_else_of_what_was_opened_gets_no_token() {
 
 fn opened_first(worker: &mut Worker, parts: &[Vec<u8>]) -> Correlation {
     opening::opened_first(worker, ENDPOINT, parts)
+}
+
+#[test]
+fn nothing_is_opened_that_is_digested_by_sha_1_as_it_is_sealed() {
+    let house = House::open();
+    let mut worker = house.office.worker();
+    let now = Millis::now();
+    let by = By::Gcm(32);
+    let octets = by.seal(&KEY, plain().as_bytes());
+    let parts = around(sealing::body(&sealing::data(&by.algorithm(), &octets)), now);
+    let old = || Text::new("/old").unwrap();
+    // Timestamp and To, or the body besides.
+    for (references, taken) in [(2, true), (3, false)] {
+        let correlation = opening::opened_first(&mut worker, "/old", std::slice::from_ref(&octets));
+        let message = sha1::message(&house.sam, &parts, sha1::By { rsa: false, references });
+        let sent = Submission { endpoint: old(), ..submission(correlation, message, now) };
+        if taken {
+            worker.vouched(sent);
+        } else {
+            worker.refused(sent);
+            assert_eq!(house.refused_for(), "false: unreadable-signature");
+        }
+    }
 }
 
 #[test]

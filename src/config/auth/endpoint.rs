@@ -51,7 +51,7 @@ pub struct Endpoint {
     pub hmac_sha1: bool,
     /// May the key of a certificate sign a message by RSA with SHA-1?
     pub rsa_sha1: bool,
-    /// May such a signature cover parts that it digests by SHA-1?
+    /// May such a signature, or a MAC, cover parts that it digests by SHA-1?
     pub reference_sha1: bool,
     /// May a message be sealed for us?
     pub encryption: bool,

@@ -97,7 +97,10 @@ fn run(args: &RunArgs) -> Outcome<()> {
     let programs = args.programs.clone().unwrap_or(beside);
     let stage = service::Stage {
         directory: args.directory.clone(),
-        fault_module: args.fault_module.clone().unwrap_or_else(|| programs.join("libchancery_fault_module.so")),
+        // Named in a configuration, from which a path would be another one.
+        fault_module: std::path::absolute(
+            args.fault_module.clone().unwrap_or_else(|| programs.join("libchancery_fault_module.so")),
+        )?,
         programs,
         softhsm: args.module.clone(),
         outside,

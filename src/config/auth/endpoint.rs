@@ -95,7 +95,7 @@ impl EndpointFile {
         self.leniencies.iter().any(|named| *named.get_ref() == leniency)
     }
 
-    /// Where it lets SHA-1 pass in what the key of a certificate signs.
+    /// Where it lets SHA-1 pass in what the key of a certificate signs, or in what a MAC covers.
     pub(super) fn sha1(&self) -> impl Iterator<Item = &Spanned<LeniencyName>> {
         let sha1 = |name: LeniencyName| matches!(name, LeniencyName::RsaSha1 | LeniencyName::ReferenceSha1);
         self.leniencies.iter().filter(move |named| sha1(*named.get_ref()))

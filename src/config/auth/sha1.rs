@@ -25,8 +25,8 @@ pub(super) fn doubts(file: &Loaded<File>) -> Vec<ConfigError> {
     let of_endpoints = endpoints.iter().flatten().flat_map(|endpoint| endpoint.sha1()).map(Spanned::span);
     let of_partners = partners.iter().flat_map(|partner| partner.sha1()).map(Spanned::span);
     let doubt = |place| {
-        let why = "leniencies: two texts can be made that have one SHA-1, so whoever has a say in what is signed here may \
-                   show another text with that signature";
+        let why = "leniencies: two texts can be made that have one SHA-1, so whoever has a say in what is signed, or put under \
+                   a MAC, here may show another text with it";
         file.error(place, why)
     };
     of_endpoints.chain(of_partners).map(doubt).collect()

@@ -144,24 +144,27 @@ impl Place {
         // Drained, so that a ceremony we gave up on does not die of a full pipe half way through a key.
         let _ = io::copy(&mut from, &mut io::sink());
         let status = child.wait().map_err(say)?;
-        match outcome {
-            // Its sandbox is the signers': they would have ended like this once there were keys.
-            Err(_) if !said && status.signal() == Some(libc::SIGSYS) => Err(
+        // As signers would end: the sandbox is theirs, and so is the deadline.
+        let why = match status.signal() {
+            Some(libc::SIGSYS) => {
                 "the sandbox ended the ceremony, as it would end a signer: the module made a system call that is not \
                  granted; CHANCERY_SANDBOX=debug names it"
-                    .to_owned(),
-            ),
-            Err(_) if !said && status.signal() == Some(libc::SIGABRT) => {
-                Err("a call into the module did not return in time, and the ceremony ended itself, as a signer would: \
-                 call_deadline_ms in signer.toml, or of the profile"
-                    .to_owned())
+                    .to_owned()
             }
+            Some(libc::SIGABRT) => {
+                "a call into the module did not return in time, and the ceremony ended itself, as a signer would: \
+                 call_deadline_ms in signer.toml, or of the profile"
+                    .to_owned()
+            }
+            _ => format!("the ceremony ended with {status}"),
+        };
+        match outcome {
+            Err(_) if !said && status.signal().is_some() => Err(why),
             // What was to be done is done, whatever the module did when it ended.
-            Ok(()) if status.signal().is_some() => {
-                eprintln!("chancery: done; the module did not end as it should: the ceremony ended with {status}");
+            Ok(()) if !status.success() => {
+                eprintln!("chancery: done, but the module did not end as it should: {why}");
                 Ok(())
             }
-            Ok(()) if !status.success() => Err(format!("the ceremony ended with {status}")),
             outcome => outcome,
         }
     }

@@ -362,7 +362,8 @@ fn a_server_that_hangs_is_given_up_in_time_and_does_not_hold_up_the_next() {
     let authority = Authority::new();
     let first = Slapd::start("ldap1.corp.test", &authority);
     let second = Slapd::start("ldap2.corp.test", &authority);
-    let limits = "connect_timeout_ms = 1500\noperation_timeout_ms = 1500\nback_off_s = 60\n";
+    // Time for two of these, and for a busy machine.
+    let limits = "connect_timeout_ms = 1500\noperation_timeout_ms = 1500\nback_off_s = 60\ndeadline_ms = 10000\n";
     let both =
         office(&authority, &auth(&[first.entry("ldaps"), second.entry("ldaps")], limits, "[password]\ncache_s = 0\n"));
     let one = office(&authority, &auth(&[first.entry("ldaps")], limits, ""));
